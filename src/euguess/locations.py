@@ -1,0 +1,27 @@
+"""Places on the earth, as plain values."""
+
+import math
+from dataclasses import dataclass
+
+from euguess.errors import InvalidCoordinate
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinate:
+    """A WGS84 position in degrees; impossible values cannot be constructed."""
+
+    lat: float
+    lon: float
+
+    def __post_init__(self) -> None:
+        finite = math.isfinite(self.lat) and math.isfinite(self.lon)
+        if not finite or abs(self.lat) > 90 or abs(self.lon) > 180:
+            raise InvalidCoordinate(
+                f"lat {self.lat}, lon {self.lon}: latitude must be within -90..90 and "
+                "longitude within -180..180"
+            )
+
+    @property
+    def is_null_island(self) -> bool:
+        """Whether this is the 0,0 that broken records carry (within about 100 m)."""
+        return abs(self.lat) < 1e-3 and abs(self.lon) < 1e-3

@@ -1,0 +1,330 @@
+"""Everything that crosses a process boundary: messages, stored records, HTTP bodies.
+
+Both ends of a wire import the same class and both validate. New fields are optional;
+SCHEMA_VERSION changes when a meaning changes.
+"""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION: Literal[1] = 1
+MAX_SLOTS_PER_MESSAGE = 50
+MAX_CANDIDATES_PER_SLOT = 16
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+
+CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name) or ".." in name:
+        raise ValueError(
+            f"{name!r} cannot be a name: use 1 to 63 lower-case letters, digits, '.', '_' or '-', "
+            "starting with a letter or digit"
+        )
+    return name
+
+
+DatasetName = Annotated[str, AfterValidator(_check_name)]
+
+
+class Record(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- collection -------------------------------------------------------------------------
+
+
+class DatasetSpec(Record):
+    """One named collection request. Two specs are the same dataset when they are equal."""
+
+    name: DatasetName = Field(description="Unique name", examples=["demo"])
+    quotas: dict[CountryCode, Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        min_length=1, description="Wanted locations per country", examples=[{"FR": 40, "PL": 40}]
+    )
+    provider: str = Field(default="simulator", pattern=r"^[a-z]+$", examples=["simulator"])
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+    headings: tuple[Annotated[int, Field(ge=0, lt=360)], ...] = Field(
+        default=(0, 120, 240), min_length=1, max_length=8, description="Degrees from north"
+    )
+    fov: int = Field(default=90, ge=10, le=120, description="Horizontal field of view, degrees")
+    pitch: int = Field(default=0, ge=-90, le=90, description="Degrees, up is positive")
+    size: int = Field(default=640, ge=16, le=640, description="Side of each view in pixels")
+    radius_m: int = Field(default=1000, ge=1, le=50_000, description="Panorama search radius")
+    border_buffer_km: float = Field(default=2.0, ge=0, le=50)
+    max_candidates: int = Field(
+        default=128, ge=1, le=100_000, description="Candidates tried before no_coverage"
+    )
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+    @model_validator(mode="after")
+    def _headings_are_distinct(self) -> Self:
+        if len(set(self.headings)) != len(self.headings):
+            raise ValueError("headings must differ from each other")
+        return self
+
+    @property
+    def requested(self) -> int:
+        """Number of wanted locations, which is the number of slots."""
+        return sum(self.quotas.values())
+
+
+class SlotKey(Record):
+    """One wanted location of a dataset."""
+
+    country_code: CountryCode
+    index: int = Field(ge=0)
+
+    def __str__(self) -> str:
+        return f"{self.country_code}/{self.index}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Inverse of str()."""
+        country_code, _, index = text.partition("/")
+        return cls(country_code=country_code, index=int(index))
+
+
+class SlotRequest(Record):
+    """A slot with the next candidates of its stream. A higher attempt outdates lower ones."""
+
+    slot: SlotKey
+    candidates: tuple[tuple[Latitude, Longitude], ...] = Field(
+        min_length=1, max_length=MAX_CANDIDATES_PER_SLOT, description="(lat, lon) pairs"
+    )
+    first_candidate: int = Field(ge=0, description="Position of candidates[0] in the stream")
+    attempt: int = Field(ge=1)
+
+
+class FetchLocations(Record):
+    """Command to a fetcher: find and store one panorama for each slot."""
+
+    dataset: DatasetName
+    slots: tuple[SlotRequest, ...] = Field(min_length=1, max_length=MAX_SLOTS_PER_MESSAGE)
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class SlotStatus(StrEnum):
+    """How the work on a slot ended. The first three are final."""
+
+    STORED = "stored"
+    NO_COVERAGE = "no_coverage"
+    FAILED = "failed"
+    EXHAUSTED = "exhausted"  # no candidate of this message had imagery: send the next ones
+    RETRY = "retry"  # a transient trouble at the provider or the store: send again later
+
+    @property
+    def is_final(self) -> bool:
+        return self in (SlotStatus.STORED, SlotStatus.NO_COVERAGE, SlotStatus.FAILED)
+
+
+class SlotOutcome(Record):
+    """Event from a fetcher (or from the sampler, when a limit ends a slot)."""
+
+    dataset: DatasetName
+    slot: SlotKey
+    attempt: int = Field(ge=0)
+    status: SlotStatus
+    location_id: str | None = None
+    reason: str | None = Field(default=None, max_length=500)
+    candidates_tried: int = Field(default=0, ge=0)
+    rejections: dict[str, int] = Field(
+        default_factory=dict, description="Why candidates were refused, by reason"
+    )
+    images: int = Field(default=0, ge=0, description="Images downloaded (paid for) in this attempt")
+    bytes: int = Field(default=0, ge=0)
+    cost: float = Field(default=0.0, ge=0, description="US dollars")
+    duration_seconds: float = Field(default=0.0, ge=0)
+    finished_at: datetime
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class ViewRecord(Record):
+    """One stored image of a location."""
+
+    key: str
+    heading: float = Field(ge=0, lt=360)
+    sha256: Sha256
+    bytes: int = Field(ge=1)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class LocationRecord(Record):
+    """The commit mark of a location: written after its images."""
+
+    location_id: str
+    dataset: DatasetName
+    slot: SlotKey | None = Field(default=None, description="None for imported photos")
+    provider: str
+    panorama_id: str
+    country_code: CountryCode
+    lat: Latitude
+    lon: Longitude
+    candidate_lat: Latitude | None = None
+    candidate_lon: Longitude | None = None
+    distance_m: float | None = Field(default=None, ge=0, description="Candidate to panorama")
+    border_km: float | None = Field(default=None, ge=0, description="Distance to the border")
+    captured_at: str | None = Field(default=None, description="YYYY, YYYY-MM or ISO date")
+    attribution: str
+    license: str
+    headings_are_relative: bool = False
+    fov: int | None = None
+    views: tuple[ViewRecord, ...] = Field(min_length=1)
+    fetched_at: datetime
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class StatusCounts(Record):
+    """requested = stored + no_coverage + failed + pending, always."""
+
+    requested: int = Field(ge=0)
+    stored: int = Field(ge=0)
+    no_coverage: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    pending: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        parts = self.stored + self.no_coverage + self.failed + self.pending
+        if parts != self.requested:
+            raise ValueError(f"{self.requested} requested, but the parts add up to {parts}")
+        return self
+
+
+class DatasetState(StrEnum):
+    """Where a collection stands."""
+
+    COLLECTING = "collecting"
+    PAUSED = "paused"  # the provider refuses or its quota is spent; `reason` says which
+    STOPPED = "stopped"  # stopped by DELETE; the data stay
+    COMPLETE = "complete"
+    IMPORTED = "imported"
+
+
+class DatasetStatus(Record):
+    """Answer of GET /datasets/{name}."""
+
+    spec: DatasetSpec
+    state: DatasetState
+    reason: str | None = None
+    total: StatusCounts
+    countries: dict[CountryCode, StatusCounts]
+    failures: dict[str, int] = Field(default_factory=dict, description="Failed slots by reason")
+    rejections: dict[str, int] = Field(
+        default_factory=dict, description="Candidates refused, by reason"
+    )
+    images: int = Field(default=0, ge=0)
+    bytes: int = Field(default=0, ge=0)
+    cost: float = Field(default=0.0, ge=0)
+    possibly_paid: int = Field(default=0, ge=0, description="Paid calls whose result was lost")
+
+
+class DeadLetter(Record):
+    """A message or slot that was given up, with all that is needed to replay it."""
+
+    source: str = Field(description="Service that gave up", examples=["fetcher"])
+    reason: str
+    payload: Any
+    at: datetime
+
+
+# --- training and serving ---------------------------------------------------------------
+
+
+class TrainRun(Record):
+    """Command to a trainer: run one recipe (its TOML text) on one dataset."""
+
+    dataset: DatasetName
+    recipe: str = Field(min_length=1, max_length=100_000, description="TOML text of the recipe")
+    promote: bool = False
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class ImageSpec(Record):
+    """How an image becomes a network input; written once by the trainer, read by inference.
+
+    A photo is decoded to RGB, cropped to its central square and resized to size x size with
+    antialiased bilinear filtering (euguess.preprocessing), scaled to 0..1 and normalised per
+    channel: (x - mean) / std.
+    """
+
+    size: int = Field(ge=8, le=1024)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class Interval(Record):
+    """A point estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ModelCountry(Record):
+    """One output of the network, in label order."""
+
+    country_code: CountryCode
+    name: str
+
+
+class ModelCard(Record):
+    """model.json of an archive: all that inference needs besides the weights."""
+
+    name: str = "euguess"
+    version: str = Field(default="0", description="Registry version, set when it is promoted")
+    network: str
+    countries: tuple[ModelCountry, ...] = Field(min_length=2)
+    image: ImageSpec
+    dataset: DatasetName
+    manifest_digest: Sha256
+    recipe_name: str
+    trained_at: datetime
+    split_protocol: str
+    metrics: dict[str, Interval] = Field(default_factory=dict)
+    temperature: float = Field(default=1.0, gt=0)
+    sha256: dict[str, Sha256] = Field(
+        default_factory=dict, description="Digest of model.safetensors and model.onnx"
+    )
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class CountryProbability(Record):
+    """One row of a prediction."""
+
+    country_code: CountryCode
+    country: str
+    probability: float = Field(ge=0, le=1)
+
+
+class ServedModel(Record):
+    """Which model answered."""
+
+    name: str
+    version: str
+    dataset: str
+    trained_at: datetime
+
+
+class Prediction(Record):
+    """Answer of POST /predictions/euguess."""
+
+    country_code: CountryCode
+    country: str
+    probability: float = Field(ge=0, le=1)
+    top: tuple[CountryProbability, ...] = Field(min_length=1, max_length=5)
+    country_set: tuple[CountryCode, ...] = Field(
+        min_length=1, description="Smallest set of countries with at least 90 % probability"
+    )
+    abstain: bool = Field(description="True when no country is likely enough to be named")
+    views: int = Field(ge=1, le=8)
+    model: ServedModel

@@ -1,0 +1,123 @@
+"""Settings: small classes, one per concern, read once in a composition root.
+
+Values come from EUGUESS_* variables, else from the file that a running local stack leaves
+in its home (`.euguess/stack.env`), else from the defaults. A variable EUGUESS_X_FILE names a file
+that holds the value of a secret EUGUESS_X.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ENV_PREFIX = "EUGUESS_"
+
+
+class _SecretFileSource(EnvSettingsSource):
+    """Reads the file named by EUGUESS_<FIELD>_FILE."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = self.env_vars.get(f"{ENV_PREFIX}{field_name}_file".lower())
+        value = Path(path).read_text().strip() if path else None
+        return value, field_name, False
+
+
+class Settings(BaseSettings):
+    """Base of all settings classes; `load` is the only place where the environment is read."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        stack = DotEnvSettingsSource(settings_cls, env_file=stack_env_path())
+        return init_settings, env_settings, _SecretFileSource(settings_cls), stack
+
+    @classmethod
+    def load(cls) -> Self:
+        return cls()
+
+
+class HomeSettings(BaseSettings):
+    """Where a local stack and its data live."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+
+    home: Path = Path(".euguess")
+
+
+def stack_env_path() -> Path:
+    """File with the addresses of the local stack, present while it runs."""
+    return HomeSettings().home / "stack.env"
+
+
+class StoreSettings(Settings):
+    """Object store: s3://bucket, file:///folder (or a relative path) or memory://."""
+
+    store_url: str = ""
+    s3_endpoint: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
+    s3_region: str = "us-east-1"
+
+    @property
+    def url(self) -> str:
+        """store_url, else a folder in the home, so that nothing need be running."""
+        return self.store_url or f"file://{(HomeSettings().home / 'store').resolve()}"
+
+
+class RedisSettings(Settings):
+    """Broker and live view. The password, if any, is in the URL's user part."""
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+
+
+class MlflowSettings(Settings):
+    """Tracking server and model registry."""
+
+    mlflow_url: str = ""
+
+    @property
+    def url(self) -> str:
+        """mlflow_url, else a database file in the home, so that nothing need be running."""
+        return self.mlflow_url or f"sqlite:///{(HomeSettings().home / 'mlflow.db').resolve()}"
+
+
+class ProviderSettings(Settings):
+    """Imagery provider credentials and addresses."""
+
+    google_base_url: str = "https://maps.googleapis.com"
+    google_key: SecretStr = SecretStr("")
+    google_signing_secret: SecretStr = SecretStr("")
+    accept_provider_terms: str = ""
+    simulator_url: str = "http://127.0.0.1:8091"
+    simulator_key: SecretStr = SecretStr("simulator-key")
+
+
+class ServiceSettings(Settings):
+    """Addresses of the services that clients call."""
+
+    sampler_url: str = ""
+    inference_url: str = ""
+    inference_key_file: str = ""
+    dashboard_url: str = ""
+
+
+def child_environment(**variables: str) -> dict[str, str]:
+    """The present environment with some variables replaced, for a child process."""
+    return {**os.environ, **variables}  # noqa: TID251 - the one place that passes it on
