@@ -19,6 +19,9 @@ class ObjectStore(Protocol):
     async def exists(self, key: str) -> bool:
         """Whether the key is taken."""
 
+    async def folders(self, prefix: str) -> list[str]:
+        """Sorted names of the next level below prefix (which ends in "/"), without listing all."""
+
     def list(self, prefix: str) -> AsyncIterator[str]:
         """Keys that start with prefix, in lexical order where the store has one."""
 

@@ -1,0 +1,53 @@
+"""Opens what the commands talk to, from the settings."""
+
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from euguess.cli.output import messages
+from euguess.clients import InferenceClient, SamplerClient
+from euguess.errors import ServiceUnavailable
+from euguess.ledger import Ledger
+from euguess.settings import RedisSettings, ServiceSettings, StoreSettings
+from euguess.storage import ObjectStore, open_store
+
+
+def sampler_client() -> SamplerClient:
+    """Raises ServiceUnavailable when no sampler is configured, as when no stack runs."""
+    url = ServiceSettings.load().sampler_url
+    if not url:
+        raise ServiceUnavailable(
+            "No stack is running here: start one with `euguess up`, or set EUGUESS_SAMPLER_URL."
+        )
+    return SamplerClient(url)
+
+
+def inference_client() -> InferenceClient | None:
+    """Client of TorchServe, or None when none is configured."""
+    settings = ServiceSettings.load()
+    if not settings.inference_url:
+        return None
+    key_file = Path(settings.inference_key_file) if settings.inference_key_file else None
+    return InferenceClient(settings.inference_url, key_file)
+
+
+async def store() -> ObjectStore:
+    """The configured object store; says so when it is only a folder."""
+    settings = StoreSettings.load()
+    if not settings.store_url:
+        messages.print(f"[dim]No stack is running; using the folder {settings.url}[/dim]")
+    return await open_store(settings)
+
+
+async def ledger() -> Ledger:
+    """Raises ServiceUnavailable when Redis does not answer."""
+    redis = Redis.from_url(RedisSettings.load().redis_url.get_secret_value())
+    try:
+        await redis.ping()
+    except RedisError as error:
+        raise ServiceUnavailable(
+            f"Redis does not answer ({type(error).__name__}); start the stack with `euguess up`, "
+            "or check EUGUESS_REDIS_URL."
+        ) from None
+    return Ledger(redis)

@@ -1,0 +1,165 @@
+"""`euguess dataset`: collect, import, watch and rebuild datasets."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from euguess import datasets
+from euguess.cli import connections
+from euguess.cli.output import console, counts_table, messages, print_json
+from euguess.clients import SamplerClient
+from euguess.countries import preset
+from euguess.errors import InvalidInput
+from euguess.project import run_service
+from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus
+from euguess.settings import ServiceSettings
+
+app = typer.Typer(help="Collect, import, watch and rebuild datasets.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+Name = Annotated[str, typer.Argument(help="Dataset name: lower-case letters, digits, . _ -")]
+POLL_SECONDS = 0.5
+
+
+@app.command()
+def create(
+    name: Name,
+    preset_name: Annotated[str, typer.Option("--preset", help="eu32 or europe")] = "eu32",
+    countries: Annotated[
+        str, typer.Option(help="Only these codes, comma separated, e.g. FR,DE,PL")
+    ] = "",
+    per_country: Annotated[
+        int | None, typer.Option(help="Locations per country instead of the preset's quotas")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="Imagery provider")] = "simulator",
+    headings: Annotated[str, typer.Option(help="Degrees from north")] = "0,120,240",
+    seed: Annotated[int, typer.Option(help="Same seed, same coordinates")] = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until complete")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the sampler to collect a dataset: random places, three views of each.
+
+    Example: euguess dataset create demo --countries FR,PL,GB --per-country 40 --wait
+    """
+    quotas = _quotas(preset_name, countries, per_country)
+    fields = {"name": name, "quotas": quotas, "provider": provider, "seed": seed}
+    spec = _spec(headings=_integers(headings), **fields)
+    client = connections.sampler_client()
+    status = client.create(spec)
+    if wait:
+        status = wait_until_complete(client, name)
+    _show(status, as_json=as_json)
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(help="All datasets if left out")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show counts per country: requested = stored + no coverage + failed + pending."""
+    found = _statuses(name)
+    if as_json:
+        print_json(found[0] if name else [s.model_dump(mode="json") for s in found])
+        return
+    for one in found:
+        console.print(counts_table(one))
+    if not found:
+        console.print("There is no dataset yet; see `euguess dataset create --help`.")
+
+
+@app.command()
+def stop(name: Name, as_json: AsJson = False) -> None:
+    """Stop a collection; what is stored stays. `create` with the same values resumes it."""
+    _show(connections.sampler_client().stop(name), as_json=as_json)
+
+
+@app.command("import", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def import_photos(
+    context: typer.Context,
+    name: Name,
+    path: Annotated[Path, typer.Argument(help="CSV or Parquet manifest, or a folder of FR/*.jpg")],
+) -> None:
+    """Import labelled photos from a manifest or from a folder with one sub-folder per country.
+
+    A manifest has the columns file,country_code,lat,lon,heading,location_id (and, if known,
+    attribution, sha256, captured_at). All rows are checked before anything is stored.
+    Options: --json, --skip-bad.
+    """
+    raise typer.Exit(run_service("fetcher", "import", name, str(path), *context.args))
+
+
+@app.command()
+def rebuild(name: Name, as_json: AsJson = False) -> None:
+    """Rebuild the live view in Redis from the object store, which is the truth."""
+
+    async def run() -> DatasetStatus:
+        return await datasets.rebuild(await connections.store(), await connections.ledger(), name)
+
+    _show(asyncio.run(run()), as_json=as_json)
+
+
+def wait_until_complete(client: SamplerClient, name: str) -> DatasetStatus:
+    """Show a progress bar until no slot is pending, or the collection is stopped."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=messages) as progress:
+        current = client.status(name)
+        bar = progress.add_task(f"Collecting {name}", total=current.total.requested)
+        while current.state in (DatasetState.COLLECTING, DatasetState.PAUSED):
+            done = current.total.requested - current.total.pending
+            note = f" [yellow]paused: {current.reason}[/yellow]" if current.reason else ""
+            progress.update(bar, completed=done, description=f"Collecting {name}{note}")
+            time.sleep(POLL_SECONDS)
+            current = client.status(name)
+        progress.update(bar, completed=current.total.requested - current.total.pending)
+    return current
+
+
+def _statuses(name: str | None) -> list[DatasetStatus]:
+    if ServiceSettings.load().sampler_url:
+        client = connections.sampler_client()
+        return [client.status(name)] if name else client.datasets()
+    return asyncio.run(_stored_statuses(name))
+
+
+async def _stored_statuses(name: str | None) -> list[DatasetStatus]:
+    store = await connections.store()
+    names = [name] if name else await datasets.dataset_names(store)
+    return [await datasets.stored_status(store, each) for each in names]
+
+
+def _quotas(preset_name: str, countries: str, per_country: int | None) -> dict[str, int]:
+    quotas = preset(preset_name).quotas
+    codes = [code.strip().upper() for code in countries.split(",") if code.strip()] or list(quotas)
+    unknown = [code for code in codes if code not in quotas]
+    if unknown:
+        raise InvalidInput(
+            f"{', '.join(unknown)}: not in the preset {preset_name}; see `euguess countries "
+            f"--preset {preset_name}`."
+        )
+    return {code: quotas[code] if per_country is None else per_country for code in codes}
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(f"{text!r}: give whole degrees separated by commas.") from None
+
+
+def _spec(**fields: Any) -> DatasetSpec:
+    try:
+        return DatasetSpec(**fields)
+    except ValidationError as error:
+        lines = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InvalidInput("; ".join(lines)) from None
+
+
+def _show(status: DatasetStatus, *, as_json: bool) -> None:
+    if as_json:
+        print_json(status)
+    else:
+        console.print(counts_table(status))

@@ -1,0 +1,33 @@
+"""The command `euguess`."""
+
+import sys
+
+import typer
+
+from euguess.cli import countries, datasets, models, stack
+from euguess.errors import EUGuessError, InvalidInput
+
+app = typer.Typer(
+    help="Names the European country of a street-level photo: collect, train, serve, play.\n\n"
+    "Start with `euguess up --demo`; it collects a small dataset, trains, serves and queries. "
+    "`euguess doctor` says what this machine has and lacks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(countries.countries)
+app.add_typer(datasets.app, name="dataset")
+models.register(app)
+stack.register(app)
+
+
+def main() -> None:
+    """Run a command; errors that EUGuess knows end in one line on standard error."""
+    try:
+        app()
+    except EUGuessError as error:
+        sys.stderr.write(f"euguess: {error}\n")
+        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("euguess: stopped\n")
+        sys.exit(130)

@@ -1,0 +1,64 @@
+"""`euguess train`, `evaluate` and `predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from euguess.cli import connections
+from euguess.cli.output import console, messages, prediction_table, print_json
+from euguess.errors import InvalidInput
+from euguess.project import run_service
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the main application."""
+    app.command(context_settings=PASS_ON, add_help_option=False)(train)
+    app.command(context_settings=PASS_ON, add_help_option=False)(evaluate)
+    app.command(context_settings=PASS_ON, add_help_option=False)(compare)
+    app.command()(predict)
+
+
+def train(context: typer.Context) -> None:
+    """Train a recipe on a dataset: euguess train DATASET --recipe experiments/demo.toml."""
+    raise typer.Exit(run_service("trainer", "train", *context.args))
+
+
+def evaluate(context: typer.Context) -> None:
+    """Report the accuracy of a trained model with intervals: euguess evaluate DATASET."""
+    raise typer.Exit(run_service("trainer", "evaluate", *context.args))
+
+
+def compare(context: typer.Context) -> None:
+    """Train under the leaky and the honest split and show both: euguess compare DATASET."""
+    raise typer.Exit(run_service("trainer", "compare", *context.args))
+
+
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of ONE place")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Name the country of a place seen on 1 to 8 photos.
+
+    Asks the running TorchServe; without a stack, the champion answers in this process.
+    """
+    views = [_read(path) for path in images]
+    client = connections.inference_client()
+    if client is None:
+        messages.print("[dim]No stack is running; the champion answers in this process.[/dim]")
+        options = ["--json"] if as_json else []
+        raise typer.Exit(run_service("inference", "predict", *map(str, images), *options))
+    prediction = client.predict(views)
+    if as_json:
+        print_json(prediction)
+    else:
+        console.print(prediction_table(prediction))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}") from None

@@ -1,0 +1,54 @@
+"""How commands print: JSON for programs, tables for people."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from rich.console import Console
+from rich.table import Table
+
+from euguess.schemas import DatasetStatus, Prediction, StatusCounts
+
+console = Console()
+messages = Console(stderr=True)  # progress and notes, so that standard output stays parseable
+
+
+def print_json(value: BaseModel | Mapping[str, Any] | list[Any]) -> None:
+    sys.stdout.write(to_json(value, indent=2).decode() + "\n")
+
+
+def counts_table(status: DatasetStatus) -> Table:
+    """Counts per country against quota."""
+    title = f"{status.spec.name}: {status.state.value}"
+    table = Table(title=title + (f" ({status.reason})" if status.reason else ""))
+    table.add_column("country")
+    for name in ("requested", "stored", "no coverage", "failed", "pending"):
+        table.add_column(name, justify="right")
+    for code, counts in status.countries.items():
+        table.add_row(code, *_cells(counts))
+    table.add_section()
+    table.add_row("all", *_cells(status.total), style="bold")
+    return table
+
+
+def _cells(counts: StatusCounts) -> list[str]:
+    numbers = (
+        counts.requested,
+        counts.stored,
+        counts.no_coverage,
+        counts.failed,
+        counts.pending,
+    )
+    return [str(number) for number in numbers]
+
+
+def prediction_table(prediction: Prediction) -> Table:
+    """The five most likely countries with bars."""
+    table = Table(title=f"{prediction.country} ({prediction.probability:.0%})")
+    for name in ("country", "probability", ""):
+        table.add_column(name, justify="right" if name == "probability" else "left")
+    for row in prediction.top:
+        table.add_row(row.country, f"{row.probability:.1%}", "█" * round(row.probability * 40))
+    return table

@@ -1,0 +1,186 @@
+"""Typed HTTP clients of the services, for the command line and the dashboard."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from euguess.errors import DatasetConflict, DatasetNotFound, InvalidInput, ServiceUnavailable
+from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
+from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter, ModelCard, Prediction
+
+TIMEOUT_SECONDS = 30.0
+MAX_VIEWS = 8
+
+
+def _http(base_url: str, transport: httpx.BaseTransport | None) -> httpx.Client:
+    return httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, transport=transport)
+
+
+class SamplerClient:
+    """Datasets over HTTP. Raises ServiceUnavailable when the sampler does not answer."""
+
+    def __init__(self, base_url: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = _http(base_url, transport)
+
+    def create(self, spec: DatasetSpec) -> DatasetStatus:
+        """Ask for a dataset; the same spec again is harmless and resumes a stopped one."""
+        answer = self._send("POST", "/datasets", json=spec.model_dump(mode="json"))
+        return DatasetStatus.model_validate_json(answer)
+
+    def status(self, name: str) -> DatasetStatus:
+        return DatasetStatus.model_validate_json(self._send("GET", f"/datasets/{name}"))
+
+    def datasets(self) -> list[DatasetStatus]:
+        return _DATASETS.validate_json(self._send("GET", "/datasets"))
+
+    def stop(self, name: str) -> DatasetStatus:
+        """End a collection; what is stored stays."""
+        return DatasetStatus.model_validate_json(self._send("DELETE", f"/datasets/{name}"))
+
+    def dead_letters(self) -> list[DeadLetter]:
+        return _DEAD_LETTERS.validate_json(self._send("GET", "/dead-letters"))
+
+    def _send(self, method: str, path: str, **options: Any) -> bytes:
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise ServiceUnavailable(
+                f"The sampler at {self._http.base_url} does not answer ({type(error).__name__}); "
+                "start the stack with `euguess up`, or see `euguess doctor`."
+            ) from None
+        _raise_for_sampler(answer)
+        return answer.content
+
+
+_DATASETS = TypeAdapter(list[DatasetStatus])
+_DEAD_LETTERS = TypeAdapter(list[DeadLetter])
+_SAMPLER_ERRORS = {404: DatasetNotFound, 409: DatasetConflict, 422: InvalidInput}
+
+
+def _raise_for_sampler(answer: httpx.Response) -> None:
+    if answer.is_success:
+        return
+    kind = _SAMPLER_ERRORS.get(answer.status_code, ServiceUnavailable)
+    raise kind(_reason(answer))
+
+
+class InferenceClient:
+    """Predictions by TorchServe; key_file is its key_file.json, read anew for each request."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key_file: Path | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = _http(base_url, transport)
+        self._key_file = key_file
+
+    def predict(self, views: Sequence[bytes]) -> Prediction:
+        """Country of a place seen on 1..8 photos. Raises InvalidInput with the server's reason."""
+        if not 1 <= len(views) <= MAX_VIEWS:
+            raise InvalidInput(f"{len(views)} photos given; send 1 to {MAX_VIEWS} of one place.")
+        answer = self._post(**_body(views))
+        if answer.status_code in (400, 413) and "InvalidKeyException" not in answer.text:
+            raise InvalidInput(_reason(answer))
+        if not answer.is_success:
+            raise ServiceUnavailable(f"TorchServe refused the request: {_reason(answer)}")
+        try:
+            return Prediction.model_validate_json(answer.content)
+        except ValidationError:
+            raise ServiceUnavailable(
+                f"{self._http.base_url} did not answer as the EUGuess model server does."
+            ) from None
+
+    def _post(self, **body: Any) -> httpx.Response:
+        try:
+            return self._http.post("/predictions/euguess", headers=self._headers(), **body)
+        except httpx.TransportError as error:
+            raise ServiceUnavailable(
+                f"TorchServe at {self._http.base_url} does not answer ({type(error).__name__}); "
+                "start the stack with `euguess up`, or see `euguess doctor`."
+            ) from None
+
+    def _headers(self) -> dict[str, str]:
+        if self._key_file is None:
+            return {}
+        try:
+            keys = json.loads(self._key_file.read_text())
+        except FileNotFoundError:
+            raise ServiceUnavailable(
+                f"TorchServe's key file {self._key_file} is missing; is the stack running?"
+            ) from None
+        return {"Authorization": f"Bearer {keys['inference']['key']}"}
+
+
+def _body(views: Sequence[bytes]) -> dict[str, Any]:
+    if len(views) == 1:
+        return {"content": views[0]}
+    return {"files": {f"view{i}": (f"view{i}", view) for i, view in enumerate(views, start=1)}}
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return f"HTTP {answer.status_code}"
+    if isinstance(body, dict):
+        for field in ("detail", "reason", "message", "error"):
+            if body.get(field):
+                return str(body[field])
+    return f"HTTP {answer.status_code}"
+
+
+class RegistryClient:
+    """Reads the champion from an MLflow server. Raises ServiceUnavailable when it is down."""
+
+    def __init__(self, base_url: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = _http(base_url, transport)
+
+    def champion(self) -> ModelCard | None:
+        """Card of the champion with its registry version, or None before the first promotion."""
+        version = self._champion_version()
+        if version is None:
+            return None
+        card = ModelCard.model_validate_json(self._artifact(version["run_id"], "model.json"))
+        return card.model_copy(update={"version": str(version["version"])})
+
+    def champion_report(self) -> dict[str, Any] | None:
+        """The evaluation report that was stored with the champion."""
+        version = self._champion_version()
+        if version is None:
+            return None
+        report: dict[str, Any] = json.loads(self._artifact(version["run_id"], "report.json"))
+        return report
+
+    def _champion_version(self) -> dict[str, Any] | None:
+        query = {"name": REGISTERED_MODEL, "alias": CHAMPION}
+        answer = self._get("/api/2.0/mlflow/registered-models/alias", query)
+        if answer.status_code in (400, 404):
+            return None
+        self._raise(answer)
+        version: dict[str, Any] = answer.json()["model_version"]
+        return version
+
+    def _artifact(self, run_id: str, name: str) -> bytes:
+        query = {"run_uuid": run_id, "path": f"{MODEL_ARTIFACTS}/{name}"}
+        answer = self._get("/get-artifact", query)
+        self._raise(answer)
+        return answer.content
+
+    def _get(self, path: str, query: dict[str, str]) -> httpx.Response:
+        try:
+            return self._http.get(path, params=query)
+        except httpx.TransportError as error:
+            raise ServiceUnavailable(
+                f"MLflow at {self._http.base_url} does not answer ({type(error).__name__}); "
+                "start the stack with `euguess up`, or see `euguess doctor`."
+            ) from None
+
+    def _raise(self, answer: httpx.Response) -> None:
+        if not answer.is_success:
+            raise ServiceUnavailable(f"MLflow answered HTTP {answer.status_code}.")

@@ -1,0 +1,37 @@
+"""Where the services are, and how to run one as a program."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from euguess.errors import EUGuessError
+from euguess.settings import child_environment
+
+
+def project_root() -> Path:
+    """Folder that holds `services/`: above the working directory, else above this file."""
+    for start in (Path.cwd(), Path(__file__).resolve().parent):
+        for folder in (start, *start.parents):
+            if (folder / "services" / "sampler").is_dir() and (folder / "pyproject.toml").is_file():
+                return folder
+    raise EUGuessError(
+        "The folder with EUGuess's services is not found; run this in a checkout of the project."
+    )
+
+
+def service_command(service: str, *arguments: str) -> list[str]:
+    """Command line that runs a service as a module of this Python."""
+    return [sys.executable, "-m", f"services.{service}", *arguments]
+
+
+def service_environment(**variables: str) -> dict[str, str]:
+    """Environment in which the services can be imported from any working directory."""
+    return child_environment(PYTHONPATH=str(project_root()), **variables)
+
+
+def run_service(service: str, *arguments: str) -> int:
+    """Run a service's own command line in the foreground; returns its exit code."""
+    process = subprocess.run(
+        service_command(service, *arguments), env=service_environment(), check=False
+    )
+    return process.returncode
