@@ -1,0 +1,145 @@
+"""`euguess up`, `down`, `demo` and `doctor`."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.table import Table
+
+from euguess.cli.demo import run_demo
+from euguess.cli.output import console, print_json
+from euguess.settings import HomeSettings, ServiceSettings
+from euguess.stack.credentials import load_credentials
+from euguess.stack.doctor import Finding, examine
+from euguess.stack.local import local_stack
+from euguess.stack.plan import DEFAULT_PORT_BASE, Port, StackPlan
+from euguess.stack.presence import end_stack, running_stack
+from euguess.stack.programs import find_redis, find_s3_server
+
+PortBase = Annotated[
+    int,
+    typer.Option(min=1024, max=65000, help="First of the 16 ports that the stack takes"),
+]
+Fetchers = Annotated[int, typer.Option(min=1, help="Fetcher processes")]
+ExitAfterDemo = Annotated[
+    bool, typer.Option("--exit-after-demo", help="Run the demo, then end everything")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the main application."""
+    for command in (up, down, demo, doctor):
+        app.command()(command)
+
+
+def up(
+    with_demo: Annotated[
+        bool, typer.Option("--demo", help="Collect, train, serve and query a small dataset")
+    ] = False,
+    exit_after_demo: ExitAfterDemo = False,
+    port_base: PortBase = DEFAULT_PORT_BASE,
+    fetchers: Fetchers = 2,
+) -> None:
+    """Start the whole stack as local processes; Ctrl-C ends all of it.
+
+    Redis, an S3 server, MLflow, the imagery simulator, sampler, fetchers, trainer, TorchServe and
+    dashboard run until Ctrl-C; data, logs and credentials stay in .euguess (EUGUESS_HOME).
+    """
+    home = HomeSettings().home.resolve()
+    plan = _plan(home, port_base, fetchers)
+    with _terminating_like_ctrl_c(), local_stack(plan, _announce) as supervisor:
+        if with_demo or exit_after_demo:
+            run_demo()
+        _announce_addresses(plan)
+        if exit_after_demo:
+            return
+        console.print("Press Ctrl-C to end the stack.")
+        try:
+            supervisor.wait()
+        except KeyboardInterrupt:
+            _announce("ending the stack")
+
+
+def demo(
+    exit_after_demo: ExitAfterDemo = False,
+    port_base: PortBase = DEFAULT_PORT_BASE,
+    fetchers: Fetchers = 2,
+) -> None:
+    """Collect, train, serve and query a small dataset, in the running stack or in a new one."""
+    if running_stack(HomeSettings().home.resolve()) is not None:
+        run_demo()
+        console.print(f"Dashboard: {ServiceSettings.load().dashboard_url}")
+        return
+    up(with_demo=True, exit_after_demo=exit_after_demo, port_base=port_base, fetchers=fetchers)
+
+
+def down() -> None:
+    """End the stack of this home, and whatever one that was killed has left behind."""
+    home = HomeSettings().home.resolve()
+    console.print("The stack has ended." if end_stack(home) else f"No stack runs in {home}.")
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Say what this machine has, what is missing, and how to get it."""
+    findings = examine()
+    if as_json:
+        print_json([finding.as_dict() for finding in findings])
+    else:
+        console.print(_findings_table(findings))
+    if any(finding.is_needed and not finding.is_there for finding in findings):
+        raise typer.Exit(1)
+
+
+def _plan(home: Path, port_base: int, fetchers: int) -> StackPlan:
+    redis, s3 = find_redis(), find_s3_server()
+    for program in (redis, s3):
+        _announce(f"using {program.name} {program.version} from {program.origin}")
+    return StackPlan(
+        home=home,
+        port_base=port_base,
+        credentials=load_credentials(home),
+        redis_program=redis,
+        s3_program=s3,
+        fetchers=fetchers,
+    )
+
+
+def _announce(text: str) -> None:
+    console.print(f"[dim]stack:[/dim] {text}", highlight=False)
+
+
+def _announce_addresses(plan: StackPlan) -> None:
+    console.print(f"Dashboard:  {plan.address(Port.DASHBOARD)}")
+    console.print(f"Sampler:    {plan.address(Port.SAMPLER)}/docs")
+    console.print(f"TorchServe: {plan.address(Port.INFERENCE)}/predictions/euguess")
+    console.print(f"MLflow:     {plan.address(Port.MLFLOW)}")
+
+
+def _findings_table(findings: list[Finding]) -> Table:
+    table = Table()
+    for name in ("", "part", "found", "if missing"):
+        table.add_column(name)
+    for finding in findings:
+        mark = "[green]✓[/green]" if finding.is_there else "[red]✗[/red]"
+        table.add_row(mark, finding.part, finding.found, finding.advice)
+    return table
+
+
+@contextmanager
+def _terminating_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends the stack in the same order as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,98 @@
+"""What a machine has and lacks for running EUGuess."""
+
+import importlib.util
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from euguess.errors import EUGuessError, ProgramMissing
+from euguess.settings import HomeSettings
+from euguess.stack.plan import DEFAULT_PORT_BASE, PORT_COUNT
+from euguess.stack.ports import is_free
+from euguess.stack.presence import running_stack
+from euguess.stack.programs import Program, find_java, find_redis, find_s3_server
+
+NEEDED_DISK_GB = 5.0
+EXTRAS = {
+    "sampler": "fastapi",
+    "fetcher": "aiohttp",
+    "simulator": "simplejpeg",
+    "trainer": "torchvision",
+    "inference": "ts",
+    "dashboard": "streamlit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part, what was found of it, and what to do when it is missing."""
+
+    part: str
+    is_there: bool
+    found: str
+    advice: str = ""
+    is_needed: bool = True
+
+    def as_dict(self) -> dict[str, str | bool]:
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Look at everything that `euguess up` needs; starts nothing."""
+    programs = {"Redis": find_redis, "S3 server": find_s3_server, "Java": find_java}
+    return [
+        _python(),
+        *(_program(part, find) for part, find in programs.items()),
+        *(_extra(service, module) for service, module in EXTRAS.items()),
+        _ports(),
+        _disk(),
+        _gpu(),
+    ]
+
+
+def _python() -> Finding:
+    is_there = (3, 11) <= sys.version_info[:2] < (3, 14)
+    return Finding("Python", is_there, platform.python_version(), "Python 3.11, 3.12 or 3.13")
+
+
+def _program(part: str, find: Callable[[], Program]) -> Finding:
+    try:
+        program = find()
+    except ProgramMissing as error:
+        return Finding(part, False, "", str(error))
+    return Finding(part, True, f"{program.name} {program.version} ({program.origin})")
+
+
+def _extra(service: str, module: str) -> Finding:
+    is_there = importlib.util.find_spec(module) is not None
+    advice = "" if is_there else f'pip install "euguess[{service}]"'
+    return Finding(f"{service} packages", is_there, module if is_there else "", advice)
+
+
+def _ports() -> Finding:
+    last = DEFAULT_PORT_BASE + PORT_COUNT - 1
+    part = f"ports {DEFAULT_PORT_BASE}-{last}"
+    try:
+        keeper = running_stack(HomeSettings().home.resolve())
+    except (EUGuessError, OSError):
+        keeper = None
+    if keeper is not None:
+        return Finding(part, True, f"in use by the running stack (process {keeper})")
+    taken = [str(port) for port in range(DEFAULT_PORT_BASE, last + 1) if not is_free(port)]
+    advice = "`euguess up --port-base N` takes others" if taken else ""
+    return Finding(part, not taken, f"taken: {', '.join(taken)}" if taken else "free", advice)
+
+
+def _disk() -> Finding:
+    free_gb = shutil.disk_usage(HomeSettings().home.resolve().parent).free / 1e9
+    is_there = free_gb >= NEEDED_DISK_GB
+    advice = "" if is_there else f"free {NEEDED_DISK_GB:g} GB, or set EUGUESS_HOME"
+    return Finding("disk space", is_there, f"{free_gb:.0f} GB free", advice)
+
+
+def _gpu() -> Finding:
+    is_there = shutil.which("nvidia-smi") is not None
+    found = "NVIDIA driver" if is_there else "none; the CPU trains and serves"
+    return Finding("GPU", is_there, found, is_needed=False)

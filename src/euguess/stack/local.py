@@ -1,0 +1,52 @@
+"""`euguess up`: the whole stack as local processes."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from pydantic import SecretStr
+
+from euguess.errors import ServiceUnavailable
+from euguess.settings import StoreSettings
+from euguess.stack.plan import BUCKET, StackPlan
+from euguess.stack.presence import (
+    announce_stack,
+    end_stack,
+    record_processes,
+    running_stack,
+    withdraw_stack,
+)
+from euguess.stack.processes import ServerSpec
+from euguess.stack.supervisor import Announce, Supervisor, supervised
+from euguess.storage.administration import ensure_bucket
+
+
+@contextlib.contextmanager
+def local_stack(plan: StackPlan, announce: Announce) -> Iterator[Supervisor]:
+    """Start everything; inside the block it runs, after it nothing is left."""
+    keeper = running_stack(plan.home)
+    if keeper is not None:
+        raise ServiceUnavailable(
+            f"A stack already runs in {plan.home} (process {keeper}); `euguess down` ends it."
+        )
+    if end_stack(plan.home):
+        announce("ended what an earlier stack had left behind")
+    supervisor = Supervisor(plan.home / "logs", announce, partial(record_processes, plan.home))
+    try:
+        with supervised(supervisor, [plan.stores, partial(_services, plan)]):
+            announce_stack(plan.home, plan.variables())
+            yield supervisor
+    finally:
+        withdraw_stack(plan.home)
+
+
+def _services(plan: StackPlan) -> Sequence[ServerSpec]:
+    ensure_bucket(
+        StoreSettings(
+            store_url=f"s3://{BUCKET}",
+            s3_endpoint=plan.s3.endpoint,
+            s3_access_key=plan.s3.access_key,
+            s3_secret_key=SecretStr(plan.s3.secret_key.get_secret_value()),
+        )
+    )
+    return plan.services()

@@ -1,0 +1,217 @@
+"""The local stack as a list of servers, in the order in which they start."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from euguess.project import project_root, service_command
+from euguess.stack.credentials import Credentials
+from euguess.stack.ports import LOOPBACK
+from euguess.stack.processes import ServerSpec
+from euguess.stack.programs import Program
+from euguess.stack.servers import (
+    MINIO_PORTS,
+    SEAWEEDFS_PORTS,
+    RedisServer,
+    S3Server,
+    http_ready,
+    redis_spec,
+    s3_port_count,
+    s3_spec,
+)
+
+BUCKET = "euguess"
+DEFAULT_PORT_BASE = 8700
+
+
+class Port(IntEnum):
+    """Ports of a stack, as offsets from its base; the S3 server takes the last ones."""
+
+    DASHBOARD = 0
+    SAMPLER = 1
+    SIMULATOR = 2
+    INFERENCE = 3
+    MANAGEMENT = 4
+    METRICS = 5
+    MLFLOW = 6
+    REDIS = 7
+    S3 = 8
+
+
+PORT_COUNT = Port.S3 + max(MINIO_PORTS, SEAWEEDFS_PORTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPlan:
+    """What a local stack consists of."""
+
+    home: Path
+    port_base: int = DEFAULT_PORT_BASE
+    credentials: Credentials
+    redis_program: Program
+    s3_program: Program
+    fetchers: int = 2
+    simulator_arguments: tuple[str, ...] = ()
+    extra_variables: tuple[tuple[str, str], ...] = ()  # settings of the services
+
+    def port(self, port: Port) -> int:
+        return self.port_base + port
+
+    def address(self, port: Port) -> str:
+        return f"http://{LOOPBACK}:{self.port(port)}"
+
+    @property
+    def redis(self) -> RedisServer:
+        password = SecretStr(self.credentials.redis_password)
+        return RedisServer(
+            program=self.redis_program,
+            port=self.port(Port.REDIS),
+            data=self.home / "redis",
+            password=password,
+        )
+
+    @property
+    def s3(self) -> S3Server:
+        first = self.port(Port.S3)
+        return S3Server(
+            program=self.s3_program,
+            ports=tuple(range(first, first + s3_port_count(self.s3_program))),
+            data=self.home / "s3",
+            access_key=self.credentials.s3_access_key,
+            secret_key=SecretStr(self.credentials.s3_secret_key),
+        )
+
+    def log_path(self, name: str) -> Path:
+        return self.home / "logs" / f"{name}.log"
+
+    def variables(self) -> dict[str, str]:
+        """EUGUESS_* variables by which services and commands find this stack."""
+        return {
+            "EUGUESS_HOME": str(self.home),
+            "EUGUESS_REDIS_URL": self.redis.url.get_secret_value(),
+            "EUGUESS_STORE_URL": f"s3://{BUCKET}",
+            "EUGUESS_S3_ENDPOINT": self.s3.endpoint,
+            "EUGUESS_S3_ACCESS_KEY": self.s3.access_key,
+            "EUGUESS_S3_SECRET_KEY": self.s3.secret_key.get_secret_value(),
+            "EUGUESS_MLFLOW_URL": self.address(Port.MLFLOW),
+            "EUGUESS_SAMPLER_URL": self.address(Port.SAMPLER),
+            "EUGUESS_SIMULATOR_URL": self.address(Port.SIMULATOR),
+            "EUGUESS_SIMULATOR_KEY": self.credentials.simulator_key,
+            "EUGUESS_INFERENCE_URL": self.address(Port.INFERENCE),
+            "EUGUESS_INFERENCE_KEY_FILE": str(self.home / "inference" / "key_file.json"),
+            "EUGUESS_DASHBOARD_URL": self.address(Port.DASHBOARD),
+            **dict(self.extra_variables),
+        }
+
+    def stores(self) -> list[ServerSpec]:
+        """First: what the services need to be up."""
+        return [redis_spec(self.redis), s3_spec(self.s3), self._mlflow(), self._simulator()]
+
+    def services(self) -> list[ServerSpec]:
+        """Then the services."""
+        return [
+            self._sampler(),
+            self._fetcher(),
+            self._trainer(),
+            self._inference(),
+            self._dashboard(),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        return {**self.variables(), "PYTHONPATH": str(project_root())}
+
+    def _mlflow(self) -> ServerSpec:
+        """One worker: SQLite serves one writer, and each further worker costs 200 MB."""
+        options = {
+            "host": LOOPBACK,
+            "port": self.port(Port.MLFLOW),
+            "workers": 1,
+            "backend-store-uri": f"sqlite:///{self.home / 'mlflow.db'}",
+            "artifacts-destination": self.home / "mlflow-artifacts",
+        }
+        arguments = (part for name, value in options.items() for part in (f"--{name}", str(value)))
+        return ServerSpec(
+            name="mlflow",
+            argv=(sys.executable, "-m", "mlflow", "server", *arguments),
+            ready=http_ready(f"{self.address(Port.MLFLOW)}/health"),
+            env={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            ports=(self.port(Port.MLFLOW),),
+            folders=(self.home / "mlflow-artifacts",),
+            ready_seconds=120,
+        )
+
+    def _simulator(self) -> ServerSpec:
+        return self._service("simulator", Port.SIMULATOR, "/healthz", *self.simulator_arguments)
+
+    def _sampler(self) -> ServerSpec:
+        return self._service("sampler", Port.SAMPLER, "/readyz")
+
+    def _fetcher(self) -> ServerSpec:
+        return self._worker("fetcher", "--concurrency", str(self.fetchers))
+
+    def _trainer(self) -> ServerSpec:
+        return self._worker("trainer")
+
+    def _worker(self, service: str, *arguments: str) -> ServerSpec:
+        return ServerSpec(
+            name=service,
+            argv=tuple(service_command(service, "worker", *arguments)),
+            ready=_log_says(self.log_path(service), " ready."),
+            env=self._environment(),
+            ready_seconds=120,
+        )
+
+    def _inference(self) -> ServerSpec:
+        options = {
+            "port": self.port(Port.INFERENCE),
+            "management-port": self.port(Port.MANAGEMENT),
+            "metrics-port": self.port(Port.METRICS),
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        return ServerSpec(
+            name="inference",
+            argv=tuple(service_command("inference", "serve", *arguments)),
+            ready=(self.home / "inference" / "key_file.json").exists,
+            env=self._environment(),
+            ports=tuple(options.values()),
+            ready_seconds=120,
+            stop_seconds=20,
+        )
+
+    def _dashboard(self) -> ServerSpec:
+        options = {
+            "server.port": str(self.port(Port.DASHBOARD)),
+            "server.address": LOOPBACK,
+            "server.headless": "true",
+            "server.maxUploadSize": "20",
+            "browser.gatherUsageStats": "false",
+        }
+        arguments = (part for name, value in options.items() for part in (f"--{name}", value))
+        app = project_root() / "dashboard" / "app.py"
+        return ServerSpec(
+            name="dashboard",
+            argv=(sys.executable, "-m", "streamlit", "run", str(app), *arguments),
+            ready=http_ready(f"{self.address(Port.DASHBOARD)}/_stcore/health"),
+            env=self._environment(),
+            ports=(self.port(Port.DASHBOARD),),
+        )
+
+    def _service(self, service: str, port: Port, health: str, *arguments: str) -> ServerSpec:
+        number = self.port(port)
+        return ServerSpec(
+            name=service,
+            argv=tuple(service_command(service, "--port", str(number), *arguments)),
+            ready=http_ready(f"{self.address(port)}{health}"),
+            env=self._environment(),
+            ports=(number,),
+            ready_seconds=120,
+        )
+
+
+def _log_says(path: Path, text: str) -> Callable[[], bool]:
+    """Readiness of a process without a port: a line that it writes when it is ready."""
+    return lambda: path.exists() and text in path.read_text(errors="replace")

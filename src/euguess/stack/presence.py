@@ -1,0 +1,89 @@
+"""What a running stack leaves in its home, so that commands find it and nothing outlives it."""
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+STATE_FILE = "stack.json"
+ENV_FILE = "stack.env"
+END_SECONDS = 30.0
+
+
+def record_processes(home: Path, servers: Mapping[str, int]) -> None:
+    """Note the process ids of the servers and of this process, which keeps them running."""
+    processes = {"euguess": os.getpid(), **servers}
+    started = {name: _start_time(pid) for name, pid in processes.items()}
+    _write(home / STATE_FILE, json.dumps({"pids": processes, "started": started}))
+
+
+def announce_stack(home: Path, variables: Mapping[str, str]) -> None:
+    """Write where the stack's services are; for the owner only, since it holds passwords."""
+    _write(home / ENV_FILE, "".join(f"{name}={value}\n" for name, value in variables.items()))
+
+
+def withdraw_stack(home: Path) -> None:
+    """Forget a stack that has ended."""
+    for name in (ENV_FILE, STATE_FILE):
+        (home / name).unlink(missing_ok=True)
+
+
+def running_stack(home: Path) -> int | None:
+    """Process id of the command that keeps the home's stack running, if one does."""
+    return _recorded(home).get("euguess")
+
+
+def end_stack(home: Path) -> bool:
+    """Ask the stack to end, then end whatever it left behind; False when there was nothing."""
+    processes = _recorded(home)
+    keeper = processes.pop("euguess", None)
+    if keeper is not None:
+        _end(keeper)
+    left = {name: pid for name, pid in _recorded(home).items() if name != "euguess"}
+    for pid in left.values():
+        _end_group(pid)
+    withdraw_stack(home)
+    return keeper is not None or bool(left)
+
+
+def _recorded(home: Path) -> dict[str, int]:
+    """Recorded processes that still live; a process id that was given anew does not count."""
+    try:
+        state = json.loads((home / STATE_FILE).read_text())
+    except FileNotFoundError:
+        return {}
+    started = state["started"]
+    return {n: pid for n, pid in state["pids"].items() if _start_time(pid) == started[n]}
+
+
+def _start_time(pid: int) -> float | None:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        process.terminate()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(END_SECONDS)
+
+
+def _end_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _write(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
+    part.replace(path)

@@ -1,0 +1,184 @@
+"""Running a server as a child process: start, wait until it is ready, stop without leftovers."""
+
+import asyncio
+import contextlib
+import inspect
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from euguess.errors import ServiceUnavailable
+from euguess.settings import child_environment
+from euguess.stack.ports import require_free
+
+POLL_SECONDS = 0.05
+KILL_SECONDS = 5.0  # for the kernel to remove what was killed
+LOG_LINES = 15
+
+Ready = Callable[[], bool | Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSpec:
+    """How to run a server. `ready` answers whether it serves now and must not block for long."""
+
+    name: str
+    argv: tuple[str, ...]
+    ready: Ready
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
+    cwd: Path | None = None
+    ports: tuple[int, ...] = ()
+    folders: tuple[Path, ...] = ()  # made before the start
+    private_files: Mapping[Path, str] = field(default_factory=dict, repr=False)  # mode 600
+    ready_seconds: float = 60.0
+    stop_seconds: float = 10.0  # between SIGTERM and SIGKILL
+
+
+class RunningServer:
+    """A started server: the leader of its own session, hence out of reach of Ctrl-C."""
+
+    def __init__(self, spec: ServerSpec, process: subprocess.Popen[bytes], log_path: Path) -> None:
+        self.spec = spec
+        self.log_path = log_path
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Process id, and id of the process group."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; minus the signal number when a signal ended it."""
+        return self._process.poll()
+
+    def wait_ready(self) -> None:
+        """Block until it serves. Raises ServiceUnavailable when it ends or takes too long."""
+        deadline = time.monotonic() + self.spec.ready_seconds
+        while self.exit_code is None:
+            if _is_ready(self.spec.ready):
+                return
+            if time.monotonic() > deadline:
+                raise self._failure(f"is not ready after {self.spec.ready_seconds:g} seconds")
+            time.sleep(POLL_SECONDS)
+        raise self._failure(f"ended with exit code {self.exit_code}")
+
+    def stop(self) -> None:
+        """End the server and every process of its group; harmless when it has ended."""
+        # The leader first: a Celery worker or TorchServe ends its own children in order.
+        if self._ends_itself() and _group_lives(self.pid):
+            _signal_group(self.pid, signal.SIGTERM)
+            _group_is_gone(self.pid, self.spec.stop_seconds)
+        _signal_group(self.pid, signal.SIGKILL)
+        _group_is_gone(self.pid, KILL_SECONDS)
+        self._process.wait(KILL_SECONDS)
+
+    def _ends_itself(self) -> bool:
+        self._process.terminate()
+        try:
+            self._process.wait(self.spec.stop_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _failure(self, what: str) -> ServiceUnavailable:
+        lines = _last_lines(self.log_path)
+        return ServiceUnavailable(
+            f"{self.spec.name} {what}. The end of its log {self.log_path}:\n{lines}"
+        )
+
+
+def start(spec: ServerSpec, log_path: Path) -> RunningServer:
+    """Start without waiting. Raises PortInUse, or ServiceUnavailable when it cannot be started."""
+    require_free(spec.name, spec.ports)
+    for folder in (*spec.folders, log_path.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    for path, content in spec.private_files.items():
+        _write_private(path, content)
+    with log_path.open("ab") as log:
+        try:
+            process = subprocess.Popen(
+                spec.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=child_environment(**spec.env),
+                cwd=spec.cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ServiceUnavailable(f"{spec.name} cannot be started: {error}.") from None
+    return RunningServer(spec, process, log_path)
+
+
+@contextlib.contextmanager
+def started(spec: ServerSpec, log_path: Path) -> Iterator[RunningServer]:
+    """A server that is ready inside the block and gone after it."""
+    server = start(spec, log_path)
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+def _is_ready(ready: Ready) -> bool:
+    answer = ready()
+    if inspect.isawaitable(answer):
+        return asyncio.run(_awaited(answer))
+    return answer
+
+
+async def _awaited(answer: Awaitable[bool]) -> bool:
+    return await answer
+
+
+def _write_private(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # an older file may have a wider mode
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
+
+
+def _last_lines(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join(f"  {line}" for line in lines) or "  (empty)"
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _group_is_gone(group: int, within_seconds: float) -> bool:
+    deadline = time.monotonic() + within_seconds
+    while _group_lives(group):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS, when only zombies are left
+        return False
+    # Zombies that nobody reaps, as under a container's PID 1, do not count.
+    return any(_is_live_member(process, group) for process in psutil.process_iter(["status"]))
+
+
+def _is_live_member(process: psutil.Process, group: int) -> bool:
+    try:
+        in_group = os.getpgid(process.pid) == group
+    except (ProcessLookupError, PermissionError):
+        return False
+    return in_group and process.info["status"] != psutil.STATUS_ZOMBIE

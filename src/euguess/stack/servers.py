@@ -1,0 +1,190 @@
+"""Command lines of the servers of a local stack. All of them listen on loopback only."""
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from euguess.stack.ports import LOOPBACK
+from euguess.stack.processes import ServerSpec
+from euguess.stack.programs import Program
+
+PROBE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisServer:
+    """What a Redis needs."""
+
+    program: Program
+    port: int
+    data: Path
+    password: SecretStr | None = None
+
+    @property
+    def url(self) -> SecretStr:
+        user = f":{quote(self.password.get_secret_value(), safe='')}@" if self.password else ""
+        return SecretStr(f"redis://{user}{LOOPBACK}:{self.port}/0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Server:
+    """What an S3 server needs. SeaweedFS takes eight ports, MinIO two; the first is the S3 one."""
+
+    program: Program
+    ports: tuple[int, ...]
+    data: Path
+    access_key: str
+    secret_key: SecretStr
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports[0]}"
+
+
+SEAWEEDFS_PORTS = 8
+MINIO_PORTS = 2
+
+
+def s3_port_count(program: Program) -> int:
+    """How many ports S3Server.ports must hold for a program."""
+    return MINIO_PORTS if program.name == "minio" else SEAWEEDFS_PORTS
+
+
+def redis_spec(server: RedisServer) -> ServerSpec:
+    """Redis that refuses writes when full rather than dropping accepted messages."""
+    config = server.data / "redis.conf"  # not on the command line, where every user sees it
+    return ServerSpec(
+        name="redis",
+        argv=(str(server.program.path), str(config)),
+        ready=lambda: _redis_answers(server.port),
+        ports=(server.port,),
+        folders=(server.data,),
+        private_files={config: _redis_config(server)},
+    )
+
+
+def s3_spec(server: S3Server) -> ServerSpec:
+    """MinIO or SeaweedFS, by the program found."""
+    return _minio_spec(server) if server.program.name == "minio" else _seaweedfs_spec(server)
+
+
+def http_ready(url: str) -> Callable[[], bool]:
+    """A readiness check: GET answers with a 2xx status."""
+
+    def answers() -> bool:
+        try:
+            with _opener.open(url, timeout=PROBE_SECONDS):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    return answers
+
+
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _redis_config(server: RedisServer) -> str:
+    lines = [
+        f"bind {LOOPBACK}",
+        f"port {server.port}",
+        f"dir {json.dumps(str(server.data.resolve()))}",
+        "appendonly yes",
+        "appendfsync everysec",
+        "maxmemory-policy noeviction",
+        'save ""',
+        "daemonize no",
+    ]
+    if server.password:
+        lines.append(f"requirepass {json.dumps(server.password.get_secret_value())}")
+    return "\n".join(lines) + "\n"
+
+
+def _redis_answers(port: int) -> bool:
+    """Whether Redis serves: "+PONG", or "-NOAUTH" when it has a password ("-LOADING" does not)."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=PROBE_SECONDS) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+    except OSError:
+        return False
+
+
+def _minio_spec(server: S3Server) -> ServerSpec:
+    port, console_port = server.ports
+    address = ("--address", f"{LOOPBACK}:{port}", "--console-address", f"{LOOPBACK}:{console_port}")
+    return ServerSpec(
+        name="minio",
+        argv=(str(server.program.path), "server", "--quiet", *address, str(server.data)),
+        ready=http_ready(f"{server.endpoint}/minio/health/ready"),
+        env={
+            "MINIO_ROOT_USER": server.access_key,
+            "MINIO_ROOT_PASSWORD": server.secret_key.get_secret_value(),
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+        },
+        ports=server.ports,
+        folders=(server.data,),
+    )
+
+
+def _seaweedfs_spec(server: S3Server) -> ServerSpec:
+    config = server.data / "s3.json"
+    return ServerSpec(
+        name="seaweedfs",
+        argv=(str(server.program.path), *_seaweedfs_arguments(server, config)),
+        ready=http_ready(f"{server.endpoint}/healthz"),
+        # The default makes seven volumes at the first write to a bucket.
+        env={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "GOGC": "50"},
+        ports=server.ports,
+        folders=(server.data,),
+        private_files={config: _seaweedfs_identities(server)},
+    )
+
+
+def _seaweedfs_arguments(server: S3Server, config: Path) -> list[str]:
+    s3, s3_grpc, filer, filer_grpc, volume, volume_grpc, master, master_grpc = server.ports
+    options = {
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,
+        "dir": server.data,
+        "master.port": master,
+        "master.port.grpc": master_grpc,
+        "master.telemetry": "false",
+        "master.electionTimeout": "1s",
+        "master.volumeSizeLimitMB": 1024,
+        "volume.port": volume,
+        "volume.port.grpc": volume_grpc,
+        "volume.preStopSeconds": 0,
+        "volume.max": 10_000,  # the disk is the limit; a bucket takes at least one volume
+        "filer": "true",
+        "filer.port": filer,
+        "filer.port.grpc": filer_grpc,
+        "filer.localSocket": server.data / "filer.sock",
+        "s3": "true",
+        "s3.port": s3,
+        "s3.port.grpc": s3_grpc,
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.iam": "false",
+        "s3.config": config,
+        "s3.localSocket": server.data / "s3.sock",
+    }
+    return ["-logtostderr=true", "server", *(f"-{name}={value}" for name, value in options.items())]
+
+
+def _seaweedfs_identities(server: S3Server) -> str:
+    secret = server.secret_key.get_secret_value()
+    identity = {
+        "name": "euguess",
+        "credentials": [{"accessKey": server.access_key, "secretKey": secret}],
+        "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+    }
+    return json.dumps({"identities": [identity]})

@@ -1,0 +1,106 @@
+"""Servers that run together: restarted when they end, gone when the stack ends."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from euguess.errors import PortInUse, ServiceUnavailable
+from euguess.stack.presence import (
+    announce_stack,
+    end_stack,
+    record_processes,
+    running_stack,
+    withdraw_stack,
+)
+from euguess.stack.processes import ServerSpec, start
+from euguess.stack.supervisor import MAX_RESTARTS, Supervisor, supervised
+
+SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
+
+
+def sleeper(name: str = "sleeper", code: str = SLEEPER) -> ServerSpec:
+    return ServerSpec(name=name, argv=(sys.executable, "-c", code), ready=lambda: True)
+
+
+def eventually(is_true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
+    made = Supervisor(tmp_path, said.append, lambda pids: None)
+    yield made
+    made.stop_all()
+
+
+def test_a_server_that_is_killed_is_started_again(supervisor: Supervisor, said: list[str]) -> None:
+    with supervised(supervisor, [lambda: [sleeper()]]):
+        first = supervisor.pids()["sleeper"]
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: supervisor.pids()["sleeper"] != first)
+        second = supervisor.pids()["sleeper"]
+    assert any("exit code -9" in line for line in said)
+    assert not psutil.pid_exists(second)
+
+
+def test_a_server_that_keeps_ending_is_given_up_with_its_log(supervisor: Supervisor) -> None:
+    with (
+        pytest.raises(ServiceUnavailable, match=f"{MAX_RESTARTS + 1} times"),
+        supervised(supervisor, [lambda: [sleeper(code="pass")]]),
+    ):
+        supervisor.wait()
+
+
+def test_a_failing_later_stage_takes_the_earlier_ones_along(supervisor: Supervisor) -> None:
+    pids: list[int] = []
+
+    def second_stage() -> list[ServerSpec]:
+        pids.append(supervisor.pids()["sleeper"])
+        raise PortInUse
+
+    with pytest.raises(PortInUse), supervised(supervisor, [lambda: [sleeper()], second_stage]):
+        pass
+    assert not psutil.pid_exists(pids[0])
+
+
+def test_what_a_killed_stack_left_behind_is_ended(tmp_path: Path) -> None:
+    server = start(sleeper(), tmp_path / "log")
+    record_processes(tmp_path, {"sleeper": server.pid})
+    state = (tmp_path / "stack.json").read_text()
+    own_pid, gone_pid = f'"euguess": {os.getpid()},', '"euguess": 99999999,'
+    (tmp_path / "stack.json").write_text(state.replace(own_pid, gone_pid, 1))
+    assert running_stack(tmp_path) is None
+    assert end_stack(tmp_path)
+    eventually(lambda: server.exit_code == -signal.SIGKILL)
+    assert not end_stack(tmp_path)
+
+
+def test_a_process_id_that_was_given_anew_is_not_ours(tmp_path: Path) -> None:
+    record_processes(tmp_path, {})
+    path = tmp_path / "stack.json"
+    state = json.loads(path.read_text())
+    state["started"]["euguess"] -= 60
+    path.write_text(json.dumps(state))
+    assert running_stack(tmp_path) is None
+
+
+def test_addresses_and_passwords_are_for_the_owner_only(tmp_path: Path) -> None:
+    announce_stack(tmp_path, {"EUGUESS_REDIS_URL": "redis://:secret@127.0.0.1:1/0"})
+    assert (tmp_path / "stack.env").stat().st_mode & 0o777 == 0o600
+    withdraw_stack(tmp_path)
+    assert not (tmp_path / "stack.env").exists()
