@@ -20,11 +20,11 @@ setup: $(VENV)/.ready ## Make the virtual environment with everything that is ne
 $(VENV)/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14))' \
 		|| { echo "EUGuess needs Python 3.11, 3.12 or 3.13; try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
 
 demo: setup ## Collect, train, serve and query a small dataset (ARGS=--exit-after-demo to stop at the end)
 	$(BIN)/euguess up --demo $(ARGS)
@@ -65,8 +65,8 @@ lock: setup ## Pin all dependencies with hashes into requirements/
 	done
 	echo uv | $(COMPILE) - -o requirements/uv.txt
 
-minio: ## Build the MinIO server from source (needs Go); prints where it is
-	deploy/minio/build.sh
+minio: ## Build the MinIO server from source (needs Go); ARGS=--allow-upstream takes the archived one
+	deploy/minio/build.sh $(ARGS)
 
 clean: ## Remove the virtual environment and caches; the data in .euguess stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build

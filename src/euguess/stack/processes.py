@@ -38,6 +38,7 @@ class ServerSpec:
     private_files: Mapping[Path, str] = field(default_factory=dict, repr=False)  # mode 600
     ready_seconds: float = 60.0
     stop_seconds: float = 10.0  # between SIGTERM and SIGKILL
+    removed_after: tuple[Path, ...] = ()  # files that a killed server leaves behind
 
 
 class RunningServer:
@@ -78,6 +79,8 @@ class RunningServer:
         _signal_group(self.pid, signal.SIGKILL)
         _group_is_gone(self.pid, KILL_SECONDS)
         self._process.wait(KILL_SECONDS)
+        for path in self.spec.removed_after:
+            path.unlink(missing_ok=True)
 
     def _ends_itself(self) -> bool:
         self._process.terminate()

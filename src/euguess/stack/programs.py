@@ -79,20 +79,20 @@ def find_program(source: ProgramSource, search_path: str | None = None) -> Progr
     return Program(source.name, path, origin, _version(path, source.version_argument))
 
 
-def find_redis() -> Program:
-    return find_program(REDIS)
+def find_redis(search_path: str | None = None) -> Program:
+    return find_program(REDIS, search_path)
 
 
-def find_s3_server() -> Program:
+def find_s3_server(search_path: str | None = None) -> Program:
     """MinIO when it is on PATH, else SeaweedFS. Raises ProgramMissing when there is neither."""
     try:
-        return find_program(MINIO)
+        return find_program(MINIO, search_path)
     except ProgramMissing:
-        return find_program(SEAWEEDFS)
+        return find_program(SEAWEEDFS, search_path)
 
 
-def find_java() -> Program:
-    return find_program(JAVA)
+def find_java(search_path: str | None = None) -> Program:
+    return find_program(JAVA, search_path)
 
 
 def _wheel_program(source: ProgramSource) -> Path | None:

@@ -141,8 +141,11 @@ def _seaweedfs_spec(server: S3Server) -> ServerSpec:
         name="seaweedfs",
         argv=(str(server.program.path), *_seaweedfs_arguments(server, config)),
         ready=http_ready(f"{server.endpoint}/healthz"),
-        # The default makes seven volumes at the first write to a bucket.
-        env={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "GOGC": "50"},
+        # Volumes made at the first write to a bucket: by default seven; with one, that write
+        # waits 5 s for the next heartbeat.
+        env={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "2"},
+        stop_seconds=2.0,  # it ends after 15 s only; what it acknowledged survives SIGKILL
+        removed_after=_seaweedfs_sockets(server.ports),
         ports=server.ports,
         folders=(server.data,),
         private_files={config: _seaweedfs_identities(server)},
@@ -167,17 +170,30 @@ def _seaweedfs_arguments(server: S3Server, config: Path) -> list[str]:
         "filer": "true",
         "filer.port": filer,
         "filer.port.grpc": filer_grpc,
-        "filer.localSocket": server.data / "filer.sock",
         "s3": "true",
         "s3.port": s3,
         "s3.port.grpc": s3_grpc,
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
         "s3.iam": "false",
+        "s3.autoCreateBucket": "false",  # a wrong bucket name is an error, as on other servers
         "s3.config": config,
-        "s3.localSocket": server.data / "s3.sock",
     }
     return ["-logtostderr=true", "server", *(f"-{name}={value}" for name, value in options.items())]
+
+
+def _seaweedfs_sockets(ports: tuple[int, ...]) -> tuple[Path, ...]:
+    """Unix sockets that it opens besides its ports, at paths of its own choice."""
+    s3, s3_grpc, filer, filer_grpc, _, volume_grpc, _, master_grpc = ports
+    names = (
+        f"s3-{s3}",
+        f"s3-grpc-{s3_grpc}",
+        f"filer-{filer}",
+        f"filer-grpc-{filer_grpc}",
+        f"volume-grpc-{volume_grpc}",
+        f"master-grpc-{master_grpc}",
+    )
+    return tuple(Path(f"/tmp/seaweedfs-{name}.sock") for name in names)
 
 
 def _seaweedfs_identities(server: S3Server) -> str:

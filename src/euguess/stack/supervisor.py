@@ -20,10 +20,18 @@ Record = Callable[[Mapping[str, int]], None]  # takes the process ids by server 
 class Supervisor:
     """Servers that run together: what ends by itself is started again, a few times."""
 
-    def __init__(self, log_folder: Path, announce: Announce, record: Record) -> None:
+    def __init__(
+        self,
+        log_folder: Path,
+        announce: Announce,
+        record: Record,
+        *,
+        max_restarts: int = MAX_RESTARTS,
+    ) -> None:
         self._log_folder = log_folder
         self._announce = announce
         self._record = record
+        self._max_restarts = max_restarts
         self._servers: dict[str, RunningServer] = {}
         self._restarts: Counter[str] = Counter()
         self._lock = threading.RLock()
@@ -75,9 +83,9 @@ class Supervisor:
 
     def _restart(self, name: str, server: RunningServer) -> None:
         self._restarts[name] += 1
-        if self._restarts[name] > MAX_RESTARTS:
+        if self._restarts[name] > self._max_restarts:
             raise ServiceUnavailable(
-                f"{name} ended {MAX_RESTARTS + 1} times; its log is {server.log_path}."
+                f"{name} ended {self._restarts[name]} times; its log is {server.log_path}."
             )
         self._announce(f"{name} ended with exit code {server.exit_code}; starting it again")
         server.stop()  # whatever is left of its process group

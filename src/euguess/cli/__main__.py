@@ -1,0 +1,5 @@
+"""Runs the command line as a module."""
+
+from euguess.cli.main import main
+
+main()

@@ -1,0 +1,145 @@
+"""Setting up an S3 server: the bucket, and on MinIO an account that may use only that bucket."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from minio import Minio, MinioAdmin
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException, MinioException, S3Error
+from pydantic import SecretStr
+from urllib3 import PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError
+
+from euguess.errors import StoreError, StoreUnavailable
+from euguess.settings import StoreSettings
+from euguess.storage.s3 import bucket_name, require_credentials
+
+AWS_ENDPOINT = "https://s3.amazonaws.com"
+TIMEOUT_SECONDS = 5.0
+ACCOUNT_NAME = "euguess"
+BUCKET_IS_THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+
+
+def ensure_bucket(settings: StoreSettings) -> bool:
+    """Create the bucket of s3://bucket; False when it is there already.
+
+    Raises InvalidInput, StoreUnavailable, or StoreError when the server refuses.
+    """
+    bucket = bucket_name(settings)
+    client = _client(settings)
+    with _errors(settings):
+        if client.bucket_exists(bucket_name=bucket):
+            return False
+        try:
+            client.make_bucket(bucket_name=bucket, location=settings.s3_region)
+        except S3Error as error:
+            if error.code in BUCKET_IS_THERE:  # someone else was faster
+                return False
+            raise
+        return True
+
+
+def bucket_policy(bucket: str) -> dict[str, Any]:
+    """What the services need: to list one bucket, and to read, write and delete its objects."""
+    resource = f"arn:aws:s3:::{bucket}"
+    listing = ["s3:GetBucketLocation", "s3:ListBucket"]
+    objects = [
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3:AbortMultipartUpload",
+        "s3:ListMultipartUploadParts",
+    ]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": listing, "Resource": [resource]},
+            {"Effect": "Allow", "Action": objects, "Resource": [f"{resource}/*"]},
+        ],
+    }
+
+
+def ensure_service_account(
+    settings: StoreSettings, *, access_key: str, secret_key: SecretStr
+) -> bool:
+    """Give a MinIO service account the bucket and nothing else; settings hold the root account.
+
+    Sets secret and policy anew and returns False when the account exists. MinIO asks for 3 to 20
+    characters of access key and 8 to 40 of secret key. Raises as ensure_bucket does.
+    """
+    policy = bucket_policy(bucket_name(settings))
+    secret = secret_key.get_secret_value()
+    admin = _admin(settings)
+    with _errors(settings):
+        if access_key in _service_accounts(admin, settings.s3_access_key):
+            admin.update_service_account(access_key=access_key, secret_key=secret, policy=policy)
+            return False
+        admin.add_service_account(
+            access_key=access_key, secret_key=secret, name=ACCOUNT_NAME, policy=policy
+        )
+        return True
+
+
+def _service_accounts(admin: MinioAdmin, user: str) -> set[str]:
+    answer = json.loads(admin.list_service_account(user))
+    return {account["accessKey"] for account in answer.get("accounts") or ()}
+
+
+def _client(settings: StoreSettings) -> Minio:
+    require_credentials(settings)
+    address = _address(settings)
+    return Minio(
+        endpoint=address.netloc,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        secure=address.scheme == "https",
+        region=settings.s3_region,
+        http_client=_http(),
+    )
+
+
+def _admin(settings: StoreSettings) -> MinioAdmin:
+    require_credentials(settings)
+    address = _address(settings)
+    return MinioAdmin(
+        endpoint=address.netloc,
+        credentials=StaticProvider(
+            settings.s3_access_key, settings.s3_secret_key.get_secret_value()
+        ),
+        region=settings.s3_region,
+        secure=address.scheme == "https",
+        http_client=_http(),
+    )
+
+
+def _address(settings: StoreSettings) -> SplitResult:
+    return urlsplit(settings.s3_endpoint or AWS_ENDPOINT)
+
+
+def _http() -> PoolManager:
+    return PoolManager(timeout=Timeout(TIMEOUT_SECONDS), retries=Retry(total=1))
+
+
+@contextlib.contextmanager
+def _errors(settings: StoreSettings) -> Iterator[None]:
+    endpoint = settings.s3_endpoint or AWS_ENDPOINT
+    try:
+        yield
+    except HTTPError:
+        raise StoreUnavailable(
+            f"The store at {endpoint} does not answer; start it with `euguess up`, or check "
+            "EUGUESS_S3_ENDPOINT."
+        ) from None
+    except S3Error as error:
+        raise StoreError(f"The store at {endpoint} refused: {error.code}. {_ADVICE}") from None
+    except (MinioException, MinioAdminException):
+        raise StoreError(f"The store at {endpoint} refused. {_ADVICE}") from None
+
+
+_ADVICE = (
+    "Check EUGUESS_S3_ACCESS_KEY and EUGUESS_S3_SECRET_KEY, and whether that account may "
+    "administer the server."
+)

@@ -1,0 +1,107 @@
+"""ObjectStore over any obstore backend; the only module that knows obstore's exceptions."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import ObjectStore as Backend
+
+from euguess.errors import ChecksumMismatch, ObjectNotFound, StoreError, StoreUnavailable
+from euguess.storage.keys import check_key
+
+# Hashing 8 MiB takes about 10 ms; longer would hold up the other requests of the event loop.
+HASH_IN_THREAD_BYTES = 8 * 1024 * 1024
+LIST_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How messages speak of a store: where it is, and what to do when it fails."""
+
+    name: str
+    when_unavailable: str
+    when_refused: str
+
+
+class Objects:
+    """An ObjectStore (see there). Error messages carry no text of the backend, hence no secret."""
+
+    def __init__(self, backend: Backend, place: Place) -> None:
+        self._backend = backend
+        self._place = place
+
+    async def put(self, key: str, data: bytes) -> None:
+        with self._errors(check_key(key)):
+            await obstore.put_async(self._backend, key, data)
+
+    async def create(self, key: str, data: bytes) -> bool:
+        with self._errors(check_key(key)):
+            try:
+                await obstore.put_async(self._backend, key, data, mode="create")
+            except AlreadyExistsError:
+                return False
+            return True
+
+    async def get(self, key: str, *, sha256: str | None = None) -> bytes:
+        with self._errors(check_key(key)):
+            answer = await obstore.get_async(self._backend, key)
+            data = bytes(await answer.bytes_async())
+        if sha256 is not None and await _sha256(data) != sha256:
+            raise ChecksumMismatch(
+                f"{key} in {self._place.name} does not have the recorded SHA-256; it is damaged. "
+                "Delete it and fetch it again."
+            )
+        return data
+
+    async def exists(self, key: str) -> bool:
+        with self._errors(check_key(key)):
+            try:
+                await obstore.head_async(self._backend, key)
+            except FileNotFoundError:
+                return False
+            return True
+
+    async def folders(self, prefix: str) -> list[str]:
+        with self._errors(prefix):
+            found = await obstore.list_with_delimiter_async(self._backend, prefix.rstrip("/"))
+        return sorted(path.rpartition("/")[2] for path in found["common_prefixes"])
+
+    async def list(self, prefix: str) -> AsyncIterator[str]:
+        # A backend lists below whole folders only, hence the filter.
+        folder = prefix.rpartition("/")[0]
+        with self._errors(prefix):
+            async for entries in obstore.list(self._backend, folder or None, chunk_size=LIST_CHUNK):
+                for entry in entries:
+                    if entry["path"].startswith(prefix):
+                        yield entry["path"]
+
+    async def delete(self, key: str) -> None:
+        with self._errors(check_key(key)), contextlib.suppress(FileNotFoundError):
+            await obstore.delete_async(self._backend, key)
+
+    @contextlib.contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        place = self._place
+        try:
+            yield
+        except FileNotFoundError:
+            raise ObjectNotFound(f"There is no object {key} in {place.name}.") from None
+        except (PermissionDeniedError, UnauthenticatedError):
+            raise StoreError(f"{place.name} refused access; {place.when_refused}.") from None
+        except BaseError:
+            raise StoreUnavailable(f"{place.name} failed; {place.when_unavailable}.") from None
+
+
+async def _sha256(data: bytes) -> str:
+    if len(data) > HASH_IN_THREAD_BYTES:
+        return (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,87 @@
+"""Opening the store that the settings name, after a check that it can be relied on."""
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+from euguess.errors import InvalidInput, ObjectNotFound, StoreError, StoreUnavailable
+from euguess.settings import StoreSettings
+from euguess.storage.local import local_store
+from euguess.storage.memory import memory_store
+from euguess.storage.objects import Objects
+from euguess.storage.protocol import ObjectStore
+from euguess.storage.s3 import SCHEME as S3_SCHEME
+from euguess.storage.s3 import s3_store
+
+FILE_SCHEME = "file://"
+MEMORY_URL = "memory://"
+ANSWER_WITHIN_SECONDS = 10.0
+# Races of two: SeaweedFS lets the losers of larger ones wait for a second or more.
+RACES = 4
+SELF_TEST_PREFIX = "self-test/"
+
+
+async def open_store(
+    settings: StoreSettings, *, answer_within_seconds: float = ANSWER_WITHIN_SECONDS
+) -> ObjectStore:
+    """The store, reachable and known to honour create-if-absent.
+
+    Raises InvalidInput for settings that name no store, StoreUnavailable when it does not answer
+    in time, and StoreError when it refuses access or ignores create-if-absent.
+    """
+    store = _named_store(settings)
+    try:
+        async with asyncio.timeout(answer_within_seconds):
+            await check_create_if_absent(store)
+    except ObjectNotFound:
+        raise StoreError(
+            f"The bucket of {settings.url} does not exist; create it (`euguess up` does so for "
+            "the local stack)."
+        ) from None
+    except TimeoutError:
+        raise StoreUnavailable(
+            f"The store {settings.url} at {settings.s3_endpoint or 'AWS S3'} does not answer; "
+            "start it with `euguess up`, or check EUGUESS_STORE_URL and EUGUESS_S3_ENDPOINT."
+        ) from None
+    return store
+
+
+async def check_create_if_absent(store: ObjectStore) -> None:
+    """Raise StoreError unless creating a taken key fails and a race has exactly one winner."""
+    # One write before the races: the first one to a new bucket of SeaweedFS is slow.
+    key = _self_test_key()
+    await store.put(key, b"taken")
+    winners = [int(await store.create(key, b"again")) + 1]
+    await store.delete(key)
+    winners += await asyncio.gather(*(_race(store) for _ in range(RACES)))
+    if set(winners) != {1}:
+        raise StoreError(
+            f"The store let {max(winners)} writers create one object; it does not honour "
+            "If-None-Match, which EUGuess relies on. Use another one."
+        )
+
+
+async def _race(store: ObjectStore) -> int:
+    """How many of two simultaneous creations of a new object succeed."""
+    key = _self_test_key()
+    wins = await asyncio.gather(store.create(key, b"one"), store.create(key, b"other"))
+    await store.delete(key)
+    return sum(wins)
+
+
+def _self_test_key() -> str:
+    return f"{SELF_TEST_PREFIX}{uuid4().hex}"
+
+
+def _named_store(settings: StoreSettings) -> Objects:
+    url = settings.url
+    if url.startswith(S3_SCHEME):
+        return s3_store(settings)
+    if url == MEMORY_URL:
+        return memory_store()
+    folder = url.removeprefix(FILE_SCHEME)
+    if "://" in folder or not folder:
+        raise InvalidInput(
+            f"EUGUESS_STORE_URL is {url!r}; it must be s3://bucket, file:///folder or memory://."
+        )
+    return local_store(Path(folder))

@@ -1,0 +1,81 @@
+"""Running `euguess` as users do, and looking at what it leaves."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from euguess.settings import child_environment
+from euguess.stack.plan import PORT_COUNT
+from euguess.stack.ports import is_free
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+EUGUESS = (sys.executable, "-m", "euguess.cli")
+
+
+def free_port_base() -> int:
+    """A base with enough free ports above it, below the ports of outgoing connections."""
+    for base in range(20_000, 32_000, 50):
+        if all(is_free(base + i) for i in range(PORT_COUNT)):
+            return base
+    raise AssertionError("no free block of ports")
+
+
+def eventually(is_true: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.2)
+
+
+def processes_of(home: Path) -> list[str]:
+    """Command lines of live processes that belong to a stack, by their environment or arguments."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            mark = f"EUGUESS_HOME={home}"
+            variables = [f"{k}={v}" for k, v in process.environ().items() if k == "EUGUESS_HOME"]
+            line = " ".join(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+        if process.pid != os.getpid() and (mark in variables or str(home) in line):
+            found.append(line)
+    return found
+
+
+@dataclass(frozen=True)
+class DemoStack:
+    """A stack that has run the demonstration and stays up."""
+
+    home: Path
+    port_base: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def euguess(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command beside the stack, as in a second terminal."""
+        return run_euguess(self.home, arguments)
+
+
+def run_euguess(
+    home: Path, arguments: Sequence[str], seconds: float = 600
+) -> subprocess.CompletedProcess[str]:
+    """Run `euguess` with a home; wide enough that no table is folded."""
+    return subprocess.run(
+        [*EUGUESS, *arguments],
+        env=child_environment(EUGUESS_HOME=str(home), COLUMNS="160"),
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )

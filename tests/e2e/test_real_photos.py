@@ -1,0 +1,62 @@
+"""Someone with labelled photos and no stack: import, train, evaluate, predict."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from euguess.schemas import DatasetStatus, Prediction
+from tests.e2e.running import PROJECT_ROOT, run_euguess
+
+pytestmark = [pytest.mark.photos, pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home whose folder store holds the shared photos as the dataset `real`."""
+    manifest = PROJECT_ROOT.parent / "shared" / "data" / "streetview" / "manifest.csv"
+    if not manifest.is_file():
+        pytest.skip(f"the photo collection {manifest.parent} is not there")
+    home = tmp_path_factory.mktemp("real") / "home"
+    answer = run_euguess(home, ["dataset", "import", "real", str(manifest)])
+    assert answer.returncode == 0, answer.stderr
+    return home
+
+
+def manifest_rows() -> list[dict[str, str]]:
+    path = PROJECT_ROOT.parent / "shared" / "data" / "streetview" / "manifest.csv"
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_nothing_of_the_manifest_is_lost(imported: Path) -> None:
+    answer = run_euguess(imported, ["dataset", "status", "real", "--json"])
+    status = DatasetStatus.model_validate_json(answer.stdout)
+    rows = manifest_rows()
+    assert len(rows) == 1280
+    assert status.total.stored == len({row["location_id"] for row in rows})
+    assert len(status.countries) == 26
+    images = imported / "store" / "datasets" / "real" / "images"
+    assert sum(1 for path in images.rglob("*") if path.is_file()) == len(rows)
+
+
+def test_a_recipe_trains_on_them_and_gives_an_honest_report(imported: Path) -> None:
+    recipe = str(PROJECT_ROOT / "experiments" / "real.toml")
+    options = ["--recipe", recipe, "--set", "epochs=2", "--promote"]
+    trained = run_euguess(imported, ["train", "real", *options])
+    assert trained.returncode == 0, trained.stderr
+    evaluated = run_euguess(imported, ["evaluate", "real", "--json"])
+    report = json.loads(evaluated.stdout)
+    assert report["protocol"] == "location"
+    top1 = report["metrics"]["top1_accuracy"]
+    assert top1["low"] <= top1["value"] <= top1["high"]
+
+
+def test_predict_names_a_country_with_probabilities(imported: Path) -> None:
+    photo = PROJECT_ROOT.parent / "shared" / "data" / "streetview" / manifest_rows()[0]["file"]
+    answer = run_euguess(imported, ["predict", str(photo), "--json"])
+    assert answer.returncode == 0, answer.stderr
+    prediction = Prediction.model_validate_json(answer.stdout)
+    assert len(prediction.top) == 5
+    assert prediction.model.dataset == "real"

@@ -1,0 +1,50 @@
+"""Settings: where values come from, and that all are documented."""
+
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from euguess import settings
+from euguess.settings import ProviderSettings, ServiceSettings, StoreSettings
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
+CLASSES = [
+    cls
+    for cls in vars(settings).values()
+    if isinstance(cls, type) and issubclass(cls, BaseSettings)
+]
+VARIABLES = sorted({f"EUGUESS_{name.upper()}" for cls in CLASSES for name in cls.model_fields})
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_each_variable_is_documented(variable: str) -> None:
+    assert f"`{variable}`" in DOCUMENT.read_text()
+
+
+def test_a_running_stack_is_found_through_its_home(home: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "stack.env").write_text("EUGUESS_SAMPLER_URL=http://127.0.0.1:8701\n")
+    assert ServiceSettings.load().sampler_url == "http://127.0.0.1:8701"
+
+
+def test_the_environment_wins_over_the_stack(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir(parents=True)
+    (home / "stack.env").write_text("EUGUESS_SAMPLER_URL=http://127.0.0.1:8701\n")
+    monkeypatch.setenv("EUGUESS_SAMPLER_URL", "http://127.0.0.1:1")
+    assert ServiceSettings.load().sampler_url == "http://127.0.0.1:1"
+
+
+def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_text("from-file\n")
+    monkeypatch.setenv("EUGUESS_GOOGLE_KEY_FILE", str(tmp_path / "key"))
+    assert ProviderSettings.load().google_key.get_secret_value() == "from-file"
+
+
+def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EUGUESS_S3_SECRET_KEY", "canary")
+    assert "canary" not in repr(StoreSettings.load())
+
+
+def test_without_settings_the_store_is_a_folder_in_the_home(home: Path) -> None:
+    assert StoreSettings.load().url == f"file://{home / 'store'}"
