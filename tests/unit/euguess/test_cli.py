@@ -1,0 +1,124 @@
+"""The command line: what it prints, and how it fails."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from euguess.cli import main as command_line
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `euguess` with arguments; returns exit code, standard output and standard error."""
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["euguess", *arguments])
+        monkeypatch.setenv("COLUMNS", "120")
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run_command
+
+
+def test_countries_are_listed_in_label_order(run: Run) -> None:
+    code, out, _ = run("countries", "--json")
+    rows = json.loads(out)["countries"]
+    assert code == 0
+    assert [rows[i]["country_code"] for i in (0, 11, 31)] == ["AL", "MK", "TR"]
+    assert sum(row["quota"] for row in rows) == 14_260
+
+
+def test_countries_are_shown_as_a_table(run: Run) -> None:
+    _, out, _ = run("countries", "--preset", "europe")
+    assert "Ireland" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("countries", "--preset", "asia"), "eu32, europe"),
+        (("dataset", "create", "demo", "--countries", "FR,XX"), "XX"),
+        (("dataset", "create", "a/b", "--countries", "FR"), "cannot be a name"),
+        (("dataset", "create", "demo", "--countries", "FR", "--per-country", "0"), "quotas.FR"),
+        (("dataset", "create", "demo", "--countries", "FR", "--per-country", "-5"), "quotas.FR"),
+        (("dataset", "create", "demo", "--headings", "360"), "headings"),
+        (("dataset", "create", "demo", "--headings", "north"), "whole degrees"),
+        (("predict", "missing.jpg"), "No such file"),
+    ],
+)
+def test_bad_input_is_refused_with_the_reason(
+    run: Run, arguments: tuple[str, ...], reason: str
+) -> None:
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert reason in err
+    assert "Traceback" not in err
+
+
+def test_without_a_stack_collecting_says_how_to_start_one(run: Run) -> None:
+    code, _, err = run("dataset", "create", "demo", "--countries", "FR", "--per-country", "1")
+    assert code == 1
+    assert "euguess up" in err
+
+
+def test_without_a_stack_status_reads_the_folder_store(run: Run) -> None:
+    code, out, _ = run("dataset", "status", "--json")
+    assert (code, json.loads(out)) == (0, [])
+
+
+def test_an_unknown_dataset_is_named(run: Run) -> None:
+    code, _, err = run("dataset", "status", "missing")
+    assert code == 1
+    assert "missing" in err
+
+
+def test_a_store_that_is_down_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "STORE_URL": "s3://euguess",
+        "S3_ENDPOINT": "http://127.0.0.1:9",
+        "S3_ACCESS_KEY": "key",
+        "S3_SECRET_KEY": "canary-secret",
+    }.items():
+        monkeypatch.setenv(f"EUGUESS_{name}", value)
+    code, _, err = run("dataset", "status")
+    assert code == 1
+    assert "EUGUESS_" in err or "euguess up" in err
+    assert "canary-secret" not in err
+
+
+def test_redis_that_is_down_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EUGUESS_REDIS_URL", "redis://:canary-secret@127.0.0.1:9/0")
+    code, _, err = run("dataset", "rebuild", "demo")
+    assert code == 1
+    assert "Redis does not answer" in err
+    assert "canary-secret" not in err
+
+
+def test_torchserve_that_is_down_is_reported(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"x")
+    monkeypatch.setenv("EUGUESS_INFERENCE_URL", "http://127.0.0.1:9")
+    code, _, err = run("predict", str(tmp_path / "photo.jpg"))
+    assert code == 1
+    assert "TorchServe at" in err
+
+
+def test_down_without_a_stack_is_harmless(run: Run) -> None:
+    code, out, _ = run("down")
+    assert code == 0
+    assert "No stack runs" in out
+
+
+def test_doctor_finds_what_the_stack_needs(run: Run) -> None:
+    _, out, _ = run("doctor", "--json")
+    findings = {finding["part"]: finding for finding in json.loads(out)}
+    assert findings["Redis"]["is_there"]
+    assert findings["S3 server"]["is_there"]
+    assert findings["Java"]["is_there"]
