@@ -60,6 +60,10 @@ class StaleCache(EUGuessError):
     """The tensor cache was built from other data or with another specification."""
 
 
+class DiskFull(EUGuessError):
+    """There is no room left on the disk."""
+
+
 class ServiceUnavailable(EUGuessError):
     """A service that this command needs does not answer; `euguess doctor` says what is missing."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+PIXELS_VERSION = 1  # counts changes of what decode_photo returns; caches of others are refused
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 64_000_000  # phone cameras reach 50 Mpx; 64 Mpx is 192 MB as RGB
@@ -22,12 +23,16 @@ class InvalidImage(ValueError):
     """The bytes are not a usable photo; the text says why and is safe to show."""
 
 
+class ImageTooLarge(InvalidImage):
+    """The photo has too many bytes or pixels."""
+
+
 def open_photo(data: bytes) -> Image.Image:
     """Check a photo's header without decoding it. Raises InvalidImage."""
     if not data:
         raise InvalidImage("The image is empty (0 bytes).")
     if len(data) > MAX_BYTES:
-        raise InvalidImage(f"The image has {len(data)} bytes; at most {MAX_BYTES} are accepted.")
+        raise ImageTooLarge(f"The image has {len(data)} bytes; at most {MAX_BYTES} are accepted.")
     photo = _identify(data)
     _check_size(*photo.size)
     _check_kind(photo)
@@ -69,14 +74,14 @@ def _identify(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise InvalidImage(f"Not an image of a known kind; send {', '.join(FORMATS)}.") from None
     except Image.DecompressionBombError:
-        raise InvalidImage(f"The image has more than {MAX_PIXELS} pixels.") from None
+        raise ImageTooLarge(f"The image has more than {MAX_PIXELS} pixels.") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InvalidImage("The image is damaged or truncated.") from error
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise InvalidImage(
+        raise ImageTooLarge(
             f"The image has {width} x {height} pixels; at most {MAX_PIXELS} in all are accepted."
         )
     if min(width, height) < MIN_SIDE:
