@@ -126,7 +126,7 @@ class Ledger:
 
     async def last_event(self) -> str:
         """Position of the newest event in the outcome stream, to read on from."""
-        newest = await self._redis.xrevrange(OUTCOME_STREAM, count=1)
+        newest: Any = await self._redis.xrevrange(OUTCOME_STREAM, count=1)
         return _text(newest[0][0]) if newest else "0-0"
 
     async def events(

@@ -98,6 +98,15 @@ class MlflowSettings(Settings):
         return self.mlflow_url or f"sqlite:///{(HomeSettings().home / 'mlflow.db').resolve()}"
 
 
+class SamplerSettings(Settings):
+    """Limits of the collection loop."""
+
+    lease_seconds: float = 120.0  # after which a fetcher that is silent counts as lost
+    outstanding_limit: int = 400  # slots published and not yet answered
+    max_failures: int = 8  # of one slot, before it ends as failed
+    reconcile_seconds: float = 1.0
+
+
 class ProviderSettings(Settings):
     """Imagery provider credentials and addresses."""
 

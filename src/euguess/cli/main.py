@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from euguess.cli import countries, datasets, models, stack
+from euguess.cli import countries, datasets, models, running
 from euguess.errors import EUGuessError, InvalidInput
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
 app.command()(countries.countries)
 app.add_typer(datasets.app, name="dataset")
 models.register(app)
-stack.register(app)
+running.register(app)
 
 
 def main() -> None:

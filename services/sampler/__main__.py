@@ -1,0 +1,41 @@
+"""Runs the sampler: python -m services.sampler --port 8090."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+import uvicorn
+from redis.exceptions import RedisError
+
+from euguess.errors import EUGuessError
+from euguess.logs import configure_logging
+from services.sampler.main import build_app
+
+
+def run(
+    port: Annotated[int, typer.Option(help="Port to listen on")] = 8090,
+    host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
+) -> None:
+    """Accept datasets over HTTP and bring every wanted place to an outcome."""
+    configure_logging("sampler")
+    try:
+        asyncio.run(_serve(host, port))
+    except EUGuessError as error:
+        sys.stderr.write(f"sampler: {error}\n")
+        raise typer.Exit(1) from None
+    except RedisError as error:
+        sys.stderr.write(
+            f"sampler: Redis does not answer ({type(error).__name__}); check EUGUESS_REDIS_URL.\n"
+        )
+        raise typer.Exit(1) from None
+
+
+async def _serve(host: str, port: int) -> None:
+    app = await build_app()
+    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False)
+    await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    typer.run(run)

@@ -1,0 +1,131 @@
+"""The sampler's HTTP interface: validates, makes durable, answers."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from redis.exceptions import RedisError
+
+from euguess.countries import COUNTRIES, PRESETS
+from euguess.errors import DatasetConflict, DatasetNotFound, EUGuessError, InvalidInput
+from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter
+from services.sampler.metrics import render_metrics
+from services.sampler.service import Sampler
+
+MAX_BODY_BYTES = 1_000_000
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+_STATUS_CODES: dict[type[EUGuessError], int] = {
+    DatasetNotFound: 404,
+    DatasetConflict: 409,
+    InvalidInput: 422,
+}
+
+
+def create_app(sampler: Sampler, lifespan: Lifespan | None = None) -> FastAPI:
+    """The application over a sampler; `lifespan` runs its loop."""
+    app = FastAPI(
+        title="EUGuess sampler",
+        description="Collects datasets of street-level photos at random places.",
+        lifespan=lifespan or _nothing,
+    )
+    _add_datasets(app, sampler)
+    _add_operations(app, sampler)
+    _add_errors(app)
+    return app
+
+
+@asynccontextmanager
+async def _nothing(_: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def _add_datasets(app: FastAPI, sampler: Sampler) -> None:
+    @app.post("/datasets", status_code=202)
+    async def create_dataset(spec: DatasetSpec) -> DatasetStatus:
+        """Collect a dataset. Answers once the request is durable; the same one again is harmless
+        and resumes a stopped or paused collection."""
+        return await sampler.create(spec)
+
+    @app.get("/datasets")
+    async def list_datasets() -> list[DatasetStatus]:
+        """All datasets, imported ones included."""
+        return await sampler.statuses()
+
+    @app.get("/datasets/{name}")
+    async def read_dataset(name: str) -> DatasetStatus:
+        """Counts by country and status: requested = stored + no_coverage + failed + pending."""
+        return await sampler.status(name)
+
+    @app.delete("/datasets/{name}")
+    async def stop_dataset(name: str) -> DatasetStatus:
+        """Stop a collection; what is stored stays."""
+        return await sampler.stop(name)
+
+
+def _add_operations(app: FastAPI, sampler: Sampler) -> None:
+    @app.get("/countries")
+    async def list_countries() -> dict[str, Any]:
+        """Known countries, and the presets with their quotas in label order."""
+        return {
+            "countries": {country.code: country.name for country in COUNTRIES},
+            "presets": {preset.name: preset.quotas for preset in PRESETS.values()},
+        }
+
+    @app.get("/dead-letters")
+    async def list_dead_letters(limit: int = 100) -> list[DeadLetter]:
+        """Messages and slots that were given up, the newest first."""
+        return await sampler.dead_letters(min(max(limit, 1), 1000))
+
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readiness(response: Response) -> dict[str, str]:
+        """Redis and the store answer, and the collection loop makes progress; else 503."""
+        troubles = await sampler.troubles()
+        response.status_code = 503 if troubles else 200
+        return troubles or {"status": "ready"}
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> PlainTextResponse:
+        """Prometheus metrics."""
+        return PlainTextResponse(render_metrics(sampler.conductor))
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.middleware("http")
+    async def limit_body(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        length = request.headers.get("content-length", "0" if request.method != "POST" else "")
+        if not length.isdigit():
+            return JSONResponse({"detail": "Send a Content-Length."}, 411)
+        if int(length) > MAX_BODY_BYTES:
+            return JSONResponse({"detail": f"At most {MAX_BODY_BYTES} bytes are accepted."}, 413)
+        return await call_next(request)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"detail": "; ".join(map(_sentence, error.errors()))}, 422)
+
+    @app.exception_handler(EUGuessError)
+    async def known(_: Request, error: EUGuessError) -> JSONResponse:
+        codes = (code for kind, code in _STATUS_CODES.items() if isinstance(error, kind))
+        return JSONResponse({"detail": str(error)}, next(codes, 503))
+
+    @app.exception_handler(RedisError)
+    async def redis_down(_: Request, error: RedisError) -> JSONResponse:
+        kind = type(error).__name__
+        detail = f"Redis does not accept the request ({kind}); nothing was started. Try again."
+        return JSONResponse({"detail": detail}, 503)
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in error["loc"] if part != "body")
+    return f"{place}: {error['msg']}" if place else str(error["msg"])

@@ -1,0 +1,253 @@
+"""The loop that brings every slot of every dataset to an end."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from euguess.clock import utc_now
+from euguess.datasets import IMPORT_PROVIDER
+from euguess.errors import EUGuessError
+from euguess.layout import slot_key
+from euguess.ledger import Ledger
+from euguess.schemas import (
+    DatasetSpec,
+    DatasetState,
+    DatasetStatus,
+    DeadLetter,
+    FetchLocations,
+    SlotOutcome,
+    SlotRequest,
+)
+from euguess.storage import ObjectStore
+from services.sampler.drawing import Drawing
+from services.sampler.publisher import Publisher
+from services.sampler.slots import SlotBoard, SlotEnd, SlotWork
+
+logger = logging.getLogger(__name__)
+
+EVENT_WAIT_MS = 200
+RETRY_SECONDS = 1.0
+STALLED_SECONDS = 30.0  # without a completed round the sampler is not ready
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be under way, and for how long."""
+
+    lease_seconds: float = 120.0
+    outstanding: int = 400  # slots published and not yet answered, over all datasets
+    max_failures: int = 8
+    reconcile_seconds: float = 1.0
+
+
+@dataclass(slots=True)
+class Collection:
+    """One dataset that is being collected, or was."""
+
+    board: SlotBoard
+    is_stopped: bool = False
+    paused: str | None = None
+    possibly_paid: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        return not self.is_stopped and not self.board.is_complete
+
+
+class Conductor:
+    """Publishes slots, follows their outcomes, and reconciles what got lost."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        ledger: Ledger,
+        publisher: Publisher,
+        drawing: Drawing,
+        limits: Limits,
+    ) -> None:
+        self.collections: dict[str, Collection] = {}
+        self.published_slots = 0
+        self.outcome_counts: dict[str, int] = {}
+        self._store = store
+        self._ledger = ledger
+        self._publisher = publisher
+        self._drawing = drawing
+        self._limits = limits
+        self._position = "0-0"
+        self._reconciled_at = 0.0
+        self._round_at = time.monotonic()
+
+    # --- for the HTTP side ---
+
+    @property
+    def is_progressing(self) -> bool:
+        """Whether the loop has completed a round lately."""
+        return time.monotonic() - self._round_at < STALLED_SECONDS
+
+    @property
+    def outstanding(self) -> int:
+        return sum(len(c.board.in_flight) for c in self.collections.values())
+
+    def prepare(self, spec: DatasetSpec) -> Collection:
+        """A collection with all slots waiting; it starts when it is put into `collections`."""
+        return Collection(SlotBoard(spec, max_failures=self._limits.max_failures))
+
+    def status(self, name: str) -> DatasetStatus:
+        """Raises KeyError."""
+        collection = self.collections[name]
+        total, countries = collection.board.counts()
+        tally = collection.board.tally
+        return DatasetStatus(
+            spec=collection.board.spec,
+            state=_state(collection),
+            reason=collection.paused,
+            total=total,
+            countries=countries,
+            failures=dict(tally.failures),
+            rejections=dict(tally.rejections),
+            images=tally.images,
+            bytes=tally.bytes,
+            cost=tally.cost,
+            possibly_paid=collection.possibly_paid,
+        )
+
+    # --- the loop ---
+
+    def start_after(self, position: str) -> None:
+        """Where in the outcome stream to begin: noted before the outcomes were recovered."""
+        self._position = position
+
+    async def run(self) -> None:
+        """Work until cancelled; troubles of Redis or the store are waited out."""
+        is_healthy = True
+        while True:
+            try:
+                await self.round()
+                is_healthy = True
+            except (RedisError, EUGuessError, OSError) as error:
+                if is_healthy:
+                    kind = type(error).__name__
+                    logger.warning("collection waits: %s", kind, extra={"action": "wait"})
+                is_healthy = False
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def round(self) -> None:
+        """One round: hear outcomes, reconcile now and then, publish."""
+        await self._follow(EVENT_WAIT_MS)
+        if time.monotonic() - self._reconciled_at >= self._limits.reconcile_seconds:
+            await self._reconcile()
+            self._reconciled_at = time.monotonic()
+        await self._publish_waiting()
+        self._round_at = time.monotonic()
+
+    async def _follow(self, wait_ms: int) -> None:
+        """Apply all outcomes announced since the last time."""
+        while events := await self._ledger.events(self._position, block_ms=wait_ms):
+            for position, outcome in events:
+                await self._hear(outcome)
+                self._position = position
+            wait_ms = 1
+
+    async def _hear(self, outcome: SlotOutcome) -> None:
+        self.outcome_counts[outcome.status] = self.outcome_counts.get(outcome.status, 0) + 1
+        collection = self.collections.get(outcome.dataset)
+        if collection is not None:
+            await self._end(collection, collection.board.apply(outcome, time.monotonic()))
+
+    async def _reconcile(self) -> None:
+        """Slots whose lease is over have failed, unless their outcome is here by now."""
+        for name, collection in self._active():
+            collection.paused = await self._ledger.paused(collection.board.spec.provider)
+            in_flight = {work.slot: work.attempt for work in collection.board.in_flight.values()}
+            leases, now_ms = await self._ledger.leases(name), await self._ledger.now_ms()
+            await self._follow(1)
+            for slot, attempt in in_flight.items():
+                lease = leases.get(slot)
+                work = collection.board.in_flight.get(slot)
+                is_live = lease is not None and lease.expires_ms > now_ms
+                if work is not None and work.attempt == attempt and not is_live:
+                    end = collection.board.fail(work, "worker lost", time.monotonic())
+                    await self._end(collection, end)
+            if not collection.board.in_flight:
+                collection.possibly_paid = await self._ledger.open_intents(name)
+
+    async def _publish_waiting(self) -> None:
+        active = [c for _, c in self._active() if c.paused is None]
+        for place, collection in enumerate(active):
+            free = self._limits.outstanding - self.outstanding
+            share = free // (len(active) - place)  # each dataset gets its part
+            for group in collection.board.take(share, time.monotonic()):
+                await self._publish(collection.board, group)
+
+    async def _publish(self, board: SlotBoard, group: list[SlotWork]) -> None:
+        """Lease and send. The attempt is the time, so that it grows over restarts too."""
+        name = board.spec.name
+        try:
+            message = await asyncio.to_thread(self._message, board.spec, group)
+            attempts = {work.slot: work.attempt for work in group}
+            await self._ledger.lease(name, attempts, self._limits.lease_seconds)
+            await asyncio.to_thread(self._publisher.publish, message)
+        except BaseException:
+            board.give_back(group)
+            raise
+        self.published_slots += len(group)
+
+    def _message(self, spec: DatasetSpec, group: list[SlotWork]) -> FetchLocations:
+        now_ms = int(time.time() * 1000)
+        for work in group:
+            work.attempt = max(work.attempt + 1, now_ms)
+        candidates = self._drawing.draw(spec, group)
+        requests = [
+            SlotRequest(
+                slot=work.slot,
+                candidates=tuple(candidates[work.slot]),
+                first_candidate=work.next_candidate,
+                attempt=work.attempt,
+            )
+            for work in group
+        ]
+        return FetchLocations(dataset=spec.name, slots=tuple(requests))
+
+    async def _end(self, collection: Collection, end: SlotEnd | None) -> None:
+        """Write the final outcome of a slot that reached a limit; a fetcher's own one wins."""
+        if end is None:
+            return
+        name, work = collection.board.spec.name, end.work
+        outcome = SlotOutcome(
+            dataset=name,
+            slot=work.slot,
+            attempt=work.attempt,
+            status=end.status,
+            reason=end.reason,
+            candidates_tried=work.next_candidate,
+            finished_at=utc_now(),
+        )
+        key = slot_key(name, work.slot)
+        if not await self._store.create(key, outcome.model_dump_json().encode()):
+            outcome = SlotOutcome.model_validate_json(await self._store.get(key))
+        await self._ledger.record(outcome)
+        collection.board.finish(outcome)
+        if outcome.reason is not None and outcome.reason == end.reason:
+            await self._bury(outcome)
+
+    async def _bury(self, outcome: SlotOutcome) -> None:
+        payload = outcome.model_dump(mode="json")
+        reason = outcome.reason or "failed"
+        letter = DeadLetter(source="sampler", reason=reason, payload=payload, at=utc_now())
+        await self._ledger.bury(letter)
+
+    def _active(self) -> Iterator[tuple[str, Collection]]:
+        yield from [(n, c) for n, c in self.collections.items() if c.is_active]
+
+
+def _state(collection: Collection) -> DatasetState:
+    if collection.board.is_complete:
+        is_import = collection.board.spec.provider == IMPORT_PROVIDER
+        return DatasetState.IMPORTED if is_import else DatasetState.COMPLETE
+    if collection.is_stopped:
+        return DatasetState.STOPPED
+    return DatasetState.COLLECTING if collection.paused is None else DatasetState.PAUSED

@@ -1,0 +1,46 @@
+"""Joins the sampler's parts: the only module that reads settings and opens connections."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from euguess.boundaries import load_boundaries
+from euguess.ledger import Ledger
+from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
+from euguess.storage import open_store
+from services.sampler.app import create_app
+from services.sampler.collection import Conductor, Limits
+from services.sampler.drawing import Drawing
+from services.sampler.publisher import CeleryPublisher
+from services.sampler.recovery import recover
+from services.sampler.service import Sampler
+
+
+async def build_app() -> FastAPI:
+    """The application with real parts. Raises StoreUnavailable, or Redis's errors."""
+    redis_url = RedisSettings.load().redis_url.get_secret_value()
+    settings = SamplerSettings.load()
+    store = await open_store(StoreSettings.load())
+    ledger = Ledger(Redis.from_url(redis_url))
+    drawing = Drawing(load_boundaries())
+    limits = Limits(
+        lease_seconds=settings.lease_seconds,
+        outstanding=settings.outstanding_limit,
+        max_failures=settings.max_failures,
+        reconcile_seconds=settings.reconcile_seconds,
+    )
+    conductor = Conductor(store, ledger, CeleryPublisher(redis_url), drawing, limits)
+    await recover(store, ledger, conductor)
+
+    @contextlib.asynccontextmanager
+    async def collecting(_: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.create_task(conductor.run())
+        yield
+        loop.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await loop
+
+    return create_app(Sampler(store, ledger, conductor, drawing), collecting)

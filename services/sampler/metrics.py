@@ -1,0 +1,42 @@
+"""Prometheus metrics, made from the state at the moment they are asked for."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from services.sampler.collection import Conductor
+
+STATUSES = ("stored", "no_coverage", "failed", "pending")
+
+
+class _Collector:
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def collect(self) -> Iterator[Metric]:
+        slots = GaugeMetricFamily(
+            "euguess_slots", "Slots by dataset and status", labels=["dataset", "status"]
+        )
+        for name, collection in self._conductor.collections.items():
+            total, _ = collection.board.counts()
+            for status in STATUSES:
+                slots.add_metric([name, status], getattr(total, status))
+        yield slots
+        yield GaugeMetricFamily(
+            "euguess_slots_outstanding", "Slots in flight", self._conductor.outstanding
+        )
+        published = CounterMetricFamily("euguess_slots_published", "Slots published")
+        published.add_metric([], self._conductor.published_slots)
+        yield published
+        outcomes = CounterMetricFamily("euguess_outcomes", "Outcomes heard", labels=["status"])
+        for status_name, count in self._conductor.outcome_counts.items():
+            outcomes.add_metric([status_name], count)
+        yield outcomes
+
+
+def render_metrics(conductor: Conductor) -> str:
+    """Text of GET /metrics."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(conductor))
+    return generate_latest(registry).decode()

@@ -1,0 +1,95 @@
+"""What the sampler's HTTP interface offers, over store, ledger and loop."""
+
+from collections.abc import Awaitable, Callable
+
+from redis.exceptions import RedisError
+
+from euguess.datasets import IMPORT_PROVIDER, dataset_names, read_spec, stored_status
+from euguess.errors import DatasetConflict, EUGuessError, InvalidInput
+from euguess.layout import DATASETS, spec_key, stopped_key
+from euguess.ledger import Ledger
+from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter
+from euguess.storage import ObjectStore
+from services.sampler.collection import Conductor
+from services.sampler.drawing import Drawing
+from services.sampler.recovery import take_up
+
+
+class Sampler:
+    """Accepts, lists and stops datasets."""
+
+    def __init__(
+        self, store: ObjectStore, ledger: Ledger, conductor: Conductor, drawing: Drawing
+    ) -> None:
+        self.conductor = conductor
+        self._store = store
+        self._ledger = ledger
+        self._drawing = drawing
+
+    async def create(self, spec: DatasetSpec) -> DatasetStatus:
+        """Start or resume a collection, once its spec is durable.
+
+        Raises InvalidInput, DatasetConflict, StoreError or Redis's errors.
+        """
+        if spec.provider == IMPORT_PROVIDER:
+            raise InvalidInput("Photos of a folder are imported: euguess dataset import NAME PATH")
+        self._drawing.check(spec)
+        await self._ledger.now_ms()  # without Redis nothing could be collected
+        await self._make_durable(spec)
+        await self._ledger.resume(spec.provider)
+        if spec.name not in self.conductor.collections:
+            # First in full, then under the loop's eyes.
+            collection = self.conductor.prepare(spec)
+            await take_up(self._store, self._ledger, collection)
+            self.conductor.collections.setdefault(spec.name, collection)
+        self.conductor.collections[spec.name].is_stopped = False
+        return self.conductor.status(spec.name)
+
+    async def statuses(self) -> list[DatasetStatus]:
+        return [await self.status(name) for name in await dataset_names(self._store)]
+
+    async def status(self, name: str) -> DatasetStatus:
+        """Raises DatasetNotFound."""
+        if name in self.conductor.collections:
+            return self.conductor.status(name)
+        return await stored_status(self._store, name)
+
+    async def stop(self, name: str) -> DatasetStatus:
+        """Publish nothing more; what fetchers have begun, they end. Raises DatasetNotFound."""
+        await read_spec(self._store, name)
+        await self._store.put(stopped_key(name), b"{}")
+        if name in self.conductor.collections:
+            self.conductor.collections[name].is_stopped = True
+        return await self.status(name)
+
+    async def dead_letters(self, limit: int) -> list[DeadLetter]:
+        return await self._ledger.dead_letters(limit)
+
+    async def troubles(self) -> dict[str, str]:
+        """What keeps the sampler from working, by part; empty when nothing does."""
+        found = {}
+        if not await _answers(self._ledger.now_ms):
+            found["redis"] = "does not answer"
+        if not await _answers(lambda: self._store.exists(DATASETS + "ready")):
+            found["store"] = "does not answer"
+        if not self.conductor.is_progressing:
+            found["collection"] = "makes no progress"
+        return found
+
+    async def _make_durable(self, spec: DatasetSpec) -> None:
+        body = spec.model_dump_json(indent=2).encode()
+        if not await self._store.create(spec_key(spec.name), body):
+            if await read_spec(self._store, spec.name) != spec:
+                raise DatasetConflict(
+                    f"A dataset {spec.name!r} exists with another specification; choose another "
+                    "name, or send the same specification to resume it."
+                )
+            await self._store.delete(stopped_key(spec.name))
+
+
+async def _answers(call: Callable[[], Awaitable[object]]) -> bool:
+    try:
+        await call()
+    except (RedisError, EUGuessError, OSError):
+        return False
+    return True

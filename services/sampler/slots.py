@@ -1,0 +1,216 @@
+"""The slots of one dataset: a state machine without input or output.
+
+A slot is waiting, in flight, or final. Times are seconds of any monotonic clock.
+"""
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+
+from euguess.datasets import total_counts
+from euguess.schemas import (
+    MAX_CANDIDATES_PER_SLOT,
+    MAX_SLOTS_PER_MESSAGE,
+    DatasetSpec,
+    SlotKey,
+    SlotOutcome,
+    SlotStatus,
+    StatusCounts,
+)
+
+BACKOFF_SECONDS = 1.0  # after the first failure; doubles with each
+MAX_BACKOFF_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class SlotWork:
+    """A slot that is not final. `attempt` is that of its last publication."""
+
+    slot: SlotKey
+    next_candidate: int = 0
+    failures: int = 0
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlotEnd:
+    """A limit was reached: the sampler itself ends the slot."""
+
+    work: SlotWork
+    status: SlotStatus
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over final outcomes."""
+
+    images: int = 0
+    bytes: int = 0
+    cost: float = 0.0
+    failures: Counter[str] = field(default_factory=Counter)
+    rejections: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: SlotOutcome) -> None:
+        self.images += outcome.images
+        self.bytes += outcome.bytes
+        self.cost += outcome.cost
+        self.rejections.update(outcome.rejections)
+        if outcome.status is SlotStatus.FAILED:
+            self.failures[outcome.reason or "unknown"] += 1
+
+
+class SlotBoard:
+    """Which slots of a dataset are waiting, in flight and final."""
+
+    def __init__(self, spec: DatasetSpec, *, max_failures: int) -> None:
+        self.spec = spec
+        self._max_failures = max_failures
+        self._fresh = _round_robin(spec.quotas)
+        self._again: deque[SlotWork] = deque()
+        self._delayed: list[tuple[float, int, SlotWork]] = []  # a heap; the number breaks ties
+        self._pushed = 0
+        self._in_flight: dict[SlotKey, SlotWork] = {}
+        self._adopted: set[SlotKey] = set()
+        self._final: set[SlotKey] = set()
+        self._counts: dict[str, Counter[SlotStatus]] = {c: Counter() for c in spec.quotas}
+        self.tally = Tally()
+
+    # --- what to do ---
+
+    def take(self, limit: int, now: float) -> list[list[SlotWork]]:
+        """Take up to `limit` waiting slots, grouped into messages.
+
+        A slot that has failed goes alone, so that a poison slot takes no other along.
+        """
+        alone = [[work] for work in self._due(limit, now)]
+        rest = list(self._waiting(limit - len(alone)))
+        size = MAX_SLOTS_PER_MESSAGE
+        groups = alone + [rest[at : at + size] for at in range(0, len(rest), size)]
+        for work in (work for group in groups for work in group):
+            self._in_flight[work.slot] = work
+        return groups
+
+    def give_back(self, works: Iterable[SlotWork]) -> None:
+        """Return slots that could not be published; nothing counts as failed."""
+        for work in works:
+            if self._in_flight.pop(work.slot, None) is not None:
+                self._again.append(work)
+
+    def adopt(self, slot: SlotKey, attempt: int) -> None:
+        """Take over a slot that an earlier sampler published and whose lease still lives."""
+        if slot not in self._final and self._is_wanted(slot):
+            self._in_flight[slot] = SlotWork(slot, attempt=attempt)
+            self._adopted.add(slot)
+
+    # --- what happened ---
+
+    def apply(self, outcome: SlotOutcome, now: float) -> SlotEnd | None:
+        """Note an outcome; answers how to end the slot when a limit is reached."""
+        if outcome.status.is_final:
+            self.finish(outcome)
+            return None
+        work = self._in_flight.get(outcome.slot)
+        if work is None or outcome.attempt != work.attempt:
+            return None  # of an outdated publication
+        if outcome.status is SlotStatus.EXHAUSTED:
+            return self._advance(work, outcome.candidates_tried)
+        return self.fail(work, outcome.reason or "transient trouble", now)
+
+    def fail(self, work: SlotWork, reason: str, now: float) -> SlotEnd | None:
+        """Count a failure: the slot waits longer each time, and ends at the limit."""
+        work.failures += 1
+        if work.failures >= self._max_failures:
+            return SlotEnd(work, SlotStatus.FAILED, f"{reason} ({work.failures} attempts)")
+        del self._in_flight[work.slot]
+        delay = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (work.failures - 1))
+        self._pushed += 1
+        heapq.heappush(self._delayed, (now + delay, self._pushed, work))
+        return None
+
+    def finish(self, outcome: SlotOutcome) -> None:
+        """Note a final outcome; the first one stays."""
+        slot = outcome.slot
+        self._in_flight.pop(slot, None)
+        if slot not in self._final and self._is_wanted(slot):
+            self._final.add(slot)
+            self._counts[slot.country_code][outcome.status] += 1
+            self.tally.add(outcome)
+
+    # --- what is ---
+
+    @property
+    def in_flight(self) -> Mapping[SlotKey, SlotWork]:
+        return self._in_flight
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self._final) == self.spec.requested
+
+    @property
+    def final(self) -> Set[SlotKey]:
+        """Slots that have ended."""
+        return self._final
+
+    def counts(self) -> tuple[StatusCounts, dict[str, StatusCounts]]:
+        """In all, and by country; what is not final is pending."""
+        countries = {
+            code: _counts(quota, self._counts[code]) for code, quota in self.spec.quotas.items()
+        }
+        return total_counts(countries), countries
+
+    def _advance(self, work: SlotWork, tried: int) -> SlotEnd | None:
+        work.next_candidate += max(1, tried)
+        if work.next_candidate >= self.spec.max_candidates:
+            return SlotEnd(work, SlotStatus.NO_COVERAGE)
+        del self._in_flight[work.slot]
+        self._again.append(work)
+        return None
+
+    def _due(self, limit: int, now: float) -> Iterator[SlotWork]:
+        while limit > 0 and self._delayed and self._delayed[0][0] <= now:
+            work = heapq.heappop(self._delayed)[2]
+            if work.slot not in self._final and work.slot not in self._in_flight:
+                limit -= 1
+                yield work
+
+    def _waiting(self, limit: int) -> Iterator[SlotWork]:
+        while limit > 0:
+            work = self._again.popleft() if self._again else self._next_fresh()
+            if work is None:
+                return
+            if work.slot not in self._final and work.slot not in self._in_flight:
+                limit -= 1
+                yield work
+
+    def _next_fresh(self) -> SlotWork | None:
+        slot = next((slot for slot in self._fresh if slot not in self._adopted), None)
+        return None if slot is None else SlotWork(slot)
+
+    def _is_wanted(self, slot: SlotKey) -> bool:
+        return slot.index < self.spec.quotas.get(slot.country_code, 0)
+
+
+def candidate_count(work: SlotWork, spec: DatasetSpec) -> int:
+    """How many candidates to send for a slot."""
+    return min(MAX_CANDIDATES_PER_SLOT, spec.max_candidates - work.next_candidate)
+
+
+def _round_robin(quotas: Mapping[str, int]) -> Iterator[SlotKey]:
+    """One slot of each country in turn, so that all countries fill evenly."""
+    for index in range(max(quotas.values())):
+        for code, quota in quotas.items():
+            if index < quota:
+                yield SlotKey(country_code=code, index=index)
+
+
+def _counts(quota: int, found: Counter[SlotStatus]) -> StatusCounts:
+    ended = found[SlotStatus.STORED] + found[SlotStatus.NO_COVERAGE] + found[SlotStatus.FAILED]
+    return StatusCounts(
+        requested=quota,
+        stored=found[SlotStatus.STORED],
+        no_coverage=found[SlotStatus.NO_COVERAGE],
+        failed=found[SlotStatus.FAILED],
+        pending=quota - ended,
+    )
