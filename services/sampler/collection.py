@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from euguess.clock import utc_now
-from euguess.datasets import IMPORT_PROVIDER
 from euguess.errors import EUGuessError
 from euguess.layout import slot_key
 from euguess.ledger import Ledger
+from euguess.providers import ProviderName
 from euguess.schemas import (
     DatasetSpec,
     DatasetState,
@@ -173,7 +173,7 @@ class Conductor:
                     end = collection.board.fail(work, "worker lost", time.monotonic())
                     await self._end(collection, end)
             if not collection.board.in_flight:
-                collection.possibly_paid = await self._ledger.open_intents(name)
+                collection.possibly_paid = await self._ledger.possibly_paid(name)
 
     async def _publish_waiting(self) -> None:
         active = [c for _, c in self._active() if c.paused is None]
@@ -246,7 +246,7 @@ class Conductor:
 
 def _state(collection: Collection) -> DatasetState:
     if collection.board.is_complete:
-        is_import = collection.board.spec.provider == IMPORT_PROVIDER
+        is_import = collection.board.spec.provider == ProviderName.FOLDER
         return DatasetState.IMPORTED if is_import else DatasetState.COMPLETE
     if collection.is_stopped:
         return DatasetState.STOPPED

@@ -5,10 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
-from redis.asyncio import Redis
 
 from euguess.boundaries import load_boundaries
-from euguess.ledger import Ledger
+from euguess.ledger import Ledger, open_redis
 from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import open_store
 from services.sampler.app import create_app
@@ -24,7 +23,7 @@ async def build_app() -> FastAPI:
     redis_url = RedisSettings.load().redis_url.get_secret_value()
     settings = SamplerSettings.load()
     store = await open_store(StoreSettings.load())
-    ledger = Ledger(Redis.from_url(redis_url))
+    ledger = Ledger(open_redis(redis_url))
     drawing = Drawing(load_boundaries())
     limits = Limits(
         lease_seconds=settings.lease_seconds,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from euguess.datasets import (
-    IMPORT_PROVIDER,
     dataset_names,
     read_outcomes,
     read_spec,
@@ -11,6 +10,7 @@ from euguess.datasets import (
 )
 from euguess.layout import stopped_key
 from euguess.ledger import Ledger
+from euguess.providers import ProviderName
 from euguess.schemas import DatasetSpec, SlotOutcome
 from euguess.storage import ObjectStore
 from services.sampler.collection import Collection, Conductor
@@ -21,7 +21,7 @@ async def recover(store: ObjectStore, ledger: Ledger, conductor: Conductor) -> N
     conductor.start_after(await ledger.last_event())
     for name in await dataset_names(store):
         spec = await read_spec(store, name)
-        if spec.provider != IMPORT_PROVIDER:
+        if spec.provider != ProviderName.FOLDER:
             collection = conductor.prepare(spec)
             await take_up(store, ledger, collection)
             conductor.collections[name] = collection

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 
 from redis.exceptions import RedisError
 
-from euguess.datasets import IMPORT_PROVIDER, dataset_names, read_spec, stored_status
+from euguess.datasets import dataset_names, read_spec, stored_status
 from euguess.errors import DatasetConflict, EUGuessError, InvalidInput
 from euguess.layout import DATASETS, spec_key, stopped_key
 from euguess.ledger import Ledger
+from euguess.providers import COLLECTED
 from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter
 from euguess.storage import ObjectStore
 from services.sampler.collection import Conductor
@@ -31,8 +32,11 @@ class Sampler:
 
         Raises InvalidInput, DatasetConflict, StoreError or Redis's errors.
         """
-        if spec.provider == IMPORT_PROVIDER:
-            raise InvalidInput("Photos of a folder are imported: euguess dataset import NAME PATH")
+        if spec.provider not in COLLECTED:
+            raise InvalidInput(
+                f"provider {spec.provider!r}: there are {', '.join(COLLECTED)}; photos of a folder "
+                "are imported with `euguess dataset import NAME PATH`."
+            )
         self._drawing.check(spec)
         await self._ledger.now_ms()  # without Redis nothing could be collected
         await self._make_durable(spec)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from euguess.errors import DatasetNotFound, ObjectNotFound, StoreError
 from euguess.layout import DATASETS, locations_prefix, slot_key, slots_prefix, spec_key, stopped_key
 from euguess.ledger import Ledger
+from euguess.providers import ProviderName
 from euguess.schemas import (
     DatasetSpec,
     DatasetState,
@@ -21,7 +22,6 @@ from euguess.schemas import (
 from euguess.storage import ObjectStore
 
 CONCURRENT_READS = 64
-IMPORT_PROVIDER = "folder"
 
 
 async def dataset_names(store: ObjectStore) -> list[str]:
@@ -66,7 +66,7 @@ async def read_outcomes(
 async def stored_status(store: ObjectStore, name: str) -> DatasetStatus:
     """Status of a dataset by the store alone. Raises DatasetNotFound."""
     spec = await read_spec(store, name)
-    if spec.provider == IMPORT_PROVIDER:
+    if spec.provider == ProviderName.FOLDER:
         return await _imported_status(store, spec)
     outcomes = await read_outcomes(store, name, await stored_slots(store, name))
     stopped = await store.exists(stopped_key(name))
@@ -109,7 +109,7 @@ async def rebuild(store: ObjectStore, ledger: Ledger, name: str) -> DatasetStatu
     outcomes = await read_outcomes(store, name, await stored_slots(store, name))
     await ledger.forget(name)
     await ledger.restore(outcomes)
-    if spec.provider == IMPORT_PROVIDER:
+    if spec.provider == ProviderName.FOLDER:
         return await _imported_status(store, spec)
     return summarise(spec, outcomes, stopped=await store.exists(stopped_key(name)))
 

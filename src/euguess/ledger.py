@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 
 from euguess.schemas import DeadLetter, SlotKey, SlotOutcome
 
@@ -17,8 +17,8 @@ DEAD_LETTERS = "euguess:dead-letters"
 OUTCOME_STREAM_LENGTH = 200_000  # entries, about 100 MB; readers rebuild from the store beyond it
 DEAD_LETTERS_LENGTH = 10_000
 
-# A lease is "<attempt> <expiry in ms>". Redis's own clock decides, so that skew between hosts
-# does not matter.
+# A lease is "<attempt> <expiry in ms>", and " begun" once a fetcher works on it. Redis's own clock
+# decides, so that skew between hosts does not matter.
 _NOW_MS = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000) "
 _LEASE = _NOW_MS + (
     "for i = 2, #ARGV, 2 do "
@@ -27,7 +27,7 @@ _LEASE = _NOW_MS + (
 _BEGIN = _NOW_MS + (
     "local lease = redis.call('HGET', KEYS[1], ARGV[2]) "
     "if lease and tonumber(string.match(lease, '^%d+')) > tonumber(ARGV[3]) then return 0 end "
-    "redis.call('HSET', KEYS[1], ARGV[2], ARGV[3] .. ' ' .. (now + ARGV[1])) return 1"
+    "redis.call('HSET', KEYS[1], ARGV[2], ARGV[3] .. ' ' .. (now + ARGV[1]) .. ' begun') return 1"
 )
 _RELEASE = (
     "local lease = redis.call('HGET', KEYS[1], ARGV[1]) "
@@ -36,12 +36,29 @@ _RELEASE = (
 )
 
 
+REDIS_CONNECTIONS = 32  # of a process; further calls wait for a free one
+REDIS_WAIT_SECONDS = 30.0
+
+
+def open_redis(url: str) -> Redis:
+    """A client whose concurrent calls share a bounded number of connections."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=REDIS_CONNECTIONS,
+        timeout=REDIS_WAIT_SECONDS,
+        socket_connect_timeout=5,
+        socket_timeout=REDIS_WAIT_SECONDS,
+    )
+    return Redis(connection_pool=pool)
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to work on a slot until it expires; a higher attempt outdates lower ones."""
 
     attempt: int
     expires_ms: int
+    begun: bool = False  # a fetcher has started; until then the message may be lost or queued
 
 
 def _leases_key(dataset: str) -> str:
@@ -58,6 +75,10 @@ def _panoramas_key(dataset: str) -> str:
 
 def _intents_key(dataset: str) -> str:
     return f"euguess:intents:{dataset}"
+
+
+def _possibly_paid_key(dataset: str) -> str:
+    return f"euguess:possibly-paid:{dataset}"
 
 
 def _pause_key(provider: str) -> str:
@@ -160,9 +181,14 @@ class Ledger:
         if names:
             await self._redis.hdel(_intents_key(dataset), *names)
 
-    async def open_intents(self, dataset: str) -> int:
-        """Paid calls without a known result: in flight, or possibly paid and lost."""
-        return int(await self._redis.hlen(_intents_key(dataset)))
+    async def count_possibly_paid(self, dataset: str) -> None:
+        """Note that a call had to be made again because its first result is unknown."""
+        await self._redis.incr(_possibly_paid_key(dataset))
+
+    async def possibly_paid(self, dataset: str) -> int:
+        """Calls without a known result: made again, still in flight, or lost for good."""
+        again = await self._redis.get(_possibly_paid_key(dataset))
+        return int(again or 0) + int(await self._redis.hlen(_intents_key(dataset)))
 
     # --- pauses and dead letters ---
 
@@ -191,7 +217,7 @@ class Ledger:
 
     async def forget(self, dataset: str) -> None:
         """Drop the live view of a dataset (before it is rebuilt from the store)."""
-        keys = (_leases_key, _outcomes_key, _panoramas_key, _intents_key)
+        keys = (_leases_key, _outcomes_key, _panoramas_key, _intents_key, _possibly_paid_key)
         await self._redis.delete(*(key(dataset) for key in keys))
 
 
@@ -200,8 +226,8 @@ def _text(value: bytes | str) -> str:
 
 
 def _parse_lease(text: str) -> Lease:
-    attempt, expires_ms = text.split()
-    return Lease(int(attempt), int(float(expires_ms)))
+    attempt, expires_ms, *begun = text.split()
+    return Lease(int(attempt), int(float(expires_ms)), bool(begun))
 
 
 def _streams(answer: Any) -> Iterable[tuple[Any, Any]]:

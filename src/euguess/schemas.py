@@ -119,6 +119,7 @@ class SlotStatus(StrEnum):
     NO_COVERAGE = "no_coverage"
     FAILED = "failed"
     EXHAUSTED = "exhausted"  # no candidate of this message had imagery: send the next ones
+    DEFERRED = "deferred"  # the provider is paused: send again when it is not
     RETRY = "retry"  # a transient trouble at the provider or the store: send again later
 
     @property
@@ -167,8 +168,8 @@ class LocationRecord(Record):
     provider: str
     panorama_id: str
     country_code: CountryCode
-    lat: Latitude
-    lon: Longitude
+    lat: Latitude | None = Field(description="None for imported photos of unknown position")
+    lon: Longitude | None
     candidate_lat: Latitude | None = None
     candidate_lon: Longitude | None = None
     distance_m: float | None = Field(default=None, ge=0, description="Candidate to panorama")

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from euguess.datasets import IMPORT_PROVIDER
 from euguess.layout import location_key, spec_key, view_key
+from euguess.providers import ProviderName
 from euguess.schemas import DatasetSpec, ImageSpec, LocationRecord, ViewRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
@@ -106,7 +106,7 @@ async def store(tmp_path: Path) -> ObjectStore:
 @pytest.fixture
 async def manifest(store: ObjectStore, files: list[Path]) -> Manifest:
     """The photos as an imported dataset of one view per location."""
-    spec = DatasetSpec(name="bench", quotas={"FR": len(files)}, provider=IMPORT_PROVIDER)
+    spec = DatasetSpec(name="bench", quotas={"FR": len(files)}, provider=ProviderName.FOLDER)
     await store.put(spec_key("bench"), spec.model_dump_json().encode())
     for file in files:
         await import_photo(store, file)
@@ -122,7 +122,7 @@ async def import_photo(store: ObjectStore, file: Path) -> None:
     record = LocationRecord(
         location_id=name,
         dataset="bench",
-        provider=IMPORT_PROVIDER,
+        provider=ProviderName.FOLDER,
         panorama_id=file.stem,
         country_code="FR",
         lat=47,

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from euguess.cli.output import messages
 from euguess.clients import InferenceClient, SamplerClient
 from euguess.errors import ServiceUnavailable
-from euguess.ledger import Ledger
+from euguess.ledger import Ledger, open_redis
 from euguess.settings import RedisSettings, ServiceSettings, StoreSettings
 from euguess.storage import ObjectStore, open_store
 
@@ -42,7 +41,7 @@ async def store() -> ObjectStore:
 
 async def ledger() -> Ledger:
     """Raises ServiceUnavailable when Redis does not answer."""
-    redis = Redis.from_url(RedisSettings.load().redis_url.get_secret_value())
+    redis = open_redis(RedisSettings.load().redis_url.get_secret_value())
     try:
         await redis.ping()
     except RedisError as error:

@@ -1,0 +1,58 @@
+"""Commands of the fetcher: its worker, and the import of labelled photos."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from euguess.errors import EUGuessError, InvalidInput
+from services.fetcher.importing import import_photos
+from services.fetcher.worker import build_worker
+
+app = typer.Typer(
+    help="Fetches street-level photos of slots, and imports labelled photos.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[int, typer.Option(min=1, help="Processes; each has 64 calls")] = 2,
+) -> None:
+    """Work on the queue `fetch` until SIGTERM."""
+    options = [
+        "--pool=prefork",
+        f"--concurrency={concurrency}",
+        "--queues=fetch",
+        "--loglevel=INFO",
+    ]
+    build_worker().worker_main(["worker", *options, "--without-gossip", "--without-mingle"])
+
+
+@app.command("import")
+def import_command(
+    name: Annotated[str, typer.Argument(help="Name of the new dataset")],
+    path: Annotated[Path, typer.Argument(help="CSV or Parquet manifest, or a folder of FR/*.jpg")],
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out bad rows instead of refusing all")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON")] = False,
+) -> None:
+    """Import labelled photos; everything is checked before anything is stored."""
+    asyncio.run(import_photos(name, path, skip_bad=skip_bad, as_json=as_json))
+
+
+def main() -> None:
+    """Run a command; known errors end in plain lines on standard error."""
+    try:
+        app()
+    except EUGuessError as error:
+        sys.stderr.write(f"fetcher: {error}\n")
+        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+
+
+if __name__ == "__main__":
+    main()

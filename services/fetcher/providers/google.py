@@ -1,0 +1,201 @@
+"""Street View Static API: build, send and parse are separate; only `send` touches the network."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from pydantic import SecretStr
+from yarl import URL
+
+from euguess.errors import InvalidCoordinate
+from euguess.locations import Coordinate
+from services.fetcher.providers import (
+    AccessDenied,
+    BadImage,
+    ImageryGone,
+    Panorama,
+    QuotaSpent,
+    Refused,
+    Transient,
+    View,
+)
+from services.fetcher.providers.signing import signed
+
+METADATA_PATH = "/maps/api/streetview/metadata"
+IMAGE_PATH = "/maps/api/streetview"
+TIMEOUT = aiohttp.ClientTimeout(total=20, connect=5)
+MAX_IMAGE_BYTES = 5_000_000
+OFFICIAL_COPYRIGHT = "© Google"
+OFFICIAL_ID_LENGTH = 22  # ids of users' panoramas are longer
+TERMS = (
+    "Google's terms forbid storing Street View images and using them to train, test or validate "
+    "models (Google Maps Platform Terms of Service, 3.2.3)."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleAccess:
+    """Where the API is and how requests are authorised."""
+
+    base_url: str
+    key: SecretStr
+    signing_secret: SecretStr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    content_type: str
+    body: bytes
+    retry_after_seconds: float | None = None
+
+
+class GoogleProvider:
+    """The API over one shared HTTP session. `name` tells whose images they are."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        access: GoogleAccess,
+        *,
+        name: str = "google",
+        price_per_image: float = 0.007,
+        requests_per_second: float | None = 400.0,  # 30,000 a minute are allowed
+    ) -> None:
+        self.name = name
+        self.price_per_image = price_per_image
+        self.requests_per_second = requests_per_second
+        self._session = session
+        self._access = access
+
+    async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
+        return parse_metadata(await self._send(METADATA_PATH, find_query(coordinate, radius_m)))
+
+    async def fetch(self, panorama_id: str, view: View) -> bytes:
+        return parse_image(await self._send(IMAGE_PATH, image_query(panorama_id, view)))
+
+    async def _send(self, path: str, query: Mapping[str, str]) -> Answer:
+        """Redirects are not followed: the API has none, and a login page is no answer."""
+        url = self._access.base_url + build_target(path, query, self._access)
+        try:
+            async with self._session.get(
+                URL(url, encoded=True), allow_redirects=False, timeout=TIMEOUT
+            ) as response:
+                body = await response.content.read(MAX_IMAGE_BYTES)
+                while not response.content.at_eof() and len(body) < MAX_IMAGE_BYTES:
+                    body += await response.content.read(MAX_IMAGE_BYTES - len(body))
+                return Answer(
+                    response.status, response.content_type, body, _retry_after(response.headers)
+                )
+        except (TimeoutError, aiohttp.ClientError) as error:
+            # The error's own text holds the URL, and with it the key.
+            raise Transient(f"no answer ({type(error).__name__})") from None
+
+
+def find_query(coordinate: Coordinate, radius_m: int) -> dict[str, str]:
+    return {
+        "location": f"{coordinate.lat:.7f},{coordinate.lon:.7f}",
+        "radius": str(radius_m),
+        "source": "outdoor",
+    }
+
+
+def image_query(panorama_id: str, view: View) -> dict[str, str]:
+    """By panorama, never by location: another panorama could be nearest by then."""
+    return {
+        "pano": panorama_id,
+        "size": f"{view.size}x{view.size}",
+        "heading": str(view.heading),
+        "fov": str(view.fov),
+        "pitch": str(view.pitch),
+        "return_error_code": "true",
+    }
+
+
+def build_target(path: str, query: Mapping[str, str], access: GoogleAccess) -> str:
+    """Path and percent-encoded query with key and signature, exactly as it is to be sent."""
+    parameters = {**query, "key": access.key.get_secret_value()}
+    secret = access.signing_secret.get_secret_value() if access.signing_secret else None
+    return signed(f"{path}?{urlencode(parameters)}", secret)
+
+
+def parse_metadata(answer: Answer) -> Panorama | None:
+    """Raises the troubles of a provider; None for no coverage."""
+    _raise_for_status(answer)
+    try:
+        body = json.loads(answer.body)
+        status = body["status"]
+    except (ValueError, KeyError, TypeError):
+        raise Transient("metadata is not the JSON that was expected") from None
+    if status == "OK":
+        return _panorama(body)
+    if status in ("ZERO_RESULTS", "NOT_FOUND"):
+        return None
+    raise _trouble(status)
+
+
+def parse_image(answer: Answer) -> bytes:
+    """The JPEG. Raises the troubles of a provider."""
+    if answer.status == 404:
+        raise ImageryGone
+    _raise_for_status(answer)
+    if answer.content_type != "image/jpeg":
+        raise BadImage("the answer is not a JPEG")
+    if len(answer.body) >= MAX_IMAGE_BYTES:
+        raise BadImage("the image is too large")
+    return answer.body
+
+
+def _panorama(body: Mapping[str, Any]) -> Panorama:
+    try:
+        coordinate = Coordinate(float(body["location"]["lat"]), float(body["location"]["lng"]))
+        panorama_id = str(body["pano_id"])
+    except (KeyError, TypeError, ValueError, InvalidCoordinate):
+        raise Transient("metadata without panorama id or position") from None
+    if not re.fullmatch(r"[\w-]{1,100}", panorama_id):
+        raise Refused("a panorama id with unexpected characters")
+    copyright_text = str(body.get("copyright", "")).strip()
+    is_official = copyright_text == OFFICIAL_COPYRIGHT and len(panorama_id) <= OFFICIAL_ID_LENGTH
+    return Panorama(
+        panorama_id=panorama_id,
+        coordinate=coordinate,
+        captured_at=body.get("date"),
+        attribution=copyright_text,
+        license="Google Maps Platform terms",
+        is_official=is_official,
+    )
+
+
+def _trouble(status: str) -> Exception:
+    """The status only: an error_message may repeat the request, and with it the key."""
+    if status == "OVER_QUERY_LIMIT":
+        return QuotaSpent("OVER_QUERY_LIMIT")
+    if status == "REQUEST_DENIED":
+        return AccessDenied("REQUEST_DENIED: the key or signature is refused")
+    if status == "UNKNOWN_ERROR":
+        return Transient("UNKNOWN_ERROR")
+    return Refused(status[:40] if status.isidentifier() else "unknown status")
+
+
+def _raise_for_status(answer: Answer) -> None:
+    status = answer.status
+    if status == 200:
+        return
+    if status == 429:
+        raise QuotaSpent("HTTP 429", answer.retry_after_seconds)
+    if status in (401, 403) or 300 <= status < 400:
+        raise AccessDenied(f"HTTP {status}: the key or signature is refused")
+    if status in (500, 502, 503, 504):
+        raise Transient(f"HTTP {status}", answer.retry_after_seconds)
+    raise Refused(f"HTTP {status}")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None

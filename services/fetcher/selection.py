@@ -1,0 +1,41 @@
+"""The provider that the settings choose."""
+
+import aiohttp
+
+from euguess.errors import InvalidInput
+from euguess.providers import COLLECTED, ProviderName
+from euguess.settings import ProviderSettings
+from services.fetcher.providers import StreetImageProvider
+from services.fetcher.providers.google import TERMS, GoogleAccess, GoogleProvider
+
+
+def open_provider(
+    name: str, settings: ProviderSettings, session: aiohttp.ClientSession
+) -> StreetImageProvider:
+    """Raises InvalidInput when the provider is unknown, lacks its key, or its terms."""
+    if name == ProviderName.SIMULATOR:
+        access = GoogleAccess(base_url=settings.simulator_url, key=settings.simulator_key)
+        return GoogleProvider(
+            session,
+            access,
+            name=ProviderName.SIMULATOR,
+            price_per_image=0.0,
+            requests_per_second=None,
+        )
+    if name == ProviderName.GOOGLE:
+        return GoogleProvider(session, _google_access(settings))
+    raise InvalidInput(f"{name!r} is no imagery provider; there are {', '.join(COLLECTED)}.")
+
+
+def _google_access(settings: ProviderSettings) -> GoogleAccess:
+    accepted = settings.accept_provider_terms.split(",")
+    if ProviderName.GOOGLE not in accepted:
+        raise InvalidInput(f"{TERMS} Set EUGUESS_ACCEPT_PROVIDER_TERMS=google to go on.")
+    if not settings.google_key.get_secret_value():
+        raise InvalidInput("The provider google needs a key in EUGUESS_GOOGLE_KEY.")
+    secret = settings.google_signing_secret
+    return GoogleAccess(
+        base_url=settings.google_base_url,
+        key=settings.google_key,
+        signing_secret=secret if secret.get_secret_value() else None,
+    )

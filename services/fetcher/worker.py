@@ -1,0 +1,86 @@
+"""Joins the fetcher's parts, once for each worker process."""
+
+import asyncio
+import random
+from functools import partial
+from typing import Any
+
+import aiohttp
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from redis.asyncio import Redis
+
+from euguess.boundaries import Boundaries, load_boundaries
+from euguess.ledger import Ledger, open_redis
+from euguess.logs import configure_logging
+from euguess.settings import ProviderSettings, RedisSettings, SamplerSettings, StoreSettings
+from euguess.storage import open_store
+from services.fetcher.calls import CALLS_IN_FLIGHT, Calls
+from services.fetcher.fetch import Stores
+from services.fetcher.messages import MessageFetcher
+from services.fetcher.providers import StreetImageProvider
+from services.fetcher.ratelimit import RateLimit
+from services.fetcher.selection import open_provider
+from services.fetcher.tasks import create_celery, register
+
+USER_AGENT = "EUGuess/0.1 (street-level imagery research)"
+
+
+class WorkerProcess:
+    """One event loop with one HTTP session, kept over all tasks of a process."""
+
+    def __init__(self, boundaries: Boundaries) -> None:
+        self._boundaries = boundaries
+        self._runner: asyncio.Runner | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._fetcher: MessageFetcher | None = None
+
+    def open(self, **_: Any) -> None:
+        """Connect; called in the process that works, never before it is forked."""
+        self._runner = asyncio.Runner()
+        self._fetcher = self._runner.run(self._connect())
+
+    def close(self, **_: Any) -> None:
+        if self._runner is not None and self._session is not None:
+            self._runner.run(self._session.close())
+            self._runner.close()
+
+    def fetch(self, text: str) -> None:
+        if self._runner is None or self._fetcher is None:
+            self.open()
+        assert self._runner is not None
+        assert self._fetcher is not None
+        self._runner.run(self._fetcher.fetch(text))
+
+    async def _connect(self) -> MessageFetcher:
+        connector = aiohttp.TCPConnector(limit=CALLS_IN_FLIGHT)
+        self._session = aiohttp.ClientSession(
+            connector=connector, headers={"User-Agent": USER_AGENT}
+        )
+        redis = open_redis(RedisSettings.load().redis_url.get_secret_value())
+        stores = Stores(await open_store(StoreSettings.load()), Ledger(redis), self._boundaries)
+        opener = partial(_open_provider, self._session, redis)
+        return MessageFetcher(stores, opener, SamplerSettings.load().lease_seconds)
+
+
+def _open_provider(
+    session: aiohttp.ClientSession, redis: Redis, name: str
+) -> tuple[StreetImageProvider, Calls]:
+    provider = open_provider(name, ProviderSettings.load(), session)
+    limit = RateLimit(redis, provider.name, provider.requests_per_second)
+    return provider, Calls(limit, chance=random.Random())
+
+
+def build_worker() -> Celery:
+    """The Celery application with real parts. Each process connects for itself."""
+    process = WorkerProcess(load_boundaries())
+    celery = create_celery(RedisSettings.load().redis_url.get_secret_value())
+    worker_process_init.connect(process.open, weak=False)
+    worker_process_shutdown.connect(process.close, weak=False)
+    setup_logging.connect(_configure_logging, weak=False)
+    register(celery, process.fetch)
+    return celery
+
+
+def _configure_logging(**_: Any) -> None:
+    configure_logging("fetcher")

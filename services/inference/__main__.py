@@ -1,0 +1,163 @@
+"""Commands of the inference service; the composition root of its processes."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from euguess.cli.output import console, prediction_table, print_json
+from euguess.errors import EUGuessError, InvalidInput
+from euguess.logs import configure_logging
+from euguess.project import service_command, service_environment
+from euguess.settings import HomeSettings, MlflowSettings
+from euguess.stack.ports import LOOPBACK, free_ports
+from euguess.stack.programs import find_java
+from services.inference import local, readiness, supervision
+from services.inference.agent import Agent, AgentOptions
+from services.inference.archive import ArchiveOptions, build_archive
+from services.inference.classifier import ModelRefused
+from services.inference.configuration import ServingOptions
+from services.inference.registry import MlflowRegistry
+from services.inference.server import Command
+from services.inference.shelf import Shelf
+
+app = typer.Typer(
+    help="Serves the champion of the model registry with TorchServe.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _log_as_a_service() -> None:
+    configure_logging("inference")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the agent says it once itself
+
+
+def working_directory() -> Path:
+    """Private folder of TorchServe and its agent; key_file.json in it holds the tokens."""
+    return (HomeSettings().home / "inference").resolve()
+
+
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Worker processes; one per core")]
+Poll = Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the registry")]
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Port of predictions")] = 8080,
+    host: Annotated[str, typer.Option(help="Address of predictions")] = LOOPBACK,
+    management_port: Annotated[int, typer.Option(help="Always on loopback")] = 8081,
+    metrics_port: Annotated[int, typer.Option(help="Prometheus; always on loopback")] = 8082,
+    workers: Workers = 1,
+    poll_seconds: Poll = 5.0,
+) -> None:
+    """Run TorchServe and the agent that follows the champion, until SIGTERM or Ctrl-C.
+
+    Clients send the token of key_file.json in EUGUESS_HOME/inference, new at each start.
+    """
+    _log_as_a_service()
+    first, second = free_ports(2)
+    options = ServingOptions(
+        home=working_directory(),
+        host=host,
+        port=port,
+        management_port=management_port,
+        metrics_port=metrics_port,
+        grpc_ports=(first, second),
+    )
+    arguments = ("agent", "--workers", str(workers), "--poll-seconds", str(poll_seconds))
+    command = tuple(service_command("inference", *arguments))
+    supervision.serve(
+        find_java().path,
+        options,
+        Command(
+            "model agent",
+            command,
+            Path.cwd(),
+            service_environment(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"),
+        ),
+    )
+
+
+@app.command()
+def agent(workers: Workers = 1, poll_seconds: Poll = 5.0) -> None:
+    """Follow the champion for a TorchServe that runs; `serve` starts this by itself."""
+    _log_as_a_service()
+    home = working_directory()
+    Agent(
+        MlflowRegistry(MlflowSettings.load().url),
+        readiness.client_of(home),
+        Shelf(home / "store", home / "served.json"),
+        AgentOptions(poll_seconds=poll_seconds, archive=ArchiveOptions(workers=workers)),
+    ).run()
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of ONE place")],
+    model: Annotated[
+        str, typer.Option(help="A folder with a model package, or champion")
+    ] = local.CHAMPION_MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Name the country of a place in this process, without TorchServe."""
+    views = [_read(path) for path in images]
+    if model == local.CHAMPION_MODEL:
+        registry = MlflowRegistry(MlflowSettings.load().url)
+        package = local.champion_package(registry, working_directory() / "packages")
+    else:
+        package = Path(model)
+    prediction = local.predict(package, views)
+    if as_json:
+        print_json(prediction)
+    else:
+        console.print(prediction_table(prediction))
+
+
+@app.command()
+def archive(
+    model: Annotated[Path, typer.Argument(help="Folder with a model package")],
+    out: Annotated[Path, typer.Argument(help="New folder, or a file that ends in .mar")],
+    workers: Workers = 1,
+) -> None:
+    """Build a TorchServe archive from a model package."""
+    console.print(f"{build_archive(model, out, ArchiveOptions(workers=workers))}")
+
+
+@app.command()
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the prediction as JSON")] = False,
+) -> None:
+    """Whether the model is loaded and really answers a photo; exit code 1 if not."""
+    prediction = readiness.check(readiness.client_of(working_directory()))
+    if as_json:
+        print_json(prediction)
+    else:
+        console.print(f"ready: version {prediction.model.version} answers")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; known errors end in one line on standard error."""
+    try:
+        app(arguments)
+    except (EUGuessError, ModelRefused) as error:
+        sys.stderr.write(f"inference: {error}\n")
+        sys.exit(2 if isinstance(error, InvalidInput | ModelRefused) else 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("inference: stopped\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

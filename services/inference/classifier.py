@@ -1,0 +1,247 @@
+"""From photos of places to countries: decode, one forward pass, fuse, answer.
+
+Travels in each archive, hence imports neither TorchServe nor EUGuess: the photo decoder
+(euguess.preprocessing.decode_photo, which travels beside it) is handed in.
+"""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_VIEWS = 8
+TOP_COUNT = 5
+COUNTRY_SET_PROBABILITY = 0.9
+# A calibrated model is wrong in more than three of four answers that are less likely than this.
+ABSTAIN_BELOW = 0.25
+WARM_UP_BATCHES = (1, 2, 8)
+ROUNDING = 1e-9  # of a cumulated sum of probabilities
+
+Decode = Callable[[bytes, int], NDArray[np.uint8]]
+Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Card = dict[str, Any]
+
+
+class ModelRefused(ValueError):
+    """The model package is damaged or does not fit its card; the text says how."""
+
+
+class InvalidViews(ValueError):
+    """A request has no view, too many, or one that is no photo; the text is safe to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one request gets no answer; the other requests of its batch are not touched."""
+
+    error: ValueError
+    view: int | None = None  # from 1, when the request has several
+
+    @property
+    def reason(self) -> str:
+        return f"View {self.view}: {self.error}" if self.view else str(self.error)
+
+
+class Classifier:
+    """Names countries; one forward pass for all views of all requests of a batch."""
+
+    def __init__(self, card: Card, decode: Decode, forward: Forward) -> None:
+        self._card = card
+        self._decode = decode
+        self._forward = forward
+        self._size = int(card["image"]["size"])
+        self._mean = np.asarray(card["image"]["mean"], np.float32)
+        self._std = np.asarray(card["image"]["std"], np.float32)
+
+    def classify(self, requests: Sequence[Sequence[bytes]]) -> list[dict[str, Any] | Refusal]:
+        """Answer each request (1..8 encoded photos of one place) as euguess.schemas.Prediction."""
+        decoded = [self._decoded(views) for views in requests]
+        photos = [views for views in decoded if not isinstance(views, Refusal)]
+        probabilities = iter(self._probabilities(photos))
+        return [
+            views if isinstance(views, Refusal) else self._answer(next(probabilities), len(views))
+            for views in decoded
+        ]
+
+    def warm_up(self) -> None:
+        """Run batches as they will come. Raises ModelRefused when the outputs do not fit."""
+        countries = len(self._card["countries"])
+        for count in WARM_UP_BATCHES:
+            logits = self._forward(np.zeros((count, 3, self._size, self._size), np.float32))
+            if logits.shape != (count, countries):
+                raise ModelRefused(
+                    f"The network answers {logits.shape} to {count} images; "
+                    f"the card lists {countries} countries."
+                )
+            if not np.isfinite(logits).all():
+                raise ModelRefused("The network's outputs are not finite.")
+
+    def _decoded(self, views: Sequence[bytes]) -> list[NDArray[np.uint8]] | Refusal:
+        if not 1 <= len(views) <= MAX_VIEWS:
+            return Refusal(InvalidViews(f"{len(views)} views; send 1 to {MAX_VIEWS} photos."))
+        photos = []
+        for number, data in enumerate(views, start=1):
+            try:
+                photos.append(self._decode(data, self._size))
+            except ValueError as error:
+                return Refusal(error, number if len(views) > 1 else None)
+        return photos
+
+    def _probabilities(
+        self, requests: Sequence[Sequence[NDArray[np.uint8]]]
+    ) -> list[NDArray[np.float64]]:
+        if not requests:
+            return []
+        views = np.stack([view for request in requests for view in request])
+        logits = self._forward(normalise(views, self._mean, self._std))
+        ends = np.cumsum([len(request) for request in requests])[:-1]
+        temperature = float(self._card["temperature"])
+        return [fuse(rows, temperature) for rows in np.split(logits, ends)]
+
+    def _answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
+        order = np.argsort(-probabilities, kind="stable")
+        rows = [self._row(index, probabilities[index]) for index in order[:TOP_COUNT]]
+        codes = [country["country_code"] for country in self._card["countries"]]
+        model = {name: self._card[name] for name in ("name", "version", "dataset", "trained_at")}
+        return {
+            **rows[0],
+            "top": rows,
+            "country_set": [codes[index] for index in country_set(probabilities, order)],
+            "abstain": rows[0]["probability"] < ABSTAIN_BELOW,
+            "views": views,
+            "model": model,
+        }
+
+    def _row(self, index: int, probability: float) -> dict[str, Any]:
+        country = self._card["countries"][index]
+        return {
+            "country_code": country["country_code"],
+            "country": country["name"],
+            "probability": round(float(probability), 6),
+        }
+
+
+def normalise(
+    photos: NDArray[np.uint8], mean: NDArray[np.float32], std: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """N x S x S x 3 bytes to N x 3 x S x S network inputs."""
+    scaled = (photos.astype(np.float32) / np.float32(255) - mean) / std
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+
+
+def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+def fuse(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    """Views x countries logits of one place to country probabilities.
+
+    The normalised geometric mean of the views' probabilities: log-probabilities are averaged.
+    """
+    views = log_softmax(logits.astype(np.float64) / temperature)
+    fused: NDArray[np.float64] = np.exp(log_softmax(views.mean(axis=0)))
+    return fused
+
+
+def country_set(probabilities: NDArray[np.float64], order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The fewest countries, most likely first, that have 90 % of the probability together."""
+    cumulated = np.cumsum(probabilities[order])
+    enough = np.searchsorted(cumulated, COUNTRY_SET_PROBABILITY - ROUNDING)
+    return order[: enough + 1]
+
+
+def load_classifier(folder: Path, decode: Decode, device: str | None = None) -> Classifier:
+    """Load a model package, verified and warmed up.
+
+    Without a device ONNX Runtime serves on one CPU thread (3 to 4 times cheaper than torch
+    there); with one ("cuda:0", "cpu") torch does. Raises ModelRefused.
+    """
+    card = verify_package(folder)
+    forward = (
+        _onnx_forward(folder, card) if device is None else _torch_forward(folder, card, device)
+    )
+    classifier = Classifier(card, decode, forward)
+    classifier.warm_up()
+    return classifier
+
+
+def verify_package(folder: Path) -> Card:
+    """Read model.json and check the SHA-256 of every file that it lists. Raises ModelRefused."""
+    try:
+        card: Card = json.loads((folder / "model.json").read_text())
+        digests = dict(card["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ModelRefused(f"{folder} has no readable model.json.") from None
+    for name, expected in digests.items():
+        if Path(name).name != name or not (folder / name).is_file():
+            raise ModelRefused(f"{name} is missing from the model package.")
+        if file_sha256(folder / name) != expected:
+            raise ModelRefused(f"{name} does not have the SHA-256 of model.json; it is damaged.")
+    return card
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verified(folder: Path, card: Card, name: str) -> Path:
+    if name not in card["sha256"]:
+        raise ModelRefused(f"model.json lists no SHA-256 of {name}, so it cannot be trusted.")
+    return folder / name
+
+
+def _onnx_forward(folder: Path, card: Card) -> Forward:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # the workers are the parallelism
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    path = _verified(folder, card, "model.onnx")
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise ModelRefused(f"model.onnx cannot be loaded: {error}") from None
+
+    def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(session.run(["logits"], {"images": images})[0])
+
+    return forward
+
+
+def _torch_forward(folder: Path, card: Card, device: str) -> Forward:
+    import torch
+    from safetensors.torch import load_file
+
+    weights = load_file(_verified(folder, card, "model.safetensors"))
+    networks = _load_source(_verified(folder, card, "network.py"))
+    network = networks.build_network(card["network"], len(card["countries"]), weights=None)
+    network.load_state_dict(weights, strict=True)
+    network.eval().to(device, memory_format=torch.channels_last)
+
+    def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        inputs = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            return np.asarray(network(inputs).float().cpu().numpy())
+
+    return forward
+
+
+def _load_source(path: Path) -> Any:
+    """Import a verified file of the package by its path."""
+    spec = importlib.util.spec_from_file_location("packaged_network", path)
+    if spec is None or spec.loader is None:
+        raise ModelRefused(f"{path.name} cannot be imported.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,105 @@
+"""The model registry as the agent sees it: who is champion, and its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from euguess.errors import ServiceUnavailable
+from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
+
+ABSENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}  # how MLflow says "no such alias"
+HTTP_RETRIES = 1  # the agent itself tries again; MLflow's default of 7 takes minutes
+HTTP_TIMEOUT_SECONDS = 15
+
+
+class RegistryUnavailable(ServiceUnavailable):
+    """The model registry does not answer; check EUGUESS_MLFLOW_URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """One registered version. The run tells apart versions of registries that were made anew."""
+
+    version: str
+    run_id: str
+
+    @property
+    def served_version(self) -> str:
+        """TorchServe's name of it."""
+        return f"{self.version}-{self.run_id[:8]}"
+
+    @property
+    def folder(self) -> str:
+        """Name of its archive in the model store."""
+        return f"{REGISTERED_MODEL}-{self.served_version}"
+
+
+class Registry(Protocol):
+    """Both methods raise RegistryUnavailable."""
+
+    def champion(self) -> Champion | None:
+        """The version with the alias, or None before the first promotion."""
+
+    def download(self, champion: Champion, folder: Path) -> Path:
+        """Fetch a version's model package into folder; returns the package's folder."""
+
+
+class MlflowRegistry:
+    """A tracking server (http://...) or its database file (sqlite:///...)."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def champion(self) -> Champion | None:
+        if self._database_is_missing():
+            return None
+        mlflow = _mlflow()
+        try:
+            client = mlflow.MlflowClient(self._url)
+            found = client.get_model_version_by_alias(REGISTERED_MODEL, CHAMPION)
+        except mlflow.MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            raise _unavailable(error) from None
+        if not found.run_id:
+            raise RegistryUnavailable(f"Version {found.version} of the model names no run.")
+        return Champion(str(found.version), found.run_id)
+
+    def download(self, champion: Champion, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        mlflow = _mlflow()
+        try:
+            path = mlflow.artifacts.download_artifacts(
+                run_id=champion.run_id,
+                artifact_path=MODEL_ARTIFACTS,
+                dst_path=str(folder),
+                tracking_uri=self._url,
+            )
+        except mlflow.MlflowException as error:
+            raise RegistryUnavailable(
+                f"The package of version {champion.version} cannot be downloaded from the model "
+                f"registry ({type(error).__name__})."
+            ) from None
+        return Path(path)
+
+    def _database_is_missing(self) -> bool:
+        """MLflow would make the file."""
+        url = urlsplit(self._url)
+        return url.scheme == "sqlite" and not Path(url.path.removeprefix("/")).exists()
+
+
+def _mlflow() -> Any:
+    """MLflow, which takes 4 seconds to import: a restarted server must not wait for it."""
+    import mlflow
+    from mlflow import environment_variables
+
+    environment_variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(HTTP_RETRIES)  # type: ignore[no-untyped-call] # MLflow's
+    environment_variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(HTTP_TIMEOUT_SECONDS)  # type: ignore[no-untyped-call] # MLflow's
+    return mlflow
+
+
+def _unavailable(error: Exception) -> RegistryUnavailable:
+    return RegistryUnavailable(
+        f"The model registry does not answer ({type(error).__name__}); check EUGUESS_MLFLOW_URL."
+    )

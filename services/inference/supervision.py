@@ -1,0 +1,134 @@
+"""TorchServe and its agent as one unit: both run, or both are gone."""
+
+import contextlib
+import ctypes
+import fcntl
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from euguess.errors import ServiceUnavailable
+from euguess.settings import child_environment
+from euguess.stack.ports import require_free
+from services.inference.configuration import ServingOptions, key_file_path
+from services.inference.readiness import write_addresses
+from services.inference.server import Command, prepare_home, torchserve_command
+
+CHECK_SECONDS = 0.25
+STOP_SECONDS = 8.0  # TorchServe takes 4 s to stop its workers
+AGENT_PAUSE_SECONDS = 5.0
+SET_PARENT_DEATH_SIGNAL = 1  # prctl
+
+log = logging.getLogger(__name__)
+
+
+def serve(java: Path, options: ServingOptions, agent: Command) -> None:
+    """Run until SIGTERM or SIGINT. Raises ServiceUnavailable when TorchServe ends by itself.
+
+    Raises PortInUse at once when a port is taken.
+    """
+    require_free("TorchServe", options.ports)
+    with (
+        _only_one(options.home),
+        _stop_signal() as stopping,
+        tempfile.TemporaryDirectory(prefix="euguess-ts-") as short,
+    ):
+        prepare_home(options)
+        write_addresses(options)
+        command = torchserve_command(java, options, Path(short))
+        try:
+            with _running(command) as torchserve:
+                _watch(torchserve, agent, stopping)
+        finally:
+            key_file_path(options.home).unlink(missing_ok=True)
+
+
+def _watch(
+    torchserve: "subprocess.Popen[bytes]", agent: Command, stopping: threading.Event
+) -> None:
+    while not stopping.is_set():
+        with _running(agent) as follower:
+            while follower.poll() is None and not stopping.wait(CHECK_SECONDS):
+                if torchserve.poll() is not None:
+                    raise ServiceUnavailable(
+                        f"TorchServe ended by itself with exit code {torchserve.returncode}."
+                    )
+        if not stopping.is_set():
+            log.error("The model agent ended with exit code %s.", follower.returncode)
+            stopping.wait(AGENT_PAUSE_SECONDS)
+
+
+@contextlib.contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Keep a second server out of a working directory. Raises ServiceUnavailable."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServiceUnavailable(f"Another TorchServe already works in {home}.") from None
+        yield
+
+
+@contextlib.contextmanager
+def _running(command: Command) -> Iterator["subprocess.Popen[bytes]"]:
+    """A child process inside the block; it and all its descendants are gone after it."""
+    process = subprocess.Popen(
+        command.argv,
+        cwd=command.cwd,
+        env=child_environment(**command.env),
+        stdin=subprocess.DEVNULL,
+        preexec_fn=_tether(),
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    descendants = _descendants(process.pid)
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    if process.poll() is None:
+        process.kill()
+    for descendant in psutil.wait_procs(descendants, timeout=1)[1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            descendant.kill()
+    process.wait()
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _tether() -> Callable[[], None] | None:
+    """On Linux the kernel ends a child whose parent was killed; elsewhere it outlives that."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    stopping = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    former = [signal.signal(number, lambda *_: stopping.set()) for number in numbers]
+    try:
+        yield stopping
+    finally:
+        for number, handler in zip(numbers, former, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,23 @@
+"""The simulator as one HTTP application."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from services.simulator.control_api import ControlApi
+from services.simulator.google_api import StreetView, google_routes
+
+
+def create_app(street_view: StreetView) -> web.Application:
+    """The provider's API with the routes for tests and operators beside it."""
+
+    async def close_imagery(_: web.Application) -> AsyncIterator[None]:
+        yield
+        street_view.imagery.close()
+
+    app = web.Application()
+    app.add_routes(google_routes(street_view))
+    control = ControlApi(counters=street_view.counters, faults=street_view.faults)
+    app.add_routes(control.routes())
+    app.cleanup_ctx.append(close_imagery)
+    return app

@@ -1,0 +1,21 @@
+"""JPEG encoding, 4:2:0."""
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+
+def encode_picture(picture: Image.Image, *, quality: int) -> bytes:
+    """An RGB picture as JPEG."""
+    pixels = np.ascontiguousarray(np.asarray(picture))
+    jpeg: bytes = simplejpeg.encode_jpeg(pixels, quality=quality, colorsubsampling="420")
+    return jpeg
+
+
+def encode_planes(luma: Pixels, blue: Pixels, red: Pixels, *, quality: int) -> bytes:
+    """Brightness and two colour planes of half the size, rounded up, as JPEG."""
+    jpeg: bytes = simplejpeg.encode_jpeg_yuv_planes(luma, blue, red, quality=quality, fastdct=True)
+    return jpeg

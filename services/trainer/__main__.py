@@ -1,0 +1,44 @@
+"""The trainer's command line; `euguess train`, `evaluate` and `compare` lead here."""
+
+import sys
+
+import typer
+
+from euguess.errors import EUGuessError, InvalidInput
+from services.trainer import commands
+
+app = typer.Typer(
+    help="Trains classifiers that name the country of a street-level photo.\n\n"
+    "A recipe (TOML; see the folder experiments) describes a training in full. Runs and models "
+    "are kept in MLflow; the model with the alias `champion` is the one that is served.\n\n"
+    "  python -m services.trainer compare demo --recipe experiments/demo.toml --promote",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    commands.train,
+    commands.evaluate,
+    commands.compare,
+    commands.cache,
+    commands.runs,
+    commands.promote,
+    commands.worker,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; errors that EUGuess knows end in one line on standard error."""
+    try:
+        app(prog_name="python -m services.trainer")
+    except EUGuessError as error:
+        sys.stderr.write(f"euguess: {error}\n")
+        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("euguess: stopped; `train ... --resume` goes on after the last epoch\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Random changes of whole batches of images, on their device."""
+
+import torch
+from torch import Tensor
+
+from services.trainer.recipe import Augmentation
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def random_crop(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
+    """Shift and zoom each image of a uint8 N x S x S x 3 batch; borders are mirrored.
+
+    One gather by nearest neighbour: no resampling to blur the few pixels there are.
+    """
+    if not recipe.shift and not recipe.zoom:
+        return pixels
+    count, size = pixels.shape[:2]
+    scale = 1 - recipe.zoom * _uniform(count, generator)
+    rows = _source_lines(size, scale, recipe.shift * _symmetric(count, generator))
+    columns = _source_lines(size, scale, recipe.shift * _symmetric(count, generator))
+    images = torch.arange(count, device=pixels.device)
+    return pixels[images[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def colour_jitter(images: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
+    """Change brightness, contrast and saturation of each image of a 0..1 N x 3 x S x S batch."""
+    if recipe.brightness:
+        images = images * _factor(images, recipe.brightness, generator)
+    if recipe.contrast:
+        means = _luma(images).mean(dim=(2, 3), keepdim=True)
+        images = torch.lerp(means, images, _factor(images, recipe.contrast, generator))
+    if recipe.saturation:
+        images = torch.lerp(_luma(images), images, _factor(images, recipe.saturation, generator))
+    return images.clamp(0, 1)
+
+
+def _source_lines(size: int, scale: Tensor, shift: Tensor) -> Tensor:
+    """For each image the source rows (or columns) of its `size` lines, shape (N, size)."""
+    centred = torch.arange(size, device=scale.device) - (size - 1) / 2
+    lines = centred * scale[:, None] + (size - 1) / 2 + size * shift[:, None]
+    mirrored = lines.round().abs()
+    return (size - 1 - (size - 1 - mirrored).abs()).long()
+
+
+def _factor(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    factors = 1 + strength * _symmetric(len(images), generator)
+    return factors[:, None, None, None].to(images.dtype)
+
+
+def _luma(images: Tensor) -> Tensor:
+    weights = torch.tensor(LUMA, device=images.device, dtype=images.dtype)
+    return (images * weights[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def _uniform(count: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(count, generator=generator, device=generator.device)
+
+
+def _symmetric(count: int, generator: torch.Generator) -> Tensor:
+    return 2 * _uniform(count, generator) - 1

@@ -1,0 +1,143 @@
+"""Measuring a network on the test part of a split."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from euguess.schemas import Interval
+from services.trainer.batches import DeviceImages
+from services.trainer.bootstrap import bootstrap_interval, macro_recall_interval
+from services.trainer.devices import on_device
+from services.trainer.leaks import find_leaks
+from services.trainer.material import Material, subset
+from services.trainer.metrics import (
+    LogProbabilities,
+    confusion_matrix,
+    country_table,
+    fuse_views,
+    is_top,
+    log_softmax,
+)
+from services.trainer.recipe import Recipe
+from services.trainer.report import (
+    Baselines,
+    CountryAccuracy,
+    FusedAccuracy,
+    PartSizes,
+    Report,
+)
+from services.trainer.splits import SplitProtocol
+from services.trainer.view_index import Rows, Strings, ViewIndex
+
+TOP = 5
+EVALUATION_BATCH = 256
+
+Forward = Callable[[Tensor], Tensor]
+
+
+def predict_logits(
+    forward: Forward, images: DeviceImages, rows: Rows, batch_size: int = EVALUATION_BATCH
+) -> NDArray[np.float32]:
+    """Logits of the rows in their order, shape (len(rows), countries)."""
+    with torch.inference_mode():
+        parts = [forward(batch.images).float().cpu() for batch in images.batches(rows, batch_size)]
+    return torch.cat(parts).numpy()
+
+
+def evaluate(
+    network: nn.Module, material: Material, recipe: Recipe, *, protocol: str | None = None
+) -> Report:
+    """Report of a network on the test part, over single views and fused ones.
+
+    protocol names the split where it is not the recipe's.
+    """
+    on_device(network, material.images.device).eval()
+    rows = material.split.test
+    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
+    labels, index = material.labels[rows], subset(material.index, rows)
+    confusion = confusion_matrix(labels, log_probabilities.argmax(axis=1), len(material.countries))
+    return Report(
+        dataset=material.dataset,
+        manifest_digest=material.manifest_digest,
+        recipe_name=recipe.name,
+        network=recipe.network,
+        image_size=recipe.image_size,
+        protocol=protocol or recipe.split.protocol.value,
+        leaks=_leaks(material, recipe),
+        countries=material.countries,
+        parts=_parts(material),
+        metrics=accuracies(log_probabilities, labels, index.location_ids),
+        fused=_fused(log_probabilities, labels, index),
+        baselines=_baselines(material),
+        per_country=_per_country(material, confusion),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )
+
+
+def accuracies(
+    log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings
+) -> dict[str, Interval]:
+    """Top-1, top-5 (where there are more than five countries) and macro recall."""
+    hits = is_top(log_probabilities, labels, 1)
+    found = {"top1_accuracy": bootstrap_interval(hits, location_ids)}
+    if log_probabilities.shape[1] > TOP:
+        top5 = is_top(log_probabilities, labels, TOP)
+        found["top5_accuracy"] = bootstrap_interval(top5, location_ids)
+    found["macro_recall"] = macro_recall_interval(hits, labels, location_ids)
+    return found
+
+
+def _fused(
+    log_probabilities: LogProbabilities, labels: Rows, index: ViewIndex
+) -> tuple[FusedAccuracy, ...]:
+    """Accuracy over locations by the number of views that are averaged."""
+    most = int(np.unique(index.location_ids, return_counts=True)[1].max())
+    curve = []
+    for views in range(1, most + 1):
+        fused = fuse_views(log_probabilities, index.location_ids, views=views)
+        truth = labels[fused.first_rows]
+        metrics = accuracies(fused.log_probabilities, truth, fused.location_ids)
+        curve.append(FusedAccuracy(views=views, locations=len(truth), metrics=metrics))
+    return tuple(curve)
+
+
+def _leaks(material: Material, recipe: Recipe) -> dict[str, int]:
+    has_buffer = recipe.split.protocol is SplitProtocol.LOCATION_BUFFER
+    buffer_km = recipe.split.buffer_km if has_buffer else 0.0
+    leaks = find_leaks(material.index, material.split, buffer_km=buffer_km)
+    kinds = [leak.kind.value for leak in leaks]
+    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+
+def _parts(material: Material) -> dict[str, PartSizes]:
+    split = material.split
+    parts = {"train": split.train, "val": split.val, "test": split.test, "dropped": split.dropped}
+    return {
+        name: PartSizes(
+            images=len(rows), locations=len(np.unique(material.index.location_ids[rows]))
+        )
+        for name, rows in parts.items()
+    }
+
+
+def _baselines(material: Material) -> Baselines:
+    trained, tested = material.labels[material.split.train], material.labels[material.split.test]
+    most_common = np.bincount(trained if len(trained) else tested).argmax()
+    majority = np.mean(tested == most_common)
+    return Baselines(chance=1 / len(material.countries), majority=float(majority))
+
+
+def _per_country(material: Material, confusion: NDArray[np.int64]) -> tuple[CountryAccuracy, ...]:
+    return tuple(
+        CountryAccuracy(
+            country_code=country.country_code,
+            images=score.support,
+            predicted=score.predicted,
+            recall=score.recall,
+            precision=score.precision,
+        )
+        for country, score in zip(material.countries, country_table(confusion), strict=True)
+    )

@@ -1,0 +1,197 @@
+"""One experiment from a dataset to a registered model: cache, train, evaluate, export, register."""
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from euguess.clock import utc_now
+from euguess.schemas import ImageSpec
+from euguess.settings import StoreSettings
+from euguess.storage import open_store
+from services.trainer.cache import CacheRequest, build_cache
+from services.trainer.cache_decoding import DecodeOptions, OnDamage
+from services.trainer.cache_format import TensorCache, cache_folder
+from services.trainer.checkpoint import Checkpoint
+from services.trainer.display import Display
+from services.trainer.evaluation import evaluate
+from services.trainer.export import export_package
+from services.trainer.learner import Learner, new_learner
+from services.trainer.manifest import build_manifest
+from services.trainer.material import Material, load_material, seen_views
+from services.trainer.provenance import environment
+from services.trainer.recipe import Recipe
+from services.trainer.registry import Candidate, Registry, Verdict
+from services.trainer.report import Report
+from services.trainer.tracking import RECIPE_FILE, SEEN_FILE, Tracking
+from services.trainer.training import Progress, train
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What experiments work with."""
+
+    home: Path
+    store: StoreSettings
+    tracking: Tracking
+    registry: Registry
+    device: torch.device
+    display: Display
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do. Without is_registered the run is tracked, but makes no version of the model."""
+
+    dataset: str
+    recipe: Recipe
+    is_resumed: bool = False
+    is_registered: bool = True
+    is_promoted: bool = False
+    on_damage: OnDamage = OnDamage.RAISE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment left."""
+
+    run_id: str
+    report: Report
+    candidate: Candidate | None = None
+    verdict: Verdict | None = None
+
+
+def run_experiment(order: Order, workshop: Workshop) -> Outcome:
+    """Do all of it. A run that was cut short can be continued by an order with is_resumed."""
+    recipe = order.recipe
+    cache = load_cache(order.dataset, recipe.image, workshop, on_damage=order.on_damage)
+    material = load_material(cache, recipe, workshop.device)
+    learner = new_learner(recipe, len(material.countries), workshop.device)
+    checkpoint = _checkpoint(workshop.home, recipe, material)
+    run_id = checkpoint.saved_run() if order.is_resumed else None
+    name = f"{recipe.name} {order.dataset} {recipe.split.protocol.value}"
+    tags, params = _tags(material, recipe, workshop), flat(recipe.model_dump(mode="json"))
+    with workshop.tracking.run(name, tags, params, run_id) as run:
+        workshop.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
+        workshop.tracking.log_text(run, seen_views(material).model_dump_json(), SEEN_FILE)
+        start = checkpoint.load(learner) if run_id else Progress()
+        network = _trained(recipe, learner, material, _Run(run, start, checkpoint), workshop)
+        workshop.display.note("Evaluating on the test part")
+        trained_at = utc_now()
+        report = evaluate(network, material, recipe)
+        report = report.model_copy(update={"run_id": run, "trained_at": trained_at})
+        workshop.tracking.log_metrics(run, _values(report))
+        outcome = _store(order, workshop, Outcome(run, report), network, trained_at)
+    checkpoint.path.unlink(missing_ok=True)
+    return outcome
+
+
+def load_cache(
+    dataset: str, image: ImageSpec, workshop: Workshop, *, on_damage: OnDamage = OnDamage.RAISE
+) -> TensorCache:
+    """The up-to-date cache of a dataset, built where needed."""
+    return asyncio.run(_load_cache(dataset, image, workshop, on_damage))
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, with dotted names."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        is_table = isinstance(value, Mapping)
+        values |= flat(value, f"{prefix}{key}.") if is_table else {prefix + key: value}
+    return values
+
+
+@dataclass(frozen=True)
+class _Run:
+    run_id: str
+    start: Progress
+    checkpoint: Checkpoint
+
+
+async def _load_cache(
+    dataset: str, image: ImageSpec, workshop: Workshop, on_damage: OnDamage
+) -> TensorCache:
+    store = await open_store(workshop.store)
+    with workshop.display.bar(f"Listing {dataset}") as progress:
+        manifest = await build_manifest(store, dataset, progress=progress)
+    with workshop.display.bar(f"Decoding photos at {image.size} px") as progress:
+        decode = DecodeOptions(on_damage=on_damage, progress=progress)
+        folder = cache_folder(workshop.home, dataset, image)
+        cache = await build_cache(store, manifest, CacheRequest(folder, image, decode))
+    if cache.header.skipped:
+        workshop.display.note(f"Skipped {len(cache.header.skipped)} damaged photos")
+    return cache
+
+
+def _trained(
+    recipe: Recipe, learner: Learner, material: Material, run: _Run, workshop: Workshop
+) -> nn.Module:
+    """The network with the weights of its best epoch."""
+    display, images = workshop.display, len(material.split.train)
+    total = images * recipe.epochs
+    with display.bar(f"Training {recipe.network}") as bar:
+        done = run.start.epochs_done * images
+        bar(done, total)
+
+        def tick(count: int) -> None:
+            nonlocal done
+            done += count
+            bar(done, total)
+
+        def after_epoch(progress: Progress) -> None:
+            run.checkpoint.save(learner, progress, run.run_id)
+            newest = progress.history[-1]
+            workshop.tracking.log_epoch(run.run_id, newest)
+            display.epoch(newest, recipe.epochs, is_best=newest == progress.best)
+
+        progress = train(
+            recipe, learner, material, start=run.start, after_epoch=after_epoch, tick=tick
+        )
+    learner.network.load_state_dict(progress.best_weights)
+    return learner.network
+
+
+def _store(
+    order: Order, workshop: Workshop, outcome: Outcome, network: nn.Module, trained_at: datetime
+) -> Outcome:
+    """Keep the report, and the model where it is wanted."""
+    run_id, report = outcome.run_id, outcome.report
+    workshop.tracking.log_text(run_id, report.model_dump_json(indent=2), "report.json")
+    if not order.is_registered:
+        return outcome
+    workshop.display.note("Exporting to safetensors and ONNX")
+    with tempfile.TemporaryDirectory() as folder:
+        export_package(Path(folder), network, order.recipe, report, trained_at)
+        workshop.tracking.log_model(run_id, Path(folder))
+    candidate = workshop.registry.register(run_id, report)
+    verdict = workshop.registry.promote(candidate) if order.is_promoted else None
+    return replace(outcome, candidate=candidate, verdict=verdict)
+
+
+def _checkpoint(home: Path, recipe: Recipe, material: Material) -> Checkpoint:
+    facts = f"{recipe.model_dump_json()} {material.manifest_digest}"
+    fingerprint = hashlib.sha256(facts.encode()).hexdigest()
+    return Checkpoint(home / CHECKPOINTS / f"{fingerprint[:16]}.safetensors", fingerprint)
+
+
+def _tags(material: Material, recipe: Recipe, workshop: Workshop) -> dict[str, str]:
+    return {
+        "dataset": material.dataset,
+        "manifest_digest": material.manifest_digest,
+        "protocol": recipe.split.protocol.value,
+        **{f"environment.{k}": v for k, v in environment(workshop.device).items()},
+    }
+
+
+def _values(report: Report) -> dict[str, float]:
+    return {f"test_{name}": interval.value for name, interval in report.card_metrics.items()}

@@ -1,0 +1,142 @@
+"""What a recipe is trained and tested on: images, labels and a split of a tensor cache."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from euguess.countries import PRESETS, country
+from euguess.errors import InvalidInput
+from euguess.schemas import ModelCountry, Record
+from services.trainer.batches import DeviceImages
+from services.trainer.cache_format import TensorCache
+from services.trainer.recipe import Recipe
+from services.trainer.splits import Split, split_views
+from services.trainer.view_index import Rows, ViewIndex
+
+STUDY_PRESET = "eu32"
+
+
+@dataclass(frozen=True)
+class Material:
+    """Views that a recipe uses; labels and split count in the order of index."""
+
+    dataset: str
+    manifest_digest: str
+    index: ViewIndex
+    countries: tuple[ModelCountry, ...]
+    labels: Rows
+    images: DeviceImages
+    split: Split
+
+
+class SeenViews(Record):
+    """seen.json of a run: what its model was trained on or chosen by."""
+
+    location_ids: tuple[str, ...]
+    sha256s: tuple[str, ...]
+
+
+def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> Material:
+    """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
+    rows = first_views(cache.views, recipe.views)
+    index = subset(cache.views, rows)
+    name = cache.header.dataset
+    if len(index.countries) < 2:
+        raise InvalidInput(
+            f"Dataset {name!r} has places in {index.countries[0]} alone; a classifier needs at "
+            "least 2 countries."
+        )
+    codes = label_order(index.countries)
+    countries = tuple(ModelCountry(country_code=c, name=country(c).name) for c in codes)
+    split = split_views(index, recipe.split.spec)
+    if not len(split.test):
+        raise InvalidInput(f"Dataset {name!r} has too few places to test on any; collect more.")
+    return _material(cache, recipe, device, countries, rows, split)
+
+
+def load_unseen(
+    cache: TensorCache,
+    recipe: Recipe,
+    device: torch.device,
+    countries: tuple[ModelCountry, ...],
+    seen: SeenViews,
+) -> Material:
+    """All views that a model can name and has not seen, as the test part.
+
+    Raises InvalidInput when there are none.
+    """
+    rows = first_views(cache.views, recipe.views)
+    codes = [country.country_code for country in countries]
+    rows = rows[np.isin(cache.views.country_codes[rows], codes)]
+    index = subset(cache.views, rows)
+    is_seen = np.isin(index.location_ids, seen.location_ids) | np.isin(index.sha256s, seen.sha256s)
+    test, train = np.flatnonzero(~is_seen), np.flatnonzero(is_seen)
+    if not len(test):
+        raise InvalidInput(
+            f"Dataset {cache.header.dataset!r} has no place in the model's countries that it has "
+            "not seen."
+        )
+    nothing = np.array([], dtype=np.int64)
+    return _material(cache, recipe, device, countries, rows, Split(train, nothing, test, nothing))
+
+
+def seen_views(material: Material) -> SeenViews:
+    """Every view that is not tested on."""
+    is_seen = np.ones(len(material.index), dtype=np.bool_)
+    is_seen[material.split.test] = False
+    index = subset(material.index, np.flatnonzero(is_seen))
+    ids = tuple(str(name) for name in np.unique(index.location_ids))
+    return SeenViews(location_ids=ids, sha256s=tuple(str(sha) for sha in index.sha256s))
+
+
+def first_views(index: ViewIndex, views: int) -> Rows:
+    """Rows of the first `views` views of each location, in the index's order."""
+    _, location = np.unique(index.location_ids, return_inverse=True)
+    order = np.argsort(location, kind="stable")
+    starts = np.searchsorted(location[order], location[order])
+    rank = np.arange(len(order)) - starts
+    return np.sort(order[rank < views])
+
+
+def subset(index: ViewIndex, rows: Rows) -> ViewIndex:
+    """An index of some rows."""
+    return ViewIndex(
+        location_ids=index.location_ids[rows],
+        country_codes=index.country_codes[rows],
+        lats=index.lats[rows],
+        lons=index.lons[rows],
+        headings=index.headings[rows],
+        sha256s=index.sha256s[rows],
+    )
+
+
+def label_order(codes: tuple[str, ...]) -> list[str]:
+    """The study's order where it has all countries, else alphabetical by English name."""
+    study = {known: label for label, known in enumerate(PRESETS[STUDY_PRESET].codes)}
+    if set(codes) <= set(study):
+        return sorted(codes, key=study.__getitem__)
+    return sorted(codes, key=lambda code: country(code).name)
+
+
+def _material(
+    cache: TensorCache,
+    recipe: Recipe,
+    device: torch.device,
+    countries: tuple[ModelCountry, ...],
+    rows: Rows,
+    split: Split,
+) -> Material:
+    index = subset(cache.views, rows)
+    labels = index.labels(tuple(country.country_code for country in countries))
+    # All of the mapped file stays mapped; only a choice is copied into memory.
+    pixels = cache.images if len(rows) == len(cache) else cache.images[rows]
+    return Material(
+        dataset=cache.header.dataset,
+        manifest_digest=cache.header.manifest_digest,
+        index=index,
+        countries=countries,
+        labels=labels,
+        images=DeviceImages(pixels, labels, recipe.image, device),
+        split=split,
+    )

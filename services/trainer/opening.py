@@ -1,0 +1,29 @@
+"""Opens what experiments work with."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from euguess.settings import MlflowSettings, StoreSettings
+from services.trainer.devices import choose_device, use_available_cores
+from services.trainer.display import Display
+from services.trainer.experiment import Workshop
+from services.trainer.registry import Registry
+from services.trainer.tracking import open_tracking
+
+
+def open_workshop(
+    home: Path, store: StoreSettings, mlflow: MlflowSettings, device: str, console: Console
+) -> Workshop:
+    """Raises ServiceUnavailable when MLflow does not answer, InvalidInput for a bad device."""
+    use_available_cores()
+    chosen = choose_device(device)
+    tracking = open_tracking(mlflow.url, home)
+    return Workshop(
+        home=home,
+        store=store,
+        tracking=tracking,
+        registry=Registry(tracking.client),
+        device=chosen,
+        display=Display(console),
+    )

@@ -1,0 +1,177 @@
+"""A training run described in full: read from TOML, checked, and stored with what it trained."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from euguess.errors import InvalidRecipe
+from euguess.schemas import ImageSpec
+from services.trainer.networks import network_names
+from services.trainer.splits import SplitProtocol, SplitSpec
+
+NO_WEIGHTS = "none"
+
+
+class Section(BaseModel):
+    """A frozen table of a recipe that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Splitting(Section):
+    """[split]: which views are trained on and which tested; see services.trainer.splits."""
+
+    protocol: SplitProtocol = SplitProtocol.LOCATION
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    val_fraction: float = Field(default=0.1, ge=0, lt=1)
+    buffer_km: float = Field(default=5.0, gt=0, le=1000)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> "Splitting":
+        if self.test_fraction + self.val_fraction >= 1:
+            raise ValueError("test_fraction and val_fraction must add up to less than 1")
+        return self
+
+    @property
+    def spec(self) -> SplitSpec:
+        return SplitSpec(**self.model_dump())
+
+
+class Optimisation(Section):
+    """[optimizer]. momentum is used by sgd alone."""
+
+    name: Literal["sgd", "adam", "adamw"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0, le=10)
+    weight_decay: float = Field(default=1e-4, ge=0, le=10)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+
+
+class Schedule(Section):
+    """[schedule]: the learning rate over epochs (Loshchilov and Hutter, SGDR, 2017)."""
+
+    name: Literal["cosine-warm-restarts", "none"] = "none"
+    t_0: int = Field(default=10, ge=1, description="Epochs until the first restart")
+    t_mult: int = Field(default=1, ge=1, description="Factor by which each further period grows")
+    eta_min: float = Field(default=0.0, ge=0, description="Lowest learning rate")
+
+
+class Augmentation(Section):
+    """[augmentation], on the device. There is no flip: it would hide the driving side."""
+
+    shift: float = Field(
+        default=0.0, ge=0, le=0.5, description="Largest random shift, as a share of the side"
+    )
+    zoom: float = Field(
+        default=0.0, ge=0, lt=1, description="Largest part of the side cropped away"
+    )
+    brightness: float = Field(default=0.0, ge=0, lt=1)
+    contrast: float = Field(default=0.0, ge=0, lt=1)
+    saturation: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Recipe(Section):
+    """All that a training run depends on besides the data."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    network: str
+    weights: str = Field(
+        default=NO_WEIGHTS,
+        description="none, imagenet (torchvision downloads them), or the path of a .safetensors",
+    )
+    image_size: int = Field(default=64, ge=32, le=1024)
+    views: int = Field(default=8, ge=1, le=8, description="Use at most so many views of a place")
+    batch_size: int = Field(default=64, ge=2, le=100_000)
+    epochs: int = Field(ge=1, le=10_000)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    split: Splitting = Splitting()
+    optimizer: Optimisation = Optimisation()
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation = Augmentation()
+
+    @field_validator("network")
+    @classmethod
+    def _network_is_known(cls, network: str) -> str:
+        if network not in network_names():
+            raise ValueError(f"there is no {network!r}; choose one of {', '.join(network_names())}")
+        return network
+
+    @property
+    def image(self) -> ImageSpec:
+        return ImageSpec(size=self.image_size)
+
+    def with_protocol(self, protocol: SplitProtocol) -> "Recipe":
+        """The same recipe under another split."""
+        return self.model_copy(
+            update={"split": self.split.model_copy(update={"protocol": protocol})}
+        )
+
+    def to_toml(self) -> str:
+        """Text that `parse_recipe` reads as this recipe."""
+        return tomli_w.dumps(self.model_dump(mode="json"))
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Recipe of a TOML file; overrides are texts like "epochs=3" or "optimizer.name=sgd".
+
+    Raises InvalidRecipe.
+    """
+    try:
+        return parse_recipe(path.read_text(), overrides)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        raise InvalidRecipe(f"The recipe {path} cannot be read: {reason}.") from None
+    except InvalidRecipe as error:
+        raise InvalidRecipe(f"{path}: {error}") from None
+
+
+def parse_recipe(text: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Recipe of a TOML text. Raises InvalidRecipe naming each key that is wrong."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRecipe(f"This is not TOML: {error}.") from None
+    for override in overrides:
+        _set(table, override)
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        raise InvalidRecipe("; ".join(_explain(e) for e in error.errors()) + ".") from None
+
+
+def _set(table: dict[str, Any], override: str) -> None:
+    path, has_value, text = override.partition("=")
+    *sections, key = path.strip().split(".")
+    if not has_value or not key:
+        raise InvalidRecipe(f"--set {override}: write it as key=value, for example epochs=3.")
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise InvalidRecipe(f"--set {override}: {section} is a value, not a table.")
+    table[key] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or else the text itself, so that words need no quotes in a shell."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{key or 'recipe'}: {error['msg'].removeprefix('Value error, ')}"
+    section: type[BaseModel] = Recipe
+    for part in error["loc"][:-1]:
+        annotation = section.model_fields[str(part)].annotation
+        section = annotation if isinstance(annotation, type) else Recipe
+    return f"unknown key {key}; the keys here are {', '.join(sorted(section.model_fields))}"

@@ -1,0 +1,172 @@
+"""How good a model is, as a record (report.json) and as tables for people."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+
+from euguess.schemas import DatasetName, Interval, ModelCountry, Record, Sha256
+
+METRIC_NAMES = {
+    "top1_accuracy": "top-1 accuracy",
+    "top5_accuracy": "top-5 accuracy",
+    "macro_recall": "macro recall",
+}
+WIDEST_CONFUSION = 12  # countries whose confusion matrix fits a terminal
+
+
+class PartSizes(Record):
+    """Size of a part of the split."""
+
+    images: int = Field(ge=0)
+    locations: int = Field(ge=0)
+
+
+class FusedAccuracy(Record):
+    """Metrics over locations when up to `views` views of each are averaged."""
+
+    views: int = Field(ge=1)
+    locations: int = Field(ge=1)
+    metrics: dict[str, Interval]
+
+
+class Baselines(Record):
+    """Accuracy of guessing evenly, and of always naming the most trained country."""
+
+    chance: float = Field(ge=0, le=1)
+    majority: float = Field(ge=0, le=1)
+
+
+class CountryAccuracy(Record):
+    """One country, over single views."""
+
+    country_code: str
+    images: int = Field(ge=0)
+    predicted: int = Field(ge=0)
+    recall: float = Field(ge=0, le=1)
+    precision: float = Field(ge=0, le=1)
+
+
+class Report(Record):
+    """Measured on the test part of one split; 95 % intervals by bootstrap over locations."""
+
+    dataset: DatasetName
+    manifest_digest: Sha256
+    recipe_name: str
+    network: str
+    image_size: int
+    protocol: str
+    leaks: dict[str, int] = Field(description="Test images by what they share with training")
+    countries: tuple[ModelCountry, ...] = Field(description="In label order")
+    parts: dict[str, PartSizes]
+    metrics: dict[str, Interval] = Field(description="Over single views")
+    fused: tuple[FusedAccuracy, ...]
+    baselines: Baselines
+    per_country: tuple[CountryAccuracy, ...]
+    confusion: tuple[tuple[int, ...], ...] = Field(description="[true label][predicted label]")
+    run_id: str | None = None
+    trained_at: datetime | None = None
+    schema_version: Literal[1] = 1
+
+    @property
+    def is_honest(self) -> bool:
+        """Whether no test image shares its place, its bytes or the buffer with training."""
+        return not self.leaks
+
+    @property
+    def card_metrics(self) -> dict[str, Interval]:
+        """Metrics of single views, and those of all views fused, by distinct names."""
+        fused = self.fused[-1].metrics
+        return {**self.metrics, **{f"fused_{name}": value for name, value in fused.items()}}
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print the report as tables."""
+    kind = "honest" if report.is_honest else "LEAKY"
+    title = f"{report.recipe_name} on {report.dataset}: {report.protocol} split ({kind})"
+    console.print(_metrics_table(title, report))
+    console.print(_countries_table(report))
+    if len(report.countries) <= WIDEST_CONFUSION:
+        console.print(_confusion_table(report))
+
+
+def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
+    """Print one recipe's accuracy under two protocols side by side."""
+    table = Table(title=f"{honest.recipe_name} on {honest.dataset}: what a leaky split pretends")
+    table.add_column("")
+    table.add_column(f"leaky ({leaky.protocol} split)", justify="right")
+    table.add_column(f"honest ({honest.protocol} split)", justify="right")
+    for name in honest.metrics:
+        cells = (percent(report.metrics[name]) for report in (leaky, honest))
+        table.add_row(METRIC_NAMES[name], *cells)
+    # Under the image split few test locations have all views, so only the honest curve has a sense.
+    for fused in honest.fused[1:]:
+        label = f"top-1 accuracy, {fused.views} views"
+        table.add_row(label, "", percent(fused.metrics["top1_accuracy"]))
+    for label, report_of in (("test images", _test_images), ("of places trained on", _leaked)):
+        table.add_row(label, *(report_of(report) for report in (leaky, honest)))
+    chances = (f"{report.baselines.chance:.1%}" for report in (leaky, honest))
+    table.add_row("chance", *chances, style="dim")
+    console.print(table)
+
+
+def percent(interval: Interval) -> str:
+    """A share with its interval, as 61.2 % [55, 67]."""
+    value, low, high = (100 * number for number in (interval.value, interval.low, interval.high))
+    return f"{value:.1f} % [{low:.0f}, {high:.0f}]"
+
+
+def _test_images(report: Report) -> str:
+    return str(report.parts["test"].images)
+
+
+def _leaked(report: Report) -> str:
+    return f"{report.leaks.get('location', 0) / report.parts['test'].images:.0%}"
+
+
+def _metrics_table(title: str, report: Report) -> Table:
+    test = report.parts["test"]
+    caption = f"95 % intervals over {test.locations} test locations ({test.images} images)"
+    table = Table(title=title, caption=caption)
+    for name in ("", "single view"):
+        table.add_column(name, justify="right" if name else "left")
+    for fused in report.fused[1:]:
+        table.add_column(f"{fused.views} views", justify="right")
+    for name, interval in report.metrics.items():
+        cells = (percent(fused.metrics[name]) for fused in report.fused[1:])
+        table.add_row(METRIC_NAMES[name], percent(interval), *cells)
+    baselines = {"chance": report.baselines.chance, "majority": report.baselines.majority}
+    for name, value in baselines.items():
+        table.add_row(f"{name} (top-1)", f"{value:.1%}", style="dim")
+    return table
+
+
+def _countries_table(report: Report) -> Table:
+    table = Table(title="Single views by country")
+    for name in ("country", "test images", "recall", "precision"):
+        table.add_column(name, justify="left" if name == "country" else "right")
+    names = {country.country_code: country.name for country in report.countries}
+    for row in report.per_country:
+        recall = f"{row.recall:.0%}" if row.images else "-"
+        precision = f"{row.precision:.0%}" if row.predicted else "-"
+        table.add_row(names[row.country_code], str(row.images), recall, precision)
+    return table
+
+
+def _confusion_table(report: Report) -> Table:
+    table = Table(title="Confusion: true country (rows), named country (columns)")
+    codes = [country.country_code for country in report.countries]
+    for name in ("", *codes):
+        table.add_column(name, justify="right")
+    for label, row in enumerate(report.confusion):
+        table.add_row(codes[label], *_confusion_cells(label, row))
+    return table
+
+
+def _confusion_cells(label: int, row: tuple[int, ...]) -> Iterator[str]:
+    for predicted, count in enumerate(row):
+        text = str(count) if count else "[dim].[/dim]"
+        yield f"[bold]{text}[/bold]" if predicted == label else text

@@ -1,0 +1,238 @@
+"""Runs in MLflow: a tracking server, or its database file where no stack runs.
+
+The only module besides services.trainer.registry that knows MLflow.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from mlflow import MlflowClient, environment_variables
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.telemetry import set_telemetry_client
+
+from euguess.errors import InvalidInput, ServiceUnavailable
+from euguess.registry import MODEL_ARTIFACTS
+from services.trainer.training import EpochResult
+
+EXPERIMENT = "euguess"
+# Their artifacts lie at addresses that the other kind of access cannot resolve.
+LOCAL_EXPERIMENT = "euguess-local"
+ARTIFACT_FOLDER = "mlflow-artifacts"
+PROXIED = "mlflow-artifacts:/"
+RECIPE_FILE = "recipe.toml"
+SEEN_FILE = "seen.json"
+ANSWER_WITHIN_SECONDS = 5.0
+HTTP_RETRIES = 2  # MLflow's default of 7 takes minutes
+LISTED_RUNS = 100
+MILLISECONDS = 1000
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One row of the list of runs."""
+
+    run_id: str
+    name: str
+    status: str
+    started_at: datetime
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+class Tracking:
+    """Writes and reads runs. Raises ServiceUnavailable when MLflow fails."""
+
+    def __init__(self, client: MlflowClient, home: Path, *, is_server: bool) -> None:
+        self.client = client
+        self._home = home
+        self._is_server = is_server
+
+    @contextmanager
+    def run(
+        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], run_id: str | None
+    ) -> Iterator[str]:
+        """A new run, or the one of that id continued; ended as finished, failed or killed."""
+        with mlflow_errors():
+            run_id = self._continued(run_id) or self._new_run(name, tags, params)
+        try:
+            yield run_id
+        except BaseException as error:
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+            with mlflow_errors():
+                self.client.set_terminated(run_id, status)
+            raise
+        with mlflow_errors():
+            self.client.set_terminated(run_id, "FINISHED")
+
+    def log_epoch(self, run_id: str, result: EpochResult) -> None:
+        """Metrics of an epoch, by its number from 1."""
+        values = {name: value for name, value in asdict(result).items() if name != "epoch"}
+        self.log_metrics(run_id, values, step=result.epoch + 1)
+
+    def log_metrics(self, run_id: str, values: Mapping[str, float], *, step: int = 0) -> None:
+        now = int(datetime.now(UTC).timestamp() * MILLISECONDS)
+        metrics = [Metric(name, value, now, step) for name, value in values.items()]
+        with mlflow_errors():
+            self.client.log_batch(run_id, metrics=metrics)
+
+    def log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        with mlflow_errors():
+            self.client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
+
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        with mlflow_errors():
+            self.client.log_text(run_id, text, name)
+
+    def log_model(self, run_id: str, package: Path) -> None:
+        """Store the files of a model package with the run."""
+        with mlflow_errors():
+            self.client.log_artifacts(run_id, str(package), MODEL_ARTIFACTS)
+
+    def fetch(self, run_id: str, name: str, folder: Path) -> Path:
+        """Download a file or folder of a run. Raises InvalidInput when it has none."""
+        uri = self._artifact_uri(run_id)
+        try:
+            return Path(download_artifacts(f"{uri}/{name}", dst_path=str(folder)))
+        except (MlflowException, OSError):
+            raise InvalidInput(
+                f"Run {run_id} has no {name}: it did not finish, or was a comparison only. "
+                "`python -m services.trainer runs` lists the runs."
+            ) from None
+
+    def find(self, run_id: str) -> RunSummary:
+        """Raises InvalidInput when there is no such run."""
+        try:
+            return _summary(self.client.get_run(run_id))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise _unknown_run(run_id) from None
+            raise unavailable(error) from None
+
+    def runs(self) -> list[RunSummary]:
+        """The newest runs first."""
+        with mlflow_errors():
+            known = (self.client.get_experiment_by_name(n) for n in (EXPERIMENT, LOCAL_EXPERIMENT))
+            ids = [experiment.experiment_id for experiment in known if experiment is not None]
+            found = self.client.search_runs(ids, max_results=LISTED_RUNS) if ids else []
+        return [_summary(run) for run in found]
+
+    def _continued(self, run_id: str | None) -> str | None:
+        """The id if that run is still there, set running again."""
+        if run_id is None:
+            return None
+        try:
+            self.client.update_run(run_id, "RUNNING")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        return run_id
+
+    def _new_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
+        run = self.client.create_run(self._experiment(), tags=dict(tags), run_name=name)
+        run_id = str(run.info.run_id)
+        values = [Param(key, str(value)) for key, value in params.items()]
+        self.client.log_batch(run_id, params=values)
+        return run_id
+
+    def _experiment(self) -> str:
+        name = EXPERIMENT if self._is_server else LOCAL_EXPERIMENT
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        location = None if self._is_server else self._artifacts.as_uri()
+        return str(self.client.create_experiment(name, artifact_location=location))
+
+    @property
+    def _artifacts(self) -> Path:
+        return (self._home / ARTIFACT_FOLDER).resolve()
+
+    def _artifact_uri(self, run_id: str) -> str:
+        self.find(run_id)
+        with mlflow_errors():
+            uri = str(self.client.get_run(run_id).info.artifact_uri)
+        if uri.startswith(PROXIED) and not self._is_server:
+            # Written through the server of this home, which is not running now.
+            return (self._artifacts / uri.removeprefix(PROXIED)).as_uri()
+        return uri
+
+
+def open_tracking(url: str, home: Path) -> Tracking:
+    """Tracking of a server (http...) or a database file. Raises ServiceUnavailable."""
+    _be_quiet()
+    is_server = url.startswith(("http://", "https://"))
+    if is_server:
+        _require_answer(url)
+    else:
+        home.mkdir(parents=True, exist_ok=True)
+    with mlflow_errors():
+        client = MlflowClient(url)
+        client.search_experiments(max_results=1)
+    return Tracking(client, home, is_server=is_server)
+
+
+@contextmanager
+def mlflow_errors() -> Iterator[None]:
+    """Turn MLflow's errors into ServiceUnavailable."""
+    try:
+        yield
+    except MlflowException as error:
+        raise unavailable(error) from None
+
+
+def unavailable(error: MlflowException) -> ServiceUnavailable:
+    """One line of MLflow's error, with what to do."""
+    first_line = str(error).partition("\n")[0][:200]
+    return ServiceUnavailable(
+        f"MLflow failed ({first_line}); check EUGUESS_MLFLOW_URL, or see mlflow.log of the stack."
+    )
+
+
+def _unknown_run(run_id: str) -> InvalidInput:
+    return InvalidInput(
+        f"There is no run {run_id!r}; `python -m services.trainer runs` lists the runs."
+    )
+
+
+def _require_answer(url: str) -> None:
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=ANSWER_WITHIN_SECONDS)
+        answer.raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ServiceUnavailable(
+            f"MLflow at {url} does not answer ({type(error).__name__}); start the stack with "
+            "`euguess up`, or check EUGUESS_MLFLOW_URL."
+        ) from None
+
+
+def _be_quiet() -> None:
+    """No telemetry, no bars and no notes of MLflow's own."""
+    for variable, value in (
+        (environment_variables.MLFLOW_DISABLE_TELEMETRY, True),
+        (environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, False),
+        (environment_variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES, HTTP_RETRIES),
+    ):
+        variable.set(value)  # type: ignore[no-untyped-call] # MLflow's
+    set_telemetry_client()  # type: ignore[no-untyped-call] # MLflow's
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _summary(run: Run) -> RunSummary:
+    started = datetime.fromtimestamp((run.info.start_time or 0) / MILLISECONDS, UTC)
+    return RunSummary(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        status=run.info.status,
+        started_at=started,
+        tags=run.data.tags,
+        metrics=run.data.metrics,
+    )

@@ -1,0 +1,42 @@
+"""A program that builds a cache and is stopped on the way: by SIGKILL or by a limit of file sizes.
+
+Arguments: store URL, folder, image at which it kills itself (0: never), limit in bytes (0: none).
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from euguess.errors import EUGuessError
+from euguess.schemas import ImageSpec
+from euguess.settings import StoreSettings
+from euguess.storage import open_store
+from services.trainer.cache import CacheRequest, build_cache
+from services.trainer.cache_decoding import DecodeOptions
+from services.trainer.manifest import build_manifest
+
+ROWS_PER_SYNC = 4
+DOWNLOADS = 2
+
+
+async def build(url: str, folder: Path, kill_at: int, limit_bytes: int) -> None:
+    def progress(done: int, total: int) -> None:
+        if done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store = await open_store(StoreSettings(store_url=url))
+    manifest = await build_manifest(store, "demo")
+    if limit_bytes:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+    decode = DecodeOptions(rows_per_sync=ROWS_PER_SYNC, downloads=DOWNLOADS, progress=progress)
+    await build_cache(store, manifest, CacheRequest(folder, ImageSpec(size=16), decode))
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(build(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:])))
+    except EUGuessError as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,43 @@
+"""The agent's view of a real MLflow registry."""
+
+from pathlib import Path
+
+import pytest
+
+from services.inference.classifier import verify_package
+from services.inference.registry import Champion, MlflowRegistry, RegistryUnavailable
+from tests.model_packages import make_package
+from tests.model_registry import LocalRegistry
+
+pytestmark = pytest.mark.filterwarnings(
+    # MLflow's own queries, with SQLAlchemy 2.1
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+)
+
+
+def test_looking_for_a_champion_makes_no_database(tmp_path: Path) -> None:
+    assert MlflowRegistry(f"sqlite:///{tmp_path / 'mlflow.db'}").champion() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_champion_and_its_package_are_found(tmp_path: Path) -> None:
+    local = LocalRegistry(tmp_path / "registry")
+    registry = MlflowRegistry(local.url)
+    version = local.register(make_package(tmp_path / "package"))
+    assert registry.champion() is None
+    local.promote(version)
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.version == version
+    verify_package(registry.download(champion, tmp_path / "download"))
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    registry = MlflowRegistry(LocalRegistry(tmp_path / "registry").url)
+    with pytest.raises(RegistryUnavailable, match="package of version 7 cannot be downloaded"):
+        registry.download(Champion("7", "f" * 32), tmp_path / "download")
+
+
+def test_a_server_that_is_down_is_told(free_port: int) -> None:
+    with pytest.raises(RegistryUnavailable, match="EUGUESS_MLFLOW_URL"):
+        MlflowRegistry(f"http://127.0.0.1:{free_port}").champion()

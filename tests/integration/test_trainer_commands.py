@@ -1,0 +1,95 @@
+"""The trainer's command line as users run it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.trainer_home import TrainerHome
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
+    home = TrainerHome(tmp_path_factory.mktemp("commands"))
+    home.fill()
+    return home
+
+
+def test_training_under_both_splits_promotes_the_honest_model_alone(trainer: TrainerHome) -> None:
+    recipe = str(trainer.recipe_file)
+    found = trainer.trainer_json("compare", "tiny", "--recipe", recipe, "--promote")
+    assert found["leaky"]["report"]["protocol"] == "image"
+    assert found["leaky"]["version"] is None
+    assert found["honest"]["report"]["protocol"] == "location"
+    assert found["honest"]["is_promoted"]
+
+    report = trainer.trainer_json("evaluate", "tiny")  # another process, by way of the registry
+    assert report["run_id"] == found["honest"]["run_id"]
+    assert report["metrics"] == found["honest"]["report"]["metrics"]
+
+    refused = trainer.trainer("promote", found["leaky"]["run_id"])
+    assert refused.returncode == 2
+    assert "registered no model" in refused.stderr
+
+    listed = json.loads(trainer.trainer("runs", "--json").stdout)
+    champions = [run["run_id"] for run in listed if run["is_champion"]]
+    assert champions == [found["honest"]["run_id"]]
+
+
+def test_a_leaky_model_is_promoted_by_force_alone(trainer: TrainerHome) -> None:
+    recipe = ("--recipe", str(trainer.recipe_file), "--set", "epochs=1")
+    leaky = trainer.trainer_json("train", "tiny", *recipe, "--protocol", "image")
+    refused = trainer.trainer("promote", leaky["run_id"])
+    assert refused.returncode == 1
+    assert "leaky image split" in refused.stderr
+    assert "--force" in refused.stderr
+    assert trainer.trainer("promote", leaky["run_id"], "--force").returncode == 0
+
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "code", "said"),
+    [
+        (["train", "none", "--recipe", "RECIPE"], {}, 1, "no dataset 'none'"),
+        (["train", "tiny", "--recipe", "nothing.toml"], {}, 2, "nothing.toml cannot be read"),
+        (["train", "tiny", "--recipe", "RECIPE", "--set", "lr=1"], {}, 2, "unknown key lr"),
+        (["train", "tiny", "--recipe", "RECIPE", "--protocol", "luck"], {}, 2, "split.protocol"),
+        (["train", "tiny", "--recipe", "RECIPE", "--device", "cuda:9"], {}, 2, "not available"),
+        (["evaluate", "tiny", "--run", "0" * 32], {}, 2, "no run"),
+        (["promote", "0" * 32], {}, 2, "no run"),
+        (["cache", "tiny"], {"EUGUESS_MLFLOW_URL": NOWHERE}, 1, "MLflow at http://127.0.0.1:9"),
+        (
+            ["cache", "tiny"],
+            {"EUGUESS_STORE_URL": "s3://none", "EUGUESS_S3_ENDPOINT": NOWHERE},
+            1,
+            "euguess up",
+        ),
+        (["worker"], {"EUGUESS_REDIS_URL": "redis://127.0.0.1:9/0"}, 1, "Redis does not answer"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_told_in_one_line(
+    trainer: TrainerHome, arguments: list[str], variables: dict[str, str], code: int, said: str
+) -> None:
+    recipe = str(trainer.recipe_file)
+    chosen = [recipe if argument == "RECIPE" else argument for argument in arguments]
+    answer = trainer.trainer(*chosen, **variables)
+    assert answer.returncode == code, answer.stderr
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_evaluating_without_a_champion_says_how_to_get_one(tmp_path: Path) -> None:
+    answer = TrainerHome(tmp_path).trainer("evaluate", "tiny")
+    assert answer.returncode == 2
+    assert "--promote" in answer.stderr
+
+
+def test_help_teaches_without_loading_torch(trainer: TrainerHome) -> None:
+    answer = trainer.trainer("train", "--help")
+    assert answer.returncode == 0
+    assert "--resume" in answer.stdout
+    assert "experiments/demo.toml" in answer.stdout

@@ -1,0 +1,197 @@
+"""Experiments on a folder store and a real MLflow, from photos to a champion."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from rich.console import Console
+
+from euguess.clients import RegistryClient
+from euguess.errors import InvalidInput
+from euguess.preprocessing import decode_photo
+from euguess.schemas import ImageSpec
+from euguess.settings import MlflowSettings
+from euguess.stack.ports import free_ports
+from euguess.stack.processes import ServerSpec, started
+from euguess.stack.servers import http_ready
+from services.inference.classifier import load_classifier
+from services.inference.registry import MlflowRegistry
+from services.trainer.cache_decoding import OnDamage
+from services.trainer.display import Display
+from services.trainer.experiment import Outcome, run_experiment
+from services.trainer.export import export_onnx
+from services.trainer.networks import build_network
+from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored
+from services.trainer.training import EpochResult
+from tests.country_photos import country_photo
+from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
+
+pytestmark = pytest.mark.filterwarnings(
+    # MLflow's own queries, with SQLAlchemy 2.1
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
+    home = TrainerHome(tmp_path_factory.mktemp("trainer"))
+    home.fill()
+    return home
+
+
+@pytest.fixture(scope="module")
+def champion(trainer: TrainerHome) -> Outcome:
+    """The outcome of a training that was promoted."""
+    return run_experiment(tiny_order(promoted=True), trainer.workshop())
+
+
+def test_an_honest_model_that_learnt_becomes_the_first_champion(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    assert champion.report.is_honest
+    assert champion.report.metrics["top1_accuracy"].value > 0.8
+    assert champion.verdict is not None
+    assert champion.verdict.is_promoted
+    assert trainer.workshop().registry.champion() == champion.candidate
+
+
+def test_a_leaky_model_is_registered_but_not_promoted(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    leaky = run_experiment(
+        tiny_order("epochs=1", protocol="image", promoted=True), trainer.workshop()
+    )
+    assert leaky.report.leaks["location"] > 0
+    assert leaky.verdict is not None
+    assert not leaky.verdict.is_promoted
+    assert trainer.workshop().registry.champion() == champion.candidate
+
+
+def test_a_run_keeps_recipe_provenance_and_every_epoch(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    run = MlflowClient(trainer.mlflow.url).get_run(champion.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["network"] == "customnet"
+    assert run.data.params["optimizer.learning_rate"] == "0.001"
+    assert run.data.tags["manifest_digest"] == champion.report.manifest_digest
+    assert run.data.tags["environment.git_revision"]
+    history = MlflowClient(trainer.mlflow.url).get_metric_history(champion.run_id, "val_accuracy")
+    assert [metric.step for metric in history] == [1, 2, 3]
+
+
+def test_the_served_package_names_the_country_of_a_new_place(
+    trainer: TrainerHome, champion: Outcome, tmp_path: Path
+) -> None:
+    registry = MlflowRegistry(trainer.mlflow.url)
+    found = registry.champion()
+    assert found is not None
+    package = registry.download(found, tmp_path)
+    for device in (None, "cpu"):
+        classifier = load_classifier(package, decode_photo, device)
+        views = [country_photo("IT", "a new place", heading) for heading in (0, 120)]
+        (answer,) = classifier.classify([views])
+        assert isinstance(answer, dict)
+        assert answer["country_code"] == "IT"
+
+
+def test_a_stored_model_is_evaluated_on_its_own_test_part(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    again = evaluate_stored("champion", "tiny", trainer.workshop(), OnDamage.RAISE)
+    assert again.metrics == champion.report.metrics
+    assert again.confusion == champion.report.confusion
+    assert again.run_id == champion.run_id
+
+
+def test_new_places_of_a_dataset_are_what_a_stored_model_is_tested_on(
+    tmp_path: Path,
+) -> None:
+    home = TrainerHome(tmp_path)
+    home.fill()
+    outcome = run_experiment(tiny_order("epochs=1"), home.workshop())
+    home.fill(quotas={code: quota + 2 for code, quota in QUOTAS.items()})
+    report = evaluate_stored(outcome.run_id, "tiny", home.workshop(), OnDamage.RAISE)
+    assert report.protocol == UNSEEN_PROTOCOL
+    assert report.is_honest
+    tested_before = outcome.report.parts["test"].locations
+    assert report.parts["test"].locations == tested_before + 2 * len(QUOTAS)
+
+
+class ImpatientDisplay(Display):
+    """Presses Ctrl-C after the second epoch."""
+
+    def epoch(self, result: EpochResult, epochs: int, *, is_best: bool) -> None:
+        if result.epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_a_training_cut_short_goes_on_in_the_same_run_to_the_same_result(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    order = tiny_order()
+    workshop = trainer.workshop()
+    impatient = replace(workshop, display=ImpatientDisplay(Console(quiet=True)))
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(order, impatient)
+    killed = workshop.tracking.runs()[0]
+    assert killed.status == "KILLED"
+    outcome = run_experiment(replace(order, is_resumed=True), workshop)
+    assert outcome.run_id == killed.run_id
+    assert workshop.tracking.find(outcome.run_id).status == "FINISHED"
+    assert outcome.report.metrics == champion.report.metrics
+    assert outcome.report.confusion == champion.report.confusion
+    assert not list((trainer.folder / "checkpoints").iterdir())
+
+
+def test_a_dataset_of_one_country_is_refused(tmp_path: Path) -> None:
+    home = TrainerHome(tmp_path)
+    home.fill(quotas={"FR": 3})
+    with pytest.raises(InvalidInput, match="at least 2 countries"):
+        run_experiment(tiny_order(), home.workshop())
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSettings]:
+    """A tracking server with its artifacts behind it, as in the local stack."""
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_ports(1)[0]
+    url = f"http://127.0.0.1:{port}"
+    argv = (
+        *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    )
+    spec = ServerSpec(
+        name="mlflow",
+        argv=argv,
+        ready=http_ready(f"{url}/health"),
+        env={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        ready_seconds=120,
+    )
+    with started(spec, folder / "mlflow.log"):
+        yield MlflowSettings(mlflow_url=url)
+
+
+def test_a_tracking_server_serves_the_champion_to_its_clients(
+    trainer: TrainerHome, mlflow_server: MlflowSettings
+) -> None:
+    order = tiny_order("epochs=2", promoted=True)
+    outcome = run_experiment(order, trainer.workshop(mlflow_server))
+    client = RegistryClient(mlflow_server.url)
+    card, report = client.champion(), client.champion_report()
+    assert card is not None
+    assert report is not None
+    assert (card.version, card.network) == ("1", "customnet")
+    assert report["run_id"] == outcome.run_id
+    assert report["metrics"]["top1_accuracy"]["value"] == card.metrics["top1_accuracy"].value
+    again = evaluate_stored("champion", "tiny", trainer.workshop(mlflow_server), OnDamage.RAISE)
+    assert again.metrics == outcome.report.metrics
+
+
+def test_googlenet_with_its_own_normalisation_is_the_same_in_onnx(tmp_path: Path) -> None:
+    network = build_network("googlenet", 3).eval()
+    export_onnx(network, ImageSpec(size=64), tmp_path / "model.onnx")  # checks parity itself
+    assert (tmp_path / "model.onnx").stat().st_size > 20_000_000

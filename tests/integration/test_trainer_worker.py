@@ -1,0 +1,146 @@
+"""The Celery worker of the queue `train` on a real Redis."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from euguess.ledger import Ledger
+from euguess.project import project_root, service_environment
+from euguess.queues import Queue, TaskName
+from euguess.schemas import DeadLetter, TrainRun
+from services.trainer.deliveries import UNACKED_INDEX, RedisDeliveries
+from tests.trainer_home import RECIPE, TrainerHome
+
+pytestmark = pytest.mark.filterwarnings(
+    # MLflow's own queries, with SQLAlchemy 2.1
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+)
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 180.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.1)
+
+
+def send(redis_url: str, text: str) -> None:
+    """As any client does: by the names of queue and task alone."""
+    with Celery(broker=redis_url) as app:
+        app.send_task(TaskName.TRAIN_RUN, args=[text], queue=Queue.TRAIN, ignore_result=True)
+
+
+def dead_letters(redis_url: str) -> list[DeadLetter]:
+    async def read() -> list[DeadLetter]:
+        async with AsyncRedis.from_url(redis_url) as redis:
+            return await Ledger(redis).dead_letters()
+
+    return asyncio.run(read())
+
+
+def waiting(redis_url: str) -> tuple[int, int]:
+    """Messages in the queue, and in the hands of workers."""
+    with Redis.from_url(redis_url) as redis:
+        return int(redis.llen(Queue.TRAIN)), int(redis.zcard(UNACKED_INDEX))
+
+
+class Worker:
+    """A worker process with its log."""
+
+    def __init__(self, home: TrainerHome, redis_url: str) -> None:
+        self.log = home.folder / "worker.log"
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.trainer", "worker"],
+                env=service_environment(EUGUESS_HOME=str(home.folder), EUGUESS_REDIS_URL=redis_url),
+                cwd=project_root(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def says(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> TrainerHome:
+    found = TrainerHome(tmp_path)
+    found.fill()
+    return found
+
+
+@pytest.fixture
+def worker(home: TrainerHome, redis_url: str) -> Iterator[Worker]:
+    running = Worker(home, redis_url)
+    until(lambda: running.says(" ready."), "the worker's start", 60)
+    yield running
+    running.stop()
+
+
+def test_a_message_is_trained_promoted_and_acknowledged(
+    home: TrainerHome, worker: Worker, redis_url: str
+) -> None:
+    order = TrainRun(dataset="tiny", recipe=RECIPE, promote=True)
+    send(redis_url, "{}")
+    send(redis_url, order.model_dump_json())
+    until(lambda: worker.says("Trained on tiny"), "the training")
+    until(lambda: waiting(redis_url) == (0, 0), "the acknowledgement")
+    assert home.workshop().registry.champion() is not None
+    (letter,) = dead_letters(redis_url)
+    assert letter.payload == "{}"
+    assert "not a valid TrainRun" in letter.reason
+
+
+def test_a_stopped_worker_gives_its_training_back_and_the_next_one_goes_on(
+    home: TrainerHome, worker: Worker, redis_url: str
+) -> None:
+    recipe = RECIPE.replace("epochs = 3", "epochs = 40")
+    send(redis_url, TrainRun(dataset="tiny", recipe=recipe).model_dump_json())
+    checkpoints = home.folder / "checkpoints"
+    until(lambda: checkpoints.is_dir() and any(checkpoints.glob("*.safetensors")), "an epoch")
+    worker.stop()
+    assert waiting(redis_url) == (1, 0)
+    second = Worker(home, redis_url)
+    try:
+        until(lambda: second.says("Trained on tiny"), "the training")
+    finally:
+        second.stop()
+    runs = home.workshop().tracking.runs()
+    assert [run.status for run in runs] == ["FINISHED"]
+    assert dead_letters(redis_url) == []
+
+
+def test_a_held_message_stays_with_its_worker(redis_url: str) -> None:
+    with Redis.from_url(redis_url) as redis:
+        redis.zadd(UNACKED_INDEX, {"tag": 1.0})
+        with RedisDeliveries(redis).held("tag", renew_seconds=0.01):
+            until(lambda: (redis.zscore(UNACKED_INDEX, "tag") or 0) > 1e9, "the renewal", 10)
+
+
+def test_a_message_that_was_acknowledged_is_not_brought_back(redis_url: str) -> None:
+    with Redis.from_url(redis_url) as redis:
+        deliveries = RedisDeliveries(redis)
+        with deliveries.held("gone", renew_seconds=0.01):
+            deliveries.finish("gone")
+            assert deliveries.is_finished("gone")
+        assert redis.zscore(UNACKED_INDEX, "gone") is None
+
+
+def test_deliveries_are_counted(redis_url: str) -> None:
+    with Redis.from_url(redis_url) as redis:
+        deliveries = RedisDeliveries(redis)
+        assert [deliveries.count("tag") for _ in range(3)] == [1, 2, 3]

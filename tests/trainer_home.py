@@ -1,0 +1,81 @@
+"""A home of the trainer: a folder store with a learnable dataset, and MLflow in a file."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from euguess.project import project_root, service_environment
+from euguess.settings import MlflowSettings, StoreSettings
+from euguess.storage import open_store
+from services.trainer.experiment import Order, Workshop
+from services.trainer.opening import open_workshop
+from services.trainer.recipe import parse_recipe
+from services.trainer.splits import SplitProtocol
+from tests.country_photos import LearnableDataset
+
+RECIPE = 'name = "tiny"\nnetwork = "customnet"\nimage_size = 32\nepochs = 3\nbatch_size = 16\n'
+QUOTAS = {"FR": 6, "IT": 6, "PL": 6}
+
+
+@dataclass(frozen=True)
+class TrainerHome:
+    """Where a trainer works, as a process of its own or in this one."""
+
+    folder: Path
+
+    @property
+    def store(self) -> StoreSettings:
+        return StoreSettings(store_url=f"file://{self.folder / 'store'}")
+
+    @property
+    def mlflow(self) -> MlflowSettings:
+        return MlflowSettings(mlflow_url=f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    @property
+    def recipe_file(self) -> Path:
+        path = self.folder / "tiny.toml"
+        path.write_text(RECIPE)
+        return path
+
+    def fill(self, name: str = "tiny", quotas: Mapping[str, int] = QUOTAS) -> None:
+        """Store a dataset of three views per place; a larger quota makes it grow."""
+        asyncio.run(self._fill(name, quotas))
+
+    async def _fill(self, name: str, quotas: Mapping[str, int]) -> None:
+        store = await open_store(self.store)
+        await LearnableDataset(store, name).fill(quotas)
+
+    def workshop(self, mlflow: MlflowSettings | None = None) -> Workshop:
+        quiet = Console(quiet=True)
+        return open_workshop(self.folder, self.store, mlflow or self.mlflow, "cpu", quiet)
+
+    def trainer(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the trainer; variables are further settings."""
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-m", "services.trainer", *arguments],
+            env=service_environment(EUGUESS_HOME=str(self.folder), COLUMNS="120", **variables),
+            cwd=project_root(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def trainer_json(self, *arguments: str) -> dict[str, Any]:
+        """Answer of a command that must succeed."""
+        answer = self.trainer(*arguments, "--json")
+        assert answer.returncode == 0, answer.stderr
+        parsed: dict[str, Any] = json.loads(answer.stdout)
+        return parsed
+
+
+def tiny_order(*overrides: str, protocol: str = "location", promoted: bool = False) -> Order:
+    recipe = parse_recipe(RECIPE, overrides).with_protocol(SplitProtocol(protocol))
+    return Order(dataset="tiny", recipe=recipe, is_promoted=promoted)

@@ -1,0 +1,231 @@
+"""Fusion, answers, refusals and the verification of packages."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from euguess.preprocessing import InvalidImage, decode_photo
+from euguess.schemas import Prediction
+from services.inference.classifier import (
+    ABSTAIN_BELOW,
+    Classifier,
+    ModelRefused,
+    Refusal,
+    country_set,
+    fuse,
+    load_classifier,
+    normalise,
+)
+from tests.model_packages import COUNTRIES, SIZE, make_package, write_card
+from tests.uploads import BAD_UPLOADS, photo
+
+
+def _answer(classifier: Classifier, *views: bytes) -> Prediction:
+    answer = classifier.classify([views])[0]
+    assert not isinstance(answer, Refusal)
+    return Prediction.model_validate(answer)
+
+
+def _refusal(classifier: Classifier, *views: bytes) -> Refusal:
+    answer = classifier.classify([views])[0]
+    assert isinstance(answer, Refusal)
+    return answer
+
+
+def _classifier_of(probabilities: list[float]) -> Classifier:
+    """A classifier whose network always answers the same probabilities."""
+    codes = list(COUNTRIES.items())[: len(probabilities)]
+    card = {
+        "image": {"size": SIZE, "mean": [0.5] * 3, "std": [0.5] * 3},
+        "countries": [{"country_code": code, "name": name} for code, name in codes],
+        "temperature": 1.0,
+        "name": "euguess",
+        "version": "1",
+        "dataset": "test",
+        "trained_at": "2026-01-02T00:00:00Z",
+    }
+    logits = np.log(np.asarray(probabilities, np.float32))
+    return Classifier(card, decode_photo, lambda images: np.tile(logits, (len(images), 1)))
+
+
+def test_one_view_is_softmax_of_logits_by_temperature() -> None:
+    logits = np.asarray([[2.0, 0.0, -2.0]], np.float32)
+    expected = np.exp([1.0, 0.0, -1.0]) / np.exp([1.0, 0.0, -1.0]).sum()
+    assert fuse(logits, temperature=2.0) == pytest.approx(expected)
+
+
+def test_views_are_fused_by_the_geometric_mean_of_their_probabilities() -> None:
+    views = np.asarray([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]])
+    mean = np.sqrt(views[0] * views[1])
+    assert fuse(np.log(views).astype(np.float32), 1.0) == pytest.approx(mean / mean.sum(), rel=1e-5)
+
+
+def test_fusion_does_not_depend_on_the_order_or_on_repetition_of_views() -> None:
+    logits = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    once = fuse(logits, 1.3)
+    assert fuse(logits[::-1], 1.3) == pytest.approx(once)
+    assert fuse(np.concatenate([logits, logits]), 1.3) == pytest.approx(once)
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    assert fuse(np.asarray([[1e4, 0.0]], np.float32), 1.0) == pytest.approx([1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "size"),
+    [
+        ([0.95, 0.03, 0.02], 1),
+        ([0.9, 0.06, 0.04], 1),  # exactly 90 % is enough
+        ([0.5, 0.4, 0.1], 2),
+        ([0.4, 0.3, 0.3], 3),
+        ([0.25, 0.25, 0.25, 0.25], 4),
+    ],
+)
+def test_country_set_is_the_smallest_that_reaches_90_percent(
+    probabilities: list[float], size: int
+) -> None:
+    values = np.asarray(probabilities)
+    assert len(country_set(values, np.argsort(-values))) == size
+
+
+@pytest.mark.parametrize(("first", "abstains"), [(ABSTAIN_BELOW + 0.01, False), (0.21, True)])
+def test_it_abstains_when_no_country_is_likely(*, first: float, abstains: bool) -> None:
+    classifier = _classifier_of([first] + [(1 - first) / 5] * 5)
+    assert _answer(classifier, photo()).abstain is abstains
+
+
+def test_answers_list_the_five_most_likely_countries_in_order(package: Path) -> None:
+    prediction = _answer(load_classifier(package, decode_photo), photo(1), photo(2))
+    probabilities = [row.probability for row in prediction.top]
+    assert len(prediction.top) == 5
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert prediction.country_code == prediction.top[0].country_code
+    assert prediction.views == 2
+    assert prediction.model.dataset == "test"
+
+
+def test_a_model_of_two_countries_lists_two() -> None:
+    assert len(_answer(_classifier_of([0.6, 0.4]), photo()).top) == 2
+
+
+def test_a_batch_answers_as_its_requests_do_alone(package: Path) -> None:
+    classifier = load_classifier(package, decode_photo)
+    requests = [[photo(1)], [photo(2), photo(3), photo(4)], [photo(5)] * 8]
+    alone = [classifier.classify([request])[0] for request in requests]
+    together = classifier.classify(requests)
+    for one, other in zip(alone, together, strict=True):
+        assert not isinstance(one, Refusal)
+        assert not isinstance(other, Refusal)
+        assert one["country_code"] == other["country_code"]
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+
+
+def test_the_temperature_of_the_card_is_used(tmp_path: Path) -> None:
+    sharp = load_classifier(make_package(tmp_path / "a", temperature=1.0), decode_photo)
+    flat = load_classifier(make_package(tmp_path / "b", temperature=5.0), decode_photo)
+    assert _answer(flat, photo()).probability < _answer(sharp, photo()).probability
+
+
+def test_onnx_and_torch_agree(package: Path) -> None:
+    onnx_model = load_classifier(package, decode_photo)
+    torch_model = load_classifier(package, decode_photo, device="cpu")
+    for seed in range(5):
+        views = [photo(seed), photo(seed + 10)]
+        one, other = _answer(onnx_model, *views), _answer(torch_model, *views)
+        assert one.country_code == other.country_code
+        assert one.probability == pytest.approx(other.probability, abs=1e-4)
+
+
+def test_normalised_pixels_are_channels_first() -> None:
+    pixels = np.zeros((1, 4, 4, 3), np.uint8)
+    pixels[..., 1] = 255
+    mean, std = np.asarray([0.5, 0.5, 0.5], np.float32), np.asarray([0.5, 0.25, 1], np.float32)
+    images = normalise(pixels, mean, std)
+    assert images.shape == (1, 3, 4, 4)
+    assert images[0, :, 0, 0] == pytest.approx([-1.0, 2.0, -0.5])
+
+
+@pytest.mark.parametrize("name", BAD_UPLOADS)
+def test_a_bad_photo_is_refused_with_a_reason_and_spoils_no_other(package: Path, name: str) -> None:
+    draw, _, reason = BAD_UPLOADS[name]
+    classifier = load_classifier(package, decode_photo)
+    answers = classifier.classify([[photo(1)], [draw()], [photo(2)]])
+    assert [isinstance(answer, Refusal) for answer in answers] == [False, True, False]
+    refusal = answers[1]
+    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal.error, InvalidImage)
+    assert reason in refusal.reason
+
+
+def test_a_refusal_names_the_bad_view(package: Path) -> None:
+    classifier = load_classifier(package, decode_photo)
+    assert _refusal(classifier, photo(), b"words").reason.startswith("View 2: Not an image")
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_zero_and_nine_views_are_refused(package: Path, count: int) -> None:
+    classifier = load_classifier(package, decode_photo)
+    assert _refusal(classifier, *[photo()] * count).reason == f"{count} views; send 1 to 8 photos."
+
+
+def _damage(package: Path) -> None:
+    path = package / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def _forget_digest(package: Path) -> None:
+    card = json.loads((package / "model.json").read_text())
+    del card["sha256"]["model.onnx"]
+    (package / "model.json").write_text(json.dumps(card))
+
+
+def _escape_folder(package: Path) -> None:
+    card = json.loads((package / "model.json").read_text())
+    card["sha256"]["../package/model.onnx"] = card["sha256"]["model.onnx"]
+    (package / "model.json").write_text(json.dumps(card))
+
+
+def _drop_country(package: Path) -> None:
+    card = json.loads((package / "model.json").read_text())
+    card["countries"].pop()
+    (package / "model.json").write_text(json.dumps(card))
+
+
+def _spoil_weights(package: Path) -> None:
+    model = onnx.load(package / "model.onnx")
+    first = model.graph.initializer[0]
+    values = np.full_like(onnx.numpy_helper.to_array(first), np.nan)
+    first.CopyFrom(onnx.numpy_helper.from_array(values, first.name))
+    onnx.save(model, package / "model.onnx")
+    write_card(package)
+
+
+def _replace_model_by_text(package: Path) -> None:
+    (package / "model.onnx").write_text("no model")
+    write_card(package)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_damage, "model.onnx does not have the SHA-256"),
+        (lambda package: (package / "model.onnx").unlink(), "model.onnx is missing"),
+        (lambda package: (package / "model.json").unlink(), "no readable model.json"),
+        (lambda package: (package / "model.json").write_text("[]"), "no readable model.json"),
+        (_forget_digest, "no SHA-256 of model.onnx"),
+        (_escape_folder, "is missing from the model package"),
+        (_drop_country, "the card lists 5 countries"),
+        (_spoil_weights, "not finite"),
+        (_replace_model_by_text, "cannot be loaded"),
+    ],
+)
+def test_a_bad_package_is_refused(
+    package: Path, spoil: Callable[[Path], object], reason: str
+) -> None:
+    spoil(package)
+    with pytest.raises(ModelRefused, match=reason):
+        load_classifier(package, decode_photo)

@@ -1,0 +1,123 @@
+"""The command line, in this process and without a server."""
+
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from euguess.schemas import Prediction
+from services.inference.__main__ import main
+from tests.uploads import photo
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Commands of a service configure the logging of their process, which here is pytest's."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(photo())
+    return path
+
+
+def _exit_code(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    return int(end.value.code or 0)
+
+
+def test_predict_names_a_country_as_json(
+    package: Path, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _exit_code("predict", image, image, "--model", package, "--json") == 0
+    assert Prediction.model_validate_json(capsys.readouterr().out).views == 2
+
+
+def test_predict_draws_a_table(
+    package: Path, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _exit_code("predict", image, "--model", package) == 0
+    assert "probability" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [("gone.jpg", None, "No such file"), ("words.jpg", b"words", "Not an image")],
+)
+def test_predict_refuses_a_bad_photo_in_one_line(
+    package: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    data: bytes | None,
+    reason: str,
+) -> None:
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    assert _exit_code("predict", tmp_path / name, "--model", package) == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.count("\n") == 1
+
+
+def test_predict_without_a_champion_says_how_to_get_one(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _exit_code("predict", image) == 1
+    assert "euguess train" in capsys.readouterr().err
+
+
+def test_predict_refuses_a_folder_that_is_no_model(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _exit_code("predict", image, "--model", tmp_path) == 2
+    assert "no readable model.json" in capsys.readouterr().err
+
+
+def test_archive_builds_a_mar(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _exit_code("archive", package, tmp_path / "out.mar") == 0
+    assert (tmp_path / "out.mar").is_file()
+    assert _exit_code("archive", package, tmp_path / "out.mar") == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_serve_without_java_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("euguess.stack.programs.metadata.files", lambda wheel: [])
+    assert _exit_code("serve") == 1
+    assert (
+        "java is neither on PATH nor installed as a wheel; get it with" in capsys.readouterr().err
+    )
+
+
+def test_serve_names_a_port_that_is_taken(
+    free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", free_port)):
+        assert _exit_code("serve", "--port", str(free_port)) == 1
+    assert f"Port {free_port}, which TorchServe needs, is taken" in capsys.readouterr().err
+
+
+def test_check_without_a_server_fails_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_code("check") == 1
+    assert "services.inference serve" in capsys.readouterr().err
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_code("--help") == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("serve", "predict", "archive", "check"))

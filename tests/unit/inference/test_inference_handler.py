@@ -1,0 +1,153 @@
+"""The handler as TorchServe loads it: from an archive, with the modules beside it."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from euguess.preprocessing import decode_photo
+from euguess.schemas import Prediction
+from services.inference.archive import ArchiveOptions, build_archive
+from services.inference.classifier import load_classifier
+from tests.uploads import BAD_UPLOADS, photo
+
+
+class StubContext:
+    """What a handler uses of ts.context.Context."""
+
+    def __init__(self, model_dir: Path, headers: Sequence[Mapping[str, str]] = ()) -> None:
+        self.system_properties = {"model_dir": str(model_dir), "gpu_id": None}
+        self.statuses: dict[int, int] = {}
+        self.content_types: dict[int, str] = {}
+        self._headers = headers
+
+    def get_all_request_header(self, index: int) -> Mapping[str, str]:
+        return self._headers[index] if self._headers else {}
+
+    def set_response_content_type(self, index: int, value: str) -> None:
+        self.content_types[index] = value
+
+    def set_response_status(self, code: int, phrase: str, idx: int) -> None:
+        self.statuses[idx] = code
+
+
+@pytest.fixture
+def archive(package: Path, tmp_path: Path) -> Path:
+    return build_archive(package, tmp_path / "archive", ArchiveOptions())
+
+
+@pytest.fixture
+def handler(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An initialised handler that imported only what is in the archive."""
+    names = ("handler", "classifier", "preprocessing")
+    monkeypatch.syspath_prepend(str(archive))
+    handler = importlib.import_module("handler").CountryHandler()
+    handler.initialize(StubContext(archive))
+    yield handler
+    for name in names:
+        del sys.modules[name]
+
+
+def _run(handler: Any, archive: Path, *rows: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    context = StubContext(archive)
+    bodies = handler.handle(list(rows), context)
+    assert set(context.content_types.values()) == {"application/json"}
+    assert len(bodies) == len(rows)
+    return [(context.statuses.get(i, 200), json.loads(body)) for i, body in enumerate(bodies)]
+
+
+def test_a_body_is_answered_with_a_prediction_in_compact_json(handler: Any, archive: Path) -> None:
+    body = handler.handle([{"body": bytearray(photo())}], StubContext(archive))[0]
+    prediction = Prediction.model_validate_json(body)
+    assert prediction.views == 1
+    assert ": " not in body
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_every_field_of_a_form_is_a_view(handler: Any, archive: Path, count: int) -> None:
+    row = {f"view{i}": bytearray(photo(i)) for i in range(1, count + 1)}
+    ((status, answer),) = _run(handler, archive, row)
+    assert status == 200
+    assert Prediction.model_validate(answer).views == count
+
+
+@pytest.mark.parametrize("name", BAD_UPLOADS)
+def test_a_bad_upload_has_its_own_status_and_leaves_its_batch_alone(
+    handler: Any, archive: Path, name: str
+) -> None:
+    draw, status, reason = BAD_UPLOADS[name]
+    answers = _run(handler, archive, {"body": photo()}, {"body": draw()}, {"body": photo()})
+    assert [code for code, _ in answers] == [200, status, 200]
+    assert answers[1][1]["code"] == status
+    assert reason in answers[1][1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({}, "0 views"),
+        ({f"view{i}": photo() for i in range(9)}, "9 views"),
+        ({"body": {"image": "..."}}, "body is JSON or text"),
+        ({"body": "words"}, "body is JSON or text"),
+        ({"view1": photo(), "view2": photo()[:500]}, "View 2:"),
+    ],
+)
+def test_a_request_without_1_to_8_photos_is_refused(
+    handler: Any, archive: Path, row: dict[str, Any], reason: str
+) -> None:
+    answers = _run(handler, archive, row, {"body": photo()})
+    assert [status for status, _ in answers] == [400, 200]
+    assert reason in answers[0][1]["message"]
+
+
+def test_views_that_torchserve_dropped_are_not_passed_over(handler: Any, archive: Path) -> None:
+    """Of three fields of one name only the last arrives; the length of the form tells."""
+    view = photo(side=640, kind="PNG")
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    headers = [
+        {**form, "content-length": str(3 * len(view) + 450)},
+        {**form, "content-length": str(len(view) + 150)},
+    ]
+    context = StubContext(archive, headers)
+    bodies = handler.handle([{"view": view}, {"view": view}], context)
+    assert context.statuses == {0: 400}
+    assert "view1 to view8" in json.loads(bodies[0])["message"]
+
+
+def test_a_failing_model_costs_only_the_request_that_makes_it_fail(
+    handler: Any, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Choosy:
+        def __init__(self, classifier: Any) -> None:
+            self._classifier = classifier
+
+        def classify(self, requests: list[list[bytes]]) -> Any:
+            if any(views == [b"bomb"] for views in requests):
+                raise RuntimeError("out of memory")
+            return self._classifier.classify(requests)
+
+    handler._classifier = Choosy(handler._classifier)
+    answers = _run(handler, archive, {"body": photo()}, {"body": b"bomb"}, {"body": photo()})
+    assert [status for status, _ in answers] == [200, 500, 200]
+    assert "out of memory" in capsys.readouterr().err
+
+
+def test_the_archive_answers_as_the_classifier_of_the_project(
+    handler: Any, archive: Path, package: Path
+) -> None:
+    here = load_classifier(package, decode_photo)
+    for seed in range(3):
+        data = photo(seed, side=300)
+        ((_, served),) = _run(handler, archive, {"body": data})
+        assert served == here.classify([[data]])[0]
+
+
+def test_the_archive_decodes_photos_as_the_project_does(handler: Any) -> None:
+    decode = sys.modules["preprocessing"].decode_photo
+    assert sys.modules["preprocessing"].__name__ != "euguess.preprocessing"
+    data = photo(side=640)
+    assert (decode(data, 64) == decode_photo(data, 64)).all()

@@ -1,0 +1,181 @@
+"""Building the tensor cache: right rows, growth, damage, too small a disk."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from euguess.errors import DiskFull, EUGuessError, InvalidInput, StoreError
+from euguess.layout import location_key
+from euguess.schemas import ImageSpec
+from euguess.storage import ObjectStore
+from services.trainer.cache import CacheRequest, build_cache
+from services.trainer.cache_decoding import DecodeOptions, OnDamage
+from services.trainer.cache_files import locked
+from services.trainer.cache_format import cache_folder, open_cache
+from services.trainer.manifest import Manifest
+from tests.cache_bench import SPEC, CacheBench
+from tests.stored_datasets import photo
+
+SKIP = DecodeOptions(on_damage=OnDamage.SKIP)
+
+
+@pytest.fixture
+def bench(memory_store: ObjectStore, tmp_path: Path) -> CacheBench:
+    return CacheBench(memory_store, tmp_path / "cache")
+
+
+# --- building ---------------------------------------------------------------------------
+
+
+async def test_each_row_holds_the_pixels_of_its_photo(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 3, "PL": 2})
+    cache = await bench.build()
+    await bench.check(cache)
+    assert cache.table.column_names[:-1] == (await bench.manifest()).table.column_names
+    assert len(cache.damaged_rows()) == 0
+
+
+async def test_a_cache_that_is_up_to_date_is_opened_without_reading_a_photo(
+    bench: CacheBench,
+) -> None:
+    await bench.builder.fill({"FR": 2})
+    await bench.build()
+    await bench.build()
+    assert bench.photos_read == 0
+
+
+async def test_progress_counts_every_image(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 2})
+    seen: list[tuple[int, int]] = []
+    await bench.build(DecodeOptions(progress=lambda *step: seen.append(step)))
+    assert seen == [(done, 6) for done in range(1, 7)]
+
+
+async def test_the_folder_depends_on_the_pixels_and_not_on_the_normalisation(
+    tmp_path: Path,
+) -> None:
+    plain, other = ImageSpec(size=64), ImageSpec(size=64, mean=(0, 0, 0))
+    assert cache_folder(tmp_path, "demo", plain) == cache_folder(tmp_path, "demo", other)
+    assert cache_folder(tmp_path, "demo", plain) != cache_folder(tmp_path, "demo", SPEC)
+
+
+async def test_a_second_builder_of_the_same_cache_is_turned_away(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 1})
+    with locked(bench.folder), pytest.raises(EUGuessError, match="Another process"):
+        await bench.build()
+    await bench.check(await bench.build())
+
+
+async def test_images_can_be_written_to_without_changing_the_file(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 1})
+    cache = await bench.build()
+    cache.images[:] = 0
+    assert not len(open_cache(bench.folder, verify=True).damaged_rows())
+
+
+# --- growth -----------------------------------------------------------------------------
+
+
+async def test_a_grown_dataset_costs_only_its_new_photos(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 4})
+    await bench.build()
+    await bench.builder.add_location("DE", 0)  # sorts before FR, so that all rows move
+    cache = await bench.build()
+    assert bench.photos_read == 3
+    await bench.check(cache)
+
+
+async def test_rows_of_photos_that_left_the_dataset_are_dropped(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 3})
+    await bench.build()
+    await bench.store.delete(location_key("demo", "FR", "simulator-FR1"))
+    cache = await bench.build()
+    assert len(cache) == 6
+    assert bench.photos_read == 0
+    await bench.check(cache)
+
+
+async def test_a_damaged_row_of_the_previous_cache_is_not_carried_over(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 2})
+    await bench.build()
+    data = bytearray((bench.folder / "images.npy").read_bytes())
+    data[-1] ^= 1
+    (bench.folder / "images.npy").write_bytes(data)
+    await bench.builder.add_location("FR", 2)
+    await bench.check(await bench.build())
+    assert bench.photos_read == 3 + 1
+
+
+# --- damage -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"no image", photo(1)[:200], photo(1)], ids=["empty", "text", "cut", "other"]
+)
+async def test_a_damaged_photo_is_named(bench: CacheBench, damaged: bytes) -> None:
+    await bench.builder.fill({"FR": 2})
+    key = await bench.damage("FR1", damaged)
+    with pytest.raises(StoreError, match=key):
+        await bench.build()
+    assert not (bench.folder / "cache.json").exists()
+
+
+async def test_damaged_photos_are_left_out_and_listed_on_request(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 3})
+    keys = [await bench.damage(place, b"no image") for place in ("FR0", "FR2")]
+    cache = await bench.build(SKIP)
+    assert len(cache) == 7
+    assert [view.key for view in cache.header.skipped] == keys
+    await bench.check(cache)
+
+
+async def test_a_cache_with_skipped_photos_is_not_up_to_date_for_who_wants_all(
+    bench: CacheBench,
+) -> None:
+    await bench.builder.fill({"FR": 2})
+    key = await bench.damage("FR1", b"")
+    await bench.build(SKIP)
+    with pytest.raises(StoreError, match=key):
+        await bench.build()
+    assert len(await bench.build(SKIP)) == 5
+
+
+async def test_a_photo_that_is_not_decodable_is_skipped_too(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 1})
+    table = (await bench.manifest()).table
+    column = table.column_names.index("sha256")
+    shas = table.column("sha256").to_pylist()
+    shas[0] = hashlib.sha256(b"no image").hexdigest()
+    await bench.damage("FR0", b"no image")
+    table = table.set_column(column, table.schema.field(column), pa.chunked_array([shas]))
+    request = CacheRequest(bench.folder, SPEC, SKIP)
+    built = await build_cache(bench.store, Manifest("demo", "0" * 64, table), request)
+    assert [view.reason for view in built.header.skipped] == [
+        "Not an image of a known kind; send JPEG, PNG, WEBP."
+    ]
+
+
+async def test_a_dataset_of_damaged_photos_alone_gives_no_cache(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 1})
+    for heading in (0, 120, 240):
+        await bench.store.delete(f"datasets/demo/images/FR/simulator-FR0/{heading}.jpg")
+    with pytest.raises(InvalidInput, match="All 3 photos"):
+        await bench.build(SKIP)
+    assert not (bench.folder / "cache.json").exists()
+
+
+async def test_too_small_a_disk_is_told_before_a_photo_is_read(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 1})
+    manifest = await bench.manifest()
+    bench.folder.mkdir()
+    images = shutil.disk_usage(bench.folder).free // (1024 * 1024 * 3) + 1000
+    repeats = np.zeros(images, dtype=np.int64)
+    huge = Manifest("demo", manifest.digest, manifest.table.take(repeats))
+    request = CacheRequest(bench.folder, ImageSpec(size=1024))
+    with pytest.raises(DiskFull, match="MB are free"):
+        await build_cache(bench.counting, huge, request)
+    assert bench.photos_read == 0

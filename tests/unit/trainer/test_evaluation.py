@@ -1,0 +1,124 @@
+"""Reports: their numbers against ones counted by hand."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from services.trainer.evaluation import evaluate
+from services.trainer.material import Material, SeenViews, seen_views
+from services.trainer.recipe import Recipe
+from services.trainer.report import Report, percent, print_comparison, print_report
+from services.trainer.splits import SplitProtocol
+from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
+
+LOCATIONS = 15
+
+
+class Oracle(nn.Module):
+    """Names the brightest channel's country, which is right but where it is told to err."""
+
+    def __init__(self, errs: bool = False) -> None:
+        super().__init__()
+        self.errs = errs
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = 10 * images.mean(dim=(2, 3))
+        return torch.roll(logits, 1, dims=1) if self.errs else logits
+
+
+class France(nn.Module):
+    """Names France, whatever it sees."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.tensor([2.0, 1.0, 0.0]).repeat(len(images), 1)
+
+
+def report(network: nn.Module, recipe: Recipe | None = None) -> Report:
+    recipe = recipe or tiny_recipe()
+    return evaluate(network, tiny_material(recipe, LOCATIONS), recipe)
+
+
+def test_a_perfect_network_has_all_of_everything() -> None:
+    found = report(Oracle())
+    assert {name: m.value for name, m in found.metrics.items()} == {
+        "top1_accuracy": 1.0,
+        "macro_recall": 1.0,
+    }
+    assert np.trace(np.array(found.confusion)) == found.parts["test"].images
+    assert all(row.recall == row.precision == 1.0 for row in found.per_country)
+
+
+def test_a_network_that_always_errs_has_nothing() -> None:
+    found = report(Oracle(errs=True))
+    assert found.metrics["top1_accuracy"].value == 0.0
+    assert found.metrics["top1_accuracy"].high == 0.0
+    assert np.trace(np.array(found.confusion)) == 0
+
+
+def test_naming_one_country_scores_its_share_and_the_baselines() -> None:
+    found = report(France())
+    test = found.parts["test"].images
+    own = found.per_country[0].images
+    assert found.metrics["top1_accuracy"].value == pytest.approx(own / test)
+    assert found.metrics["macro_recall"].value == pytest.approx(1 / 3)
+    assert found.baselines.chance == pytest.approx(1 / 3)
+    assert found.baselines.majority == pytest.approx(own / test)
+    assert [row.recall for row in found.per_country] == [1.0, 0.0, 0.0]
+
+
+def test_intervals_hold_the_estimate_and_are_wide_for_few_places() -> None:
+    interval = report(France()).metrics["top1_accuracy"]
+    assert interval.low <= interval.value <= interval.high
+    assert interval.high - interval.low > 0.2
+
+
+def test_views_are_fused_up_to_all_that_a_place_has() -> None:
+    found = report(Oracle())
+    assert [fused.views for fused in found.fused] == [1, 2, 3]
+    assert {fused.locations for fused in found.fused} == {found.parts["test"].locations}
+
+
+def test_a_location_split_is_honest_and_an_image_split_is_not() -> None:
+    honest, leaky = (
+        report(Oracle(), tiny_recipe().with_protocol(protocol))
+        for protocol in (SplitProtocol.LOCATION, SplitProtocol.IMAGE)
+    )
+    assert honest.is_honest
+    assert not leaky.is_honest
+    assert leaky.leaks["location"] > 0
+
+
+def test_parts_add_up_to_all_views() -> None:
+    found = report(Oracle())
+    assert sum(part.images for part in found.parts.values()) == 3 * LOCATIONS
+
+
+def test_seen_views_are_all_but_the_tested_ones() -> None:
+    material: Material = tiny_material(tiny_recipe(), LOCATIONS)
+    seen: SeenViews = seen_views(material)
+    tested = set(material.index.location_ids[material.split.test])
+    assert tested.isdisjoint(seen.location_ids)
+    assert len(tested) + len(seen.location_ids) == LOCATIONS
+
+
+def test_a_report_survives_its_own_json() -> None:
+    found = report(France())
+    assert Report.model_validate_json(found.model_dump_json()) == found
+
+
+def test_tables_show_accuracy_with_its_interval_and_both_splits() -> None:
+    leaky = report(Oracle(), tiny_recipe().with_protocol(SplitProtocol.IMAGE))
+    honest = report(France())
+    console = Console(width=100, file=io.StringIO(), record=True)
+    print_report(console, honest)
+    print_comparison(console, leaky, honest)
+    text = console.export_text()
+    assert percent(honest.metrics["top1_accuracy"]) in text
+    assert percent(leaky.metrics["top1_accuracy"]) in text
+    assert "leaky (image split)" in text
+    assert "honest (location split)" in text
+    assert all(code in text for code in COUNTRIES)

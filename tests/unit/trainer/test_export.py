@@ -1,0 +1,103 @@
+"""The model package: complete, verified, and the same in ONNX Runtime as in torch."""
+
+import hashlib
+import importlib.util
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from euguess.errors import EUGuessError
+from euguess.schemas import ImageSpec, ModelCard
+from services.trainer.evaluation import evaluate
+from services.trainer.export import check_parity, export_package
+from services.trainer.networks import build_network
+from services.trainer.report import Report
+from tests.unit.trainer.learning import SIZE, tiny_material, tiny_recipe
+
+THEN = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return build_network("customnet", 3).eval()
+
+
+@pytest.fixture(scope="module")
+def package(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, recipe = tmp_path_factory.mktemp("package"), tiny_recipe()
+    report = evaluate(network, tiny_material(recipe), recipe)
+    export_package(folder, network, recipe, report, THEN)
+    return folder
+
+
+def test_a_package_has_five_files(package: Path) -> None:
+    assert {path.name for path in package.iterdir()} == {
+        "model.safetensors",
+        "model.onnx",
+        "model.json",
+        "network.py",
+        "report.json",
+    }
+
+
+def test_the_card_names_the_digest_of_every_other_file(package: Path) -> None:
+    card = ModelCard.model_validate_json((package / "model.json").read_text())
+    others = [path for path in package.iterdir() if path.name != "model.json"]
+    assert card.sha256 == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in others
+    }
+    assert [country.country_code for country in card.countries] == ["FR", "IT", "PL"]
+    assert card.split_protocol == "location"
+    assert "fused_top1_accuracy" in card.metrics
+
+
+def test_the_report_is_readable(package: Path) -> None:
+    assert Report.model_validate_json((package / "report.json").read_text()).dataset == "tiny"
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_onnx_takes_any_batch_and_gives_the_networks_logits(
+    package: Path, network: nn.Module, batch: int
+) -> None:
+    session = onnxruntime.InferenceSession(package / "model.onnx")
+    images = torch.randn(batch, 3, SIZE, SIZE)
+    (logits,) = session.run(["logits"], {"images": images.numpy()})
+    with torch.inference_mode():
+        expected = network(images).numpy()
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+def test_onnx_declares_the_names_and_shapes_of_the_contract(package: Path) -> None:
+    graph = onnx.load(package / "model.onnx").graph
+    (images,), (logits,) = graph.input, graph.output
+    assert (images.name, logits.name) == ("images", "logits")
+    dims = [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim]
+    assert isinstance(dims[0], str)
+    assert dims[1:] == [3, SIZE, SIZE]
+
+
+def test_the_packaged_source_rebuilds_the_network(package: Path, network: nn.Module) -> None:
+    spec = importlib.util.spec_from_file_location("packaged", package / "network.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rebuilt = module.build_network("customnet", 3).eval()
+    rebuilt.load_state_dict(load_file(package / "model.safetensors"), strict=True)
+    images = torch.randn(2, 3, SIZE, SIZE)
+    with torch.inference_mode():
+        assert torch.allclose(rebuilt(images), network(images), atol=1e-5)
+
+
+def test_an_onnx_file_of_other_weights_is_refused(package: Path) -> None:
+    other = build_network("customnet", 3).eval()
+    with pytest.raises(EUGuessError, match="differs"):
+        check_parity(other, ImageSpec(size=SIZE), package / "model.onnx")

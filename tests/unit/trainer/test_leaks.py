@@ -1,0 +1,56 @@
+"""The leak checker finds what was planted, and only that."""
+
+import numpy as np
+import pytest
+
+from services.trainer.leaks import Leak, LeakKind, find_leaks
+from services.trainer.splits import Split
+from services.trainer.view_index import ViewIndex
+
+KM_NORTH_DEG = 1 / 111.195  # a kilometre along a meridian
+
+
+def index_with(
+    ids: str = "abcd", photos: str = "1234", km: tuple[float, ...] = (0, 100, 200, 300)
+) -> ViewIndex:
+    """Four views in a line to the north: rows 0 and 1 are trained on, 2 and 3 tested."""
+    return ViewIndex(
+        location_ids=np.array(list(ids)),
+        country_codes=np.array(["FR"] * 4),
+        lats=45 + KM_NORTH_DEG * np.array(km, dtype=np.float64),
+        lons=np.full(4, 5.0),
+        headings=np.zeros(4),
+        sha256s=np.array(list(photos)),
+    )
+
+
+SPLIT = Split(*(np.array(rows, dtype=np.int64) for rows in ([0, 1], [], [2, 3], [])))
+
+
+@pytest.mark.parametrize(
+    ("index", "leaks"),
+    [
+        (index_with(), []),
+        (index_with(ids="abbd", km=(0, 100, 100, 300)), [Leak(LeakKind.LOCATION, 1, 2)]),
+        (index_with(photos="1231"), [Leak(LeakKind.IMAGE, 0, 3)]),
+        (index_with(km=(0, 100, 104.9, 300)), [Leak(LeakKind.DISTANCE, 1, 2)]),
+        (index_with(km=(0, 100, 105.1, 300)), []),
+        (index_with(km=(0, 4, 3, 300)), [Leak(LeakKind.DISTANCE, 1, 2)]),
+        (
+            index_with(photos="1133", km=(0, 100, 99, 101)),
+            [Leak(LeakKind.DISTANCE, 1, 2), Leak(LeakKind.DISTANCE, 1, 3)],
+        ),
+    ],
+)
+def test_each_kind_of_leak_is_found_with_its_rows(index: ViewIndex, leaks: list[Leak]) -> None:
+    assert find_leaks(index, SPLIT, buffer_km=5) == leaks
+
+
+def test_distance_is_not_looked_at_without_a_buffer() -> None:
+    assert find_leaks(index_with(km=(0, 1, 2, 3)), SPLIT) == []
+
+
+def test_a_split_without_training_rows_has_no_leaks() -> None:
+    nothing = np.array([], dtype=np.int64)
+    split = Split(train=nothing, val=nothing, test=np.arange(4), dropped=nothing)
+    assert find_leaks(index_with(), split, buffer_km=5) == []

@@ -1,0 +1,142 @@
+"""Metrics agree with scikit-learn on random inputs; fusion agrees with a plain loop."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference  # type: ignore[import-untyped]
+
+from euguess.geodesy import great_circle_km
+from euguess.locations import Coordinate
+from services.trainer.metrics import (
+    confusion_matrix,
+    country_table,
+    errors_km,
+    expected_calibration_error,
+    fuse_views,
+    is_near,
+    is_top,
+    log_softmax,
+    macro_recall,
+    negative_log_likelihoods,
+)
+
+COUNTRIES = 7
+seeds = st.integers(0, 10_000)
+
+
+def sample(seed: int, count: int = 60) -> tuple[Any, Any]:
+    """Log-probabilities (count, COUNTRIES) and labels that lean towards the likeliest."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(count, COUNTRIES))
+    labels = np.where(
+        rng.random(count) < 0.5, logits.argmax(1), rng.integers(COUNTRIES, size=count)
+    )
+    return log_softmax(logits), labels
+
+
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_accuracies_and_nll_agree_with_scikit_learn(seed: int) -> None:
+    log_probabilities, labels = sample(seed)
+    every = np.arange(COUNTRIES)
+    for k in (1, 5):
+        ours = is_top(log_probabilities, labels, k).mean()
+        theirs = reference.top_k_accuracy_score(labels, log_probabilities, k=k, labels=every)
+        assert ours == pytest.approx(theirs)
+    nll = negative_log_likelihoods(log_probabilities, labels).mean()
+    assert nll == pytest.approx(reference.log_loss(labels, np.exp(log_probabilities), labels=every))
+
+
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_confusion_and_the_country_table_agree_with_scikit_learn(seed: int) -> None:
+    log_probabilities, labels = sample(seed, count=25)
+    predictions = log_probabilities.argmax(axis=1)
+    every = np.arange(COUNTRIES)
+    confusion = confusion_matrix(labels, predictions, COUNTRIES)
+    assert np.array_equal(confusion, reference.confusion_matrix(labels, predictions, labels=every))
+    precision, recall, f1, support = reference.precision_recall_fscore_support(
+        labels, predictions, labels=every, zero_division=0
+    )
+    table = country_table(confusion)
+    np.testing.assert_allclose([row.precision for row in table], precision)
+    np.testing.assert_allclose([row.recall for row in table], recall)
+    np.testing.assert_allclose([row.f1 for row in table], f1)
+    assert [row.support for row in table] == support.tolist()
+
+
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_macro_recall_is_scikit_learns_balanced_accuracy(seed: int) -> None:
+    _, labels = sample(seed)
+    predictions = labels[np.random.default_rng(seed).permutation(len(labels))]  # same classes
+    ours = macro_recall(confusion_matrix(labels, predictions, COUNTRIES))
+    assert ours == pytest.approx(reference.balanced_accuracy_score(labels, predictions))
+
+
+def test_a_country_without_samples_does_not_lower_macro_recall() -> None:
+    confusion = confusion_matrix(np.array([0, 0, 1]), np.array([0, 2, 1]), 3)
+    assert macro_recall(confusion) == pytest.approx((0.5 + 1) / 2)
+
+
+def test_equally_likely_countries_do_not_count_as_a_hit() -> None:
+    flat = np.full((1, 4), np.log(0.25))
+    assert not is_top(flat, np.array([0]), 1)[0]
+    assert is_top(flat, np.array([0]), 4)[0]
+
+
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_calibration_error_agrees_with_a_loop_over_bins(seed: int) -> None:
+    log_probabilities, labels = sample(seed, count=200)
+    confidence, hits = np.exp(log_probabilities.max(1)), log_probabilities.argmax(1) == labels
+    expected = 0.0
+    for low in np.arange(15) / 15:
+        inside = (confidence > low) & (confidence <= low + 1 / 15)
+        if inside.any():
+            expected += abs(hits[inside].mean() - confidence[inside].mean()) * inside.mean()
+    assert expected_calibration_error(log_probabilities, labels) == pytest.approx(expected)
+
+
+def test_a_sure_and_right_model_has_no_calibration_error_and_a_sure_wrong_one_has_all() -> None:
+    sure = np.log(np.array([[1 - 1e-12, 1e-12]] * 5))
+    assert expected_calibration_error(sure, np.zeros(5, dtype=np.int64)) == pytest.approx(0)
+    assert expected_calibration_error(sure, np.ones(5, dtype=np.int64)) == pytest.approx(1)
+
+
+def test_errors_are_great_circle_distances_to_the_predicted_centroid() -> None:
+    centroids = np.array([[46.6, 2.5], [52.1, 19.4]])  # France, Poland
+    lats, lons = np.array([48.85, 48.85]), np.array([2.35, 2.35])
+    found = errors_km(lats, lons, np.array([0, 1]), centroids)
+    paris = Coordinate(48.85, 2.35)
+    expected = [great_circle_km(paris, Coordinate(*place)) for place in centroids.tolist()]
+    assert found.tolist() == pytest.approx(expected)
+    assert is_near(found).tolist() == [True, False]
+
+
+@given(seed=seeds, views=st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_fusion_averages_the_first_views_of_each_location(seed: int, views: int) -> None:
+    log_probabilities, _ = sample(seed, count=30)
+    ids = np.random.default_rng(seed).choice(["a", "b", "c", "dd"], size=30)
+    fused = fuse_views(log_probabilities, ids, views=views)
+    for row, name in enumerate(fused.location_ids):
+        rows = np.flatnonzero(ids == name)
+        mean = log_probabilities[rows[:views]].mean(axis=0)
+        expected = mean - np.log(np.exp(mean).sum())
+        np.testing.assert_allclose(fused.log_probabilities[row], expected)
+        assert fused.first_rows[row] == rows[0]
+    assert fused.location_ids.tolist() == sorted(set(ids.tolist()))
+
+
+def test_fusing_one_view_of_one_per_location_changes_nothing() -> None:
+    log_probabilities, _ = sample(1, count=5)
+    fused = fuse_views(log_probabilities, np.array(list("abcde")), views=3)
+    np.testing.assert_allclose(fused.log_probabilities, log_probabilities)
+
+
+def test_log_softmax_survives_huge_logits() -> None:
+    assert log_softmax(np.array([[1e4, 0.0]])).tolist() == [[0.0, -1e4]]

@@ -1,0 +1,145 @@
+"""Training: it learns, repeats itself exactly, and goes on where it stopped."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from euguess.errors import EUGuessError, InvalidRecipe
+from services.trainer.checkpoint import Checkpoint
+from services.trainer.learner import new_learner
+from services.trainer.recipe import Recipe
+from services.trainer.training import EpochResult, Progress, train
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+
+
+def trained(recipe: Recipe, checkpoint: Checkpoint | None = None) -> Progress:
+    """Train, from the checkpoint if it holds anything, saving after each epoch."""
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    start = checkpoint.load(learner) if checkpoint else Progress()
+
+    def save(progress: Progress) -> None:
+        if checkpoint:
+            checkpoint.save(learner, progress, "run")
+
+    material = tiny_material(recipe)
+    return train(recipe, learner, material, start=start, after_epoch=save, tick=lambda images: None)
+
+
+def without_times(progress: Progress) -> list[EpochResult]:
+    return [dataclasses.replace(result, seconds=0.0) for result in progress.history]
+
+
+def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
+    return all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+
+def test_a_few_images_can_be_learnt_by_heart() -> None:
+    progress = trained(tiny_recipe("epochs=8", "optimizer.learning_rate=0.003"))
+    assert progress.history[-1].train_loss < progress.history[0].train_loss / 2
+    assert progress.best.val_accuracy == 1.0
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_the_same_seed_gives_the_same_bits(optimizer: str) -> None:
+    recipe = tiny_recipe(
+        f"optimizer.name={optimizer}",
+        "epochs=2",
+        "augmentation.shift=0.1",
+        "augmentation.contrast=0.2",
+    )
+    first, second = trained(recipe), trained(recipe)
+    assert without_times(first) == without_times(second)
+    assert same(first.best_weights, second.best_weights)
+
+
+def test_another_seed_gives_another_training() -> None:
+    first, second = trained(tiny_recipe("epochs=1")), trained(tiny_recipe("epochs=1", "seed=1"))
+    assert without_times(first) != without_times(second)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_continued_training_equals_an_unbroken_one(
+    tmp_path: Path, optimizer: str, stop: int
+) -> None:
+    changes = (
+        f"optimizer.name={optimizer}",
+        "schedule.name=cosine-warm-restarts",
+        "schedule.t_0=3",
+    )
+    whole, part = tiny_recipe(*changes), tiny_recipe(*changes, f"epochs={stop}")
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    trained(part, checkpoint)
+    continued, unbroken = trained(whole, checkpoint), trained(whole)
+    assert without_times(continued) == without_times(unbroken)
+    assert same(continued.best_weights, unbroken.best_weights)
+
+
+def test_a_checkpoint_of_another_recipe_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    trained(tiny_recipe("epochs=1"), Checkpoint(path, "one"))
+    assert Checkpoint(path, "one").saved_run() == "run"
+    assert Checkpoint(path, "other").saved_run() is None
+
+
+def test_a_torn_checkpoint_is_not_continued(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    trained(tiny_recipe("epochs=1"), checkpoint)
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:1000])
+    assert checkpoint.saved_run() is None
+
+
+def test_the_best_epoch_is_the_one_with_the_highest_val_accuracy() -> None:
+    results = [
+        EpochResult(epoch, 0.0, 0.0, loss, accuracy, 0.0, 0.0)
+        for epoch, (loss, accuracy) in enumerate([(1.0, 0.5), (0.9, 0.7), (0.8, 0.7), (0.1, 0.6)])
+    ]
+    assert Progress(tuple(results)).best.epoch == 2
+
+
+def test_without_a_val_part_the_last_epoch_is_kept() -> None:
+    progress = trained(tiny_recipe("epochs=2", "split.val_fraction=0"))
+    assert progress.best.epoch == 1
+
+
+def test_the_learning_rate_follows_the_schedule() -> None:
+    recipe = tiny_recipe("schedule.name=cosine-warm-restarts", "schedule.t_0=2")
+    learner = new_learner(recipe, 3, CPU)
+    rates = []
+    for moment in (0.0, 1.0, 2.0, 3.0):
+        learner.schedule(moment)
+        rates.append(learner.learning_rate)
+    full = recipe.optimizer.learning_rate
+    assert rates == pytest.approx([full, full / 2, full, full / 2])
+
+
+def test_a_training_that_diverges_says_so() -> None:
+    recipe = tiny_recipe("optimizer.name=sgd", "optimizer.learning_rate=10", "epochs=30")
+    recipe = recipe.model_copy(
+        update={"optimizer": recipe.optimizer.model_copy(update={"learning_rate": math.inf})}
+    )
+    with pytest.raises(EUGuessError, match=r"diverged in epoch 1 .*learning_rate"):
+        trained(recipe)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("weights=/nowhere/weights.safetensors", "cannot be had"),
+        ("network=inception_v3", "cannot take images of 32 x 32"),
+        ("weights=imagenet", "no ImageNet weights"),
+    ],
+)
+def test_what_a_recipe_cannot_have_is_an_invalid_recipe(override: str, said: str) -> None:
+    with pytest.raises(InvalidRecipe, match=said):
+        new_learner(tiny_recipe(override), 3, CPU)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_runs_through_the_same_loop(precision: str) -> None:
+    progress = trained(tiny_recipe(f"precision={precision}", "epochs=1"))
+    assert math.isfinite(progress.history[0].train_loss)
