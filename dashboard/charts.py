@@ -18,6 +18,16 @@ STATUS_COLOURS = {
 }
 
 
+METRIC_NAMES = {
+    "top1_accuracy": "Top-1, one view",
+    "fused_top1_accuracy": "Top-1, all views",
+    "top5_accuracy": "Top-5, one view",
+    "fused_top5_accuracy": "Top-5, all views",
+    "macro_recall": "Macro recall, one view",
+    "fused_macro_recall": "Macro recall, all views",
+}
+
+
 def counts_frame(countries: Mapping[str, StatusCounts]) -> pd.DataFrame:
     """One row per country and status: country, status, locations, quota."""
     rows = [
@@ -37,11 +47,11 @@ def counts_frame(countries: Mapping[str, StatusCounts]) -> pd.DataFrame:
 def counts_chart(countries: Mapping[str, StatusCounts]) -> LayeredChart:
     """Stacked bars of slot statuses per country, with the quota as a tick."""
     base = alt.Chart(counts_frame(countries)).encode(
-        x=alt.X("country:N", sort=None, title="Country (ISO 3166-1)")
+        x=alt.X("country:N", sort=None, title="Country (ISO 3166-1)", axis=alt.Axis(labelAngle=0))
     )
     scale = alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values()))
     bars = base.mark_bar().encode(
-        y=alt.Y("sum(locations):Q", title="Locations"),
+        y=alt.Y("sum(locations):Q", title="Locations", axis=alt.Axis(format="d", tickMinStep=1)),
         color=alt.Color("status:N", scale=scale, title="Status"),
         order="order:Q",
         tooltip=["country", "status", "locations", "quota"],
@@ -51,13 +61,19 @@ def counts_chart(countries: Mapping[str, StatusCounts]) -> LayeredChart:
 
 
 def metrics_chart(metrics: Mapping[str, Interval], chance: float) -> LayeredChart:
-    """Accuracies with their 95 % intervals; the dashed line is chance."""
+    """Known accuracies with their 95 % intervals; the dashed line is chance."""
     rows = [
         {"metric": name, "value": m.value, "low": m.low, "high": m.high}
-        for name, m in metrics.items()
+        for key, name in METRIC_NAMES.items()
+        if (m := metrics.get(key)) is not None
     ]
-    base = alt.Chart(pd.DataFrame(rows)).encode(y=alt.Y("metric:N", sort=None, title=None))
-    axis = alt.Axis(format="%", title="Share of locations (95 % interval)")
+    axis = alt.Axis(
+        format="%", tickCount=10, title="Share right, with 95 % interval; dashed: chance"
+    )
+    names = alt.Axis(labelLimit=0)
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        y=alt.Y("metric:N", sort=None, title=None, axis=names)
+    )
     bars = base.mark_bar(color="#56B4E9").encode(
         x=alt.X("value:Q", axis=axis, scale=alt.Scale(domain=[0, 1])),
         tooltip=["metric", alt.Tooltip("value:Q", format=".1%")],

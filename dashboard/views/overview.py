@@ -28,9 +28,10 @@ def _datasets(sampler: SamplerClient) -> None:
     if not found:
         st.info("No dataset yet. Collect one: `euguess dataset create demo --per-country 40`")
         return
-    names = [status.spec.name for status in found]
-    chosen = st.selectbox("Dataset", names, index=len(names) - 1)
-    _dataset(found[names.index(chosen)])
+    largest_first = sorted(found, key=lambda status: -status.total.requested)
+    names = [status.spec.name for status in largest_first]
+    chosen = st.selectbox("Dataset", names, label_visibility="collapsed")
+    _dataset(largest_first[names.index(chosen)])
 
 
 def _dataset(status: DatasetStatus) -> None:
@@ -76,6 +77,4 @@ def _card(card: ModelCard) -> None:
         f"**{card.dataset}** ({len(card.countries)} countries) on {card.trained_at:%d %B %Y}; "
         f"tested by **{card.split_protocol}** split."
     )
-    shares = {name: m for name, m in card.metrics.items() if 0 <= m.value <= 1}
-    if shares:
-        st.altair_chart(metrics_chart(shares, chance=1 / len(card.countries)))
+    st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))

@@ -49,7 +49,7 @@ def open_redis(url: str) -> Redis:
         socket_connect_timeout=5,
         socket_timeout=REDIS_WAIT_SECONDS,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)  # which closes the pool with the client
 
 
 @dataclass(frozen=True, slots=True)

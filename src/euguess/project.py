@@ -8,6 +8,11 @@ from euguess.errors import EUGuessError
 from euguess.settings import child_environment
 
 
+# Threads of a computation sleep while they wait for each other. By default they spin, which took
+# four times the CPU on two cores that other processes used as well.
+SERVICE_VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
 def project_root() -> Path:
     """Folder that holds `services/`: above the working directory, else above this file."""
     for start in (Path.cwd(), Path(__file__).resolve().parent):
@@ -26,7 +31,7 @@ def service_command(service: str, *arguments: str) -> list[str]:
 
 def service_environment(**variables: str) -> dict[str, str]:
     """Environment in which the services can be imported from any working directory."""
-    return child_environment(PYTHONPATH=str(project_root()), **variables)
+    return child_environment(**SERVICE_VARIABLES, PYTHONPATH=str(project_root()), **variables)
 
 
 def run_service(service: str, *arguments: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from euguess.project import project_root, service_command
+from euguess.project import SERVICE_VARIABLES, project_root, service_command
 from euguess.stack.credentials import Credentials
 from euguess.stack.ports import LOOPBACK
 from euguess.stack.processes import ServerSpec
@@ -122,7 +122,7 @@ class StackPlan:
         ]
 
     def _environment(self) -> dict[str, str]:
-        return {**self.variables(), "PYTHONPATH": str(project_root())}
+        return {**SERVICE_VARIABLES, **self.variables(), "PYTHONPATH": str(project_root())}
 
     def _mlflow(self) -> ServerSpec:
         """One worker: SQLite serves one writer, and each further worker costs 200 MB."""
@@ -189,6 +189,7 @@ class StackPlan:
             "server.headless": "true",
             "server.maxUploadSize": "20",
             "browser.gatherUsageStats": "false",
+            "client.toolbarMode": "minimal",
         }
         arguments = (part for name, value in options.items() for part in (f"--{name}", value))
         app = project_root() / "dashboard" / "app.py"

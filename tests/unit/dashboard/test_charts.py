@@ -21,5 +21,6 @@ def test_each_axis_has_a_name() -> None:
 
 
 def test_chance_is_drawn_beside_the_accuracies() -> None:
-    chart = metrics_chart({"top-1": Interval(value=0.3, low=0.2, high=0.4)}, chance=0.125)
+    chart = metrics_chart({"top1_accuracy": Interval(value=0.3, low=0.2, high=0.4)}, chance=0.125)
     assert "0.125" in chart.to_json()
+    assert "Top-1, one view" in chart.to_json()
