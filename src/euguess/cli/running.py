@@ -133,13 +133,18 @@ def _findings_table(findings: list[Finding]) -> Table:
 
 @contextmanager
 def _terminating_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM ends the stack in the same order as Ctrl-C does."""
+    """SIGTERM and a closed terminal end the stack in the same order as Ctrl-C does.
+
+    Ctrl-C itself is set too: it is ignored in what a shell script starts in the background.
+    """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
