@@ -16,8 +16,8 @@ FORMAT_VERSION = "1"
 _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("location_id", pa.string(), nullable=False),
     pa.field("country_code", pa.string(), nullable=False),
-    pa.field("lat", pa.float64(), nullable=False),
-    pa.field("lon", pa.float64(), nullable=False),
+    pa.field("lat", pa.float64()),  # null: an imported photo of unknown position
+    pa.field("lon", pa.float64()),
     pa.field("heading", pa.float64(), nullable=False),
     pa.field("key", pa.string(), nullable=False),
     pa.field("sha256", pa.string(), nullable=False),

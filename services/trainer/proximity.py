@@ -22,6 +22,9 @@ def distances_km(
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(chord))))
 
 
+FAR_AWAY = 10.0  # earth radii, from the earth and from each other
+
+
 @dataclass(frozen=True)
 class Neighbourhood:
     """Places on the unit sphere, searchable by distance."""
@@ -30,9 +33,14 @@ class Neighbourhood:
 
     @classmethod
     def of(cls, lats: Floats, lons: Floats) -> "Neighbourhood":
+        """Places of unknown position (NaN) are near to nothing."""
         phi, lam = np.radians(lats), np.radians(lons)
         parts = (np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))
-        return cls(np.stack(parts, axis=1))
+        points = np.stack(parts, axis=1)
+        unknown = np.flatnonzero(np.isnan(points).any(axis=1))
+        points[unknown] = 0.0
+        points[unknown, 0] = FAR_AWAY * (1 + np.arange(len(unknown)))
+        return cls(points)
 
     def pairs_within_km(self, km: float) -> NDArray[np.int64]:
         """All pairs (i < j) at most km apart, shape (P, 2)."""

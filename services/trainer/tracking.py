@@ -98,9 +98,10 @@ class Tracking:
 
     def fetch(self, run_id: str, name: str, folder: Path) -> Path:
         """Download a file or folder of a run. Raises InvalidInput when it has none."""
-        uri = self._artifact_uri(run_id)
+        uri = f"{self._artifact_uri(run_id)}/{name}"
+        url = self.client.tracking_uri
         try:
-            return Path(download_artifacts(f"{uri}/{name}", dst_path=str(folder)))
+            return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=url))
         except (MlflowException, OSError):
             raise InvalidInput(
                 f"Run {run_id} has no {name}: it did not finish, or was a comparison only. "
@@ -218,6 +219,7 @@ def _be_quiet() -> None:
     for variable, value in (
         (environment_variables.MLFLOW_DISABLE_TELEMETRY, True),
         (environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, False),
+        (environment_variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT, True),
         (environment_variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES, HTTP_RETRIES),
     ):
         variable.set(value)  # type: ignore[no-untyped-call] # MLflow's

@@ -15,7 +15,10 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ViewIndex:
-    """One entry per view; all columns have the same length. lats, lons and headings in degrees."""
+    """One entry per view; all columns have the same length. lats, lons and headings in degrees.
+
+    NaN as lat and lon stands for an unknown position.
+    """
 
     location_ids: Strings
     country_codes: Strings

@@ -12,6 +12,7 @@ from euguess.errors import InvalidInput
 from euguess.geodesy import great_circle_km
 from euguess.locations import Coordinate
 from services.trainer.leaks import LeakKind, find_leaks
+from services.trainer.proximity import Neighbourhood
 from services.trainer.splits import Split, SplitProtocol, SplitSpec, split_views
 from services.trainer.view_index import ViewIndex
 
@@ -200,3 +201,9 @@ def test_a_spec_that_cannot_be_is_refused(faulty: dict[str, float]) -> None:
 def test_an_empty_index_is_refused_with_the_next_step() -> None:
     with pytest.raises(InvalidInput, match="collect or import"):
         split_views(index_of([]), SplitSpec(SplitProtocol.LOCATION))
+
+
+def test_places_of_unknown_position_are_near_to_nothing() -> None:
+    unknown = np.array([np.nan, np.nan, 48.0, 48.0])
+    near = Neighbourhood.of(unknown, np.array([np.nan, np.nan, 2.0, 2.001]))
+    assert near.pairs_within_km(50).tolist() == [[2, 3]]
