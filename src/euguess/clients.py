@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -16,15 +16,21 @@ TIMEOUT_SECONDS = 30.0
 MAX_VIEWS = 8
 
 
-def _http(base_url: str, transport: httpx.BaseTransport | None) -> httpx.Client:
-    return httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, transport=transport)
-
-
-class SamplerClient:
-    """Datasets over HTTP. Raises ServiceUnavailable when the sampler does not answer."""
+class _Client:
+    """One HTTP client, closed at the end of a `with` block."""
 
     def __init__(self, base_url: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = _http(base_url, transport)
+        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+
+class SamplerClient(_Client):
+    """Datasets over HTTP. Raises ServiceUnavailable when the sampler does not answer."""
 
     def create(self, spec: DatasetSpec) -> DatasetStatus:
         """Ask for a dataset; the same spec again is harmless and resumes a stopped one."""
@@ -68,7 +74,7 @@ def _raise_for_sampler(answer: httpx.Response) -> None:
     raise kind(_reason(answer))
 
 
-class InferenceClient:
+class InferenceClient(_Client):
     """Predictions by TorchServe; key_file is its key_file.json, read anew for each request."""
 
     def __init__(
@@ -77,7 +83,7 @@ class InferenceClient:
         key_file: Path | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = _http(base_url, transport)
+        super().__init__(base_url, transport)
         self._key_file = key_file
 
     def predict(self, views: Sequence[bytes]) -> Prediction:
@@ -135,11 +141,8 @@ def _reason(answer: httpx.Response) -> str:
     return f"HTTP {answer.status_code}"
 
 
-class RegistryClient:
+class RegistryClient(_Client):
     """Reads the champion from an MLflow server. Raises ServiceUnavailable when it is down."""
-
-    def __init__(self, base_url: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = _http(base_url, transport)
 
     def champion(self) -> ModelCard | None:
         """Card of the champion with its registry version, or None before the first promotion."""

@@ -4,18 +4,23 @@ The object store is the truth; all of this may be lost and is rebuilt from there
 kept here makes work exclusive (leases, panorama reservations) and visible (outcomes).
 """
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from euguess.clock import utc_now
 from euguess.schemas import DeadLetter, SlotKey, SlotOutcome
 
 OUTCOME_STREAM = "euguess:outcomes"
 DEAD_LETTERS = "euguess:dead-letters"
 OUTCOME_STREAM_LENGTH = 200_000  # entries, about 100 MB; readers rebuild from the store beyond it
 DEAD_LETTERS_LENGTH = 10_000
+MARKER = "euguess:marker"
+PROBE = "euguess:probe"
 
 # A lease is "<attempt> <expiry in ms>", and " begun" once a fetcher works on it. Redis's own clock
 # decides, so that skew between hosts does not matter.
@@ -81,6 +86,10 @@ def _possibly_paid_key(dataset: str) -> str:
     return f"euguess:possibly-paid:{dataset}"
 
 
+def _progress_key(dataset: str) -> str:
+    return f"euguess:progress:{dataset}"
+
+
 def _pause_key(provider: str) -> str:
     return f"euguess:pause:{provider}"
 
@@ -119,6 +128,18 @@ class Ledger:
         seconds, microseconds = await self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
+    # --- Redis itself ---
+
+    async def identity(self) -> str:
+        """Names Redis's present data: another one after a restart, a loss or a flush."""
+        await self._redis.set(MARKER, secrets.token_hex(8), nx=True)
+        marker = _text(await self._redis.get(MARKER) or b"")
+        return f"{marker} {(await self._redis.info('server'))['run_id']}"
+
+    async def check_writable(self) -> None:
+        """Raise Redis's error when it takes no writes: it is down, full or read-only."""
+        await self._redis.set(PROBE, 1, ex=60)
+
     # --- outcomes ---
 
     async def record(self, outcome: SlotOutcome) -> None:
@@ -130,6 +151,19 @@ class Ledger:
             OUTCOME_STREAM, {"outcome": text}, maxlen=OUTCOME_STREAM_LENGTH, approximate=True
         )
         await self.drop_lease(outcome.dataset, outcome.slot, outcome.attempt)
+
+    async def keep_progress(
+        self, dataset: str, slot: SlotKey, next_candidate: int, failures: int
+    ) -> None:
+        """Note how far a slot without a final outcome has come."""
+        value = f"{next_candidate} {failures}"
+        await self._redis.hset(_progress_key(dataset), str(slot), value)
+
+    async def progress(self, dataset: str) -> dict[SlotKey, tuple[int, int]]:
+        """Next candidate and failures by slot; also of slots that are final by now."""
+        raw = await self._redis.hgetall(_progress_key(dataset))
+        pairs = ((slot, _text(value).split()) for slot, value in raw.items())
+        return {SlotKey.parse(_text(slot)): (int(n), int(f)) for slot, (n, f) in pairs}
 
     async def outcomes(self, dataset: str) -> dict[SlotKey, SlotOutcome]:
         """Final outcomes known here; the store may know more after Redis was lost."""
@@ -152,14 +186,24 @@ class Ledger:
 
     async def events(
         self, after: str, *, block_ms: int, count: int = 1000
-    ) -> list[tuple[str, SlotOutcome]]:
-        """Outcomes announced after a position, oldest first; waits up to block_ms for one."""
+    ) -> list[tuple[str, SlotOutcome | None]]:
+        """Outcomes announced after a position, oldest first; waits up to block_ms for one.
+
+        What does not validate is None here and a dead letter.
+        """
         answer = await self._redis.xread({OUTCOME_STREAM: after}, count=count, block=block_ms)
         entries = [entry for _, stream in _streams(answer) for entry in stream]
-        return [
-            (_text(position), SlotOutcome.model_validate_json(_field(fields, "outcome")))
-            for position, fields in entries
-        ]
+        return [(_text(position), await self._outcome(fields)) for position, fields in entries]
+
+    async def _outcome(self, fields: Mapping[Any, Any]) -> SlotOutcome | None:
+        text = _field(fields, "outcome")
+        try:
+            return SlotOutcome.model_validate_json(text)
+        except ValidationError as error:
+            reason = f"an outcome that does not validate: {error.error_count()} errors"
+            letter = DeadLetter(source="sampler", reason=reason, payload=text, at=utc_now())
+            await self.bury(letter)
+            return None
 
     # --- panoramas and paid calls ---
 
@@ -217,8 +261,9 @@ class Ledger:
 
     async def forget(self, dataset: str) -> None:
         """Drop the live view of a dataset (before it is rebuilt from the store)."""
-        keys = (_leases_key, _outcomes_key, _panoramas_key, _intents_key, _possibly_paid_key)
-        await self._redis.delete(*(key(dataset) for key in keys))
+        view = (_leases_key, _outcomes_key, _progress_key)
+        calls = (_panoramas_key, _intents_key, _possibly_paid_key)
+        await self._redis.delete(*(key(dataset) for key in (*view, *calls)))
 
 
 def _text(value: bytes | str) -> str:
@@ -235,4 +280,4 @@ def _streams(answer: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _field(fields: Mapping[Any, Any], name: str) -> str:
-    return _text(fields.get(name.encode()) or fields[name])
+    return _text(fields.get(name.encode()) or fields.get(name) or "")
