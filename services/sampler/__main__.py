@@ -1,8 +1,9 @@
 """Runs the sampler: python -m services.sampler --port 8090."""
 
 import asyncio
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import uvicorn
@@ -22,13 +23,16 @@ def run(
     try:
         asyncio.run(_serve(host, port))
     except EUGuessError as error:
-        sys.stderr.write(f"sampler: {error}\n")
-        raise typer.Exit(1) from None
+        _leave(str(error))
     except RedisError as error:
-        sys.stderr.write(
-            f"sampler: Redis does not answer ({type(error).__name__}); check EUGUESS_REDIS_URL.\n"
-        )
-        raise typer.Exit(1) from None
+        _leave(f"Redis does not answer ({type(error).__name__}); check EUGUESS_REDIS_URL.")
+
+
+def _leave(reason: str) -> NoReturn:
+    sys.stderr.write(f"sampler: {reason}\n")
+    sys.stderr.flush()
+    # A thread of the object store that fails late aborts an interpreter which is shutting down.
+    os._exit(1)
 
 
 async def _serve(host: str, port: int) -> None:

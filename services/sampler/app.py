@@ -1,10 +1,10 @@
 """The sampler's HTTP interface: validates, makes durable, answers."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Body, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from redis.exceptions import RedisError
@@ -12,11 +12,29 @@ from redis.exceptions import RedisError
 from euguess.countries import COUNTRIES, PRESETS
 from euguess.errors import DatasetConflict, DatasetNotFound, EUGuessError, InvalidInput
 from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter
+from services.sampler.bodies import SmallJsonBodies
 from services.sampler.metrics import render_metrics
 from services.sampler.service import Sampler
 
-MAX_BODY_BYTES = 1_000_000
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+EXAMPLES = {
+    "small": {
+        "summary": "Two countries from the simulator",
+        "value": {"name": "demo", "quotas": {"FR": 40, "PL": 40}},
+    },
+    "one view": {
+        "summary": "One view of each place, far from borders",
+        "value": {"name": "inland", "quotas": {"DE": 100}, "headings": [0], "border_buffer_km": 10},
+    },
+}
+REFUSALS: dict[int | str, dict[str, object]] = {
+    409: {"description": "Another specification has this name"},
+    413: {"description": "The body is too large"},
+    415: {"description": "The body is not JSON"},
+    422: {"description": "The specification is not valid"},
+    503: {"description": "Redis or the store is down or full; nothing was accepted"},
+}
 
 _STATUS_CODES: dict[type[EUGuessError], int] = {
     DatasetNotFound: 404,
@@ -35,6 +53,7 @@ def create_app(sampler: Sampler, lifespan: Lifespan | None = None) -> FastAPI:
     _add_datasets(app, sampler)
     _add_operations(app, sampler)
     _add_errors(app)
+    app.add_middleware(SmallJsonBodies)
     return app
 
 
@@ -44,8 +63,10 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_datasets(app: FastAPI, sampler: Sampler) -> None:
-    @app.post("/datasets", status_code=202)
-    async def create_dataset(spec: DatasetSpec) -> DatasetStatus:
+    @app.post("/datasets", status_code=202, responses=REFUSALS)
+    async def create_dataset(
+        spec: Annotated[DatasetSpec, Body(openapi_examples=EXAMPLES)],
+    ) -> DatasetStatus:
         """Collect a dataset. Answers once the request is durable; the same one again is harmless
         and resumes a stopped or paused collection."""
         return await sampler.create(spec)
@@ -99,17 +120,6 @@ def _add_operations(app: FastAPI, sampler: Sampler) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    @app.middleware("http")
-    async def limit_body(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        length = request.headers.get("content-length", "0" if request.method != "POST" else "")
-        if not length.isdigit():
-            return JSONResponse({"detail": "Send a Content-Length."}, 411)
-        if int(length) > MAX_BODY_BYTES:
-            return JSONResponse({"detail": f"At most {MAX_BODY_BYTES} bytes are accepted."}, 413)
-        return await call_next(request)
-
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"detail": "; ".join(map(_sentence, error.errors()))}, 422)
@@ -127,5 +137,8 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _sentence(error: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in error["loc"] if part != "body")
-    return f"{place}: {error['msg']}" if place else str(error["msg"])
+    if error["type"] == "json_invalid":
+        return "The body is not JSON."
+    place = ".".join(str(part) for part in error["loc"] if part not in ("body", "[key]"))
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place}: {text}" if place else text

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -24,6 +24,7 @@ from euguess.schemas import (
 )
 from euguess.storage import ObjectStore
 from services.sampler.drawing import Drawing
+from services.sampler.outcomes import known_outcomes
 from services.sampler.publisher import Publisher
 from services.sampler.slots import SlotBoard, SlotEnd, SlotWork
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 EVENT_WAIT_MS = 200
 RETRY_SECONDS = 1.0
+MISTAKE_SECONDS = 5.0
 STALLED_SECONDS = 30.0  # without a completed round the sampler is not ready
 
 
@@ -68,6 +70,7 @@ class Conductor:
         publisher: Publisher,
         drawing: Drawing,
         limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.collections: dict[str, Collection] = {}
         self.published_slots = 0
@@ -77,16 +80,23 @@ class Conductor:
         self._publisher = publisher
         self._drawing = drawing
         self._limits = limits
+        self._clock = clock
+        self._identity: str | None = None
         self._position = "0-0"
-        self._reconciled_at = 0.0
-        self._round_at = time.monotonic()
+        self._reconciled_at = -float("inf")
+        self._round_at = clock()
 
     # --- for the HTTP side ---
 
     @property
     def is_progressing(self) -> bool:
         """Whether the loop has completed a round lately."""
-        return time.monotonic() - self._round_at < STALLED_SECONDS
+        return self.lag_seconds < STALLED_SECONDS
+
+    @property
+    def lag_seconds(self) -> float:
+        """Time since the last completed round."""
+        return self._clock() - self._round_at
 
     @property
     def outstanding(self) -> int:
@@ -133,16 +143,22 @@ class Conductor:
                     kind = type(error).__name__
                     logger.warning("collection waits: %s", kind, extra={"action": "wait"})
                 is_healthy = False
+                self._reconciled_at = -float("inf")  # Redis may have lost its data
                 await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                # A mistake in one round must not end all collections; /readyz shows it.
+                logger.exception("a round failed", extra={"action": "round_failed"})
+                await asyncio.sleep(MISTAKE_SECONDS)
 
     async def round(self) -> None:
         """One round: hear outcomes, reconcile now and then, publish."""
         await self._follow(EVENT_WAIT_MS)
-        if time.monotonic() - self._reconciled_at >= self._limits.reconcile_seconds:
+        if self._clock() - self._reconciled_at >= self._limits.reconcile_seconds:
             await self._reconcile()
-            self._reconciled_at = time.monotonic()
+            self._reconciled_at = self._clock()
+        await self._recall_stopped()
         await self._publish_waiting()
-        self._round_at = time.monotonic()
+        self._round_at = self._clock()
 
     async def _follow(self, wait_ms: int) -> None:
         """Apply all outcomes announced since the last time."""
@@ -152,14 +168,45 @@ class Conductor:
                 self._position = position
             wait_ms = 1
 
-    async def _hear(self, outcome: SlotOutcome) -> None:
+    async def _hear(self, outcome: SlotOutcome | None) -> None:
+        if outcome is None:  # did not validate
+            return
         self.outcome_counts[outcome.status] = self.outcome_counts.get(outcome.status, 0) + 1
         collection = self.collections.get(outcome.dataset)
-        if collection is not None:
-            await self._end(collection, collection.board.apply(outcome, time.monotonic()))
+        if collection is None:
+            return
+        work = collection.board.in_flight.get(outcome.slot)
+        await self._end(collection, collection.board.apply(outcome, self._clock()))
+        if work is not None and not outcome.status.is_final:
+            await self._keep_progress(outcome.dataset, work)
+
+    async def _keep_progress(self, dataset: str, work: SlotWork) -> None:
+        """So that a restarted sampler neither tries candidates again nor forgets failures."""
+        await self._ledger.keep_progress(dataset, work.slot, work.next_candidate, work.failures)
+
+    async def _recall_stopped(self) -> None:
+        """Outdate what a stopped dataset has in the queue; what fetchers have begun, they end."""
+        for name, collection in list(self.collections.items()):
+            if collection.is_stopped and collection.board.in_flight:
+                in_flight = collection.board.in_flight.values()
+                fences = {work.slot: work.attempt + 1 for work in in_flight}
+                await self._ledger.lease(name, fences, 0)
+                collection.board.withdraw(fences)
+
+    async def _refill_lost_redis(self) -> None:
+        """Put final outcomes back when Redis was restarted or emptied since the last look."""
+        identity = await self._ledger.identity()
+        if self._identity not in (None, identity):
+            for collection in list(self.collections.values()):
+                spec = collection.board.spec
+                for outcome in await known_outcomes(self._store, self._ledger, spec):
+                    collection.board.finish(outcome)
+            logger.warning("Redis came back with other data", extra={"action": "refilled"})
+        self._identity = identity
 
     async def _reconcile(self) -> None:
         """Slots whose lease is over have failed, unless their outcome is here by now."""
+        await self._refill_lost_redis()
         for name, collection in self._active():
             collection.paused = await self._ledger.paused(collection.board.spec.provider)
             in_flight = {work.slot: work.attempt for work in collection.board.in_flight.values()}
@@ -169,9 +216,14 @@ class Conductor:
                 lease = leases.get(slot)
                 work = collection.board.in_flight.get(slot)
                 is_live = lease is not None and lease.expires_ms > now_ms
-                if work is not None and work.attempt == attempt and not is_live:
-                    end = collection.board.fail(work, "worker lost", time.monotonic())
+                if work is None or work.attempt != attempt or is_live:
+                    continue
+                if lease is not None and lease.begun:
+                    end = collection.board.fail(work, "worker lost", self._clock())
                     await self._end(collection, end)
+                    await self._keep_progress(name, work)
+                else:  # no fetcher ever had it: the message was lost, the slot is not to blame
+                    collection.board.give_back([work])
             if not collection.board.in_flight:
                 collection.possibly_paid = await self._ledger.possibly_paid(name)
 
@@ -180,7 +232,7 @@ class Conductor:
         for place, collection in enumerate(active):
             free = self._limits.outstanding - self.outstanding
             share = free // (len(active) - place)  # each dataset gets its part
-            for group in collection.board.take(share, time.monotonic()):
+            for group in collection.board.take(share, self._clock()):
                 await self._publish(collection.board, group)
 
     async def _publish(self, board: SlotBoard, group: list[SlotWork]) -> None:
@@ -224,13 +276,18 @@ class Conductor:
             status=end.status,
             reason=end.reason,
             candidates_tried=work.next_candidate,
+            rejections=dict(work.rejections),
+            images=work.images,
+            bytes=work.bytes,
+            cost=work.cost,
             finished_at=utc_now(),
         )
         key = slot_key(name, work.slot)
-        if not await self._store.create(key, outcome.model_dump_json().encode()):
+        is_own = await self._store.create(key, outcome.model_dump_json().encode())
+        if not is_own:
             outcome = SlotOutcome.model_validate_json(await self._store.get(key))
         await self._ledger.record(outcome)
-        collection.board.finish(outcome)
+        collection.board.finish(outcome, repeats_spending=is_own)
         if outcome.reason is not None and outcome.reason == end.reason:
             await self._bury(outcome)
 

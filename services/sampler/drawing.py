@@ -24,7 +24,8 @@ class Drawing:
         unknown = [code for code in spec.quotas if code not in self._boundaries.codes]
         if unknown:
             raise InvalidInput(
-                f"{', '.join(unknown)}: unknown country; GET /countries lists the known ones."
+                f"quotas: {', '.join(unknown)}: unknown country; there are "
+                f"{', '.join(sorted(self._boundaries.codes))}."
             )
         for code in spec.quotas:
             self._source(spec).draw(code, seed=spec.seed, slots=[0], first=0, count=1)

@@ -26,6 +26,11 @@ class _Collector:
         yield GaugeMetricFamily(
             "euguess_slots_outstanding", "Slots in flight", self._conductor.outstanding
         )
+        yield GaugeMetricFamily(
+            "euguess_reconcile_lag_seconds",
+            "Time since the collection loop completed a round",
+            self._conductor.lag_seconds,
+        )
         published = CounterMetricFamily("euguess_slots_published", "Slots published")
         published.add_metric([], self._conductor.published_slots)
         yield published

@@ -1,30 +1,41 @@
 """Taking up the datasets of the store after a start, or after Redis lost its data."""
 
-from collections.abc import Iterable
+import logging
 
-from euguess.datasets import (
-    dataset_names,
-    read_outcomes,
-    read_spec,
-    stored_slots,
-)
+from euguess.datasets import dataset_names, read_spec
+from euguess.errors import StoreError, StoreUnavailable
 from euguess.layout import stopped_key
 from euguess.ledger import Ledger
 from euguess.providers import ProviderName
-from euguess.schemas import DatasetSpec, SlotOutcome
 from euguess.storage import ObjectStore
 from services.sampler.collection import Collection, Conductor
+from services.sampler.outcomes import known_outcomes
+
+logger = logging.getLogger(__name__)
+
+DAMAGED = {"action": "damaged"}
 
 
 async def recover(store: ObjectStore, ledger: Ledger, conductor: Conductor) -> None:
     """Take up all collected datasets where they stand; imported ones need no collection."""
     conductor.start_after(await ledger.last_event())
     for name in await dataset_names(store):
-        spec = await read_spec(store, name)
-        if spec.provider != ProviderName.FOLDER:
-            collection = conductor.prepare(spec)
-            await take_up(store, ledger, collection)
-            conductor.collections[name] = collection
+        try:
+            await _take_up_stored(store, ledger, conductor, name)
+        except StoreUnavailable:
+            raise
+        except (StoreError, ValueError) as error:
+            logger.error("%s is left alone, it is damaged: %s", name, error, extra=DAMAGED)
+
+
+async def _take_up_stored(
+    store: ObjectStore, ledger: Ledger, conductor: Conductor, name: str
+) -> None:
+    spec = await read_spec(store, name)
+    if spec.provider != ProviderName.FOLDER:
+        collection = conductor.prepare(spec)
+        await take_up(store, ledger, collection)
+        conductor.collections[name] = collection
 
 
 async def take_up(store: ObjectStore, ledger: Ledger, collection: Collection) -> None:
@@ -32,20 +43,10 @@ async def take_up(store: ObjectStore, ledger: Ledger, collection: Collection) ->
     spec = collection.board.spec
     for outcome in await known_outcomes(store, ledger, spec):
         collection.board.finish(outcome)
+    for slot, (next_candidate, failures) in (await ledger.progress(spec.name)).items():
+        collection.board.recall(slot, next_candidate, failures)
     now_ms = await ledger.now_ms()
     for slot, lease in (await ledger.leases(spec.name)).items():
         if lease.expires_ms > now_ms:
             collection.board.adopt(slot, lease.attempt)
     collection.is_stopped = await store.exists(stopped_key(spec.name))
-
-
-async def known_outcomes(
-    store: ObjectStore, ledger: Ledger, spec: DatasetSpec
-) -> Iterable[SlotOutcome]:
-    """All final outcomes; what only the store knows is put back into the live view."""
-    live = await ledger.outcomes(spec.name)
-    missing = [slot for slot in await stored_slots(store, spec.name) if slot not in live]
-    restored = await read_outcomes(store, spec.name, missing)
-    if restored:
-        await ledger.restore(restored)
-    return [*live.values(), *restored]

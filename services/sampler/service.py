@@ -1,5 +1,6 @@
 """What the sampler's HTTP interface offers, over store, ledger and loop."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from redis.exceptions import RedisError
@@ -9,7 +10,7 @@ from euguess.errors import DatasetConflict, EUGuessError, InvalidInput
 from euguess.layout import DATASETS, spec_key, stopped_key
 from euguess.ledger import Ledger
 from euguess.providers import COLLECTED
-from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter
+from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus, DeadLetter
 from euguess.storage import ObjectStore
 from services.sampler.collection import Conductor
 from services.sampler.drawing import Drawing
@@ -37,16 +38,17 @@ class Sampler:
                 f"provider {spec.provider!r}: there are {', '.join(COLLECTED)}; photos of a folder "
                 "are imported with `euguess dataset import NAME PATH`."
             )
-        self._drawing.check(spec)
-        await self._ledger.now_ms()  # without Redis nothing could be collected
+        await asyncio.to_thread(self._drawing.check, spec)
+        await self._ledger.check_writable()  # without it nothing could be collected
         await self._make_durable(spec)
         await self._ledger.resume(spec.provider)
         if spec.name not in self.conductor.collections:
             # First in full, then under the loop's eyes.
-            collection = self.conductor.prepare(spec)
-            await take_up(self._store, self._ledger, collection)
-            self.conductor.collections.setdefault(spec.name, collection)
-        self.conductor.collections[spec.name].is_stopped = False
+            prepared = self.conductor.prepare(spec)
+            await take_up(self._store, self._ledger, prepared)
+            self.conductor.collections.setdefault(spec.name, prepared)
+        collection = self.conductor.collections[spec.name]
+        collection.is_stopped, collection.paused = False, None
         return self.conductor.status(spec.name)
 
     async def statuses(self) -> list[DatasetStatus]:
@@ -60,7 +62,9 @@ class Sampler:
 
     async def stop(self, name: str) -> DatasetStatus:
         """Publish nothing more; what fetchers have begun, they end. Raises DatasetNotFound."""
-        await read_spec(self._store, name)
+        status = await self.status(name)
+        if status.state in (DatasetState.COMPLETE, DatasetState.IMPORTED):
+            return status
         await self._store.put(stopped_key(name), b"{}")
         if name in self.conductor.collections:
             self.conductor.collections[name].is_stopped = True
@@ -72,8 +76,8 @@ class Sampler:
     async def troubles(self) -> dict[str, str]:
         """What keeps the sampler from working, by part; empty when nothing does."""
         found = {}
-        if not await _answers(self._ledger.now_ms):
-            found["redis"] = "does not answer"
+        if not await _answers(self._ledger.check_writable):
+            found["redis"] = "does not answer, or takes no writes"
         if not await _answers(lambda: self._store.exists(DATASETS + "ready")):
             found["store"] = "does not answer"
         if not self.conductor.is_progressing:

@@ -21,6 +21,7 @@ from euguess.schemas import (
 
 BACKOFF_SECONDS = 1.0  # after the first failure; doubles with each
 MAX_BACKOFF_SECONDS = 60.0
+DEFERRAL_SECONDS = 1.0  # by then the sampler knows, too, that the provider is paused
 
 
 @dataclass(slots=True)
@@ -31,6 +32,17 @@ class SlotWork:
     next_candidate: int = 0
     failures: int = 0
     attempt: int = 0
+    rejections: Counter[str] = field(default_factory=Counter)
+    images: int = 0
+    bytes: int = 0
+    cost: float = 0.0
+
+    def spend(self, outcome: SlotOutcome) -> None:
+        """Keep what an attempt cost that did not end the slot."""
+        self.images += outcome.images
+        self.bytes += outcome.bytes
+        self.cost += outcome.cost
+        self.rejections.update(outcome.rejections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,7 @@ class SlotEnd:
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over final outcomes."""
+    """Sums over all outcomes."""
 
     images: int = 0
     bytes: int = 0
@@ -52,11 +64,12 @@ class Tally:
     failures: Counter[str] = field(default_factory=Counter)
     rejections: Counter[str] = field(default_factory=Counter)
 
-    def add(self, outcome: SlotOutcome) -> None:
-        self.images += outcome.images
-        self.bytes += outcome.bytes
-        self.cost += outcome.cost
-        self.rejections.update(outcome.rejections)
+    def add(self, outcome: SlotOutcome, *, spends: bool = True) -> None:
+        if spends:
+            self.images += outcome.images
+            self.bytes += outcome.bytes
+            self.cost += outcome.cost
+            self.rejections.update(outcome.rejections)
         if outcome.status is SlotStatus.FAILED:
             self.failures[outcome.reason or "unknown"] += 1
 
@@ -72,7 +85,7 @@ class SlotBoard:
         self._delayed: list[tuple[float, int, SlotWork]] = []  # a heap; the number breaks ties
         self._pushed = 0
         self._in_flight: dict[SlotKey, SlotWork] = {}
-        self._adopted: set[SlotKey] = set()
+        self._adopted: dict[SlotKey, SlotWork] = {}  # of an earlier sampler
         self._final: set[SlotKey] = set()
         self._counts: dict[str, Counter[SlotStatus]] = {c: Counter() for c in spec.quotas}
         self.tally = Tally()
@@ -84,12 +97,12 @@ class SlotBoard:
 
         A slot that has failed goes alone, so that a poison slot takes no other along.
         """
-        alone = [[work] for work in self._due(limit, now)]
-        rest = list(self._waiting(limit - len(alone)))
+        works = list(self._due(limit, now))
+        works += self._waiting(limit - len(works))
+        alone = [[work] for work in works if work.failures]
+        rest = [work for work in works if not work.failures]
         size = MAX_SLOTS_PER_MESSAGE
         groups = alone + [rest[at : at + size] for at in range(0, len(rest), size)]
-        for work in (work for group in groups for work in group):
-            self._in_flight[work.slot] = work
         return groups
 
     def give_back(self, works: Iterable[SlotWork]) -> None:
@@ -101,8 +114,23 @@ class SlotBoard:
     def adopt(self, slot: SlotKey, attempt: int) -> None:
         """Take over a slot that an earlier sampler published and whose lease still lives."""
         if slot not in self._final and self._is_wanted(slot):
-            self._in_flight[slot] = SlotWork(slot, attempt=attempt)
-            self._adopted.add(slot)
+            work = self._adopted.setdefault(slot, SlotWork(slot))
+            work.attempt = attempt
+            self._in_flight[slot] = work
+
+    def recall(self, slot: SlotKey, next_candidate: int, failures: int) -> None:
+        """Go on with a slot where an earlier sampler left it; call it before `adopt`."""
+        if slot not in self._final and self._is_wanted(slot):
+            self._adopted[slot] = SlotWork(slot, next_candidate, failures)
+            self._again.append(self._adopted[slot])
+
+    def withdraw(self, attempts: Mapping[SlotKey, int]) -> None:
+        """Take back what is in flight; outcomes of lower attempts are outdated."""
+        for slot, attempt in attempts.items():
+            work = self._in_flight.get(slot)
+            if work is not None:
+                work.attempt = max(work.attempt, attempt)
+                self.give_back([work])
 
     # --- what happened ---
 
@@ -114,8 +142,13 @@ class SlotBoard:
         work = self._in_flight.get(outcome.slot)
         if work is None or outcome.attempt != work.attempt:
             return None  # of an outdated publication
+        work.spend(outcome)
+        self.tally.add(outcome)
         if outcome.status is SlotStatus.EXHAUSTED:
             return self._advance(work, outcome.candidates_tried)
+        if outcome.status is SlotStatus.DEFERRED:
+            self._delay(work, now + DEFERRAL_SECONDS)
+            return None
         return self.fail(work, outcome.reason or "transient trouble", now)
 
     def fail(self, work: SlotWork, reason: str, now: float) -> SlotEnd | None:
@@ -123,20 +156,20 @@ class SlotBoard:
         work.failures += 1
         if work.failures >= self._max_failures:
             return SlotEnd(work, SlotStatus.FAILED, f"{reason} ({work.failures} attempts)")
-        del self._in_flight[work.slot]
-        delay = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (work.failures - 1))
-        self._pushed += 1
-        heapq.heappush(self._delayed, (now + delay, self._pushed, work))
+        self._delay(
+            work, now + min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (work.failures - 1))
+        )
         return None
 
-    def finish(self, outcome: SlotOutcome) -> None:
-        """Note a final outcome; the first one stays."""
+    def finish(self, outcome: SlotOutcome, *, repeats_spending: bool = False) -> None:
+        """Note a final outcome; the first one stays. One of the sampler itself repeats what the
+        attempts before it spent."""
         slot = outcome.slot
         self._in_flight.pop(slot, None)
         if slot not in self._final and self._is_wanted(slot):
             self._final.add(slot)
             self._counts[slot.country_code][outcome.status] += 1
-            self.tally.add(outcome)
+            self.tally.add(outcome, spends=not repeats_spending)
 
     # --- what is ---
 
@@ -168,11 +201,17 @@ class SlotBoard:
         self._again.append(work)
         return None
 
+    def _delay(self, work: SlotWork, until: float) -> None:
+        del self._in_flight[work.slot]
+        self._pushed += 1
+        heapq.heappush(self._delayed, (until, self._pushed, work))
+
     def _due(self, limit: int, now: float) -> Iterator[SlotWork]:
         while limit > 0 and self._delayed and self._delayed[0][0] <= now:
             work = heapq.heappop(self._delayed)[2]
             if work.slot not in self._final and work.slot not in self._in_flight:
                 limit -= 1
+                self._in_flight[work.slot] = work
                 yield work
 
     def _waiting(self, limit: int) -> Iterator[SlotWork]:
@@ -182,6 +221,7 @@ class SlotBoard:
                 return
             if work.slot not in self._final and work.slot not in self._in_flight:
                 limit -= 1
+                self._in_flight[work.slot] = work
                 yield work
 
     def _next_fresh(self) -> SlotWork | None:

@@ -39,7 +39,9 @@ app = typer.Typer(
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8091,
     host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another world")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Another seed is another world")
+    ] = 0,
     coverage: Annotated[
         float, typer.Option(min=0, max=1, help="Share of 1 km cells that have a panorama")
     ] = 0.7,
@@ -61,6 +63,10 @@ def serve(
     signing_secret: Annotated[
         str, typer.Option(help="Demand URL signatures; URL-safe base64 as from the provider")
     ] = "",
+    denied_status: Annotated[
+        int,
+        typer.Option(min=200, max=403, help="HTTP status of metadata's REQUEST_DENIED: 200 or 403"),
+    ] = 200,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that draw")] = 1,
     cache_mb: Annotated[int, typer.Option(min=0, help="Memory for finished pictures")] = 64,
 ) -> None:
@@ -82,6 +88,7 @@ def serve(
         access=Access(tuple(key) if key else (_default_key(),), signing_secret or None),
         faults=FaultScript(tuple(parse_fault(text) for text in fault or ())),
         counters=Counters(),
+        denied_status=denied_status,
     )
     _run(create_app(street_view), host, port)
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from services.simulator.signing import is_signed
+from euguess.errors import InvalidInput
+from services.simulator.signing import is_signed, sign
 
 
 class Refusal(Enum):
@@ -22,6 +23,12 @@ class Access:
 
     keys: tuple[str, ...]
     signing_secret: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            sign(self.signing_secret or "", "")
+        except ValueError:
+            raise InvalidInput("The signing secret is no URL-safe base64.") from None
 
     def refusal(self, query: Mapping[str, str], raw_target: str) -> Refusal | None:
         """Why this request is refused; None if it may pass. raw_target is as sent."""

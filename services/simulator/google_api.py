@@ -46,6 +46,7 @@ class StreetView:
     access: Access
     faults: FaultScript
     counters: Counters
+    denied_status: int = 200  # HTTP status of metadata's REQUEST_DENIED; no source tells it
 
     async def strike(self, place: Place, endpoint: Endpoint, subject: str) -> FaultMode | None:
         """Delay the request if it is due, and tell which fault of the request strikes it."""
@@ -81,6 +82,8 @@ class MetadataEndpoint:
 
     async def __call__(self, request: web.Request) -> web.Response:
         status, response = await self._answer(request)
+        if status == "REQUEST_DENIED":
+            response.set_status(self._street_view.denied_status)
         self._street_view.counters.count_metadata(status)
         return response
 

@@ -3,6 +3,12 @@
 Both halves matter to what a classifier can learn. The cues carry the country and are unreliable,
 so that new places are hard. The light (exposure, tint, weather, season) is shared by all headings
 of a place and says nothing about the country, so that a split over images leaks.
+
+Measured with 8 countries x 40 places x 3 views at 64 pixels and a network of three convolutions
+(25 epochs, AdamW, no augmentation, mean of three trainings; chance is 12.5 %): 62 % under the split
+over images, 42 % under the one over places; on 320 further places 46 % with one view and 51 % with
+three. A fidelity of 0.65 with a tint of 0.07 gives 66, 51, 52 and 57 %; 0.75 with 0.06 gave a
+larger network 75, 60, 63 and 69 % in one training.
 """
 
 import math

@@ -52,16 +52,19 @@ def world_with() -> Callable[[Coverage], World]:
 
 @pytest.fixture
 async def start_simulator(world: World) -> AsyncIterator[StartSimulator]:
-    """Starts a simulator on loopback: start_simulator(*faults, signing_secret=None)."""
+    """Starts a simulator on loopback with faults as on the command line."""
     clients: list[Client] = []
 
-    async def start(*faults: str, signing_secret: str | None = None) -> Client:
+    async def start(
+        *faults: str, signing_secret: str | None = None, denied_status: int = 200
+    ) -> Client:
         street_view = StreetView(
             world=world,
             imagery=CachedImagery(DrawnImagery(seed=SEED), threads=1, cache_bytes=10**6),
             access=Access((KEY,), signing_secret),
             faults=FaultScript(tuple(parse_fault(fault) for fault in faults)),
             counters=Counters(),
+            denied_status=denied_status,
         )
         client = TestClient(TestServer(create_app(street_view)))
         clients.append(client)

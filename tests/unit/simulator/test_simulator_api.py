@@ -202,6 +202,12 @@ async def test_an_unsigned_picture_request_gets_403_where_signatures_are_demande
     assert (await client.get(IMAGE, params=PLACE | SHOT)).status == 403
 
 
+async def test_a_denial_of_metadata_may_come_with_403(start_simulator: StartSimulator) -> None:
+    client = await start_simulator(denied_status=403)
+    response = await client.get(METADATA, params=PLACE | {"key": "other"})
+    assert (response.status, (await response.json())["status"]) == (403, "REQUEST_DENIED")
+
+
 async def test_counters_tell_calls_and_what_would_be_paid(start_simulator: StartSimulator) -> None:
     client = await start_simulator()
     view = await view_of(client)

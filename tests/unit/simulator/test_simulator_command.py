@@ -1,21 +1,36 @@
+import socket
+
 import pytest
 
 from services.simulator.__main__ import main
 
 
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int | str | None, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    return stopped.value.code, capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("arguments", "message"),
     [
-        (["--fault", "sloow"], 2, "simulator: 'sloow' is no fault"),
-        (["--no-coverage", "MT,XX"], 2, "simulator: --no-coverage: there is no country 'XX'"),
+        (["--fault", "sloow"], "simulator: 'sloow' is no fault"),
+        (["--signing-secret", "abc"], "simulator: The signing secret is no URL-safe base64."),
+        (["--no-coverage", "MT,XX"], "simulator: --no-coverage: there is no country 'XX'"),
     ],
 )
 def test_mistakes_on_the_command_line_end_in_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    error = capsys.readouterr().err
-    assert stopped.value.code == code
+    code, error = error_of(capsys, *arguments)
+    assert code == 2
     assert error.startswith(message)
     assert error.count("\n") == 1
+
+
+def test_a_port_in_use_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, error = error_of(capsys, "--port", str(port))
+    assert code == 1
+    assert error == f"simulator: Port {port} is taken; choose another one with --port.\n"

@@ -1,0 +1,348 @@
+"""Fakes of what the sampler talks to, and fetchers that follow a script."""
+
+import functools
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import shapely
+from fastapi import FastAPI
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from euguess.boundaries import Boundaries
+from euguess.clock import utc_now
+from euguess.errors import StoreUnavailable
+from euguess.layout import slot_key
+from euguess.ledger import Lease, Ledger
+from euguess.schemas import (
+    DatasetState,
+    DatasetStatus,
+    DeadLetter,
+    FetchLocations,
+    SlotKey,
+    SlotOutcome,
+    SlotRequest,
+    SlotStatus,
+)
+from euguess.storage import ObjectStore
+from euguess.storage.memory import memory_store
+from services.sampler.app import create_app
+from services.sampler.collection import Conductor, Limits
+from services.sampler.drawing import Drawing
+from services.sampler.recovery import recover
+from services.sampler.service import Sampler
+
+
+def squares() -> Boundaries:
+    """Three square countries side by side, with ten degrees of sea between them."""
+    lons = {"FR": 0, "PL": 15, "DE": 30}
+    return Boundaries({code: shapely.box(lon, 45, lon + 5, 50) for code, lon in lons.items()})
+
+
+@functools.cache
+def drawing() -> Drawing:
+    """Keeps its prepared countries; which candidates are drawn depends on no state."""
+    return Drawing(squares())
+
+
+def outcome_of(
+    dataset: str, request: SlotRequest, status: SlotStatus, reason: str | None = None
+) -> SlotOutcome:
+    """An outcome as a fetcher sends it."""
+    is_stored = status is SlotStatus.STORED
+    return SlotOutcome(
+        dataset=dataset,
+        slot=request.slot,
+        attempt=request.attempt,
+        status=status,
+        reason=reason,
+        location_id=f"fake-{request.slot}" if is_stored else None,
+        candidates_tried=len(request.candidates),
+        rejections={} if is_stored else {"no_imagery": len(request.candidates)},
+        images=3 if is_stored else 0,
+        bytes=300 if is_stored else 0,
+        finished_at=utc_now(),
+    )
+
+
+class FakeLedger(Ledger):
+    """Ledger in memory, with a clock that tests can move; raises while `is_down`."""
+
+    def __init__(self) -> None:
+        self.is_down = False
+        self.is_full = False
+        self.run = 0
+        self.skew_ms = 0
+        self.stream: list[SlotOutcome | None] = []
+        self.forgotten = 0  # events before the stream began; positions only grow, as Redis's do
+        self.pauses: dict[str, str] = {}
+        self.letters: list[DeadLetter] = []
+        self.wipe()
+
+    def wipe(self) -> None:
+        """Lose all data, as after FLUSHALL."""
+        self.run += 1
+        self.held: dict[str, dict[SlotKey, Lease]] = defaultdict(dict)
+        self.kept: dict[str, dict[SlotKey, tuple[int, int]]] = defaultdict(dict)
+        self.finals: dict[str, dict[SlotKey, SlotOutcome]] = defaultdict(dict)
+        self.forgotten += len(self.stream)
+        self.stream = []
+
+    async def identity(self) -> str:
+        self._check()
+        return str(self.run)
+
+    async def check_writable(self) -> None:
+        self._check()
+        if self.is_full:
+            raise RedisConnectionError("full")
+
+    async def begin(self, dataset: str, slot: SlotKey, attempt: int, seconds: float) -> bool:
+        lease = self.held[dataset].get(slot)
+        if lease is not None and lease.attempt > attempt:
+            return False
+        self.held[dataset][slot] = Lease(attempt, self._now_ms() + int(seconds * 1000), begun=True)
+        return True
+
+    async def lease(self, dataset: str, attempts: Mapping[SlotKey, int], seconds: float) -> None:
+        self._check()
+        expires_ms = self._now_ms() + int(seconds * 1000)
+        self.held[dataset].update({s: Lease(a, expires_ms) for s, a in attempts.items()})
+
+    async def leases(self, dataset: str) -> dict[SlotKey, Lease]:
+        self._check()
+        return dict(self.held[dataset])
+
+    async def drop_lease(self, dataset: str, slot: SlotKey, attempt: int) -> None:
+        self._check()
+        lease = self.held[dataset].get(slot)
+        if lease is not None and lease.attempt <= attempt:
+            del self.held[dataset][slot]
+
+    async def now_ms(self) -> int:
+        self._check()
+        return self._now_ms()
+
+    async def record(self, outcome: SlotOutcome) -> None:
+        self._check()
+        if outcome.status.is_final:
+            self.finals[outcome.dataset].setdefault(outcome.slot, outcome)
+        self.stream.append(outcome)
+        await self.drop_lease(outcome.dataset, outcome.slot, outcome.attempt)
+
+    async def keep_progress(
+        self, dataset: str, slot: SlotKey, next_candidate: int, failures: int
+    ) -> None:
+        self._check()
+        self.kept[dataset][slot] = (next_candidate, failures)
+
+    async def progress(self, dataset: str) -> dict[SlotKey, tuple[int, int]]:
+        self._check()
+        return dict(self.kept[dataset])
+
+    async def outcomes(self, dataset: str) -> dict[SlotKey, SlotOutcome]:
+        self._check()
+        return dict(self.finals[dataset])
+
+    async def restore(self, outcomes: Iterable[SlotOutcome]) -> None:
+        self._check()
+        for outcome in outcomes:
+            self.finals[outcome.dataset].setdefault(outcome.slot, outcome)
+
+    async def last_event(self) -> str:
+        self._check()
+        return f"{self.forgotten + len(self.stream)}-0"
+
+    async def events(
+        self, after: str, *, block_ms: int, count: int = 1000
+    ) -> list[tuple[str, SlotOutcome | None]]:
+        self._check()
+        start = max(int(after.partition("-")[0]), self.forgotten)
+        new = self.stream[start - self.forgotten :][:count]
+        return [(f"{start + i}-0", outcome) for i, outcome in enumerate(new, start=1)]
+
+    async def possibly_paid(self, dataset: str) -> int:
+        self._check()
+        return 0
+
+    async def resume(self, provider: str) -> None:
+        self._check()
+        self.pauses.pop(provider, None)
+
+    async def paused(self, provider: str) -> str | None:
+        self._check()
+        return self.pauses.get(provider)
+
+    async def bury(self, letter: DeadLetter) -> None:
+        self._check()
+        self.letters.insert(0, letter)
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        self._check()
+        return self.letters[:limit]
+
+    async def forget(self, dataset: str) -> None:
+        self._check()
+        self.held.pop(dataset, None)
+        self.finals.pop(dataset, None)
+
+    def _now_ms(self) -> int:
+        return int(time.time() * 1000) + self.skew_ms
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise RedisConnectionError("refused")
+
+
+class FakePublisher:
+    """Keeps what was published."""
+
+    def __init__(self) -> None:
+        self.messages: list[FetchLocations] = []
+
+    def publish(self, message: FetchLocations) -> None:
+        self.messages.append(message)
+
+    def take(self) -> list[FetchLocations]:
+        taken, self.messages = self.messages, []
+        return taken
+
+
+Answer = Callable[[SlotRequest], SlotStatus | None]
+
+
+def always(status: SlotStatus) -> Answer:
+    return lambda _: status
+
+
+@dataclass
+class FakeFetchers:
+    """Answers messages as told: a status, or None for a fetcher that dies at work."""
+
+    store: ObjectStore
+    ledger: FakeLedger
+    answer: Answer = field(default_factory=lambda: always(SlotStatus.STORED))
+    lease_seconds: float = 120.0
+    begun: list[tuple[str, SlotRequest]] = field(default_factory=list)
+
+    async def work(self, messages: Iterable[FetchLocations]) -> None:
+        for message in messages:
+            for request in message.slots:
+                await self._work_on(message.dataset, request)
+
+    async def _work_on(self, dataset: str, request: SlotRequest) -> None:
+        slot = request.slot
+        if not await self.ledger.begin(dataset, slot, request.attempt, self.lease_seconds):
+            return
+        self.begun.append((dataset, request))
+        status = self.answer(request)
+        if status is None:
+            return
+        outcome = outcome_of(dataset, request, status, reason=f"scripted {status}")
+        if status.is_final:
+            body = outcome.model_dump_json().encode()
+            if not await self.store.create(slot_key(dataset, slot), body):
+                stored = await self.store.get(slot_key(dataset, slot))
+                outcome = SlotOutcome.model_validate_json(stored)
+        await self.ledger.record(outcome)
+
+
+class FlakyStore:
+    """A store in memory; raises while `is_down`."""
+
+    def __init__(self) -> None:
+        self.is_down = False
+        self._inner = memory_store()
+
+    async def put(self, key: str, data: bytes) -> None:
+        await self._checked().put(key, data)
+
+    async def create(self, key: str, data: bytes) -> bool:
+        return await self._checked().create(key, data)
+
+    async def get(self, key: str, *, sha256: str | None = None) -> bytes:
+        return await self._checked().get(key, sha256=sha256)
+
+    async def exists(self, key: str) -> bool:
+        return await self._checked().exists(key)
+
+    async def folders(self, prefix: str) -> list[str]:
+        return await self._checked().folders(prefix)
+
+    def list(self, prefix: str) -> AsyncIterator[str]:
+        return self._checked().list(prefix)
+
+    async def delete(self, key: str) -> None:
+        await self._checked().delete(key)
+
+    def _checked(self) -> ObjectStore:
+        if self.is_down:
+            raise StoreUnavailable
+        return self._inner
+
+
+class World:
+    """A sampler among fakes; it can be started anew over what outlives it."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits(reconcile_seconds=0)
+        self.store = FlakyStore()
+        self.ledger = FakeLedger()
+        self.publisher = FakePublisher()
+        self.fetchers = FakeFetchers(self.store, self.ledger)
+        self.sampler = self.start()
+
+    @property
+    def conductor(self) -> Conductor:
+        return self.sampler.conductor
+
+    @property
+    def app(self) -> FastAPI:
+        return create_app(self.sampler)
+
+    def start(self) -> Sampler:
+        """A sampler that knows nothing yet, as after a restart."""
+        conductor = Conductor(
+            self.store, self.ledger, self.publisher, drawing(), self.limits, self._clock
+        )
+        self.sampler = Sampler(self.store, self.ledger, conductor, drawing())
+        return self.sampler
+
+    async def restart(self) -> None:
+        self.start()
+        await recover(self.store, self.ledger, self.conductor)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass for the sampler and for leases."""
+        self.ledger.skew_ms += int(seconds * 1000)
+
+    def lose_redis(self) -> None:
+        """All data and all queued messages are gone."""
+        self.ledger.wipe()
+        self.publisher.take()
+
+    def status(self, name: str = "demo") -> DatasetStatus:
+        return self.conductor.status(name)
+
+    async def round(self) -> list[FetchLocations]:
+        """The sampler publishes and the fetchers answer; returns the messages."""
+        await self.conductor.round()
+        messages = self.publisher.take()
+        await self.fetchers.work(messages)
+        return messages
+
+    async def run(
+        self, name: str = "demo", *, rounds: int = 300, step_seconds: float = 0
+    ) -> DatasetStatus:
+        """Go on until a dataset is complete."""
+        for _ in range(rounds):
+            await self.round()
+            self.wait(step_seconds)
+            status = self.status(name)  # adds up, or it is no status
+            if status.state is DatasetState.COMPLETE:
+                return status
+        raise AssertionError(f"not complete after {rounds} rounds: {self.status(name).total}")
+
+    def _clock(self) -> float:
+        return time.monotonic() + self.ledger.skew_ms / 1000
