@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from euguess.errors import EUGuessError, InvalidInput
+from euguess.exits import run_program
 from services.fetcher.importing import import_photos
 from services.fetcher.worker import build_worker
 
@@ -55,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -10,6 +10,7 @@ import typer
 
 from euguess.cli.output import console, prediction_table, print_json
 from euguess.errors import EUGuessError, InvalidInput
+from euguess.exits import run_program
 from euguess.logs import configure_logging
 from euguess.project import service_command, service_environment
 from euguess.settings import HomeSettings, MlflowSettings
@@ -160,4 +161,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from euguess.errors import EUGuessError, InvalidInput
+from euguess.exits import run_program
 from services.trainer import commands
 
 app = typer.Typer(
@@ -41,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

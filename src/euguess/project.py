@@ -7,7 +7,6 @@ from pathlib import Path
 from euguess.errors import EUGuessError
 from euguess.settings import child_environment
 
-
 # Threads of a computation sleep while they wait for each other. By default they spin, which took
 # four times the CPU on two cores that other processes used as well.
 SERVICE_VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE"}

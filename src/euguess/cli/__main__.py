@@ -1,5 +1,5 @@
 """Runs the command line as a module."""
 
-from euguess.cli.main import main
+from euguess.cli.main import run
 
-main()
+run()

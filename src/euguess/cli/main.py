@@ -6,6 +6,7 @@ import typer
 
 from euguess.cli import countries, datasets, models, running
 from euguess.errors import EUGuessError, InvalidInput
+from euguess.exits import run_program
 
 app = typer.Typer(
     help="Names the European country of a street-level photo: collect, train, serve, play.\n\n"
@@ -31,3 +32,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("euguess: stopped\n")
         sys.exit(130)
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    run_program(main)
