@@ -9,6 +9,9 @@ SERVICES := sampler fetcher simulator trainer inference dashboard
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --custom-compile-command "make lock"
 
+# Threads of a computation sleep while they wait for each other; spinning costs the other processes.
+export OMP_WAIT_POLICY := PASSIVE
+
 .PHONY: help setup demo up test unit integration e2e bench lint format lock minio clean
 
 help: ## List the targets
