@@ -59,7 +59,7 @@ class TrainerHome:
     def trainer(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the trainer; variables are further settings."""
         return subprocess.run(
-            [sys.executable, "-W", "error", "-m", "services.trainer", *arguments],
+            [sys.executable, "-m", "services.trainer", *arguments],
             env=service_environment(EUGUESS_HOME=str(self.folder), COLUMNS="120", **variables),
             cwd=project_root(),
             capture_output=True,

@@ -1,19 +1,21 @@
 """Storing labelled photos as a dataset."""
 
 import asyncio
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from euguess.cli.output import console, counts_table, messages, print_json
 from euguess.clock import utc_now
 from euguess.datasets import read_spec, stored_status
-from euguess.errors import DatasetConflict, InvalidManifest, ObjectNotFound
-from euguess.layout import location_key, spec_key, view_key
+from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest, ObjectNotFound
+from euguess.layout import location_key, locations_prefix, spec_key, view_key
 from euguess.providers import ProviderName
-from euguess.schemas import DatasetSpec, LocationRecord, ViewRecord
+from euguess.schemas import DatasetName, DatasetSpec, LocationRecord, ViewRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 from services.fetcher.labelled import LabelledPhoto, read_labelled
@@ -26,8 +28,9 @@ MAX_HEADINGS = 8
 async def import_photos(name: str, path: Path, *, skip_bad: bool, as_json: bool) -> None:
     """Check everything, then store it and print the counts.
 
-    Raises InvalidManifest listing what is wrong, or DatasetConflict.
+    Raises InvalidInput listing what is wrong, or DatasetConflict.
     """
+    _check_name(name)
     with _progress() as progress:
         checking = progress.add_task("Checking photos", total=None)
         found = read_labelled(
@@ -63,6 +66,7 @@ async def store_dataset(
     for photo in photos:
         places.setdefault(photo.location_id, []).append(photo)
     await _make_durable(store, dataset_spec(name, photos))
+    await _refuse_foreign_places(store, name, places)
     gate, done = asyncio.Semaphore(CONCURRENT_LOCATIONS), 0
 
     async def store_one(views: list[LabelledPhoto]) -> None:
@@ -72,9 +76,12 @@ async def store_dataset(
         done += 1
         progress(done, len(places))
 
-    async with asyncio.TaskGroup() as group:
-        for views in places.values():
-            group.create_task(store_one(views))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for views in places.values():
+                group.create_task(store_one(views))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 async def store_location(store: ObjectStore, name: str, photos: Sequence[LabelledPhoto]) -> None:
@@ -85,24 +92,45 @@ async def store_location(store: ObjectStore, name: str, photos: Sequence[Labelle
         earlier = LocationRecord.model_validate_json(await store.get(key))
     except ObjectNotFound:
         for view, photo in zip(record.views, photos, strict=True):
-            await store.put(view.key, await asyncio.to_thread(photo.path.read_bytes))
+            await _store_photo(store, view.key, photo)
         await store.create(key, record.model_dump_json().encode())
         return
-    if earlier.views != record.views:
+    if earlier.model_copy(update={"fetched_at": record.fetched_at}) != record:
         raise DatasetConflict(
             f"{name!r} holds other photos of {record.location_id}; import under another name."
         )
 
 
+async def _store_photo(store: ObjectStore, key: str, photo: LabelledPhoto) -> None:
+    data = await asyncio.to_thread(_read_again, photo)
+    if not await store.create(key, data) and await store.get(key) != data:
+        raise DatasetConflict(f"{key} is stored with other content; import under another name.")
+
+
+def _read_again(photo: LabelledPhoto) -> bytes:
+    """Hours may have passed since the check of a large collection."""
+    try:
+        data = photo.path.read_bytes()
+    except OSError as error:
+        raise InvalidManifest(f"{photo.path} cannot be read: {error.strerror}.") from None
+    if hashlib.sha256(data).hexdigest() != photo.sha256:
+        raise InvalidManifest(f"{photo.path} has changed since it was checked; import again.")
+    return data
+
+
 def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecord:
-    """The record of a place with all its photos; the first one gives the position."""
+    """The record of a place with all its photos; the first one gives the position.
+
+    Photos are stored as they are: the key of a PNG or WebP photo ends in its own suffix.
+    """
     first = photos[0]
     repeats: Counter[float] = Counter()
     views = []
     for photo in photos:
-        key = view_key(
+        jpeg_key = view_key(
             name, first.country_code, first.location_id, photo.heading, repeats[photo.heading]
         )
+        key = f"{jpeg_key.removesuffix('.jpg')}{photo.suffix}"
         repeats[photo.heading] += 1
         views.append(_view(key, photo))
     spot = first.coordinate
@@ -145,6 +173,25 @@ def _view(key: str, photo: LabelledPhoto) -> ViewRecord:
         width=width,
         height=height,
     )
+
+
+def _check_name(name: str) -> None:
+    try:
+        TypeAdapter(DatasetName).validate_python(name)
+    except ValidationError as error:
+        raise InvalidInput(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+
+
+async def _refuse_foreign_places(
+    store: ObjectStore, name: str, places: Mapping[str, Sequence[LabelledPhoto]]
+) -> None:
+    """A dataset of the same numbers may still be of other places."""
+    own = {location_key(name, v[0].country_code, place) for place, v in places.items()}
+    async for key in store.list(locations_prefix(name)):
+        if key not in own:
+            raise DatasetConflict(
+                f"A dataset {name!r} exists with other places; import under another name."
+            )
 
 
 async def _make_durable(store: ObjectStore, spec: DatasetSpec) -> None:

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from euguess.countries import country
 from euguess.errors import InvalidInput, InvalidManifest
 from euguess.locations import Coordinate
-from euguess.preprocessing import FORMATS, InvalidImage, load_photo
+from euguess.preprocessing import FORMATS, InvalidImage, load_photo, open_photo
 
 REQUIRED_COLUMNS = ("file", "country_code")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
 TRUE_WORDS = ("true", "1", "yes")
 DEFAULT_LICENSE = "unknown"
 
@@ -39,6 +40,7 @@ class LabelledPhoto:
     captured_at: str | None
     sha256: str
     size: tuple[int, int]
+    suffix: str  # of the format that its bytes are in
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def _check(where: str, folder: Path, row: Row) -> LabelledPhoto:
         captured_at=row.get("captured_at") or None,
         sha256=digest,
         size=load_photo(data).size,
+        suffix=SUFFIX_OF_FORMAT[str(open_photo(data).format)],
     )
 
 

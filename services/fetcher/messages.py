@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+import time
+import traceback
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from euguess.clock import utc_now
 from euguess.datasets import read_spec
-from euguess.errors import EUGuessError, InvalidInput
+from euguess.errors import DatasetNotFound, EUGuessError, InvalidInput, StoreError
 from euguess.schemas import (
     DatasetSpec,
     DeadLetter,
@@ -20,16 +24,21 @@ from euguess.schemas import (
     SlotStatus,
 )
 from services.fetcher.calls import Calls
-from services.fetcher.fetch import SlotFetcher, Stores, Tools, outcome_of
+from services.fetcher.fetch import SlotFetcher, outcome_of
+from services.fetcher.location import Stores, Tools
 from services.fetcher.providers import StreetImageProvider
 
 logger = logging.getLogger(__name__)
 
 MESSAGE_SECONDS = 200.0  # below the task's hard limit of 240 s
-LEASES_PER_RENEWAL = 3  # a lease is prolonged when a third of it is over
+RENEWALS_PER_LEASE = 3
 
 
 OpenProvider = Callable[[str], tuple[StreetImageProvider, Calls]]
+
+
+class Outdated(EUGuessError):
+    """A newer publication of the slot is on its way."""
 
 
 class MessageFetcher:
@@ -51,27 +60,50 @@ class MessageFetcher:
     async def fetch(self, text: str) -> None:
         """Bring each slot of a message to an outcome and announce it.
 
-        A message that does not validate goes to the dead letters and is not tried again.
+        A message that does not validate, or whose dataset is unknown, goes to the dead letters
+        and is not tried again.
         """
         try:
             message = FetchLocations.model_validate_json(text)
+            spec = await self._spec(message.dataset)
         except ValidationError as error:
-            await self._bury(text, error)
-            return
-        spec = await self._spec(message.dataset)
+            first = error.errors()[0]
+            await self._bury(text, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        except DatasetNotFound as error:
+            await self._bury(text, str(error))
+        except StoreError as error:
+            await self._give_back(message, f"{type(error).__name__}: {error}")
+        else:
+            await self._fetch_slots(spec, message)
+
+    async def _fetch_slots(self, spec: DatasetSpec, message: FetchLocations) -> None:
+        if spec.provider in self._tools:
+            self._tools[spec.provider].calls.circuit.close()
         slots = (self._fetch_slot(spec, request) for request in message.slots)
+        started = time.monotonic()
         ended = await asyncio.gather(*slots, return_exceptions=True)
+        _report(spec.name, ended, time.monotonic() - started)
         troubles = [one for one in ended if isinstance(one, BaseException)]
         if troubles:  # of Redis: the leases of these slots run out, and they are sent again
             raise troubles[0]
 
-    async def _fetch_slot(self, spec: DatasetSpec, request: SlotRequest) -> None:
+    async def _fetch_slot(self, spec: DatasetSpec, request: SlotRequest) -> SlotOutcome | None:
         ledger, slot = self._ledger, request.slot
         if not await ledger.begin(spec.name, slot, request.attempt, self._lease_seconds):
-            return  # a newer publication of the slot is on its way
-        async with self._leased(spec.name, request):
-            outcome = await self._outcome(spec, request)
+            return None  # a newer publication of the slot is on its way
+        try:
+            async with self._leased(spec.name, request):
+                outcome = await self._outcome(spec, request)
+        except Outdated:
+            return None
         await ledger.record(outcome)
+        return outcome
+
+    async def _give_back(self, message: FetchLocations, reason: str) -> None:
+        """Not a single slot can be worked on for now."""
+        for request in message.slots:
+            outcome = outcome_of(message.dataset, request, SlotStatus.RETRY, reason=reason[:500])
+            await self._ledger.record(outcome)
 
     async def _outcome(self, spec: DatasetSpec, request: SlotRequest) -> SlotOutcome:
         """The outcome of a slot; what is unexpected is the trouble of this slot only."""
@@ -92,25 +124,32 @@ class MessageFetcher:
         except EUGuessError as error:
             reason = f"{type(error).__name__}: {error}"[:500]
         except Exception as error:
-            logger.exception("slot %s failed unexpectedly", request.slot, extra={"action": "slot"})
             reason = f"unexpected {type(error).__name__}"
+            # No message of the error: it may hold an address with a key.
+            where = {"action": "slot", "reason": reason, "where": _place_of(error)}
+            logger.error("slot %s failed unexpectedly", request.slot, extra=where)
         return outcome_of(spec.name, request, SlotStatus.RETRY, reason=reason)
 
     @contextlib.asynccontextmanager
     async def _leased(self, dataset: str, request: SlotRequest) -> AsyncIterator[None]:
-        renewal = asyncio.create_task(self._renew(dataset, request))
+        """Prolong the lease meanwhile. Raises Outdated once a newer publication has taken it."""
         try:
-            yield
-        finally:
-            renewal.cancel()
+            async with asyncio.TaskGroup() as group:
+                renewal = group.create_task(self._renew(dataset, request))
+                yield
+                renewal.cancel()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _renew(self, dataset: str, request: SlotRequest) -> None:
-        while True:
-            await asyncio.sleep(self._lease_seconds / LEASES_PER_RENEWAL)
+        is_ours = True
+        while is_ours:
+            await asyncio.sleep(self._lease_seconds / RENEWALS_PER_LEASE)
             with contextlib.suppress(RedisError):
-                await self._ledger.begin(
+                is_ours = await self._ledger.begin(
                     dataset, request.slot, request.attempt, self._lease_seconds
                 )
+        raise Outdated
 
     def _tools_of(self, provider_name: str) -> Tools:
         if provider_name not in self._tools:
@@ -123,8 +162,21 @@ class MessageFetcher:
             self._specs[dataset] = await read_spec(self._stores.store, dataset)
         return self._specs[dataset]
 
-    async def _bury(self, text: str, error: ValidationError) -> None:
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    async def _bury(self, text: str, reason: str) -> None:
         letter = DeadLetter(source="fetcher", reason=reason, payload=text[:10_000], at=utc_now())
         await self._ledger.bury(letter)
+
+
+def _report(
+    dataset: str, ended: Sequence[SlotOutcome | BaseException | None], seconds: float
+) -> None:
+    outcomes = [one for one in ended if isinstance(one, SlotOutcome)]
+    counts = Counter(outcome.status.value for outcome in outcomes)
+    images = sum(outcome.images for outcome in outcomes)
+    fields = {"action": "message", "images": images, "seconds": round(seconds, 2), **counts}
+    logger.info("%d slots of %s are done", len(outcomes), dataset, extra=fields)
+
+
+def _place_of(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"

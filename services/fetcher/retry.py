@@ -6,18 +6,21 @@ from enum import Enum, auto
 from services.fetcher.providers import (
     AccessDenied,
     BadImage,
+    Blocked,
     ImageryGone,
     ProviderTrouble,
     QuotaSpent,
-    Refused,
     Transient,
+    UnusablePanorama,
 )
 
 MAX_ATTEMPTS = 4
+MAX_BILLED_ATTEMPTS = 2  # when each may cost money
 MAX_SECONDS = 60.0  # of one call with all its attempts
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 20.0
 QUOTA_PAUSE_SECONDS = 60.0
+BLOCKED_PAUSE_SECONDS = 300.0  # asking on during a block prolongs it
 
 
 class Step(Enum):
@@ -50,12 +53,15 @@ def decide(
     """
     if isinstance(trouble, AccessDenied):
         return RetryDecision(Step.PAUSE_PROVIDER, None)
-    if isinstance(trouble, ImageryGone):
+    if isinstance(trouble, Blocked):
+        return RetryDecision(Step.PAUSE_PROVIDER, BLOCKED_PAUSE_SECONDS)
+    if isinstance(trouble, ImageryGone | UnusablePanorama):
         return RetryDecision(Step.SKIP_CANDIDATE)
-    if isinstance(trouble, Refused) or not isinstance(trouble, Transient):
+    if not isinstance(trouble, Transient):
         return RetryDecision(Step.FAIL_SLOT)
     delay = _delay(trouble, attempt, jitter)
-    if attempt < MAX_ATTEMPTS and elapsed_seconds + delay <= MAX_SECONDS:
+    allowed = MAX_BILLED_ATTEMPTS if trouble.may_be_billed else MAX_ATTEMPTS
+    if attempt < allowed and elapsed_seconds + delay <= MAX_SECONDS:
         return RetryDecision(Step.REPEAT, delay)
     if isinstance(trouble, QuotaSpent):
         return RetryDecision(

@@ -27,6 +27,12 @@ def open_provider(
     raise InvalidInput(f"{name!r} is no imagery provider; there are {', '.join(COLLECTED)}.")
 
 
+def check_settings(settings: ProviderSettings) -> None:
+    """Raise InvalidInput when there is a key whose terms nobody accepted."""
+    if settings.google_key.get_secret_value():
+        _google_access(settings)
+
+
 def _google_access(settings: ProviderSettings) -> GoogleAccess:
     accepted = settings.accept_provider_terms.split(",")
     if ProviderName.GOOGLE not in accepted:

@@ -28,6 +28,7 @@ def create_celery(broker_url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_soft_shutdown_timeout=10,
+        worker_proc_alive_timeout=60,  # a process has the store tested before it takes a task
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "visibility_timeout": VISIBILITY_SECONDS,

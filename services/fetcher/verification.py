@@ -1,32 +1,41 @@
 """Whether downloaded bytes are the photo that was asked for."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from euguess.preprocessing import InvalidImage, load_photo
+from euguess.preprocessing import InvalidImage, load_photo, open_photo
 from services.fetcher.providers import BadImage
 
+# Decoding at 1/8 scale still reads all data, so that a truncated file is found, and takes half
+# the time: 1.5 ms instead of 2.8 ms at 640 x 640.
+THUMBNAIL_PX = 32
 PLACEHOLDER_SHARE = 0.85  # of pixels with one colour; Google's placeholder has 0.97
 PLACEHOLDER_BYTES_PER_PIXEL = 0.05  # the placeholder has 0.03, photos 0.12 to 0.27
-COLOUR_STEP = 16
+HEADER_BYTES = 1000  # which small pictures mostly consist of
+SAME_COLOUR_LEVELS = 6  # of 255: the noise of JPEG around a flat colour
 
 
 def verify_view(data: bytes, size: int) -> None:
-    """Decode fully. Raises BadImage: not a photo, another size, or the "no imagery" placeholder."""
+    """Raises BadImage: no whole JPEG, another size, or the "no imagery" placeholder."""
     try:
-        photo = load_photo(data)
+        header = open_photo(data)
+        is_jpeg, wanted = header.format == "JPEG", (size, size)
+        if not is_jpeg or header.size != wanted:
+            kind = "" if is_jpeg else f" {header.format}"
+            raise BadImage(f"{header.width} x {header.height}{kind} instead of {size} x {size}")
+        pixels = np.asarray(load_photo(data, side=THUMBNAIL_PX))
     except InvalidImage as error:
         raise BadImage(str(error)) from None
-    if photo.size != (size, size):
-        raise BadImage(f"{photo.width} x {photo.height} pixels instead of {size} x {size}")
-    if (
-        len(data) < PLACEHOLDER_BYTES_PER_PIXEL * size * size
-        and _largest_share(np.asarray(photo)) > PLACEHOLDER_SHARE
-    ):
+    is_small = len(data) - HEADER_BYTES < PLACEHOLDER_BYTES_PER_PIXEL * size * size
+    if is_small and flat_share(pixels) > PLACEHOLDER_SHARE:
         raise BadImage("the provider's placeholder for missing imagery")
 
 
-def _largest_share(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> float:
-    """Share of the most frequent colour, in steps of 16 levels."""
-    steps = (pixels // COLOUR_STEP).astype(np.int64)
-    codes = (steps[..., 0] * 256 + steps[..., 1] * 16 + steps[..., 2]).ravel()
-    return float(np.bincount(codes).max() / codes.size)
+def flat_share(pixels: NDArray[np.uint8]) -> float:
+    """Share of pixels near the median colour, which is that of any majority.
+
+    Fixed steps of colour would split a flat grey whose noise lies across one of their limits.
+    """
+    colours = pixels.reshape(-1, 3).astype(np.int16)
+    is_near = np.abs(colours - np.median(colours, axis=0)) <= SAME_COLOUR_LEVELS
+    return float(np.all(is_near, axis=1).mean())

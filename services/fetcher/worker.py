@@ -1,6 +1,7 @@
 """Joins the fetcher's parts, once for each worker process."""
 
 import asyncio
+import logging
 import random
 from functools import partial
 from typing import Any
@@ -9,18 +10,20 @@ import aiohttp
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from euguess.boundaries import Boundaries, load_boundaries
+from euguess.boundaries import load_boundaries
+from euguess.errors import ServiceUnavailable
 from euguess.ledger import Ledger, open_redis
 from euguess.logs import configure_logging
 from euguess.settings import ProviderSettings, RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import open_store
 from services.fetcher.calls import CALLS_IN_FLIGHT, Calls
-from services.fetcher.fetch import Stores
+from services.fetcher.location import Stores
 from services.fetcher.messages import MessageFetcher
 from services.fetcher.providers import StreetImageProvider
 from services.fetcher.ratelimit import RateLimit
-from services.fetcher.selection import open_provider
+from services.fetcher.selection import check_settings, open_provider
 from services.fetcher.tasks import create_celery, register
 
 USER_AGENT = "EUGuess/0.1 (street-level imagery research)"
@@ -29,15 +32,15 @@ USER_AGENT = "EUGuess/0.1 (street-level imagery research)"
 class WorkerProcess:
     """One event loop with one HTTP session, kept over all tasks of a process."""
 
-    def __init__(self, boundaries: Boundaries) -> None:
-        self._boundaries = boundaries
+    def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
         self._session: aiohttp.ClientSession | None = None
         self._fetcher: MessageFetcher | None = None
 
     def open(self, **_: Any) -> None:
-        """Connect; called in the process that works, never before it is forked."""
-        self._runner = asyncio.Runner()
+        """Connect and load, in the process that works: threads do not survive a fork."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
         self._fetcher = self._runner.run(self._connect())
 
     def close(self, **_: Any) -> None:
@@ -53,12 +56,13 @@ class WorkerProcess:
         self._runner.run(self._fetcher.fetch(text))
 
     async def _connect(self) -> MessageFetcher:
+        store = await open_store(StoreSettings.load())
         connector = aiohttp.TCPConnector(limit=CALLS_IN_FLIGHT)
         self._session = aiohttp.ClientSession(
             connector=connector, headers={"User-Agent": USER_AGENT}
         )
         redis = open_redis(RedisSettings.load().redis_url.get_secret_value())
-        stores = Stores(await open_store(StoreSettings.load()), Ledger(redis), self._boundaries)
+        stores = Stores(store, Ledger(redis), load_boundaries())
         opener = partial(_open_provider, self._session, redis)
         return MessageFetcher(stores, opener, SamplerSettings.load().lease_seconds)
 
@@ -72,9 +76,15 @@ def _open_provider(
 
 
 def build_worker() -> Celery:
-    """The Celery application with real parts. Each process connects for itself."""
-    process = WorkerProcess(load_boundaries())
-    celery = create_celery(RedisSettings.load().redis_url.get_secret_value())
+    """The Celery application with real parts. Each process connects for itself.
+
+    Raises ServiceUnavailable when Redis does not answer, InvalidInput for a key without terms.
+    """
+    check_settings(ProviderSettings.load())
+    redis_url = RedisSettings.load().redis_url.get_secret_value()
+    asyncio.run(_check_redis(redis_url))
+    process = WorkerProcess()
+    celery = create_celery(redis_url)
     worker_process_init.connect(process.open, weak=False)
     worker_process_shutdown.connect(process.close, weak=False)
     setup_logging.connect(_configure_logging, weak=False)
@@ -82,5 +92,19 @@ def build_worker() -> Celery:
     return celery
 
 
+async def _check_redis(url: str) -> None:
+    try:
+        async with open_redis(url) as redis:
+            await redis.ping()
+    except RedisError as error:
+        raise ServiceUnavailable(
+            f"Redis does not answer ({type(error).__name__}); start the stack with `euguess up`, "
+            "or check EUGUESS_REDIS_URL."
+        ) from None
+
+
 def _configure_logging(**_: Any) -> None:
     configure_logging("fetcher")
+    # These repeat the whole message for each task.
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -4,13 +4,14 @@ Travels in each model package as network.py, hence needs nothing but torch and t
 (and safetensors where weights are loaded from a file).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torchvision import models
 
 CUSTOM_NETWORK = "customnet"
+SMALL_NETWORK = "smallnet"
 STUDY_NETWORKS = (CUSTOM_NETWORK, "efficientnet_b4", "googlenet", "resnet50", "vgg16")
 IMAGENET = "imagenet"
 IMAGENET_CLASSES = 1000
@@ -65,6 +66,30 @@ class CustomNet(nn.Module):
         return logits
 
 
+class SmallNet(nn.Module):
+    """Three convolutions and one linear layer: 100,000 parameters, for hundreds of images."""
+
+    def __init__(self, num_countries: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *_convolution(3, 32, stride=2),
+            nn.MaxPool2d(2),
+            *_convolution(32, 64, kernel=3),
+            nn.MaxPool2d(2),
+            *_convolution(64, 128, kernel=3),
+            nn.MaxPool2d(2),
+            nn.AdaptiveAvgPool2d(2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Dropout(0.3), nn.Linear(128 * 2 * 2, num_countries)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """N x 3 x S x S normalised images, S >= 32, to N x countries logits."""
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+
 def _convolution(
     channels_in: int, channels_out: int, *, kernel: int = 5, stride: int = 1
 ) -> list[nn.Module]:
@@ -75,9 +100,15 @@ def _convolution(
     ]
 
 
+OWN_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
+    CUSTOM_NETWORK: CustomNet,
+    SMALL_NETWORK: SmallNet,
+}
+
+
 def network_names() -> list[str]:
-    """Sorted names that build_network takes: the study's own and torchvision's classifiers."""
-    return sorted([CUSTOM_NETWORK, *models.list_models(module=models)])
+    """Sorted names that build_network takes: ours and torchvision's classifiers."""
+    return sorted([*OWN_NETWORKS, *models.list_models(module=models)])
 
 
 def build_network(name: str, num_countries: int, weights: str | None = None) -> nn.Module:
@@ -133,8 +164,8 @@ def check_image_size(network: nn.Module, size: int) -> None:
 
 
 def _build(name: str, num_countries: int) -> nn.Module:
-    if name == CUSTOM_NETWORK:
-        return CustomNet(num_countries)
+    if name in OWN_NETWORKS:
+        return OWN_NETWORKS[name](num_countries)
     network: nn.Module = models.get_model(name, weights=None, **CONSTRUCTOR_OPTIONS.get(name, {}))
     _replace_head(network, num_countries)
     return network
@@ -176,7 +207,7 @@ def _read_weights(name: str, weights: str) -> Mapping[str, Tensor]:
 
 
 def _imagenet_weights(name: str) -> Mapping[str, Tensor]:
-    if name == CUSTOM_NETWORK:
+    if name in OWN_NETWORKS:
         raise WeightsMismatch(f"{name} has no ImageNet weights; use weights = 'none'")
     best = models.get_model_weights(name).DEFAULT
     state: Mapping[str, Tensor] = best.get_state_dict(progress=True, check_hash=True)

@@ -31,7 +31,9 @@ from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1
-    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning",
+    # MLflow keeps its HTTP connections open until they are collected
+    "ignore:unclosed <socket:ResourceWarning",
 )
 
 

@@ -54,6 +54,8 @@ class StreetImageProvider(Protocol):
 class ProviderTrouble(EUGuessError):
     """The imagery provider did not answer as it should."""
 
+    may_be_billed = False  # whether a call for an image that ends so may have been charged
+
 
 class Transient(ProviderTrouble):
     """The imagery provider has a passing trouble."""
@@ -61,6 +63,12 @@ class Transient(ProviderTrouble):
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class NoAnswer(Transient):
+    """The imagery provider did not answer, or not to the end."""
+
+    may_be_billed = True
 
 
 class QuotaSpent(Transient):
@@ -71,6 +79,12 @@ class AccessDenied(ProviderTrouble):
     """The imagery provider refuses the key; no request can succeed until that is mended."""
 
 
+class Blocked(ProviderTrouble):
+    """Something else answers in place of the provider, such as a login page."""
+
+    may_be_billed = True
+
+
 class Refused(ProviderTrouble):
     """The imagery provider refuses this request; the same one again would be refused too."""
 
@@ -79,5 +93,11 @@ class ImageryGone(ProviderTrouble):
     """The panorama is no longer there; its id may have changed."""
 
 
+class UnusablePanorama(ProviderTrouble):
+    """What is said about the panorama cannot be true, or cannot be stored."""
+
+
 class BadImage(Transient):
     """What came is not the photo that was asked for."""
+
+    may_be_billed = True

@@ -16,11 +16,14 @@ from euguess.locations import Coordinate
 from services.fetcher.providers import (
     AccessDenied,
     BadImage,
+    Blocked,
     ImageryGone,
+    NoAnswer,
     Panorama,
     QuotaSpent,
     Refused,
     Transient,
+    UnusablePanorama,
     View,
 )
 from services.fetcher.providers.signing import signed
@@ -30,7 +33,8 @@ IMAGE_PATH = "/maps/api/streetview"
 TIMEOUT = aiohttp.ClientTimeout(total=20, connect=5)
 MAX_IMAGE_BYTES = 5_000_000
 OFFICIAL_COPYRIGHT = "© Google"
-OFFICIAL_ID_LENGTH = 22  # ids of users' panoramas are longer
+OFFICIAL_ID_LENGTH = 22  # ids of users' panoramas are longer, or have one of these prefixes
+USER_ID_PREFIXES = ("CIHM0og", "AF1Q")
 TERMS = (
     "Google's terms forbid storing Street View images and using them to train, test or validate "
     "models (Google Maps Platform Terms of Service, 3.2.3)."
@@ -95,7 +99,7 @@ class GoogleProvider:
                 )
         except (TimeoutError, aiohttp.ClientError) as error:
             # The error's own text holds the URL, and with it the key.
-            raise Transient(f"no answer ({type(error).__name__})") from None
+            raise NoAnswer(f"no answer ({type(error).__name__})") from None
 
 
 def find_query(coordinate: Coordinate, radius_m: int) -> dict[str, str]:
@@ -157,19 +161,23 @@ def _panorama(body: Mapping[str, Any]) -> Panorama:
         coordinate = Coordinate(float(body["location"]["lat"]), float(body["location"]["lng"]))
         panorama_id = str(body["pano_id"])
     except (KeyError, TypeError, ValueError, InvalidCoordinate):
-        raise Transient("metadata without panorama id or position") from None
-    if not re.fullmatch(r"[\w-]{1,100}", panorama_id):
-        raise Refused("a panorama id with unexpected characters")
+        raise UnusablePanorama("metadata without panorama id or possible position") from None
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", panorama_id):
+        raise UnusablePanorama("a panorama id with unexpected characters")
     copyright_text = str(body.get("copyright", "")).strip()
-    is_official = copyright_text == OFFICIAL_COPYRIGHT and len(panorama_id) <= OFFICIAL_ID_LENGTH
+    date = body.get("date")
     return Panorama(
         panorama_id=panorama_id,
         coordinate=coordinate,
-        captured_at=body.get("date"),
+        captured_at=date if isinstance(date, str) else None,
         attribution=copyright_text,
         license="Google Maps Platform terms",
-        is_official=is_official,
+        is_official=copyright_text == OFFICIAL_COPYRIGHT and _is_official_id(panorama_id),
     )
+
+
+def _is_official_id(panorama_id: str) -> bool:
+    return len(panorama_id) <= OFFICIAL_ID_LENGTH and not panorama_id.startswith(USER_ID_PREFIXES)
 
 
 def _trouble(status: str) -> Exception:
@@ -185,11 +193,14 @@ def _trouble(status: str) -> Exception:
 
 def _raise_for_status(answer: Answer) -> None:
     status = answer.status
+    is_page = answer.content_type == "text/html"
+    if 300 <= status < 400 or (status == 200 and is_page):
+        raise Blocked(f"HTTP {status} with a page in place of the answer")
     if status == 200:
         return
     if status == 429:
         raise QuotaSpent("HTTP 429", answer.retry_after_seconds)
-    if status in (401, 403) or 300 <= status < 400:
+    if status in (401, 403):
         raise AccessDenied(f"HTTP {status}: the key or signature is refused")
     if status in (500, 502, 503, 504):
         raise Transient(f"HTTP {status}", answer.retry_after_seconds)

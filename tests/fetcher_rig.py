@@ -1,0 +1,158 @@
+"""A simulator and fetcher workers as real processes, and messages for them."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from celery import Celery
+
+from euguess.boundaries import load_boundaries
+from euguess.candidates import CandidateSource
+from euguess.layout import dataset_prefix, spec_key
+from euguess.ledger import Ledger, open_redis
+from euguess.project import project_root, service_command
+from euguess.queues import Queue, TaskName
+from euguess.schemas import DatasetSpec, FetchLocations, SlotKey, SlotOutcome, SlotRequest
+from euguess.settings import StoreSettings
+from euguess.stack.ports import free_ports
+from euguess.stack.processes import RunningServer, ServerSpec, started
+from euguess.storage import ObjectStore, open_store
+
+SPEC = DatasetSpec(name="demo", quotas={"FR": 60, "PL": 60}, size=160, seed=11)
+LEASE_SECONDS = 3.0
+CANARY = "canary-key"
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Addresses of the servers, and what a test wants of them."""
+
+    folder: Path
+    redis_url: str
+    store_settings: StoreSettings
+    simulator_url: str
+
+    @contextlib.contextmanager
+    def worker(self, concurrency: int = 1) -> Iterator[RunningServer]:
+        log = self.folder / f"fetcher-{secrets.token_hex(4)}.log"
+        store = self.store_settings
+        spec = ServerSpec(
+            name="fetcher",
+            argv=tuple(service_command("fetcher", "worker", "--concurrency", str(concurrency))),
+            ready=lambda: log.exists() and " ready." in log.read_text(errors="replace"),
+            env={
+                "PYTHONPATH": str(project_root()),
+                "EUGUESS_HOME": str(self.folder),
+                "EUGUESS_REDIS_URL": self.redis_url,
+                "EUGUESS_STORE_URL": store.store_url,
+                "EUGUESS_S3_ENDPOINT": store.s3_endpoint,
+                "EUGUESS_S3_ACCESS_KEY": store.s3_access_key,
+                "EUGUESS_S3_SECRET_KEY": store.s3_secret_key.get_secret_value(),
+                "EUGUESS_SIMULATOR_URL": self.simulator_url,
+                "EUGUESS_SIMULATOR_KEY": CANARY,
+                "EUGUESS_LEASE_SECONDS": str(LEASE_SECONDS),
+            },
+            cwd=project_root(),
+        )
+        with started(spec, log) as server:
+            yield server
+
+    def faults(self, *rules: dict[str, Any]) -> None:
+        httpx.delete(f"{self.simulator_url}/faults").raise_for_status()
+        httpx.post(f"{self.simulator_url}/faults", json=list(rules)).raise_for_status()
+
+    def counters(self) -> dict[str, Any]:
+        answer: dict[str, Any] = httpx.get(f"{self.simulator_url}/counters").json()
+        return answer
+
+    def reset(self) -> None:
+        """Without faults and counts, as at the start."""
+        self.faults()
+        httpx.delete(f"{self.simulator_url}/counters").raise_for_status()
+
+    @contextlib.asynccontextmanager
+    async def ledger(self) -> AsyncIterator[Ledger]:
+        async with open_redis(self.redis_url) as redis:
+            yield Ledger(redis)
+
+    async def open_store(self) -> ObjectStore:
+        return await open_store(self.store_settings)
+
+    def publish(self, message: FetchLocations) -> None:
+        with Celery(broker=self.redis_url, set_as_current=False) as celery:
+            celery.conf.task_ignore_result = True
+            text = message.model_dump_json()
+            celery.send_task(TaskName.FETCH_LOCATIONS, args=[text], queue=Queue.FETCH)
+
+
+@contextlib.contextmanager
+def running_simulator(folder: Path) -> Iterator[str]:
+    """Address of a simulator with coverage nearly everywhere."""
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    options = ("--port", str(port), "--coverage", "0.8", "--key", CANARY)
+    spec = ServerSpec(
+        name="simulator",
+        argv=tuple(service_command("simulator", *options)),
+        ready=lambda: _answers(f"{url}/healthz"),
+        env={"PYTHONPATH": str(project_root())},
+        cwd=project_root(),
+        ports=(port,),
+    )
+    with started(spec, folder / "simulator.log"):
+        yield url
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1).is_success
+    except httpx.TransportError:
+        return False
+
+
+def message(slots: Sequence[SlotKey], spec: DatasetSpec = SPEC, attempt: int = 1) -> FetchLocations:
+    """Slots with their first 16 candidates, as the sampler sends them."""
+    source = CandidateSource(load_boundaries(), spec.border_buffer_km)
+    requests = []
+    for slot in slots:
+        drawn = source.draw(
+            slot.country_code, seed=spec.seed, slots=[slot.index], first=0, count=16
+        )
+        candidates = tuple((float(lat), float(lon)) for lat, lon in drawn[0])
+        requests.append(
+            SlotRequest(slot=slot, candidates=candidates, first_candidate=0, attempt=attempt)
+        )
+    return FetchLocations(dataset=spec.name, slots=tuple(requests))
+
+
+def slots(count: int) -> list[SlotKey]:
+    """Half of them in France, half in Poland."""
+    return [SlotKey(country_code=("FR", "PL")[n % 2], index=n // 2) for n in range(count)]
+
+
+async def put_spec(store: ObjectStore, spec: DatasetSpec = SPEC) -> None:
+    await store.put(spec_key(spec.name), spec.model_dump_json().encode())
+
+
+async def image_keys(store: ObjectStore) -> list[str]:
+    return sorted([key async for key in store.list(f"{dataset_prefix(SPEC.name)}images/")])
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+    """Poll until a condition holds; fail after a time."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+async def announced(ledger: Ledger) -> list[SlotOutcome]:
+    """All outcomes so far."""
+    events = await ledger.events("0-0", block_ms=1, count=10_000)
+    return [outcome for _, outcome in events if outcome is not None]

@@ -1,0 +1,178 @@
+"""One message: every slot comes to its outcome, whatever happens to the others."""
+
+import asyncio
+
+import pytest
+from redis.exceptions import ConnectionError as RedisDown
+
+from euguess.errors import InvalidInput, StoreUnavailable
+from euguess.layout import spec_key
+from euguess.locations import Coordinate
+from euguess.schemas import FetchLocations, SlotKey, SlotOutcome, SlotRequest, SlotStatus
+from euguess.storage import ObjectStore
+from services.fetcher.calls import Calls
+from services.fetcher.messages import MessageFetcher
+from services.fetcher.providers import AccessDenied, Panorama, StreetImageProvider
+from tests.fetcher_fakes import SPEC, Bench, FakeLedger, FakeProvider, panorama, request
+
+
+@pytest.fixture
+async def bench(memory_store: ObjectStore) -> Bench:
+    await memory_store.put(spec_key("demo"), SPEC.model_dump_json().encode())
+    return Bench(memory_store)
+
+
+def fetcher(bench: Bench, lease_seconds: float = 100) -> MessageFetcher:
+    def open_provider(name: str) -> tuple[StreetImageProvider, Calls]:
+        return bench.provider, bench.calls
+
+    return MessageFetcher(bench.stores, open_provider, lease_seconds)
+
+
+def message(*requests: SlotRequest, dataset: str = "demo") -> str:
+    return FetchLocations(dataset=dataset, slots=requests).model_dump_json()
+
+
+def outcomes(bench: Bench) -> dict[int, SlotStatus]:
+    return {outcome.slot.index: outcome.status for outcome in bench.ledger.recorded}
+
+
+async def test_fifty_slots_end_as_fifty_outcomes(bench: Bench) -> None:
+    await fetcher(bench).fetch(message(*[request(index) for index in range(50)]))
+    assert outcomes(bench) == dict.fromkeys(range(50), SlotStatus.STORED)
+    assert bench.provider.fetched.total() == 150
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"dataset": "../x", "slots": []}', "\x00"])
+async def test_what_does_not_validate_is_a_dead_letter(bench: Bench, text: str) -> None:
+    await fetcher(bench).fetch(text)
+    (letter,) = bench.ledger.letters
+    assert (letter.source, letter.payload) == ("fetcher", text)
+    assert not bench.ledger.recorded
+
+
+async def test_a_message_for_an_unknown_dataset_is_a_dead_letter(bench: Bench) -> None:
+    await fetcher(bench).fetch(message(request(), dataset="nowhere"))
+    (letter,) = bench.ledger.letters
+    assert "nowhere" in letter.reason
+
+
+async def test_an_outdated_attempt_is_left_alone(bench: Bench) -> None:
+    bench.ledger.attempts[SlotKey(country_code="FR", index=0)] = 7
+    await fetcher(bench).fetch(message(request(0, attempt=6), request(1)))
+    assert outcomes(bench) == {1: SlotStatus.STORED}
+
+
+async def test_work_ends_when_a_newer_publication_takes_the_lease(bench: Bench) -> None:
+    slot = SlotKey(country_code="FR", index=0)
+
+    class Slow(FakeProvider):
+        async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
+            bench.ledger.attempts[slot] = 9
+            await asyncio.sleep(60)
+            raise AssertionError("the work went on")
+
+    bench.provider = Slow()
+    await asyncio.wait_for(fetcher(bench, lease_seconds=0.03).fetch(message(request(0))), 5)
+    assert not bench.ledger.recorded
+
+
+async def test_a_long_slot_keeps_its_lease(bench: Bench) -> None:
+    renewed = asyncio.Event()
+
+    class Counting(FakeLedger):
+        begun = 0
+
+        async def begin(self, dataset: str, slot: SlotKey, attempt: int, seconds: float) -> bool:
+            self.begun += 1
+            if self.begun == 4:
+                renewed.set()
+            return await super().begin(dataset, slot, attempt, seconds)
+
+    class Slow(FakeProvider):
+        async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
+            await renewed.wait()
+            return await super().find(coordinate, radius_m)
+
+    bench.ledger, bench.provider = Counting(), Slow()
+    await asyncio.wait_for(fetcher(bench, lease_seconds=0.03).fetch(message(request(0))), 5)
+    assert outcomes(bench) == {0: SlotStatus.STORED}
+
+
+async def test_what_is_unexpected_costs_one_slot_and_tells_no_text(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def find(at: Coordinate) -> Panorama:
+        if at.lat == 45.03:
+            raise RuntimeError("https://host/?key=canary")
+        return bench.provider._beside(at)
+
+    bench.provider.on_find = find
+    await fetcher(bench).fetch(message(*[request(index) for index in range(6)]))
+    assert outcomes(bench) == {
+        index: SlotStatus.RETRY if index == 3 else SlotStatus.STORED for index in range(6)
+    }
+    told = caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    assert "FR/3" in caplog.text
+    assert "canary" not in told + str(bench.ledger.recorded)
+
+
+async def test_trouble_with_redis_in_one_slot_leaves_the_others_alone(bench: Bench) -> None:
+    class Flaky(FakeLedger):
+        async def record(self, outcome: SlotOutcome) -> None:
+            if outcome.slot.index == 2:
+                raise RedisDown
+            await super().record(outcome)
+
+    bench.ledger = Flaky()
+    with pytest.raises(RedisDown):
+        await fetcher(bench).fetch(message(*[request(index) for index in range(5)]))
+    assert outcomes(bench) == dict.fromkeys((0, 1, 3, 4), SlotStatus.STORED)
+
+
+async def test_a_denied_key_costs_one_call_and_defers_all_slots(bench: Bench) -> None:
+    def find(at: Coordinate) -> Panorama:
+        raise AccessDenied("REQUEST_DENIED")
+
+    bench.provider.on_find = find
+    await fetcher(bench).fetch(message(*[request(index) for index in range(50)]))
+    assert bench.provider.finds == 1
+    assert outcomes(bench) == dict.fromkeys(range(50), SlotStatus.DEFERRED)
+
+
+async def test_while_the_provider_is_paused_no_call_is_made_and_then_again(bench: Bench) -> None:
+    worker = fetcher(bench)
+    bench.provider.on_find = _denied
+    await worker.fetch(message(request(0)))
+    await worker.fetch(message(request(1)))
+    assert bench.provider.finds == 1
+    bench.ledger.pauses.clear()
+    bench.provider.on_find = lambda at: panorama("found", at)
+    await worker.fetch(message(request(2)))
+    assert outcomes(bench)[2] is SlotStatus.STORED
+
+
+def _denied(at: Coordinate) -> Panorama:
+    raise AccessDenied("REQUEST_DENIED")
+
+
+async def test_a_provider_that_may_not_be_used_is_paused_with_the_reason(bench: Bench) -> None:
+    def refuse(name: str) -> tuple[StreetImageProvider, Calls]:
+        raise InvalidInput("accept the terms first")
+
+    await MessageFetcher(bench.stores, refuse, 100).fetch(message(request()))
+    assert outcomes(bench) == {0: SlotStatus.DEFERRED}
+    assert bench.ledger.pauses == {"simulator": ("accept the terms first", None)}
+
+
+async def test_when_the_store_is_down_all_slots_are_given_back(bench: Bench) -> None:
+    class Down:
+        def __getattr__(self, name: str) -> object:
+            async def fail(*_: object) -> None:
+                raise StoreUnavailable
+
+            return fail
+
+    bench.store = Down()  # type: ignore[assignment] # every method fails
+    await fetcher(bench).fetch(message(request(0), request(1)))
+    assert outcomes(bench) == dict.fromkeys((0, 1), SlotStatus.RETRY)

@@ -1,0 +1,134 @@
+"""Requests as they leave, seen by a server on the loopback; and where secrets must not appear."""
+
+import logging
+import traceback
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
+
+from euguess.errors import EUGuessError, InvalidInput
+from euguess.locations import Coordinate
+from euguess.settings import ProviderSettings
+from services.fetcher.providers import Blocked, NoAnswer, QuotaSpent, View
+from services.fetcher.providers.google import GoogleAccess, GoogleProvider
+from services.fetcher.providers.signing import signature
+from services.fetcher.selection import check_settings, open_provider
+
+KEY, SECRET = "canary|key", "Y2FuYXJ5LXNlY3JldA=="
+VIEW = View(heading=120, fov=90, pitch=0, size=640)
+
+
+def _nothing_found() -> web.Response:
+    return web.json_response({"status": "ZERO_RESULTS"})
+
+
+class Provider:
+    """A server that notes raw request targets and gives one answer."""
+
+    def __init__(self) -> None:
+        self.targets: list[str] = []
+        self.response: Callable[[], web.Response] = _nothing_found
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.targets.append(request.raw_path)
+        return self.response()
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+async def google(provider: Provider) -> AsyncIterator[GoogleProvider]:
+    app = web.Application()
+    app.router.add_get("/{path:.*}", provider.handle)
+    server = TestServer(app)
+    await server.start_server(access_log=None)  # the server's own log would hold the key
+    access = GoogleAccess(
+        base_url=str(server.make_url("")).rstrip("/"),
+        key=SecretStr(KEY),
+        signing_secret=SecretStr(SECRET),
+    )
+    async with aiohttp.ClientSession() as session:
+        yield GoogleProvider(session, access)
+    await server.close()
+
+
+async def test_the_signature_fits_the_target_as_it_arrives(
+    google: GoogleProvider, provider: Provider
+) -> None:
+    """A library that encodes the address anew after signing would break it."""
+    await google.find(Coordinate(48.2, 16.37), 1000)
+    target, _, signed = provider.targets[0].rpartition("&signature=")
+    assert "location=48.2000000%2C16.3700000" in target
+    assert "key=canary%7Ckey" in target
+    assert signed == signature(SECRET, target)
+
+
+async def test_redirects_are_not_followed(google: GoogleProvider, provider: Provider) -> None:
+    provider.response = lambda: web.Response(status=302, headers={"Location": "/login"})
+    with pytest.raises(Blocked):
+        await google.fetch("pano", VIEW)
+    assert len(provider.targets) == 1
+
+
+async def test_retry_after_of_the_answer_is_read(
+    google: GoogleProvider, provider: Provider
+) -> None:
+    provider.response = lambda: web.Response(status=429, headers={"Retry-After": "17"})
+    with pytest.raises(QuotaSpent) as caught:
+        await google.fetch("pano", VIEW)
+    assert caught.value.retry_after_seconds == 17
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 429, 500, 503])
+async def test_no_secret_gets_into_an_error_its_traceback_or_the_log(
+    google: GoogleProvider, provider: Provider, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    text = f"not allowed: {KEY} {SECRET} canary%7Ckey"
+    provider.response = lambda: web.Response(status=status, text=text)
+    told = caplog.text
+    for call in (google.find(Coordinate(48, 2), 50), google.fetch("pano", VIEW)):
+        with pytest.raises(EUGuessError) as caught:
+            await call
+        told += "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert "canary" not in told + caplog.text
+    assert SECRET not in told + caplog.text
+
+
+async def test_a_server_that_is_gone_leaks_no_address(free_port: int) -> None:
+    access = GoogleAccess(base_url=f"http://127.0.0.1:{free_port}", key=SecretStr(KEY))
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(NoAnswer) as caught:
+            await GoogleProvider(session, access).find(Coordinate(48, 2), 50)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_google_is_off_until_its_terms_are_accepted() -> None:
+    settings = ProviderSettings(google_key=SecretStr(KEY))
+    with pytest.raises(InvalidInput, match=r"forbid storing.*EUGUESS_ACCEPT_PROVIDER_TERMS=google"):
+        check_settings(settings)
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(InvalidInput, match="forbid storing"):
+            open_provider("google", settings, session)
+
+
+async def test_google_needs_a_key() -> None:
+    settings = ProviderSettings(accept_provider_terms="google")
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(InvalidInput, match="EUGUESS_GOOGLE_KEY"):
+            open_provider("google", settings, session)
+
+
+async def test_the_simulator_is_the_google_client_at_another_address_for_free() -> None:
+    check_settings(ProviderSettings())
+    async with aiohttp.ClientSession() as session:
+        simulator = open_provider("simulator", ProviderSettings(), session)
+    assert isinstance(simulator, GoogleProvider)
+    assert (simulator.name, simulator.price_per_image) == ("simulator", 0)

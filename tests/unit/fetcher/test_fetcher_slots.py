@@ -1,0 +1,260 @@
+"""One slot: what is stored, what is paid, and what happens when it is done again."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from euguess.layout import dataset_prefix, locations_prefix, slot_key
+from euguess.locations import Coordinate
+from euguess.schemas import LocationRecord, SlotOutcome, SlotRequest, SlotStatus
+from euguess.storage import ObjectStore
+from services.fetcher.fetch import SlotFetcher, outcome_of
+from services.fetcher.providers import (
+    AccessDenied,
+    BadImage,
+    ImageryGone,
+    NoAnswer,
+    Panorama,
+    Refused,
+    Transient,
+    UnusablePanorama,
+    View,
+)
+from tests.fetcher_fakes import SPEC, Bench, FakeProvider, panorama, photo, request
+
+FIRST, SECOND = Coordinate(46.0, 2.0), Coordinate(46.5, 2.0)
+
+
+@pytest.fixture
+def bench(memory_store: ObjectStore) -> Bench:
+    return Bench(memory_store)
+
+
+async def run(bench: Bench, wanted: SlotRequest) -> SlotOutcome:
+    return await SlotFetcher(bench.tools, SPEC, wanted).run()
+
+
+async def keys(bench: Bench, prefix: str) -> list[str]:
+    return sorted([key async for key in bench.store.list(prefix)])
+
+
+async def images(bench: Bench) -> list[str]:
+    return await keys(bench, f"{dataset_prefix('demo')}images/")
+
+
+class Crash(Exception):
+    """Stands for SIGKILL."""
+
+
+class CrashingStore:
+    """A store that crashes at the n-th creation, before or after it took effect."""
+
+    def __init__(self, store: ObjectStore, at: int, *, after: bool) -> None:
+        self._store, self._left, self._after = store, at, after
+        self.get, self.exists, self.put = store.get, store.exists, store.put
+        self.folders, self.delete = store.folders, store.delete
+
+    def list(self, prefix: str) -> AsyncIterator[str]:
+        return self._store.list(prefix)
+
+    async def create(self, key: str, data: bytes) -> bool:
+        self._left -= 1
+        is_last = self._left == 0
+        if is_last and not self._after:
+            raise Crash
+        created = await self._store.create(key, data)
+        if is_last:
+            raise Crash
+        return created
+
+
+async def test_a_slot_is_stored_with_its_views_and_its_record(bench: Bench) -> None:
+    outcome = await run(bench, request(0, FIRST))
+    assert (outcome.status, outcome.images, outcome.cost) == (SlotStatus.STORED, 3, 1.5)
+    (key,) = await keys(bench, locations_prefix("demo"))
+    record = LocationRecord.model_validate_json(await bench.store.get(key))
+    assert record.location_id == outcome.location_id
+    assert (record.slot, record.country_code) == (outcome.slot, "FR")
+    assert [view.heading for view in record.views] == [0, 120, 240]
+    for view in record.views:
+        assert await bench.store.get(view.key, sha256=view.sha256) == photo(int(view.heading))
+    assert (
+        SlotOutcome.model_validate_json(await bench.store.get(slot_key("demo", outcome.slot)))
+        == outcome
+    )
+    assert await bench.ledger.possibly_paid("demo") == 0
+
+
+async def test_candidates_are_tried_in_order_until_one_is_good(bench: Bench) -> None:
+    answers = {47.0: None, 47.1: panorama("far", Coordinate(40, 2)), 47.2: panorama("nil")}
+    bench.provider.on_find = lambda at: (
+        answers.get(at.lat) or (bench.provider._beside(at) if at.lat == 48.0 else None)
+    )
+    places = [Coordinate(lat, 2.0) for lat in (47.0, 47.1, 48.0, 49.0)]
+    outcome = await run(bench, request(0, *places))
+    assert outcome.status is SlotStatus.STORED
+    assert outcome.candidates_tried == 3
+    assert outcome.rejections == {"no_imagery": 1, "too_far": 1}
+
+
+async def test_without_a_good_candidate_nothing_is_stored_or_paid(bench: Bench) -> None:
+    bench.provider.on_find = lambda at: None
+    outcome = await run(bench, request(0, FIRST, SECOND))
+    assert (outcome.status, outcome.candidates_tried) == (SlotStatus.EXHAUSTED, 2)
+    assert await keys(bench, dataset_prefix("demo")) == []
+    assert not bench.provider.fetched
+
+
+async def test_one_panorama_is_stored_for_one_slot_only(bench: Bench) -> None:
+    bench.provider.on_find = lambda at: panorama("same", at)
+    await run(bench, request(0, FIRST))
+    outcome = await run(bench, request(1, FIRST))
+    assert (outcome.status, outcome.rejections) == (SlotStatus.EXHAUSTED, {"duplicate": 1})
+
+
+async def test_so_it_is_after_redis_lost_its_reservations(bench: Bench) -> None:
+    bench.provider.on_find = lambda at: panorama("same", at)
+    await run(bench, request(0, FIRST))
+    bench.ledger.reserved.clear()
+    outcome = await run(bench, request(1, FIRST))
+    assert outcome.rejections == {"duplicate": 1}
+    assert bench.provider.fetched.total() == 3
+
+
+async def test_a_finished_slot_is_announced_again_and_not_worked_on(bench: Bench) -> None:
+    first = await run(bench, request(0, FIRST))
+    assert await run(bench, request(0, SECOND, attempt=2)) == first
+    assert bench.provider.finds == 1
+
+
+# Creations in order: three images, the location record, the outcome.
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", range(1, 6))
+async def test_a_crash_between_any_two_writes_costs_no_image_twice(
+    bench: Bench, at: int, after: bool
+) -> None:
+    whole = bench.store
+    bench.store = CrashingStore(whole, at, after=after)
+    with pytest.raises(Crash):
+        await run(bench, request(0, FIRST))
+    bench.store = whole
+    outcome = await run(bench, request(0, FIRST, attempt=2))
+    assert outcome.status is SlotStatus.STORED
+    assert len(await images(bench)) == 3
+    assert len(await keys(bench, locations_prefix("demo"))) == 1
+    lost = bench.provider.fetched.total() - 3
+    assert lost == (1 if at <= 3 and not after else 0)  # what came and was never stored
+    assert await bench.ledger.possibly_paid("demo") == lost
+
+
+async def test_stored_views_are_not_paid_again_when_redis_was_lost(bench: Bench) -> None:
+    whole = bench.store
+    bench.store = CrashingStore(whole, 4, after=False)
+    with pytest.raises(Crash):
+        await run(bench, request(0, FIRST))
+    bench = Bench(whole, bench.provider)
+    outcome = await run(bench, request(0, FIRST, attempt=2))
+    assert (outcome.status, outcome.images) == (SlotStatus.STORED, 0)
+    assert bench.provider.fetched.total() == 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "calls", "possibly_paid"),
+    [
+        (Transient("HTTP 500"), 4, 0),
+        (NoAnswer("TimeoutError"), 2, 2),
+    ],
+)
+async def test_a_lasting_trouble_gives_the_slot_back(
+    bench: Bench, trouble: Exception, calls: int, possibly_paid: int
+) -> None:
+    def fetch(pano: str, view: View) -> bytes:
+        if view.heading == 120:
+            raise trouble
+        return photo(view.heading)
+
+    bench.provider.on_fetch = fetch
+    outcome = await run(bench, request(0, FIRST))
+    assert outcome.status is SlotStatus.RETRY
+    assert sum(n for (_, heading), n in bench.provider.fetched.items() if heading == 120) == calls
+    # The two good views wait in the store, their payment open until the record is there.
+    assert await bench.ledger.possibly_paid("demo") == possibly_paid + 2
+
+    bench.provider.on_fetch = lambda pano, view: photo(view.heading)
+    again = await run(bench, request(0, FIRST, attempt=2))
+    assert (again.status, again.images) == (SlotStatus.STORED, 1)
+    assert await bench.ledger.possibly_paid("demo") == possibly_paid
+
+
+@pytest.mark.parametrize("trouble", [ImageryGone(), BadImage("grey")])
+async def test_a_panorama_without_good_views_gives_way_and_leaves_nothing(
+    bench: Bench, trouble: Exception
+) -> None:
+    def fetch(pano: str, view: View) -> bytes:
+        if pano == "bad" and view.heading == 240:
+            raise trouble
+        return photo(view.heading)
+
+    def find(at: Coordinate) -> Panorama:
+        return panorama("bad" if at == FIRST else "good", at)
+
+    bench.provider.on_fetch, bench.provider.on_find = fetch, find
+    outcome = await run(bench, request(0, FIRST, SECOND))
+    assert (outcome.status, outcome.rejections) == (SlotStatus.STORED, {"bad_imagery": 1})
+    assert {key.split("/")[4] for key in await images(bench)} == {"simulator-good"}
+
+
+async def test_every_image_that_was_billed_is_stored_or_counted(bench: Bench) -> None:
+    """Two bad views of three, each asked for twice, of a panorama that is then given up."""
+    bench.provider.on_fetch = lambda pano, view: photo(view.heading) if view.heading == 0 else b"x"
+    await run(bench, request(0, FIRST))
+    billed = bench.provider.fetched.total()
+    assert billed == len(await images(bench)) + await bench.ledger.possibly_paid("demo") == 5
+
+
+async def test_impossible_metadata_costs_the_candidate_and_not_the_slot(bench: Bench) -> None:
+    def find(at: Coordinate) -> Panorama:
+        if at == FIRST:
+            raise UnusablePanorama
+        return panorama("good", at)
+
+    bench.provider.on_find = find
+    outcome = await run(bench, request(0, FIRST, SECOND))
+    assert (outcome.status, outcome.rejections) == (SlotStatus.STORED, {"bad_metadata": 1})
+
+
+async def test_a_refused_request_ends_the_slot_for_good(bench: Bench) -> None:
+    def fetch(pano: str, view: View) -> bytes:
+        raise Refused("HTTP 400")
+
+    bench.provider.on_fetch = fetch
+    outcome = await run(bench, request(0, FIRST))
+    assert (outcome.status, outcome.reason) == (SlotStatus.FAILED, "simulator: HTTP 400")
+    assert await bench.store.exists(slot_key("demo", outcome.slot))
+    assert await run(bench, request(0, FIRST, attempt=2)) == outcome
+
+
+async def test_a_denied_key_pauses_the_provider_and_defers_the_slot(bench: Bench) -> None:
+    def find(at: Coordinate) -> Panorama:
+        raise AccessDenied("REQUEST_DENIED")
+
+    bench.provider.on_find = find
+    outcome = await run(bench, request(0, FIRST))
+    assert outcome.status is SlotStatus.DEFERRED
+    assert bench.ledger.pauses == {"simulator": ("simulator: REQUEST_DENIED", None)}
+    assert not await bench.store.exists(slot_key("demo", outcome.slot))
+
+
+async def test_a_final_outcome_of_the_sampler_stays(bench: Bench) -> None:
+    wanted = request(0, FIRST)
+    failed = outcome_of("demo", wanted, SlotStatus.FAILED, reason="given up")
+
+    class SlowProvider(FakeProvider):
+        async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
+            await bench.store.create(
+                slot_key("demo", failed.slot), failed.model_dump_json().encode()
+            )
+            return await super().find(coordinate, radius_m)
+
+    bench.provider = SlowProvider()
+    assert await run(bench, wanted) == failed
