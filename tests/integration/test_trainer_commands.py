@@ -47,6 +47,7 @@ def test_a_leaky_model_is_promoted_by_force_alone(trainer: TrainerHome) -> None:
 
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens
+KEYS = {"EUGUESS_S3_ACCESS_KEY": "key", "EUGUESS_S3_SECRET_KEY": "secret"}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens
         (["cache", "tiny"], {"EUGUESS_MLFLOW_URL": NOWHERE}, 1, "MLflow at http://127.0.0.1:9"),
         (
             ["cache", "tiny"],
-            {"EUGUESS_STORE_URL": "s3://none", "EUGUESS_S3_ENDPOINT": NOWHERE},
+            {"EUGUESS_STORE_URL": "s3://none", "EUGUESS_S3_ENDPOINT": NOWHERE, **KEYS},
             1,
             "euguess up",
         ),
