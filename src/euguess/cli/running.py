@@ -18,7 +18,7 @@ from euguess.stack.doctor import Finding, examine
 from euguess.stack.local import local_stack
 from euguess.stack.plan import DEFAULT_PORT_BASE, Port, StackPlan
 from euguess.stack.presence import end_stack, running_stack
-from euguess.stack.programs import find_redis, find_s3_server
+from euguess.stack.programs import find_java, find_redis, find_s3_server
 
 PortBase = Annotated[
     int,
@@ -97,8 +97,8 @@ def doctor(
 
 
 def _plan(home: Path, port_base: int, fetchers: int) -> StackPlan:
-    redis, s3 = find_redis(), find_s3_server()
-    for program in (redis, s3):
+    redis, s3, java = find_redis(), find_s3_server(), find_java()
+    for program in (redis, s3, java):
         _announce(f"using {program.name} {program.version} from {program.origin}")
     return StackPlan(
         home=home,
