@@ -49,7 +49,7 @@ def open_dashboard(browser: webdriver.Chrome, stack: DemoStack) -> None:
     browser.get(f"http://127.0.0.1:{stack.port_base}")
     WebDriverWait(browser, WAIT_SECONDS).until(lambda b: "Champion" in page_text(b))
     WebDriverWait(browser, WAIT_SECONDS).until(
-        lambda b: len(b.find_elements(By.CSS_SELECTOR, "[data-testid=stVegaLiteChart] canvas")) >= 2
+        lambda b: len(b.find_elements(By.CSS_SELECTOR, "[data-testid=stVegaLiteChart] svg")) >= 2
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from euguess.errors import ServiceUnavailable
 from euguess.settings import StoreSettings
 from euguess.stack.plan import BUCKET, StackPlan
+from euguess.stack.ports import require_free
 from euguess.stack.presence import (
     announce_stack,
     end_stack,
@@ -31,6 +32,7 @@ def local_stack(plan: StackPlan, announce: Announce) -> Iterator[Supervisor]:
         )
     if end_stack(plan.home):
         announce("ended what an earlier stack had left behind")
+    require_free("the stack (see --port-base)", plan.ports)
     supervisor = Supervisor(plan.home / "logs", announce, partial(record_processes, plan.home))
     try:
         with supervised(supervisor, [plan.stores, partial(_services, plan)]):

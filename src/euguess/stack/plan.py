@@ -61,6 +61,11 @@ class StackPlan:
     def port(self, port: Port) -> int:
         return self.port_base + port
 
+    @property
+    def ports(self) -> range:
+        """All ports that the stack takes."""
+        return range(self.port_base, self.s3.ports[-1] + 1)
+
     def address(self, port: Port) -> str:
         return f"http://{LOOPBACK}:{self.port(port)}"
 
