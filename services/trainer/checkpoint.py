@@ -11,8 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from services.trainer.history import EpochResult
 from services.trainer.learner import Learner
-from services.trainer.training import EpochResult, Progress
+from services.trainer.training import Progress
 
 FORMAT_VERSION = 1
 NETWORK, BEST, OPTIMIZER = "network/", "best/", "optimizer/"

@@ -14,6 +14,8 @@ from euguess.settings import HomeSettings, MlflowSettings, RedisSettings, StoreS
 if TYPE_CHECKING:
     from services.trainer.experiment import Outcome, Workshop
     from services.trainer.recipe import Recipe
+    from services.trainer.registry import Registry
+    from services.trainer.tracking import Tracking
 
 console = Console()
 messages = Console(stderr=True)
@@ -147,10 +149,10 @@ def cache(
 
 def runs(as_json: AsJson = False) -> None:
     """List the newest runs with their test accuracy."""
-    workshop = _workshop("cpu")
-    champion = workshop.registry.champion()
+    tracking, registry = _records()
+    champion = registry.champion()
     champion_run = champion.run_id if champion else None
-    found = workshop.tracking.runs()
+    found = tracking.runs()
     if as_json:
         _print_json([{**vars(run), "is_champion": run.run_id == champion_run} for run in found])
         return
@@ -177,12 +179,12 @@ def promote(
     """
     from euguess.errors import EUGuessError, InvalidInput
 
-    workshop = _workshop("cpu")
-    workshop.tracking.find(run)
-    candidate = workshop.registry.version_of(run)
+    tracking, registry = _records()
+    tracking.find(run)
+    candidate = registry.version_of(run)
     if candidate is None:
         raise InvalidInput(f"Run {run} registered no model.")
-    verdict = workshop.registry.promote(candidate, force=force)
+    verdict = registry.promote(candidate, force=force)
     if not verdict.is_promoted:
         raise EUGuessError(f"Not promoted: {verdict.reason}. --force promotes it all the same.")
     console.print(f"Promoted: {verdict.reason}.")
@@ -207,6 +209,14 @@ def _workshop(device: str) -> "Workshop":
     return open_workshop(
         HomeSettings().home, StoreSettings.load(), MlflowSettings.load(), device, messages
     )
+
+
+def _records() -> "tuple[Tracking, Registry]":
+    from services.trainer.registry import Registry
+    from services.trainer.tracking import open_tracking
+
+    tracking = open_tracking(MlflowSettings.load().url, HomeSettings().home)
+    return tracking, Registry(tracking.client)
 
 
 def _on_damage(skip_damaged: bool) -> Any:

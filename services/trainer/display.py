@@ -13,8 +13,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from services.trainer.history import EpochResult
 from services.trainer.progress import Progress
-from services.trainer.training import EpochResult
 
 
 class Display:

@@ -20,7 +20,7 @@ from mlflow.telemetry import set_telemetry_client
 
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.registry import MODEL_ARTIFACTS
-from services.trainer.training import EpochResult
+from services.trainer.history import EpochResult
 
 EXPERIMENT = "euguess"
 # Their artifacts lie at addresses that the other kind of access cannot resolve.

@@ -12,30 +12,13 @@ from torch import Tensor
 from euguess.errors import EUGuessError
 from services.trainer.batches import Batch, num_batches
 from services.trainer.evaluation import predict_logits
+from services.trainer.history import EpochResult
 from services.trainer.learner import Learner
 from services.trainer.material import Material
 from services.trainer.metrics import is_top, log_softmax, negative_log_likelihoods
 from services.trainer.recipe import Recipe
 
 SEED_STRIDE = 100_003  # a prime, so that seeds of epochs of neighbouring recipes do not meet
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """One row of the training's history; losses are in nats, val figures over single views."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
-
-    @property
-    def rank(self) -> tuple[float, float, int]:
-        """Higher is better: val accuracy, then low val loss, then a later epoch."""
-        return self.val_accuracy, -self.val_loss, self.epoch
 
 
 @dataclass(frozen=True)

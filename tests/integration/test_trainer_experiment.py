@@ -23,9 +23,9 @@ from services.trainer.cache_decoding import OnDamage
 from services.trainer.display import Display
 from services.trainer.experiment import Outcome, run_experiment
 from services.trainer.export import export_onnx
+from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
 from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored
-from services.trainer.training import EpochResult
 from tests.country_photos import country_photo
 from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
 

@@ -21,6 +21,10 @@ from euguess.storage.keys import check_key
 # Hashing 8 MiB takes about 10 ms; longer would hold up the other requests of the event loop.
 HASH_IN_THREAD_BYTES = 8 * 1024 * 1024
 LIST_CHUNK = 1000
+# An operation that is not answered by then is given up, although the client still hopes. Its own
+# limits did not end every one: some never came back, with no connection open.
+ANSWER_SECONDS = 45.0
+BYTES_PER_SECOND = 1_000_000  # slower transfers are given up too
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,11 @@ class Objects:
         self._place = place
 
     async def put(self, key: str, data: bytes) -> None:
-        with self._errors(check_key(key)):
+        async with self._answered(check_key(key), len(data)):
             await obstore.put_async(self._backend, key, data)
 
     async def create(self, key: str, data: bytes) -> bool:
-        with self._errors(check_key(key)):
+        async with self._answered(check_key(key), len(data)):
             try:
                 await obstore.put_async(self._backend, key, data, mode="create")
             except AlreadyExistsError:
@@ -52,8 +56,9 @@ class Objects:
             return True
 
     async def get(self, key: str, *, sha256: str | None = None) -> bytes:
-        with self._errors(check_key(key)):
+        async with self._answered(check_key(key)):
             answer = await obstore.get_async(self._backend, key)
+        async with self._answered(key, answer.meta["size"]):
             data = bytes(await answer.bytes_async())
         if sha256 is not None and await _sha256(data) != sha256:
             raise ChecksumMismatch(
@@ -63,7 +68,7 @@ class Objects:
         return data
 
     async def exists(self, key: str) -> bool:
-        with self._errors(check_key(key)):
+        async with self._answered(check_key(key)):
             try:
                 await obstore.head_async(self._backend, key)
             except FileNotFoundError:
@@ -85,8 +90,15 @@ class Objects:
                         yield entry["path"]
 
     async def delete(self, key: str) -> None:
-        with self._errors(check_key(key)), contextlib.suppress(FileNotFoundError):
-            await obstore.delete_async(self._backend, key)
+        async with self._answered(check_key(key)):
+            with contextlib.suppress(FileNotFoundError):
+                await obstore.delete_async(self._backend, key)
+
+    @contextlib.asynccontextmanager
+    async def _answered(self, key: str, size_bytes: int = 0) -> AsyncIterator[None]:
+        with self._errors(key):
+            async with asyncio.timeout(ANSWER_SECONDS + size_bytes / BYTES_PER_SECOND):
+                yield
 
     @contextlib.contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -97,7 +109,7 @@ class Objects:
             raise ObjectNotFound(f"There is no object {key} in {place.name}.") from None
         except (PermissionDeniedError, UnauthenticatedError):
             raise StoreError(f"{place.name} refused access; {place.when_refused}.") from None
-        except BaseError:
+        except (BaseError, TimeoutError):
             raise StoreUnavailable(f"{place.name} failed; {place.when_unavailable}.") from None
 
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from euguess.errors import EUGuessError, InvalidRecipe
 from services.trainer.checkpoint import Checkpoint
+from services.trainer.history import EpochResult
 from services.trainer.learner import new_learner
 from services.trainer.recipe import Recipe
-from services.trainer.training import EpochResult, Progress, train
+from services.trainer.training import Progress, train
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 
