@@ -35,11 +35,11 @@ demo: setup ## Collect, train, serve and query a small dataset (ARGS=--exit-afte
 up: setup ## Start the whole stack as local processes; Ctrl-C ends it
 	$(BIN)/euguess up $(ARGS)
 
-test: setup ## All tests: unit, integration and end to end
-	$(BIN)/pytest $(ARGS)
+test: unit ## All tests: unit, integration and end to end
+	$(BIN)/pytest tests/integration tests/e2e $(ARGS)
 
 unit: setup ## Unit tests only: no network, no server
-	$(BIN)/pytest tests/unit $(ARGS)
+	$(BIN)/pytest tests/unit -n 2 --dist loadfile $(ARGS)
 
 integration: setup ## Tests against real Redis, S3, Celery and TorchServe
 	$(BIN)/pytest tests/integration $(ARGS)

@@ -133,10 +133,11 @@ def _metrics_table(title: str, report: Report) -> Table:
     table = Table(title=title, caption=caption)
     for name in ("", "single view"):
         table.add_column(name, justify="right" if name else "left")
-    for fused in report.fused[1:]:
+    curve = [fused for fused in report.fused[1:] if fused.views in (2, 3, len(report.fused))]
+    for fused in curve:
         table.add_column(f"{fused.views} views", justify="right")
     for name, interval in report.metrics.items():
-        cells = (percent(fused.metrics[name]) for fused in report.fused[1:])
+        cells = (percent(fused.metrics[name]) for fused in curve)
         table.add_row(METRIC_NAMES[name], percent(interval), *cells)
     baselines = {"chance": report.baselines.chance, "majority": report.baselines.majority}
     for name, value in baselines.items():
