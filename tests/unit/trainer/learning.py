@@ -13,7 +13,7 @@ from services.trainer.view_index import ViewIndex
 CPU = torch.device("cpu")
 COUNTRIES = ("FR", "IT", "PL")
 SIZE = 32
-TINY = f'name = "tiny"\nnetwork = "customnet"\nimage_size = {SIZE}\nepochs = 3\nbatch_size = 16\n'
+TINY = f'name = "tiny"\nnetwork = "smallnet"\nimage_size = {SIZE}\nepochs = 3\nbatch_size = 16\n'
 
 
 def tiny_recipe(*overrides: str) -> Recipe:

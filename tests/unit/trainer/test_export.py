@@ -27,7 +27,7 @@ THEN = datetime(2026, 1, 2, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return build_network("customnet", 3).eval()
+    return build_network("smallnet", 3).eval()
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_the_packaged_source_rebuilds_the_network(package: Path, network: nn.Mod
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    rebuilt = module.build_network("customnet", 3).eval()
+    rebuilt = module.build_network("smallnet", 3).eval()
     rebuilt.load_state_dict(load_file(package / "model.safetensors"), strict=True)
     images = torch.randn(2, 3, SIZE, SIZE)
     with torch.inference_mode():
@@ -98,6 +98,6 @@ def test_the_packaged_source_rebuilds_the_network(package: Path, network: nn.Mod
 
 
 def test_an_onnx_file_of_other_weights_is_refused(package: Path) -> None:
-    other = build_network("customnet", 3).eval()
+    other = build_network("smallnet", 3).eval()
     with pytest.raises(EUGuessError, match="differs"):
         check_parity(other, ImageSpec(size=SIZE), package / "model.onnx")

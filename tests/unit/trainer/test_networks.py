@@ -19,14 +19,14 @@ from services.trainer.networks import (
 COUNTRIES = 7
 
 
-@pytest.mark.parametrize("name", [*STUDY_NETWORKS, "squeezenet1_1", "swin_t"])
+@pytest.mark.parametrize("name", [*STUDY_NETWORKS, "smallnet", "squeezenet1_1", "swin_t"])
 def test_each_network_answers_with_one_logit_per_country(name: str) -> None:
     with torch.device("meta"):  # shapes without arithmetic: VGG16 has 134 million parameters
         network = build_network(name, COUNTRIES).eval()
         assert network(torch.empty(2, 3, 64, 64)).shape == (2, COUNTRIES)
 
 
-@pytest.mark.parametrize("name", ["customnet", "googlenet"])
+@pytest.mark.parametrize("name", ["customnet", "smallnet", "googlenet"])
 @pytest.mark.parametrize("size", [32, 64, 128])
 def test_networks_take_small_images(name: str, size: int) -> None:
     check_image_size(build_network(name, COUNTRIES), size)
