@@ -135,18 +135,24 @@ class MessageFetcher:
     @contextlib.asynccontextmanager
     async def _leased(self, dataset: str, request: SlotRequest) -> AsyncIterator[None]:
         """Prolong the lease meanwhile. Raises Outdated once a newer publication has taken it."""
+        ended = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
-                renewal = group.create_task(self._renew(dataset, request))
-                yield
-                renewal.cancel()
+                group.create_task(self._renew(dataset, request, ended))
+                try:
+                    yield
+                finally:
+                    ended.set()
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    async def _renew(self, dataset: str, request: SlotRequest) -> None:
+    async def _renew(self, dataset: str, request: SlotRequest, ended: asyncio.Event) -> None:
+        """Ends by the event, not by cancelling: before Python 3.12 `asyncio.wait_for`, with which
+        redis-py sends, can swallow a cancellation, and the lease would be kept for ever."""
         is_ours = True
         while is_ours:
-            await asyncio.sleep(self._lease_seconds / RENEWALS_PER_LEASE)
+            if await _happens(ended, self._lease_seconds / RENEWALS_PER_LEASE):
+                return
             with contextlib.suppress(RedisError):
                 is_ours = await self._ledger.begin(
                     dataset, request.slot, request.attempt, self._lease_seconds
@@ -167,6 +173,14 @@ class MessageFetcher:
     async def _bury(self, text: str, reason: str) -> None:
         letter = DeadLetter(source="fetcher", reason=reason, payload=text[:10_000], at=utc_now())
         await self._ledger.bury(letter)
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event happens within that time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 def _report(

@@ -38,8 +38,14 @@ async def build_app() -> FastAPI:
     async def collecting(_: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.create_task(conductor.run())
         yield
-        loop.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loop
+        await _end(loop)
 
     return create_app(Sampler(store, ledger, conductor, drawing), collecting)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel until it has ended: before Python 3.12 `asyncio.wait_for`, with which redis-py sends,
+    can swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1)

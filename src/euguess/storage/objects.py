@@ -21,8 +21,7 @@ from euguess.storage.keys import check_key
 # Hashing 8 MiB takes about 10 ms; longer would hold up the other requests of the event loop.
 HASH_IN_THREAD_BYTES = 8 * 1024 * 1024
 LIST_CHUNK = 1000
-# An operation that is not answered by then is given up, although the client still hopes. Its own
-# limits did not end every one: some never came back, with no connection open.
+# Above the limits of the client (30 s for a request, 20 s for retries), in case they do not hold.
 ANSWER_SECONDS = 45.0
 BYTES_PER_SECOND = 1_000_000  # slower transfers are given up too
 

@@ -1,6 +1,7 @@
 """One message: every slot comes to its outcome, whatever happens to the others."""
 
 import asyncio
+import contextlib
 
 import pytest
 from redis.exceptions import ConnectionError as RedisDown
@@ -95,6 +96,28 @@ async def test_a_long_slot_keeps_its_lease(bench: Bench) -> None:
             return await super().find(coordinate, radius_m)
 
     bench.ledger, bench.provider = Counting(), Slow()
+    await asyncio.wait_for(fetcher(bench, lease_seconds=0.03).fetch(message(request(0))), 5)
+    assert outcomes(bench) == {0: SlotStatus.STORED}
+
+
+async def test_a_cancellation_that_redis_swallows_holds_nothing_up(bench: Bench) -> None:
+    """redis-py under Python 3.11 goes on when it is cancelled while a command is being sent."""
+    is_sending = asyncio.Event()
+
+    class Swallowing(FakeLedger):
+        async def begin(self, dataset: str, slot: SlotKey, attempt: int, seconds: float) -> bool:
+            if self.attempts and not is_sending.is_set():  # the first renewal
+                is_sending.set()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.05)
+            return await super().begin(dataset, slot, attempt, seconds)
+
+    class Slow(FakeProvider):
+        async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
+            await is_sending.wait()
+            return await super().find(coordinate, radius_m)
+
+    bench.ledger, bench.provider = Swallowing(), Slow()
     await asyncio.wait_for(fetcher(bench, lease_seconds=0.03).fetch(message(request(0))), 5)
     assert outcomes(bench) == {0: SlotStatus.STORED}
 
