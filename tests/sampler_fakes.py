@@ -78,6 +78,7 @@ class FakeLedger(Ledger):
         self.forgotten = 0  # events before the stream began; positions only grow, as Redis's do
         self.pauses: dict[str, str] = {}
         self.letters: list[DeadLetter] = []
+        self.paid_again = 0
         self.wipe()
 
     def wipe(self) -> None:
@@ -164,7 +165,7 @@ class FakeLedger(Ledger):
 
     async def possibly_paid(self, dataset: str) -> int:
         self._check()
-        return 0
+        return self.paid_again
 
     async def resume(self, provider: str) -> None:
         self._check()

@@ -176,6 +176,8 @@ class Conductor:
         if collection is None:
             return
         work = collection.board.in_flight.get(outcome.slot)
+        if work is not None and len(collection.board.in_flight) == 1:  # perhaps the last of all
+            collection.possibly_paid = await self._ledger.possibly_paid(outcome.dataset)
         await self._end(collection, collection.board.apply(outcome, self._clock()))
         if work is not None and not outcome.status.is_final:
             await self._keep_progress(outcome.dataset, work)

@@ -49,4 +49,5 @@ async def take_up(store: ObjectStore, ledger: Ledger, collection: Collection) ->
     for slot, lease in (await ledger.leases(spec.name)).items():
         if lease.expires_ms > now_ms:
             collection.board.adopt(slot, lease.attempt)
+    collection.possibly_paid = await ledger.possibly_paid(spec.name)
     collection.is_stopped = await store.exists(stopped_key(spec.name))

@@ -31,6 +31,16 @@ async def test_a_collection_runs_to_its_end() -> None:
     assert status.countries["PL"].stored == 30
 
 
+async def test_calls_paid_twice_are_told_with_the_last_outcome_and_after_a_restart() -> None:
+    world = World(Limits(reconcile_seconds=3600))
+    await world.sampler.create(spec())
+    await world.round()
+    world.ledger.paid_again = 7
+    assert (await world.run()).possibly_paid == 7
+    await world.restart()
+    assert world.status().possibly_paid == 7
+
+
 async def test_each_slot_is_worked_on_once_when_all_goes_well() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
     await world.sampler.create(SPEC)
