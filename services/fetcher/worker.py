@@ -8,7 +8,13 @@ from typing import Any
 
 import aiohttp
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    heartbeat_sent,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -16,9 +22,16 @@ from euguess.boundaries import load_boundaries
 from euguess.errors import ServiceUnavailable
 from euguess.ledger import Ledger, open_redis
 from euguess.logs import configure_logging
-from euguess.settings import ProviderSettings, RedisSettings, SamplerSettings, StoreSettings
+from euguess.settings import (
+    HomeSettings,
+    ProviderSettings,
+    RedisSettings,
+    SamplerSettings,
+    StoreSettings,
+)
 from euguess.storage import open_store
 from services.fetcher.calls import CALLS_IN_FLIGHT, Calls
+from services.fetcher.health import Health
 from services.fetcher.location import Stores
 from services.fetcher.messages import MessageFetcher
 from services.fetcher.providers import StreetImageProvider
@@ -32,7 +45,8 @@ USER_AGENT = "EUGuess/0.1 (street-level imagery research)"
 class WorkerProcess:
     """One event loop with one HTTP session, kept over all tasks of a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, health: Health) -> None:
+        self._health = health
         self._runner: asyncio.Runner | None = None
         self._session: aiohttp.ClientSession | None = None
         self._fetcher: MessageFetcher | None = None
@@ -54,6 +68,7 @@ class WorkerProcess:
         assert self._runner is not None
         assert self._fetcher is not None
         self._runner.run(self._fetcher.fetch(text))
+        self._health.progress.beat()
 
     async def _connect(self) -> MessageFetcher:
         store = await open_store(StoreSettings.load())
@@ -83,11 +98,14 @@ def build_worker() -> Celery:
     check_settings(ProviderSettings.load())
     redis_url = RedisSettings.load().redis_url.get_secret_value()
     asyncio.run(_check_redis(redis_url))
-    process = WorkerProcess()
+    health = Health(HomeSettings().home)
+    process = WorkerProcess(health)
     celery = create_celery(redis_url)
     worker_process_init.connect(process.open, weak=False)
     worker_process_shutdown.connect(process.close, weak=False)
     setup_logging.connect(_configure_logging, weak=False)
+    worker_ready.connect(lambda **_: health.progress.beat(), weak=False)
+    heartbeat_sent.connect(lambda **_: health.alive.beat(), weak=False)
     register(celery, process.fetch)
     return celery
 

@@ -53,6 +53,10 @@ def serve(
     host: Annotated[str, typer.Option(help="Address of predictions")] = LOOPBACK,
     management_port: Annotated[int, typer.Option(help="Always on loopback")] = 8081,
     metrics_port: Annotated[int, typer.Option(help="Prometheus; always on loopback")] = 8082,
+    client_token: Annotated[
+        Path | None,
+        typer.Option(help="Leave the token for predictions, and no other, in this file"),
+    ] = None,
     workers: Workers = 1,
     poll_seconds: Poll = 5.0,
 ) -> None:
@@ -69,6 +73,7 @@ def serve(
         management_port=management_port,
         metrics_port=metrics_port,
         grpc_ports=(first, second),
+        client_token=client_token,
     )
     arguments = ("agent", "--workers", str(workers), "--poll-seconds", str(poll_seconds))
     command = tuple(service_command("inference", *arguments))

@@ -23,6 +23,7 @@ class ServingOptions:
     metrics_port: int
     grpc_ports: tuple[int, int]
     worker_port: int = 9000  # only names the workers' Unix sockets
+    client_token: Path | None = None  # file for clients elsewhere, with the inference token only
 
     @property
     def ports(self) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from euguess.stack.ports import require_free
 from services.inference.configuration import ServingOptions, key_file_path
 from services.inference.readiness import write_addresses
 from services.inference.server import Command, prepare_home, torchserve_command
+from services.inference.tokens import ClientToken
 
 CHECK_SECONDS = 0.25
 STOP_SECONDS = 8.0  # TorchServe takes 4 s to stop its workers
@@ -45,13 +46,16 @@ def serve(java: Path, options: ServingOptions, agent: Command) -> None:
         command = torchserve_command(java, options, Path(short))
         try:
             with _running(command) as torchserve:
-                _watch(torchserve, agent, stopping)
+                _watch(torchserve, agent, stopping, ClientToken(options))
         finally:
             key_file_path(options.home).unlink(missing_ok=True)
 
 
 def _watch(
-    torchserve: "subprocess.Popen[bytes]", agent: Command, stopping: threading.Event
+    torchserve: "subprocess.Popen[bytes]",
+    agent: Command,
+    stopping: threading.Event,
+    token: ClientToken,
 ) -> None:
     while not stopping.is_set():
         with _running(agent) as follower:
@@ -60,6 +64,7 @@ def _watch(
                     raise ServiceUnavailable(
                         f"TorchServe ended by itself with exit code {torchserve.returncode}."
                     )
+                token.share()
         if not stopping.is_set():
             log.error("The model agent ended with exit code %s.", follower.returncode)
             stopping.wait(AGENT_PAUSE_SECONDS)

@@ -25,6 +25,7 @@ for command in (
     commands.runs,
     commands.promote,
     commands.worker,
+    commands.check,
 ):
     app.command()(command)
 

@@ -197,6 +197,15 @@ def worker() -> None:
     run_worker(RedisSettings.load())
 
 
+def check() -> None:
+    """Whether the worker of this home is alive; exit code 1 if not."""
+    from services.trainer.worker import heartbeat_of
+
+    if heartbeat_of(HomeSettings().home).is_silent:
+        sys.stdout.write("the worker shows no sign of life\n")
+        sys.exit(1)
+
+
 def _recipe(path: Path, overrides: list[str]) -> "Recipe":
     from services.trainer.recipe import read_recipe
 

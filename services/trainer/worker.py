@@ -6,16 +6,18 @@ One training at a time, in a process of its own that ends with it and gives its 
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import heartbeat_sent, worker_ready
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 from rich.console import Console
 
 from euguess.errors import ServiceUnavailable
+from euguess.heartbeat import Heartbeat
 from euguess.ledger import Ledger
 from euguess.queues import Queue, TaskName
 from euguess.schemas import DeadLetter, TrainRun
@@ -38,11 +40,18 @@ def run_worker(settings: RedisSettings) -> None:
             "or check EUGUESS_REDIS_URL."
         ) from None
     worker_ready.connect(_end_at_once_on_sigterm)
+    alive = heartbeat_of(HomeSettings().home)
+    heartbeat_sent.connect(lambda **_: alive.beat(), weak=False)
     options = ("--concurrency=1", "--loglevel=INFO", f"--queues={Queue.TRAIN}")
     name = f"--hostname=trainer-{os.getpid()}@%h"
     train_app(redis_url).worker_main(
         ["worker", "--without-gossip", "--without-mingle", *options, name]
     )
+
+
+def heartbeat_of(home: Path) -> Heartbeat:
+    """Sign of life of the worker; a training may take hours, so that progress is no measure."""
+    return Heartbeat(home / "trainer" / "alive")
 
 
 def train_app(redis_url: str) -> Celery:

@@ -16,7 +16,7 @@ def project_root() -> Path:
     """Folder that holds `services/`: above the working directory, else above this file."""
     for start in (Path.cwd(), Path(__file__).resolve().parent):
         for folder in (start, *start.parents):
-            if (folder / "services" / "sampler").is_dir() and (folder / "pyproject.toml").is_file():
+            if (folder / "services").is_dir() and (folder / "pyproject.toml").is_file():
                 return folder
     raise EUGuessError(
         "The folder with EUGuess's services is not found; run this in a checkout of the project."

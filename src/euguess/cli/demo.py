@@ -39,6 +39,16 @@ def run_demo() -> None:
     _ask(client)
 
 
+def run_demo_once() -> None:
+    """Nothing when a model was promoted before; else the demo."""
+    with RegistryClient(MlflowSettings.load().mlflow_url) as registry:
+        champion = registry.champion()
+    if champion is None:
+        run_demo()
+    else:
+        console.print(f"There is a champion (version {champion.version}); nothing to do.")
+
+
 def _collect(spec: DatasetSpec) -> None:
     client = connections.sampler_client()
     client.create(spec)

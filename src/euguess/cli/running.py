@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from euguess.cli.demo import run_demo
+from euguess.cli.demo import run_demo, run_demo_once
 from euguess.cli.output import console, print_json
 from euguess.settings import HomeSettings, ServiceSettings
 from euguess.stack.credentials import load_credentials
@@ -65,11 +65,18 @@ def up(
 
 
 def demo(
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="In the configured stack, and only if it has no champion yet"),
+    ] = False,
     exit_after_demo: ExitAfterDemo = False,
     port_base: PortBase = DEFAULT_PORT_BASE,
     fetchers: Fetchers = 2,
 ) -> None:
     """Collect, train, serve and query a small dataset, in the running stack or in a new one."""
+    if once:
+        run_demo_once()
+        return
     if running_stack(HomeSettings().home.resolve()) is not None:
         run_demo()
         console.print(f"Dashboard: {ServiceSettings.load().dashboard_url}")

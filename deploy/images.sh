@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Builds the images of the stack from this checkout.
+#
+#   deploy/images.sh [image ...]       default: all but minio, whose image is pulled
+#
+# CA_BUNDLE=file    certificates to trust while building (corporate proxies)
+# ACCELERATOR=gpu   keep all CUDA libraries in the images that carry torch; default: cpu
+# MINIO=yes         build MinIO from source too, as euguess/minio
+# ALLOW_UPSTREAM=yes  MinIO's archived upstream will do (tests only)
+# DOCKER=program    the docker client
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+DOCKER=${DOCKER:-docker}
+export DOCKER_BUILDKIT=1
+all=(setup redis mlflow simulator sampler fetcher trainer inference dashboard)
+[ "${MINIO:-no}" = yes ] && all+=(minio)
+
+dockerfile_of() {
+    case $1 in
+        dashboard) echo dashboard/Dockerfile ;;
+        minio | mlflow | redis | setup) echo "deploy/$1/Dockerfile" ;;
+        *) echo "services/$1/Dockerfile" ;;
+    esac
+}
+
+build() {
+    local arguments=(--file "$(dockerfile_of "$1")" --tag "euguess/$1")
+    case $1 in
+        trainer | inference) arguments+=(--build-arg "ACCELERATOR=${ACCELERATOR:-cpu}") ;;
+        minio) arguments+=(--build-arg "ALLOW_UPSTREAM=${ALLOW_UPSTREAM:-no}") ;;
+    esac
+    [ -n "${CA_BUNDLE:-}" ] && arguments+=(--secret "id=ca_bundle,src=$CA_BUNDLE")
+    echo "== euguess/$1"
+    "$DOCKER" build "${arguments[@]}" .
+}
+
+[ $# -gt 0 ] && all=("$@")
+for image in "${all[@]}"; do
+    build "$image"
+done

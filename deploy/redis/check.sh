@@ -1,0 +1,6 @@
+#!/bin/sh
+# Healthy means that Redis takes writes.
+set -eu
+REDISCLI_AUTH=$(cat "${REDIS_PASSWORD_FILE:-/run/secrets/redis_password}")
+export REDISCLI_AUTH
+[ "$(redis-cli SET euguess:health 1 EX 60)" = OK ]

@@ -1,0 +1,1 @@
+"""One-shot jobs of the containerised stack: secrets, bucket, backup and restore."""

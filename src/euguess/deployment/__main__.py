@@ -1,0 +1,55 @@
+"""Commands of the image `setup`: python -m euguess.deployment."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from euguess.cli.output import messages
+from euguess.deployment import bucket, secret_files, volumes
+from euguess.errors import EUGuessError
+from euguess.exits import run_program
+from euguess.settings import StoreSettings
+
+app = typer.Typer(
+    help="One-shot jobs of the stack; docker-compose.yml runs them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def prepare(
+    given: Annotated[Path, typer.Option(help="Folder with secrets of the user")] = Path("/given"),
+    target: Annotated[Path, typer.Option(help="Folder of the secrets")] = Path("/run/secrets"),
+    own: Annotated[Path, typer.Option(help="Folder of the volumes")] = Path("/volumes"),
+    min_free_gb: Annotated[float, typer.Option(min=0, help="Least free space")] = 5.0,
+) -> None:
+    """Write the secrets and give the volumes to the services; the only job that runs as root."""
+    volumes.require_room(target, min_free_gb)
+    if not bucket.is_own(StoreSettings.load()):
+        secret_files.require_own_s3_keys(given)
+    made = secret_files.write_secrets(given, target)
+    volumes.own_volumes(own)
+    messages.print(f"new secrets: {', '.join(made)}" if made else "all secrets are there")
+
+
+@app.command()
+def store() -> None:
+    """Make the bucket, and on the stack's own MinIO the account that uses it."""
+    messages.print(bucket.set_up(StoreSettings.load(), bucket.MinioRootSettings.load()))
+
+
+def main() -> None:
+    """Run a command; known errors end in one line on standard error."""
+    try:
+        app()
+    except EUGuessError as error:
+        command = sys.argv[1] if len(sys.argv) > 1 else "setup"
+        sys.stderr.write(f"{command}: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,302 @@
+"""Backups of the stack's volumes: whole or not there, and checked before anything is replaced."""
+
+import errno
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from euguess.deployment.archives import (
+    REPLACED,
+    STAGED,
+    Advance,
+    archive_bytes,
+    check_archive,
+    extract_archive,
+    remove,
+    write_archive,
+)
+from euguess.errors import DiskFull, EUGuessError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+PARTIAL = ".partial"  # ends the name of a backup that is being written
+DISK_BLOCK = 4096
+
+Meter = Callable[[str, int], Advance]  # (volume, bytes in all) to a function that takes progress
+VolumeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class BackupFailed(EUGuessError):
+    """The backup could not be written."""
+
+
+class BackupInvalid(EUGuessError):
+    """This is no backup that can be restored."""
+
+
+class VolumeInUse(EUGuessError):
+    """A volume is not in the state that this needs."""
+
+
+class VolumeRecord(BaseModel):
+    """What the archive of one volume holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    files: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    sha256: Sha256
+    left_out: tuple[str, ...] = ()
+
+
+class Manifest(BaseModel):
+    """The table of contents, written last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format_version: int
+    created_at: AwareDatetime
+    volumes: dict[VolumeName, VolumeRecord] = Field(min_length=1)
+
+
+class FormatOnly(BaseModel):
+    """All that is read of a manifest before its version is known."""
+
+    format_version: int
+
+
+def no_meter(_volume: str, _total_bytes: int) -> Advance:
+    """For who does not look."""
+    return lambda _count: None
+
+
+def write_backup(
+    volumes: Path, target: Path, created_at: datetime, meter: Meter = no_meter
+) -> tuple[Path, Manifest]:
+    """Save each folder of `volumes` in a new folder of `target`, which only its owner can read.
+
+    Raises BackupFailed, DiskFull or VolumeInUse; then nothing new is in the target.
+    """
+    folder = target / f"{created_at:%Y%m%dT%H%M%SZ}"
+    partial = folder.with_name(folder.name + PARTIAL)
+    if folder.exists() or partial.exists():
+        raise BackupFailed(f"{folder.name} is already there; try again in a second.")
+    with _told_as(BackupFailed, "The backup cannot be written"):
+        sizes = {path.name: archive_bytes(path) for path in _sources(volumes)}
+        require_room(target, sum(sizes.values()))
+        partial.mkdir(mode=0o700)
+        try:
+            manifest = _write_all(volumes, partial, sizes, created_at, meter)
+            _hand_over(partial, target)
+            partial.rename(folder)
+            _sync(target)
+        finally:
+            remove(partial)
+    return folder, manifest
+
+
+def restore_backup(
+    source: Path, volumes: Path, *, replace: bool, meter: Meter = no_meter
+) -> Manifest:
+    """Put the backup into the folders of `volumes`, after all of it has been checked.
+
+    What was there is deleted only when everything is unpacked. Raises BackupInvalid, UnsafeArchive,
+    VolumeInUse or DiskFull; then the volumes are as they were.
+    """
+    manifest = read_manifest(source)
+    targets = {name: _target(volumes, name) for name in manifest.volumes}
+    if not replace:
+        for name, volume in targets.items():
+            _require_empty(name, volume)
+    with _told_as(BackupInvalid, "The backup cannot be read"):
+        for name, record in manifest.volumes.items():
+            _check(source, name, record, meter)
+    with _told_as(BackupInvalid, "The backup cannot be restored"):
+        _require_room_for(manifest, targets)
+        try:
+            for name, volume in targets.items():
+                _stage(source, name, volume, meter)
+        except BaseException:
+            for volume in targets.values():
+                remove(volume / STAGED)
+            raise
+        for volume in targets.values():
+            _put_in_place(volume)
+        for volume in targets.values():
+            remove(volume / REPLACED)
+    return manifest
+
+
+def read_manifest(source: Path) -> Manifest:
+    """The table of contents. Raises BackupInvalid."""
+    if source.name.endswith(PARTIAL):
+        raise BackupInvalid("This backup was never completed; take another.")
+    try:
+        text = (source / MANIFEST).read_bytes()
+        version = FormatOnly.model_validate_json(text).format_version
+        if version != FORMAT_VERSION:
+            raise BackupInvalid(
+                f"The backup has format {version}, this version of EUGuess reads {FORMAT_VERSION}; "
+                "restore it with the version that wrote it."
+            )
+        return Manifest.model_validate_json(text)
+    except FileNotFoundError as error:
+        raise BackupInvalid(
+            f"There is no {MANIFEST} in that folder; name the folder of one backup, such as "
+            "backups/20260131T235959Z."
+        ) from error
+    except (ValidationError, OSError) as error:
+        raise BackupInvalid(f"{MANIFEST} cannot be read; take another backup.") from error
+
+
+def require_room(folder: Path, needed_bytes: int) -> None:
+    """Raise DiskFull when there is less."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise DiskFull(
+            f"{needed_bytes / 2**20:,.0f} MB are needed and {free / 2**20:,.0f} MB are free; "
+            "make room or choose another disk."
+        )
+
+
+def _write_all(
+    volumes: Path, partial: Path, sizes: dict[str, int], created_at: datetime, meter: Meter
+) -> Manifest:
+    records = {}
+    for name, size in sizes.items():
+        summary = write_archive(volumes / name, _archive(partial, name), meter(name, size))
+        records[name] = VolumeRecord(
+            files=summary.files,
+            bytes=summary.content_bytes,
+            sha256=summary.sha256,
+            left_out=summary.left_out,
+        )
+    manifest = Manifest(format_version=FORMAT_VERSION, created_at=created_at, volumes=records)
+    with (partial / MANIFEST).open("x") as file:
+        file.write(manifest.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return manifest
+
+
+def _sources(volumes: Path) -> list[Path]:
+    found = sorted(path for path in volumes.iterdir() if path.is_dir())
+    if not found:
+        raise BackupFailed(f"There is no volume in {volumes}.")
+    for volume in found:
+        if (volume / REPLACED).exists():
+            raise VolumeInUse(
+                f"A restore of the volume {volume.name} was interrupted; restore again with "
+                "--replace before you take a backup."
+            )
+    return found
+
+
+def _target(volumes: Path, name: str) -> Path:
+    volume = volumes / name
+    if not volume.is_dir():
+        raise BackupInvalid(f"The backup has a volume {name}, which this stack has not.")
+    return volume
+
+
+def _require_empty(name: str, volume: Path) -> None:
+    if any(path.name not in (STAGED, "lost+found") for path in volume.iterdir()):
+        raise VolumeInUse(
+            f"The volume {name} is not empty; --replace (make restore REPLACE=yes) deletes what "
+            "is in the volumes."
+        )
+
+
+def _check(source: Path, name: str, record: VolumeRecord, meter: Meter) -> None:
+    path = _archive(source, name)
+    if not path.is_file():
+        raise BackupInvalid(f"{path.name} is missing; take another backup.")
+    try:
+        found = check_archive(path, meter(f"check {name}", path.stat().st_size))
+    except tarfile.TarError as error:
+        raise BackupInvalid(f"{path.name} is damaged ({error}); take another backup.") from error
+    if (found.sha256, found.files, found.content_bytes) != (
+        record.sha256,
+        record.files,
+        record.bytes,
+    ):
+        raise BackupInvalid(
+            f"{path.name} is not what {MANIFEST} says (SHA-256 {found.sha256[:12]}..., recorded "
+            f"{record.sha256[:12]}...); it is damaged, take another backup."
+        )
+
+
+def _require_room_for(manifest: Manifest, targets: dict[str, Path]) -> None:
+    needed: dict[int, int] = {}
+    for name, volume in targets.items():
+        record, disk = manifest.volumes[name], volume.stat().st_dev
+        needed[disk] = needed.get(disk, 0) + record.bytes + record.files * DISK_BLOCK
+        require_room(volume, needed[disk])
+
+
+def _stage(source: Path, name: str, volume: Path, meter: Meter) -> None:
+    path, staged = _archive(source, name), volume / STAGED
+    remove(staged)
+    staged.mkdir(mode=0o700)
+    try:
+        extract_archive(path, staged, meter(f"unpack {name}", path.stat().st_size))
+    except (tarfile.TarError, KeyError) as error:
+        raise BackupInvalid(f"{path.name} cannot be unpacked: {error}.") from error
+
+
+def _put_in_place(volume: Path) -> None:
+    """Only renames: quick, and the old contents are still there until all volumes are done."""
+    staged, replaced = volume / STAGED, volume / REPLACED
+    remove(replaced)
+    replaced.mkdir(mode=0o700)
+    for path in list(volume.iterdir()):
+        if path not in (staged, replaced) and path.name != "lost+found":
+            path.rename(replaced / path.name)
+    state = staged.stat()
+    for path in list(staged.iterdir()):
+        path.rename(volume / path.name)
+    staged.rmdir()
+    if os.geteuid() == 0:
+        os.chown(volume, state.st_uid, state.st_gid)
+    volume.chmod(state.st_mode & 0o7777)
+
+
+def _hand_over(folder: Path, target: Path) -> None:
+    """Give the backup, which holds secrets, to the owner of the target and nobody else."""
+    owner = target.stat()
+    for path in [*folder.iterdir(), folder]:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+    _sync(folder)
+
+
+def _archive(folder: Path, name: str) -> Path:
+    return folder / f"{name}.tar"
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _told_as(kind: type[EUGuessError], beginning: str) -> Iterator[None]:
+    """A failure of the disk as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull("The disk is full; make room or choose another disk.") from error
+        raise kind(f"{beginning}: {error.filename or ''} {error.strerror or error}.") from error

@@ -1,0 +1,73 @@
+"""The commands `backup` and `restore`, which deploy/backup.sh and deploy/restore.sh run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from euguess.cli.output import console, messages
+from euguess.clock import utc_now
+from euguess.deployment.archives import Advance
+from euguess.deployment.backup import Manifest, Meter, restore_backup, write_backup
+
+Volumes = Annotated[Path, typer.Option(help="Folder with the volumes")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application of the image."""
+    for command in (backup, restore):
+        app.command()(command)
+
+
+def backup(
+    volumes: Volumes = Path("/volumes"),
+    target: Annotated[Path, typer.Option(help="Folder of the backups")] = Path("/backups"),
+) -> None:
+    """Save all volumes in a new folder; the services must be stopped."""
+    with _bars() as meter:
+        folder, manifest = write_backup(volumes, target, utc_now(), meter)
+    console.print(_contents(manifest))
+    for name, record in manifest.volumes.items():
+        if record.left_out:
+            messages.print(f"Left out of {name}: {', '.join(record.left_out)}", markup=False)
+    console.print(f"The backup is complete: {folder.name}", highlight=False)
+
+
+def restore(
+    volumes: Volumes = Path("/volumes"),
+    source: Annotated[Path, typer.Option(help="Folder of one backup")] = Path("/backups"),
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Delete what is in the volumes")
+    ] = False,
+) -> None:
+    """Check a backup and put it into the volumes; the services must be stopped."""
+    with _bars() as meter:
+        manifest = restore_backup(source, volumes, replace=replace, meter=meter)
+    console.print(_contents(manifest))
+    console.print(f"The backup of {manifest.created_at:%Y-%m-%d %H:%M} UTC is restored.")
+
+
+@contextmanager
+def _bars() -> Iterator[Meter]:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=messages) as progress:
+
+        def meter(volume: str, total_bytes: int) -> Advance:
+            task = progress.add_task(volume, total=total_bytes)
+            return lambda count: progress.advance(task, count)
+
+        yield meter
+
+
+def _contents(manifest: Manifest) -> Table:
+    table = Table()
+    table.add_column("volume")
+    for name in ("files", "MB"):
+        table.add_column(name, justify="right")
+    for name, record in manifest.volumes.items():
+        table.add_row(name, f"{record.files:,}", f"{record.bytes / 2**20:,.1f}")
+    return table

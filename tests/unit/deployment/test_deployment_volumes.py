@@ -1,0 +1,27 @@
+"""Room and ownership of the stack's volumes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from euguess.deployment.volumes import own_volumes, require_room
+from euguess.errors import DiskFull
+
+
+def test_a_disk_with_room_passes(tmp_path: Path) -> None:
+    require_room(tmp_path, 0.001)
+
+
+def test_a_disk_that_is_too_small_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(DiskFull, match=r"GB free, less than the 1e\+09 GB of EUGUESS_MIN_FREE_GB"):
+        require_room(tmp_path, 1e9)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_each_volume_belongs_to_the_services(tmp_path: Path) -> None:
+    for name in ("redis", "minio"):
+        (tmp_path / name).mkdir()
+    own_volumes(tmp_path, owner=10001)
+    owners = {(folder.stat().st_uid, folder.stat().st_gid) for folder in tmp_path.iterdir()}
+    assert owners == {(10001, 10001)}

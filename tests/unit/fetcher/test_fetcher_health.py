@@ -1,0 +1,64 @@
+"""A fetcher is healthy while it makes progress."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisDown
+
+from services.fetcher.health import STALLED_SECONDS, Health
+
+
+class Queue(Redis):
+    """A broker with a number of waiting messages."""
+
+    def __init__(self, waiting: int | None) -> None:
+        super().__init__()  # connects to nothing by itself
+        self.waiting = waiting
+
+    def llen(self, name: str) -> int:  # type: ignore[override] # redis-py types both clients
+        if self.waiting is None:
+            raise RedisDown
+        return self.waiting
+
+
+@pytest.fixture
+def health(tmp_path: Path) -> Health:
+    health = Health(tmp_path)
+    health.alive.beat()
+    health.progress.beat()
+    return health
+
+
+def set_age(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_worker_that_beats_and_works_is_healthy(health: Health) -> None:
+    assert health.trouble(Queue(7)) is None
+
+
+def test_a_worker_that_never_started_is_not(tmp_path: Path) -> None:
+    assert Health(tmp_path).trouble(Queue(0)) == "the worker shows no sign of life"
+
+
+def test_a_silent_worker_is_not(health: Health, tmp_path: Path) -> None:
+    set_age(tmp_path / "fetcher" / "alive", 120)
+    assert health.trouble(Queue(0)) == "the worker shows no sign of life"
+
+
+def test_an_idle_worker_is_healthy_for_ever(health: Health, tmp_path: Path) -> None:
+    set_age(tmp_path / "fetcher" / "progress", 1e6)
+    assert health.trouble(Queue(0)) is None
+
+
+def test_a_live_worker_that_ends_nothing_is_not_healthy(health: Health, tmp_path: Path) -> None:
+    set_age(tmp_path / "fetcher" / "progress", STALLED_SECONDS + 10)
+    assert "3 messages wait" in str(health.trouble(Queue(3)))
+
+
+def test_a_broker_that_does_not_answer_is_trouble(health: Health) -> None:
+    assert "Redis does not answer" in str(health.trouble(Queue(None)))
