@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Compose v2 where the engine has it, else the older docker-compose.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+export COMPOSE
 SERVICES := sampler fetcher simulator trainer inference dashboard mlflow
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --custom-compile-command "make lock"
@@ -61,8 +62,8 @@ images: ## Build the images (CA_BUNDLE=file behind a proxy, ACCELERATOR=gpu, MIN
 backup: ## Stop the stack, save its volumes below backups/, start it again (TO=folder)
 	deploy/backup.sh $(TO)
 
-restore: ## Put a backup back (FROM=backups/...)
-	deploy/restore.sh $(FROM)
+restore: ## Put a backup back (FROM=backups/..., REPLACE=yes deletes what the volumes hold)
+	deploy/restore.sh $(FROM) $(if $(filter yes,$(REPLACE)),--replace)
 
 test: unit ## All tests: unit, integration and end to end
 	$(BIN)/pytest tests/integration tests/e2e $(ARGS)

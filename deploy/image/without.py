@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 
-def read_requirements(path: Path) -> dict[str, str]:
-    """Name of a package to its lines, hashes included."""
+def read_requirements(path: Path) -> dict[str, list[str]]:
+    """Name of a package to its entries, one for each range of Python versions, with hashes."""
     blocks = re.findall(r"^[a-z0-9].*(?:\n    --hash.*)*", path.read_text(), flags=re.MULTILINE)
-    return {re.split(r"[ =\[]", block)[0]: block for block in blocks}
+    requirements: dict[str, list[str]] = {}
+    for block in blocks:
+        requirements.setdefault(re.split(r"[ =\[]", block)[0], []).append(block)
+    return requirements
 
 
 def main() -> None:
@@ -19,9 +22,9 @@ def main() -> None:
     conflicts = [name for name in some if name in everything and some[name] != everything[name]]
     if conflicts:
         sys.exit(f"{', '.join(conflicts)}: pinned otherwise in {sys.argv[2]}; run `make lock`.")
-    for name, block in everything.items():
+    for name, blocks in everything.items():
         if name not in some:
-            sys.stdout.write(f"{block}\n")
+            sys.stdout.write("".join(f"{block}\n" for block in blocks))
 
 
 if __name__ == "__main__":

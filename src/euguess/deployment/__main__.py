@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from euguess.cli.output import messages
-from euguess.deployment import bucket, secret_files, volumes
+from euguess.deployment import backup_commands, bucket, secret_files, volumes
 from euguess.errors import EUGuessError
 from euguess.exits import run_program
 from euguess.settings import StoreSettings
@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+backup_commands.register(app)
 
 
 @app.command()

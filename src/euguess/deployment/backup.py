@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from euguess.deployment.archives import (
     REPLACED,
@@ -22,55 +19,28 @@ from euguess.deployment.archives import (
     remove,
     write_archive,
 )
+from euguess.deployment.backup_manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    PARTIAL,
+    BackupInvalid,
+    Manifest,
+    VolumeRecord,
+    read_manifest,
+)
 from euguess.errors import DiskFull, EUGuessError
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-PARTIAL = ".partial"  # ends the name of a backup that is being written
 DISK_BLOCK = 4096
 
 Meter = Callable[[str, int], Advance]  # (volume, bytes in all) to a function that takes progress
-VolumeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class BackupFailed(EUGuessError):
     """The backup could not be written."""
 
 
-class BackupInvalid(EUGuessError):
-    """This is no backup that can be restored."""
-
-
 class VolumeInUse(EUGuessError):
     """A volume is not in the state that this needs."""
-
-
-class VolumeRecord(BaseModel):
-    """What the archive of one volume holds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    files: int = Field(ge=0)
-    bytes: int = Field(ge=0)
-    sha256: Sha256
-    left_out: tuple[str, ...] = ()
-
-
-class Manifest(BaseModel):
-    """The table of contents, written last."""
-
-    model_config = ConfigDict(frozen=True)
-
-    format_version: int
-    created_at: AwareDatetime
-    volumes: dict[VolumeName, VolumeRecord] = Field(min_length=1)
-
-
-class FormatOnly(BaseModel):
-    """All that is read of a manifest before its version is known."""
-
-    format_version: int
 
 
 def no_meter(_volume: str, _total_bytes: int) -> Advance:
@@ -133,28 +103,6 @@ def restore_backup(
         for volume in targets.values():
             remove(volume / REPLACED)
     return manifest
-
-
-def read_manifest(source: Path) -> Manifest:
-    """The table of contents. Raises BackupInvalid."""
-    if source.name.endswith(PARTIAL):
-        raise BackupInvalid("This backup was never completed; take another.")
-    try:
-        text = (source / MANIFEST).read_bytes()
-        version = FormatOnly.model_validate_json(text).format_version
-        if version != FORMAT_VERSION:
-            raise BackupInvalid(
-                f"The backup has format {version}, this version of EUGuess reads {FORMAT_VERSION}; "
-                "restore it with the version that wrote it."
-            )
-        return Manifest.model_validate_json(text)
-    except FileNotFoundError as error:
-        raise BackupInvalid(
-            f"There is no {MANIFEST} in that folder; name the folder of one backup, such as "
-            "backups/20260131T235959Z."
-        ) from error
-    except (ValidationError, OSError) as error:
-        raise BackupInvalid(f"{MANIFEST} cannot be read; take another backup.") from error
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:

@@ -12,7 +12,8 @@ from rich.table import Table
 from euguess.cli.output import console, messages
 from euguess.clock import utc_now
 from euguess.deployment.archives import Advance
-from euguess.deployment.backup import Manifest, Meter, restore_backup, write_backup
+from euguess.deployment.backup import Meter, restore_backup, write_backup
+from euguess.deployment.backup_manifest import Manifest
 
 Volumes = Annotated[Path, typer.Option(help="Folder with the volumes")]
 

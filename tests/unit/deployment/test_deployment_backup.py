@@ -20,11 +20,11 @@ from euguess.deployment import archives, backup_commands
 from euguess.deployment.archives import REPLACED, STAGED, UnsafeArchive
 from euguess.deployment.backup import (
     BackupFailed,
-    BackupInvalid,
     VolumeInUse,
     restore_backup,
     write_backup,
 )
+from euguess.deployment.backup_manifest import BackupInvalid
 from euguess.errors import DiskFull, EUGuessError
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

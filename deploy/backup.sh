@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Saves the volumes of the stack: deploy/backup.sh [folder]
+#
+# The services are stopped meanwhile, so that Redis, MinIO and MLflow fit together, and then started
+# again. Each backup is a new folder that only you can read: it holds the secrets. Default: backups/
+set -euo pipefail
+start=$PWD
+cd "$(dirname "$0")/.."
+. deploy/cold.sh
+
+target=${1:-$PWD/backups}
+case $target in /*) ;; *) target=$start/$target ;; esac
+
+find_stack
+for volume in "${VOLUMES[@]}"; do
+    has_volume "$volume" || fail "there is no volume ${project}_$volume: this stack was never started" \
+        "(or COMPOSE_PROJECT_NAME is another)."
+done
+[ -d "$target" ] || (umask 077 && mkdir -p "$target") || fail "choose another folder: TO=folder."
+
+stop_services
+run_job readonly "$target" rw backup
+echo "It lies in $target; make restore FROM=... brings it back."

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Puts a backup into the volumes of the stack: deploy/restore.sh folder [--replace]
+#
+# All of the backup is checked before anything is touched. Volumes that are not empty are refused
+# without --replace, which deletes what they hold.
+set -euo pipefail
+start=$PWD
+cd "$(dirname "$0")/.."
+. deploy/cold.sh
+
+usage="name the folder of a backup: make restore FROM=backups/20260131T235959Z [REPLACE=yes]."
+source="" options=()
+for argument in "$@"; do
+    case $argument in
+        --replace) options+=(--replace) ;;
+        -*) fail "unknown option $argument; $usage" ;;
+        *) source=$argument ;;
+    esac
+done
+[ -n "$source" ] || fail "$usage"
+case $source in /*) ;; *) source=$start/$source ;; esac
+case ${source%/} in *.partial) fail "this backup was never completed; choose another." ;; esac
+[ -f "$source/manifest.json" ] || fail "there is no backup in $source; $usage"
+
+find_stack
+for volume in "${VOLUMES[@]}"; do
+    has_volume "$volume" || "$DOCKER" volume create --label "com.docker.compose.project=$project" \
+        --label "com.docker.compose.volume=$volume" "${project}_$volume" >/dev/null
+done
+
+stop_services
+run_job rw "$source" readonly restore ${options[@]+"${options[@]}"}
+[ ${#running[@]} -gt 0 ] || echo "Start the stack with make up."
