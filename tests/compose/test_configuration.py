@@ -1,0 +1,50 @@
+"""The Compose files, as both generations read them."""
+
+import json
+import re
+
+import pytest
+
+from tests.compose.stack import Docker, Generations, Ports, Stack
+from tests.e2e.running import PROJECT_ROOT
+
+WITH_GPU = ("docker-compose.yml", "compose.gpu.yml")
+
+
+@pytest.mark.parametrize("files", [WITH_GPU[:1], WITH_GPU], ids=["cpu", "gpu"])
+def test_the_configuration_is_clean(
+    docker: Docker, compose: tuple[str, ...], files: tuple[str, ...]
+) -> None:
+    answer = Stack(docker, compose, "euguess-config", Ports.free(), files=files).try_run("config")
+    assert answer.returncode == 0
+    assert answer.stderr == ""
+    assert ("nvidia" in answer.stdout) == (files == WITH_GPU)
+
+
+def test_published_ports_are_on_loopback_and_are_the_documented_ones(
+    docker: Docker, generations: Generations
+) -> None:
+    if "2" not in generations:
+        pytest.skip("only Docker Compose v2 prints JSON")
+    ports = Ports(8700, 8701, 8703, 8708)
+    stack = Stack(docker, generations["2"], "euguess-config", ports)
+    services = json.loads(stack.run("config", "--format", "json"))["services"]
+    published = {
+        name: [(port["host_ip"], port["published"]) for port in service["ports"]]
+        for name, service in services.items()
+        if service.get("ports")
+    }
+    assert published == {
+        "dashboard": [("127.0.0.1", "8700")],
+        "sampler": [("127.0.0.1", "8701")],
+        "inference": [("127.0.0.1", "8703")],
+        "minio": [("127.0.0.1", "8708")],
+    }
+
+
+def test_images_that_are_pulled_are_pinned() -> None:
+    lines = (PROJECT_ROOT / "docker-compose.yml").read_text().splitlines()
+    images = {line.split(":", 1)[1].strip() for line in lines if line.strip().startswith("image:")}
+    pulled = {image for image in images if not image.startswith("euguess/")}
+    assert all(re.search(r":[\w.-]*\d[\w.-]*\}?$", image) for image in pulled)
+    assert len(pulled) == 1
