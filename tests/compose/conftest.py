@@ -67,7 +67,8 @@ def images(request: pytest.FixtureRequest, docker: Docker) -> None:
     if Path(certificates).is_file():
         options.append(f"CA_BUNDLE={certificates}")
     built = run(("make", "images", *options), IMAGES_SECONDS)
-    assert built.returncode == 0, (built.stdout + built.stderr)[-5000:]
+    if built.returncode != 0:
+        pytest.fail(built.stderr[-3000:], pytrace=False)
 
 
 @pytest.fixture(scope="session")
