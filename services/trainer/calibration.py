@@ -21,8 +21,9 @@ def fit_temperature(
 
     The NLL is convex in the inverse temperature. A sample whose label is any country, equally
     likely, is added: a network that is right about every sample would get temperature 0 and be
-    sure of everything afterwards (Platt, Probabilistic Outputs for Support Vector Machines, 1999,
-    section 2.2, smooths his targets by one sample for the same reason).
+    sure of everything afterwards. With it, one that is right about all of 6 claims about 6 / 7
+    (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2, smooths his
+    targets for the same reason).
     """
     own = log_probabilities[np.arange(len(labels)), labels]
     middle = log_probabilities.mean(axis=1)

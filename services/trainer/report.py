@@ -127,7 +127,7 @@ def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
     table.add_column("")
     table.add_column(f"leaky ({leaky.protocol} split)", justify="right")
     table.add_column(f"honest ({honest.protocol} split)", justify="right")
-    for name in honest.metrics:
+    for name in (name for name in METRIC_NAMES if name in honest.metrics and name in leaky.metrics):
         cells = (shown(name, report.metrics[name]) for report in (leaky, honest))
         table.add_row(METRIC_NAMES[name], *cells)
     # Under the image split few test locations have all views, so only the honest curve has a sense.
@@ -227,7 +227,7 @@ CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {
     "Brier score (0 to 2)": lambda row: plain(row.brier, 2),
     "calibration error before": lambda row: f"{row.uncalibrated_ece:.1%}",
     "calibration error": lambda row: f"{row.ece:.1%}",
-    "country sets that hold the country (90 %)": lambda row: percent(row.set_coverage),
+    "sets that hold the country (90 %)": lambda row: percent(row.set_coverage),
     "countries in a set": lambda row: plain(row.set_size, 1),
     "places answered (for 90 % right)": lambda row: percent(row.answered),
     "right among these": lambda row: (

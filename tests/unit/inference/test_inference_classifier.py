@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from euguess.preprocessing import InvalidImage, decode_photo
-from euguess.schemas import Prediction
+from euguess.schemas import Prediction, ViewsCalibration
 from services.inference.classifier import (
     ABSTAIN_BELOW,
     Classifier,
@@ -180,6 +180,31 @@ def test_onnx_and_torch_agree(package: Path) -> None:
         one, other = _answer(onnx_model, *views), _answer(torch_model, *views)
         assert one.country_code == other.country_code
         assert one.probability == pytest.approx(other.probability, abs=1e-4)
+
+
+def test_onnx_and_torch_agree_on_country_sets_and_abstention(tmp_path: Path) -> None:
+    calibration = tuple(
+        ViewsCalibration(
+            views=views,
+            locations=30,
+            temperature=temperature,
+            set_threshold=0.1,
+            abstain_threshold=0.5,
+        )
+        for views, temperature in ((1, 1.5), (2, 0.4))
+    )
+    package = make_package(tmp_path / "package", calibration=calibration)
+    answers = [
+        [
+            _answer(load_classifier(package, decode_photo, device), *map(photo, range(seed, end)))
+            for seed in range(5)
+            for end in (seed + 1, seed + 3)
+        ]
+        for device in (None, "cpu")
+    ]
+    for one, other in zip(*answers, strict=True):
+        assert (one.country_set, one.abstain) == (other.country_set, other.abstain)
+    assert {answer.abstain for answer in answers[0]} == {True, False}
 
 
 def test_normalised_pixels_are_channels_first() -> None:

@@ -36,6 +36,11 @@ def sample(seed: int, count: int = 200, scale: float = 1.0) -> tuple[LogProbabil
     return log_softmax(scale * honest), labels
 
 
+def sure_of(count: int, logit: float) -> LogProbabilities:
+    """Outputs of a network that always names the first country."""
+    return log_softmax(np.tile(logit * (EVERY == 0), (count, 1)))
+
+
 def nll(log_probabilities: LogProbabilities, labels: Rows) -> float:
     return float(negative_log_likelihoods(log_probabilities, labels).mean())
 
@@ -68,6 +73,14 @@ def test_places_that_are_all_right_make_surer_but_not_sure_of_everything() -> No
     log_probabilities, _ = sample(3, count=30)
     found = fit_temperature(log_probabilities, log_probabilities.argmax(axis=1))
     assert 0.05 < found < 1
+    assert fit_temperature(sure_of(30, 20.0), np.zeros(30, dtype=np.int64)) > 1
+
+
+@pytest.mark.parametrize("count", [1, 6, 30])
+def test_right_about_all_of_n_places_claims_the_mean_of_n_and_a_random_one(count: int) -> None:
+    outputs = sure_of(count, 20.0)
+    claimed = np.exp(tempered(outputs, fit_temperature(outputs, np.zeros(count, dtype=np.int64))))
+    assert claimed[:, 0].mean() == pytest.approx((count + 1 / COUNTRIES) / (count + 1), abs=1e-3)
 
 
 def test_places_that_are_all_wrong_make_unsure_of_everything() -> None:
