@@ -186,6 +186,22 @@ def _metrics_table(title: str, report: Report) -> Table:
     return table
 
 
+CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {
+    "temperature": lambda row: f"{row.calibration.temperature:.2f}",
+    "NLL before, nats": lambda row: plain(row.uncalibrated_nll, 2),
+    "NLL, nats": lambda row: plain(row.nll, 2),
+    "Brier score (0 to 2)": lambda row: plain(row.brier, 2),
+    "calibration error before": lambda row: f"{row.uncalibrated_ece:.1%}",
+    "calibration error": lambda row: f"{row.ece:.1%}",
+    "sets that hold the country (90 %)": lambda row: percent(row.set_coverage),
+    "countries in a set": lambda row: plain(row.set_size, 1),
+    "places answered (for 90 % right)": lambda row: percent(row.answered),
+    "right among these": lambda row: (
+        percent(row.answered_accuracy) if row.answered_accuracy else "-"
+    ),
+}
+
+
 def _certainty_table(measured: tuple[Certainty, ...]) -> Table:
     places = measured[0].calibration.locations
     caption = f"Calibrated on {places} places of val, measured on {measured[0].locations} of test"
@@ -218,22 +234,6 @@ def _confusion_table(report: Report) -> Table:
     for label, row in enumerate(report.confusion):
         table.add_row(codes[label], *_confusion_cells(label, row))
     return table
-
-
-CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {
-    "temperature": lambda row: f"{row.calibration.temperature:.2f}",
-    "NLL before, nats": lambda row: plain(row.uncalibrated_nll, 2),
-    "NLL, nats": lambda row: plain(row.nll, 2),
-    "Brier score (0 to 2)": lambda row: plain(row.brier, 2),
-    "calibration error before": lambda row: f"{row.uncalibrated_ece:.1%}",
-    "calibration error": lambda row: f"{row.ece:.1%}",
-    "sets that hold the country (90 %)": lambda row: percent(row.set_coverage),
-    "countries in a set": lambda row: plain(row.set_size, 1),
-    "places answered (for 90 % right)": lambda row: percent(row.answered),
-    "right among these": lambda row: (
-        percent(row.answered_accuracy) if row.answered_accuracy else "-"
-    ),
-}
 
 
 def _confusion_cells(label: int, row: tuple[int, ...]) -> Iterator[str]:
