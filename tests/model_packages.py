@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper
 from safetensors.torch import save_file
 
-from euguess.schemas import ImageSpec, ModelCard, ModelCountry
+from euguess.schemas import ImageSpec, ModelCard, ModelCountry, ViewsCalibration
 
 SIZE = 32
 COUNTRIES = {"FR": "France", "PL": "Poland", "ES": "Spain", "FI": "Finland", "GR": "Greece"}
@@ -30,18 +30,23 @@ def build_network(name, num_countries, weights=None):
 CONVOLUTIONS = (0, 2, 4)
 
 
-def make_package(folder: Path, seed: int = 0, temperature: float = 1.0) -> Path:
+Calibration = tuple[ViewsCalibration, ...]
+
+
+def make_package(
+    folder: Path, seed: int = 0, temperature: float = 1.0, calibration: Calibration = ()
+) -> Path:
     """Write a package of a three-layer network whose weights are drawn from the seed."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "network.py").write_text(NETWORK_SOURCE)
     state = _weights(seed)
     save_file(state, folder / "model.safetensors")
     onnx.save(_as_onnx(state), folder / "model.onnx")
-    write_card(folder, temperature=temperature)
+    write_card(folder, temperature, calibration)
     return folder
 
 
-def write_card(folder: Path, temperature: float = 1.0) -> ModelCard:
+def write_card(folder: Path, temperature: float = 1.0, calibration: Calibration = ()) -> ModelCard:
     """Write model.json with the digests of the files as they are."""
     names = ("model.safetensors", "model.onnx", "network.py")
     card = ModelCard(
@@ -54,6 +59,7 @@ def write_card(folder: Path, temperature: float = 1.0) -> ModelCard:
         trained_at=datetime(2026, 1, 2, tzinfo=UTC),
         split_protocol="location",
         temperature=temperature,
+        calibration=calibration,
         sha256={n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names},
     )
     (folder / "model.json").write_text(card.model_dump_json())

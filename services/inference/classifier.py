@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 MAX_VIEWS = 8
 TOP_COUNT = 5
+# Of a model whose card has no calibration.
 COUNTRY_SET_PROBABILITY = 0.9
-# A calibrated model is wrong in more than three of four answers that are less likely than this.
 ABSTAIN_BELOW = 0.25
 WARM_UP_BATCHES = (1, 2, 8)
-ROUNDING = 1e-9  # of a cumulated sum of probabilities
+ROUNDING = 1e-9  # of probabilities and their sums
 
 Decode = Callable[[bytes, int], NDArray[np.uint8]]
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -46,6 +46,31 @@ class Refusal:
     @property
     def reason(self) -> str:
         return f"View {self.view}: {self.error}" if self.view else str(self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the outputs for a number of views become an answer.
+
+    Without set_threshold the country set is the fewest countries with 90 % of the probability.
+    """
+
+    temperature: float
+    abstain_threshold: float = ABSTAIN_BELOW
+    set_threshold: float | None = None
+
+    @classmethod
+    def of(cls, card: Card, views: int) -> "Reading":
+        """The card's calibration for so many views, else for the next lower number."""
+        known = [one for one in card.get("calibration", ()) if one["views"] <= views]
+        if not known:
+            return cls(float(card["temperature"]))
+        nearest = max(known, key=lambda one: int(one["views"]))
+        return cls(
+            float(nearest["temperature"]),
+            float(nearest["abstain_threshold"]),
+            float(nearest["set_threshold"]),
+        )
 
 
 class Classifier:
@@ -101,10 +126,13 @@ class Classifier:
         views = np.stack([view for request in requests for view in request])
         logits = self._forward(normalise(views, self._mean, self._std))
         ends = np.cumsum([len(request) for request in requests])[:-1]
-        temperature = float(self._card["temperature"])
-        return [fuse(rows, temperature) for rows in np.split(logits, ends)]
+        return [
+            fuse(rows, Reading.of(self._card, len(rows)).temperature)
+            for rows in np.split(logits, ends)
+        ]
 
     def _answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
+        reading = Reading.of(self._card, views)
         order = np.argsort(-probabilities, kind="stable")
         rows = [self._row(index, probabilities[index]) for index in order[:TOP_COUNT]]
         codes = [country["country_code"] for country in self._card["countries"]]
@@ -112,8 +140,8 @@ class Classifier:
         return {
             **rows[0],
             "top": rows,
-            "country_set": [codes[index] for index in country_set(probabilities, order)],
-            "abstain": rows[0]["probability"] < ABSTAIN_BELOW,
+            "country_set": [codes[i] for i in country_set(probabilities, order, reading)],
+            "abstain": bool(probabilities[order[0]] < reading.abstain_threshold - ROUNDING),
             "views": views,
             "model": model,
         }
@@ -146,17 +174,23 @@ def fuse(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]
     """Views x countries logits of one place to country probabilities.
 
     The normalised geometric mean of the views' probabilities: log-probabilities are averaged.
+    The temperature is the one for so many views; it could as well be applied after the mean.
     """
     views = log_softmax(logits.astype(np.float64) / temperature)
     fused: NDArray[np.float64] = np.exp(log_softmax(views.mean(axis=0)))
     return fused
 
 
-def country_set(probabilities: NDArray[np.float64], order: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The fewest countries, most likely first, that have 90 % of the probability together."""
-    cumulated = np.cumsum(probabilities[order])
-    enough = np.searchsorted(cumulated, COUNTRY_SET_PROBABILITY - ROUNDING)
-    return order[: enough + 1]
+def country_set(
+    probabilities: NDArray[np.float64], order: NDArray[np.intp], reading: Reading
+) -> NDArray[np.intp]:
+    """The likely countries in the given order, most likely first; never none."""
+    ordered = probabilities[order]
+    if reading.set_threshold is None:
+        before_last = np.searchsorted(np.cumsum(ordered), COUNTRY_SET_PROBABILITY - ROUNDING)
+        return order[: before_last + 1]
+    likely = int(np.sum(ordered >= reading.set_threshold - ROUNDING))
+    return order[: max(1, likely)]
 
 
 def load_classifier(folder: Path, decode: Decode, device: str | None = None) -> Classifier:

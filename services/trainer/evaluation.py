@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from euguess.schemas import Interval
 from services.trainer.batches import DeviceImages
 from services.trainer.bootstrap import bootstrap_interval, macro_recall_interval
+from services.trainer.certainty import Calibration, fit_calibration, measure_certainty
 from services.trainer.devices import on_device
+from services.trainer.distances import country_centres, distance_metrics
 from services.trainer.leaks import find_leaks
 from services.trainer.material import Material, subset
 from services.trainer.metrics import (
@@ -30,7 +32,7 @@ from services.trainer.report import (
     Report,
 )
 from services.trainer.splits import SplitProtocol
-from services.trainer.view_index import Rows, Strings, ViewIndex
+from services.trainer.view_index import Floats, Rows, Strings, ViewIndex
 
 TOP = 5
 EVALUATION_BATCH = 256
@@ -48,16 +50,25 @@ def predict_logits(
 
 
 def evaluate(
-    network: nn.Module, material: Material, recipe: Recipe, *, protocol: str | None = None
+    network: nn.Module,
+    material: Material,
+    recipe: Recipe,
+    *,
+    protocol: str | None = None,
+    calibration: Calibration | None = None,
 ) -> Report:
     """Report of a network on the test part, over single views and fused ones.
 
-    protocol names the split where it is not the recipe's.
+    protocol names the split where it is not the recipe's. A calibration that is not given is
+    fitted on the val part.
     """
     on_device(network, material.images.device).eval()
     rows = material.split.test
     log_probabilities = log_softmax(predict_logits(network, material.images, rows))
     labels, index = material.labels[rows], subset(material.index, rows)
+    if calibration is None:
+        calibration = _fitted(network, material)
+    centres = country_centres(tuple(country.country_code for country in material.countries))
     confusion = confusion_matrix(labels, log_probabilities.argmax(axis=1), len(material.countries))
     return Report(
         dataset=material.dataset,
@@ -69,8 +80,10 @@ def evaluate(
         leaks=_leaks(material, recipe),
         countries=material.countries,
         parts=_parts(material),
-        metrics=accuracies(log_probabilities, labels, index.location_ids),
-        fused=_fused(log_probabilities, labels, index),
+        metrics=_metrics(log_probabilities, labels, index, centres),
+        fused=_fused(log_probabilities, labels, index, centres),
+        calibration=calibration,
+        certainty=measure_certainty(log_probabilities, labels, index.location_ids, calibration),
         baselines=_baselines(material),
         per_country=_per_country(material, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
@@ -90,16 +103,34 @@ def accuracies(
     return found
 
 
+def _fitted(network: nn.Module, material: Material) -> Calibration:
+    """The calibration by the val part; empty when there is no val part."""
+    rows = material.split.val
+    if not len(rows):
+        return ()
+    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
+    location_ids = material.index.location_ids[rows]
+    return fit_calibration(log_probabilities, material.labels[rows], location_ids)
+
+
+def _metrics(
+    log_probabilities: LogProbabilities, labels: Rows, index: ViewIndex, centres: Floats
+) -> dict[str, Interval]:
+    found = accuracies(log_probabilities, labels, index.location_ids)
+    return found | distance_metrics(log_probabilities.argmax(axis=1), index, centres)
+
+
 def _fused(
-    log_probabilities: LogProbabilities, labels: Rows, index: ViewIndex
+    log_probabilities: LogProbabilities, labels: Rows, index: ViewIndex, centres: Floats
 ) -> tuple[FusedAccuracy, ...]:
-    """Accuracy over locations by the number of views that are averaged."""
+    """Metrics over locations by the number of views that are averaged."""
     most = int(np.unique(index.location_ids, return_counts=True)[1].max())
     curve = []
     for views in range(1, most + 1):
         fused = fuse_views(log_probabilities, index.location_ids, views=views)
         truth = labels[fused.first_rows]
-        metrics = accuracies(fused.log_probabilities, truth, fused.location_ids)
+        places = subset(index, fused.first_rows)
+        metrics = _metrics(fused.log_probabilities, truth, places, centres)
         curve.append(FusedAccuracy(views=views, locations=len(truth), metrics=metrics))
     return tuple(curve)
 

@@ -194,4 +194,8 @@ def _tags(material: Material, recipe: Recipe, workshop: Workshop) -> dict[str, s
 
 
 def _values(report: Report) -> dict[str, float]:
-    return {f"test_{name}": interval.value for name, interval in report.card_metrics.items()}
+    values = {f"test_{name}": interval.value for name, interval in report.card_metrics.items()}
+    if report.certainty:
+        first, last = report.certainty[0], report.certainty[-1]
+        values |= {"test_ece": first.ece, "test_fused_ece": last.ece}
+    return values

@@ -53,6 +53,7 @@ def export_package(
         trained_at=trained_at,
         split_protocol=report.protocol,
         metrics=report.card_metrics,
+        calibration=report.calibration,
         sha256={name: _sha256(folder / name) for name in (WEIGHTS, ONNX, SOURCE, REPORT)},
     )
     (folder / CARD).write_text(card.model_dump_json(indent=2))

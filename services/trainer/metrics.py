@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from services.trainer.proximity import distances_km
 from services.trainer.view_index import Floats, Rows, Strings
 
-CALIBRATION_BINS = 15  # Guo et al., On Calibration of Modern Neural Networks, 2017
 NEAR_KM = 750.0  # the "country" radius of PlaNet and Im2GPS
+BEST_GEOSCORE = 5000.0
+GEOSCORE_DECAY_KM = 1492.7
 
 LogProbabilities = NDArray[np.float64]
 Confusion = NDArray[np.int64]  # [true label, predicted label]
@@ -68,17 +69,6 @@ def country_table(confusion: Confusion) -> tuple[CountryScore, ...]:
     return tuple(CountryScore(label, *row) for label, row in enumerate(rows))
 
 
-def expected_calibration_error(
-    log_probabilities: LogProbabilities, labels: Rows, *, bins: int = CALIBRATION_BINS
-) -> float:
-    """Mean |accuracy - confidence| over equal-width confidence bins, weighted by bin size."""
-    confidence = np.exp(log_probabilities.max(axis=1))
-    is_right = log_probabilities.argmax(axis=1) == labels
-    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, weights=is_right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
-
-
 def errors_km(lats: Floats, lons: Floats, predictions: Rows, centroids: Floats) -> Floats:
     """Distance from each true place to its predicted country's centroid, (C, 2) as (lat, lon)."""
     guesses = centroids[predictions]
@@ -88,6 +78,15 @@ def errors_km(lats: Floats, lons: Floats, predictions: Rows, centroids: Floats) 
 def is_near(distances: Floats, km: float = NEAR_KM) -> NDArray[np.bool_]:
     """Whether a prediction lies within km of the truth; its mean is the accuracy within km."""
     return np.asarray(distances <= km)
+
+
+def geoscores(distances: Floats) -> Floats:
+    """Points by distance in km: 5000 at the place itself, a factor of e less each 1492.7 km.
+
+    The scoring of the game GeoGuessr on its world map, as PIGEON (Haas et al., 2024) and
+    OpenStreetView-5M (Astruc et al., 2024) use it.
+    """
+    return np.asarray(BEST_GEOSCORE * np.exp(-distances / GEOSCORE_DECAY_KM))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """How good a model is, as a record (report.json) and as tables for people."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -8,13 +8,26 @@ from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
-from euguess.schemas import DatasetName, Interval, ModelCountry, Record, Sha256
+from euguess.schemas import (
+    DatasetName,
+    Interval,
+    ModelCountry,
+    Record,
+    Sha256,
+    ViewsCalibration,
+)
+from services.trainer.certainty import Certainty
 
 METRIC_NAMES = {
     "top1_accuracy": "top-1 accuracy",
     "top5_accuracy": "top-5 accuracy",
     "macro_recall": "macro recall",
+    "mean_error_km": "mean error, km",
+    "median_error_km": "median error, km",
+    "geoscore": "GeoScore, of 5000",
+    "accuracy_within_750_km": "within 750 km",
 }
+NO_SHARES = ("mean_error_km", "median_error_km", "geoscore")
 WIDEST_CONFUSION = 12  # countries whose confusion matrix fits a terminal
 
 
@@ -51,7 +64,11 @@ class CountryAccuracy(Record):
 
 
 class Report(Record):
-    """Measured on the test part of one split; 95 % intervals by bootstrap over locations."""
+    """Measured on the test part of one split; 95 % intervals by bootstrap over locations.
+
+    Errors in km and the GeoScore are of the centre of the named country, over views of known
+    position.
+    """
 
     dataset: DatasetName
     manifest_digest: Sha256
@@ -64,6 +81,12 @@ class Report(Record):
     parts: dict[str, PartSizes]
     metrics: dict[str, Interval] = Field(description="Over single views")
     fused: tuple[FusedAccuracy, ...]
+    calibration: tuple[ViewsCalibration, ...] = Field(
+        default=(), description="Fitted on val; none when there was no val part"
+    )
+    certainty: tuple[Certainty, ...] = Field(
+        default=(), description="What the calibration does on test, by number of views fused"
+    )
     baselines: Baselines
     per_country: tuple[CountryAccuracy, ...]
     confusion: tuple[tuple[int, ...], ...] = Field(description="[true label][predicted label]")
@@ -79,8 +102,11 @@ class Report(Record):
     @property
     def card_metrics(self) -> dict[str, Interval]:
         """Metrics of single views, and those of all views fused, by distinct names."""
-        fused = self.fused[-1].metrics
-        return {**self.metrics, **{f"fused_{name}": value for name, value in fused.items()}}
+        single, fused = dict(self.metrics), dict(self.fused[-1].metrics)
+        if self.certainty:
+            single |= self.certainty[0].intervals
+            fused |= self.certainty[-1].intervals
+        return {**single, **{f"fused_{name}": value for name, value in fused.items()}}
 
 
 def print_report(console: Console, report: Report) -> None:
@@ -88,6 +114,8 @@ def print_report(console: Console, report: Report) -> None:
     kind = "honest" if report.is_honest else "LEAKY"
     title = f"{report.recipe_name} on {report.dataset}: {report.protocol} split ({kind})"
     console.print(_metrics_table(title, report))
+    if report.certainty:
+        console.print(_certainty_table(report.certainty))
     console.print(_countries_table(report))
     if len(report.countries) <= WIDEST_CONFUSION:
         console.print(_confusion_table(report))
@@ -99,8 +127,8 @@ def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
     table.add_column("")
     table.add_column(f"leaky ({leaky.protocol} split)", justify="right")
     table.add_column(f"honest ({honest.protocol} split)", justify="right")
-    for name in honest.metrics:
-        cells = (percent(report.metrics[name]) for report in (leaky, honest))
+    for name in (name for name in METRIC_NAMES if name in honest.metrics and name in leaky.metrics):
+        cells = (shown(name, report.metrics[name]) for report in (leaky, honest))
         table.add_row(METRIC_NAMES[name], *cells)
     # Under the image split few test locations have all views, so only the honest curve has a sense.
     for fused in honest.fused[1:]:
@@ -117,6 +145,19 @@ def percent(interval: Interval) -> str:
     """A share with its interval, as 61.2 % [55, 67]."""
     value, low, high = (100 * number for number in (interval.value, interval.low, interval.high))
     return f"{value:.1f} % [{low:.0f}, {high:.0f}]"
+
+
+def plain(interval: Interval, digits: int = 0) -> str:
+    """A number with its interval, as 812 [700, 930]."""
+    value, low, high = (
+        f"{number:.{digits}f}" for number in (interval.value, interval.low, interval.high)
+    )
+    return f"{value} [{low}, {high}]"
+
+
+def shown(name: str, interval: Interval) -> str:
+    """A metric in its unit."""
+    return plain(interval) if name in NO_SHARES else percent(interval)
 
 
 def _test_images(report: Report) -> str:
@@ -137,11 +178,39 @@ def _metrics_table(title: str, report: Report) -> Table:
     for fused in curve:
         table.add_column(f"{fused.views} views", justify="right")
     for name, interval in report.metrics.items():
-        cells = (percent(fused.metrics[name]) for fused in curve)
-        table.add_row(METRIC_NAMES[name], percent(interval), *cells)
+        cells = (shown(name, fused.metrics[name]) for fused in curve)
+        table.add_row(METRIC_NAMES[name], shown(name, interval), *cells)
     baselines = {"chance": report.baselines.chance, "majority": report.baselines.majority}
     for name, value in baselines.items():
         table.add_row(f"{name} (top-1)", f"{value:.1%}", style="dim")
+    return table
+
+
+CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {
+    "temperature": lambda row: f"{row.calibration.temperature:.2f}",
+    "NLL before, nats": lambda row: plain(row.uncalibrated_nll, 2),
+    "NLL, nats": lambda row: plain(row.nll, 2),
+    "Brier score (0 to 2)": lambda row: plain(row.brier, 2),
+    "calibration error before": lambda row: f"{row.uncalibrated_ece:.1%}",
+    "calibration error": lambda row: f"{row.ece:.1%}",
+    "sets that hold the country (90 %)": lambda row: percent(row.set_coverage),
+    "countries in a set": lambda row: plain(row.set_size, 1),
+    "places answered (for 90 % right)": lambda row: percent(row.answered),
+    "right among these": lambda row: (
+        percent(row.answered_accuracy) if row.answered_accuracy else "-"
+    ),
+}
+
+
+def _certainty_table(measured: tuple[Certainty, ...]) -> Table:
+    places = measured[0].calibration.locations
+    caption = f"Calibrated on {places} places of val, measured on {measured[0].locations} of test"
+    table = Table(title="How far the probabilities can be trusted", caption=caption)
+    table.add_column("")
+    for row in measured:
+        table.add_column(f"{row.views} view{'s' if row.views > 1 else ''}", justify="right")
+    for name, cell in CERTAINTY_CELLS.items():
+        table.add_row(name, *(cell(row) for row in measured))
     return table
 
 

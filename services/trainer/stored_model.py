@@ -51,7 +51,9 @@ def evaluate_stored(name: str, dataset: str, workshop: Workshop, on_damage: OnDa
     else:
         material = load_unseen(cache, recipe, device, card.countries, model.seen)
     protocol = None if is_same else UNSEEN_PROTOCOL
-    report = evaluate(model.network, material, recipe, protocol=protocol)
+    report = evaluate(
+        model.network, material, recipe, protocol=protocol, calibration=card.calibration
+    )
     return report.model_copy(update={"run_id": model.run_id, "trained_at": card.trained_at})
 
 

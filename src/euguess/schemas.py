@@ -278,6 +278,20 @@ class ModelCountry(Record):
     name: str
 
 
+class ViewsCalibration(Record):
+    """How outputs are read when `views` views are fused; fitted on the val part alone."""
+
+    views: int = Field(ge=1)
+    locations: int = Field(ge=1, description="Places of val that it was fitted on")
+    temperature: float = Field(gt=0, description="What mean logits are divided by")
+    set_threshold: float = Field(
+        ge=0, le=1, description="Probability from which on a country is in the country set"
+    )
+    abstain_threshold: float = Field(
+        ge=0, description="Lowest probability that is answered; above 1 none is"
+    )
+
+
 class ModelCard(Record):
     """model.json of an archive: all that inference needs besides the weights."""
 
@@ -292,7 +306,13 @@ class ModelCard(Record):
     trained_at: datetime
     split_protocol: str
     metrics: dict[str, Interval] = Field(default_factory=dict)
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(
+        default=1.0, gt=0, description="For any number of views, where calibration is empty"
+    )
+    calibration: tuple[ViewsCalibration, ...] = Field(
+        default=(),
+        description="By rising views, from 1; between and above them the next lower one holds",
+    )
     sha256: dict[str, Sha256] = Field(
         default_factory=dict, description="Digest of model.safetensors and model.onnx"
     )
@@ -324,8 +344,13 @@ class Prediction(Record):
     probability: float = Field(ge=0, le=1)
     top: tuple[CountryProbability, ...] = Field(min_length=1, max_length=5)
     country_set: tuple[CountryCode, ...] = Field(
-        min_length=1, description="Smallest set of countries with at least 90 % probability"
+        min_length=1,
+        description="Likeliest first; holds the true country for 90 % of places like those of "
+        "training. Of a model that was not calibrated: the fewest with 90 % of the probability",
     )
-    abstain: bool = Field(description="True when no country is likely enough to be named")
+    abstain: bool = Field(
+        description="True when the answer is too unsure to be right 9 times out of 10; of a "
+        "model that was not calibrated: when no country is at all likely"
+    )
     views: int = Field(ge=1, le=8)
     model: ServedModel

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from rich.console import Console
@@ -12,14 +13,18 @@ from rich.console import Console
 from euguess.clients import RegistryClient
 from euguess.errors import InvalidInput
 from euguess.preprocessing import decode_photo
-from euguess.schemas import ImageSpec
+from euguess.schemas import ImageSpec, ModelCard
 from euguess.settings import MlflowSettings
 from euguess.stack.ports import free_ports
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
-from services.inference.classifier import load_classifier
+from services.inference.classifier import Classifier, load_classifier
 from services.inference.registry import MlflowRegistry
+from services.trainer.abstention import is_answered
 from services.trainer.cache_decoding import OnDamage
+from services.trainer.calibration import tempered
+from services.trainer.certainty import calibration_for
+from services.trainer.conformal import country_sets
 from services.trainer.display import Display
 from services.trainer.experiment import Outcome, run_experiment
 from services.trainer.export import export_onnx
@@ -98,6 +103,31 @@ def test_the_served_package_names_the_country_of_a_new_place(
         (answer,) = classifier.classify([views])
         assert isinstance(answer, dict)
         assert answer["country_code"] == "IT"
+
+
+def test_what_is_served_is_read_as_it_was_measured(
+    trainer: TrainerHome, champion: Outcome, tmp_path: Path
+) -> None:
+    registry = MlflowRegistry(trainer.mlflow.url)
+    found = registry.champion()
+    assert found is not None
+    package = registry.download(found, tmp_path)
+    card = ModelCard.model_validate_json((package / "model.json").read_text())
+    assert card.calibration == champion.report.calibration
+    logits = np.random.default_rng(0).normal(size=(3, len(card.countries))).astype(np.float32)
+    codes = np.array([country.country_code for country in card.countries])
+    served = card.model_dump(mode="json")
+    classifier = Classifier(served, decode_photo, lambda images: logits[: len(images)])
+    for views in (1, 2, 3):
+        (answer,) = classifier.classify([[country_photo("IT", "a place", 0)] * views])
+        assert isinstance(answer, dict)
+        used = calibration_for(card.calibration, views)
+        fused = tempered(logits[:views].mean(axis=0, keepdims=True), used.temperature)
+        members = codes[country_sets(fused, used.set_threshold)[0]]
+        confidence = np.exp(fused.max(axis=1))
+        assert answer["probability"] == pytest.approx(confidence[0], abs=1e-5)
+        assert sorted(answer["country_set"]) == sorted(members.tolist())
+        assert answer["abstain"] is not bool(is_answered(confidence, used.abstain_threshold)[0])
 
 
 def test_a_stored_model_is_evaluated_on_its_own_test_part(

@@ -46,7 +46,9 @@ def _cells(counts: StatusCounts) -> list[str]:
 
 def prediction_table(prediction: Prediction) -> Table:
     """The five most likely countries with bars."""
-    table = Table(title=f"{prediction.country} ({prediction.probability:.0%})")
+    likely = f"90 % sure: {', '.join(prediction.country_set)}"
+    caption = f"too unsure to say; {likely}" if prediction.abstain else likely
+    table = Table(title=f"{prediction.country} ({prediction.probability:.0%})", caption=caption)
     for name in ("country", "probability", ""):
         table.add_column(name, justify="right" if name == "probability" else "left")
     for row in prediction.top:

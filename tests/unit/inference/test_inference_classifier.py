@@ -9,11 +9,12 @@ import onnx
 import pytest
 
 from euguess.preprocessing import InvalidImage, decode_photo
-from euguess.schemas import Prediction
+from euguess.schemas import Prediction, ViewsCalibration
 from services.inference.classifier import (
     ABSTAIN_BELOW,
     Classifier,
     ModelRefused,
+    Reading,
     Refusal,
     country_set,
     fuse,
@@ -36,7 +37,7 @@ def _refusal(classifier: Classifier, *views: bytes) -> Refusal:
     return answer
 
 
-def _classifier_of(probabilities: list[float]) -> Classifier:
+def _classifier_of(probabilities: list[float], **card_fields: object) -> Classifier:
     """A classifier whose network always answers the same probabilities."""
     codes = list(COUNTRIES.items())[: len(probabilities)]
     card = {
@@ -47,6 +48,7 @@ def _classifier_of(probabilities: list[float]) -> Classifier:
         "version": "1",
         "dataset": "test",
         "trained_at": "2026-01-02T00:00:00Z",
+        **card_fields,
     }
     logits = np.log(np.asarray(probabilities, np.float32))
     return Classifier(card, decode_photo, lambda images: np.tile(logits, (len(images), 1)))
@@ -85,17 +87,57 @@ def test_huge_logits_do_not_overflow() -> None:
         ([0.25, 0.25, 0.25, 0.25], 4),
     ],
 )
-def test_country_set_is_the_smallest_that_reaches_90_percent(
+def test_country_set_without_calibration_is_the_smallest_that_reaches_90_percent(
     probabilities: list[float], size: int
 ) -> None:
     values = np.asarray(probabilities)
-    assert len(country_set(values, np.argsort(-values))) == size
+    assert len(country_set(values, np.argsort(-values), Reading(1.0))) == size
 
 
 @pytest.mark.parametrize(("first", "abstains"), [(ABSTAIN_BELOW + 0.01, False), (0.21, True)])
 def test_it_abstains_when_no_country_is_likely(*, first: float, abstains: bool) -> None:
     classifier = _classifier_of([first] + [(1 - first) / 5] * 5)
     assert _answer(classifier, photo()).abstain is abstains
+
+
+@pytest.mark.parametrize(
+    ("threshold", "size"),
+    [(0.0, 4), (0.1, 4), (0.15, 2), (0.3, 2), (0.5, 1), (0.6, 1), (1.0, 1)],
+)
+def test_country_set_holds_all_that_reach_the_threshold_and_never_none(
+    threshold: float, size: int
+) -> None:
+    values = np.asarray([0.1, 0.3, 0.0999999999999, 0.5])
+    chosen = country_set(values, np.argsort(-values), Reading(1.0, 0.0, threshold))
+    assert chosen.tolist() == [3, 1, 0, 2][:size]
+
+
+CALIBRATION = [
+    {"views": 1, "temperature": 2.0, "set_threshold": 0.5, "abstain_threshold": 0.3},
+    {"views": 3, "temperature": 0.5, "set_threshold": 0.05, "abstain_threshold": 0.9},
+]
+
+
+@pytest.mark.parametrize(
+    ("views", "temperature"), [(1, 2.0), (2, 2.0), (3, 0.5), (4, 0.5), (8, 0.5)]
+)
+def test_an_answer_is_read_by_the_calibration_of_its_number_of_views(
+    views: int, temperature: float
+) -> None:
+    probabilities = np.asarray([0.5, 0.3, 0.2])
+    classifier = _classifier_of(probabilities.tolist(), calibration=CALIBRATION)
+    answer = _answer(classifier, *[photo()] * views)
+    expected = probabilities ** (1 / temperature) / (probabilities ** (1 / temperature)).sum()
+    assert [row.probability for row in answer.top] == pytest.approx(expected, abs=1e-5)
+    assert len(answer.country_set) == (1 if temperature == 2.0 else 3)
+    assert answer.abstain is (temperature == 0.5)
+
+
+def test_requests_of_a_batch_are_each_read_by_their_own_number_of_views() -> None:
+    classifier = _classifier_of([0.5, 0.3, 0.2], calibration=CALIBRATION)
+    requests = [[photo()] * 3, [photo()], [photo()] * 4]
+    alone = [classifier.classify([request])[0] for request in requests]
+    assert classifier.classify(requests) == alone
 
 
 def test_answers_list_the_five_most_likely_countries_in_order(package: Path) -> None:
@@ -138,6 +180,31 @@ def test_onnx_and_torch_agree(package: Path) -> None:
         one, other = _answer(onnx_model, *views), _answer(torch_model, *views)
         assert one.country_code == other.country_code
         assert one.probability == pytest.approx(other.probability, abs=1e-4)
+
+
+def test_onnx_and_torch_agree_on_country_sets_and_abstention(tmp_path: Path) -> None:
+    calibration = tuple(
+        ViewsCalibration(
+            views=views,
+            locations=30,
+            temperature=temperature,
+            set_threshold=0.1,
+            abstain_threshold=0.5,
+        )
+        for views, temperature in ((1, 1.5), (2, 0.4))
+    )
+    package = make_package(tmp_path / "package", calibration=calibration)
+    answers = [
+        [
+            _answer(load_classifier(package, decode_photo, device), *map(photo, range(seed, end)))
+            for seed in range(5)
+            for end in (seed + 1, seed + 3)
+        ]
+        for device in (None, "cpu")
+    ]
+    for one, other in zip(*answers, strict=True):
+        assert (one.country_set, one.abstain) == (other.country_set, other.abstain)
+    assert {answer.abstain for answer in answers[0]} == {True, False}
 
 
 def test_normalised_pixels_are_channels_first() -> None:

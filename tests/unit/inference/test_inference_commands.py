@@ -47,7 +47,9 @@ def test_predict_draws_a_table(
     package: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _exit_code("predict", image, "--model", package) == 0
-    assert "probability" in capsys.readouterr().out
+    drawn = capsys.readouterr().out
+    assert "probability" in drawn
+    assert "90 % sure: " in drawn
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Reports: their numbers against ones counted by hand."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from euguess.boundaries import load_boundaries
+from euguess.geodesy import great_circle_km
+from euguess.locations import Coordinate
 from services.trainer.evaluation import evaluate
 from services.trainer.material import Material, SeenViews, seen_views
 from services.trainer.recipe import Recipe
-from services.trainer.report import Report, percent, print_comparison, print_report
+from services.trainer.report import Report, percent, print_comparison, print_report, shown
 from services.trainer.splits import SplitProtocol
 from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
 
@@ -44,10 +48,8 @@ def report(network: nn.Module, recipe: Recipe | None = None) -> Report:
 
 def test_a_perfect_network_has_all_of_everything() -> None:
     found = report(Oracle())
-    assert {name: m.value for name, m in found.metrics.items()} == {
-        "top1_accuracy": 1.0,
-        "macro_recall": 1.0,
-    }
+    accuracies = ("top1_accuracy", "macro_recall")
+    assert [found.metrics[name].value for name in accuracies] == [1.0, 1.0]
     assert np.trace(np.array(found.confusion)) == found.parts["test"].images
     assert all(row.recall == row.precision == 1.0 for row in found.per_country)
 
@@ -80,6 +82,55 @@ def test_views_are_fused_up_to_all_that_a_place_has() -> None:
     found = report(Oracle())
     assert [fused.views for fused in found.fused] == [1, 2, 3]
     assert {fused.locations for fused in found.fused} == {found.parts["test"].locations}
+
+
+def test_errors_in_km_are_to_the_centre_of_the_named_country() -> None:
+    found = report(France())
+    material = tiny_material(tiny_recipe(), LOCATIONS)
+    lats, lons = (
+        column[material.split.test] for column in (material.index.lats, material.index.lons)
+    )
+    centre = load_boundaries().centroid("FR")
+    expected = [
+        great_circle_km(Coordinate(lat, lon), centre)
+        for lat, lon in zip(lats.tolist(), lons.tolist(), strict=True)
+    ]
+    values = {name: interval.value for name, interval in found.metrics.items()}
+    assert values["mean_error_km"] == pytest.approx(np.mean(expected))
+    assert values["accuracy_within_750_km"] == pytest.approx(np.mean(np.array(expected) <= 750))
+    assert values["geoscore"] == pytest.approx(np.mean(5000 * np.exp(-np.array(expected) / 1492.7)))
+    assert found.fused[-1].metrics["mean_error_km"].value == pytest.approx(np.mean(expected))
+
+
+def test_the_calibration_depends_on_val_alone() -> None:
+    recipe = tiny_recipe()
+    material = tiny_material(recipe, LOCATIONS)
+    labels = material.labels.copy()
+    labels[material.split.test] = (labels[material.split.test] + 1) % len(COUNTRIES)
+    found, otherwise = (
+        evaluate(Oracle(), one, recipe) for one in (material, replace(material, labels=labels))
+    )
+    assert found.calibration == otherwise.calibration
+    assert found.metrics["top1_accuracy"] != otherwise.metrics["top1_accuracy"]
+    val = material.index.location_ids[material.split.val]
+    assert [one.views for one in found.calibration] == [1, 2, 3]
+    assert {one.locations for one in found.calibration} == {len(set(val.tolist()))}
+
+
+def test_a_given_calibration_is_used_and_none_is_measured_without_val() -> None:
+    recipe = tiny_recipe()
+    material = tiny_material(recipe, LOCATIONS)
+    given = report(France()).calibration
+    assert {
+        row.calibration.temperature
+        for row in evaluate(Oracle(), material, recipe, calibration=given).certainty
+    } == {one.temperature for one in given}
+    nothing = np.array([], dtype=np.int64)
+    without = evaluate(
+        Oracle(), replace(material, split=replace(material.split, val=nothing)), recipe
+    )
+    assert without.calibration == ()
+    assert without.certainty == ()
 
 
 def test_a_location_split_is_honest_and_an_image_split_is_not() -> None:
@@ -118,6 +169,8 @@ def test_tables_show_accuracy_with_its_interval_and_both_splits() -> None:
     print_comparison(console, leaky, honest)
     text = console.export_text()
     assert percent(honest.metrics["top1_accuracy"]) in text
+    assert shown("mean_error_km", honest.metrics["mean_error_km"]) in text
+    assert percent(honest.certainty[-1].set_coverage) in text
     assert percent(leaky.metrics["top1_accuracy"]) in text
     assert "leaky (image split)" in text
     assert "honest (location split)" in text

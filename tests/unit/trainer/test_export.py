@@ -59,6 +59,15 @@ def test_the_card_names_the_digest_of_every_other_file(package: Path) -> None:
     assert "fused_top1_accuracy" in card.metrics
 
 
+def test_the_card_carries_the_calibration_and_what_it_does_on_test(package: Path) -> None:
+    card = ModelCard.model_validate_json((package / "model.json").read_text())
+    report = Report.model_validate_json((package / "report.json").read_text())
+    assert [one.views for one in card.calibration] == [1, 2, 3]
+    assert card.calibration == report.calibration
+    assert card.metrics["set_coverage"] == report.certainty[0].set_coverage
+    assert card.metrics["fused_nll"] == report.certainty[-1].nll
+
+
 def test_the_report_is_readable(package: Path) -> None:
     assert Report.model_validate_json((package / "report.json").read_text()).dataset == "tiny"
 

@@ -14,8 +14,8 @@ from services.trainer.metrics import (
     confusion_matrix,
     country_table,
     errors_km,
-    expected_calibration_error,
     fuse_views,
+    geoscores,
     is_near,
     is_top,
     log_softmax,
@@ -88,25 +88,6 @@ def test_equally_likely_countries_do_not_count_as_a_hit() -> None:
     assert is_top(flat, np.array([0]), 4)[0]
 
 
-@given(seed=seeds)
-@settings(max_examples=25, deadline=None)
-def test_calibration_error_agrees_with_a_loop_over_bins(seed: int) -> None:
-    log_probabilities, labels = sample(seed, count=200)
-    confidence, hits = np.exp(log_probabilities.max(1)), log_probabilities.argmax(1) == labels
-    expected = 0.0
-    for low in np.arange(15) / 15:
-        inside = (confidence > low) & (confidence <= low + 1 / 15)
-        if inside.any():
-            expected += abs(hits[inside].mean() - confidence[inside].mean()) * inside.mean()
-    assert expected_calibration_error(log_probabilities, labels) == pytest.approx(expected)
-
-
-def test_a_sure_and_right_model_has_no_calibration_error_and_a_sure_wrong_one_has_all() -> None:
-    sure = np.log(np.array([[1 - 1e-12, 1e-12]] * 5))
-    assert expected_calibration_error(sure, np.zeros(5, dtype=np.int64)) == pytest.approx(0)
-    assert expected_calibration_error(sure, np.ones(5, dtype=np.int64)) == pytest.approx(1)
-
-
 def test_errors_are_great_circle_distances_to_the_predicted_centroid() -> None:
     centroids = np.array([[46.6, 2.5], [52.1, 19.4]])  # France, Poland
     lats, lons = np.array([48.85, 48.85]), np.array([2.35, 2.35])
@@ -115,6 +96,13 @@ def test_errors_are_great_circle_distances_to_the_predicted_centroid() -> None:
     expected = [great_circle_km(paris, Coordinate(*place)) for place in centroids.tolist()]
     assert found.tolist() == pytest.approx(expected)
     assert is_near(found).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("km", "points"), [(0, 5000), (1492.7 * np.log(2), 2500), (1492.7, 1839.397), (1e9, 0)]
+)
+def test_geoscore_falls_by_a_factor_of_e_each_1492_7_km(km: float, points: float) -> None:
+    assert geoscores(np.array([km]))[0] == pytest.approx(points, abs=1e-3)
 
 
 @given(seed=seeds, views=st.integers(1, 4))

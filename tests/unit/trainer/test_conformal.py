@@ -1,0 +1,68 @@
+"""Country sets hold the true country as often as promised."""
+
+import numpy as np
+import pytest
+
+from services.trainer.conformal import country_sets, set_threshold
+from services.trainer.metrics import LogProbabilities, log_softmax
+from services.trainer.view_index import Rows
+
+COUNTRIES = 10
+
+
+def draw(rng: np.random.Generator, count: int) -> tuple[LogProbabilities, Rows]:
+    """Outputs of a network that is far too sure, and labels that it does not know well."""
+    skill = rng.normal(size=(count, COUNTRIES))
+    labels = (1.5 * skill + rng.gumbel(size=skill.shape)).argmax(axis=1)
+    return log_softmax(5 * skill), labels
+
+
+@pytest.mark.parametrize("calibrated_on", [19, 100])
+@pytest.mark.parametrize("coverage", [0.8, 0.9])
+def test_coverage_lies_within_its_bounds(calibrated_on: int, coverage: float) -> None:
+    rng = np.random.default_rng(0)
+    trials, tested = 600, 200
+    shares = np.empty(trials)
+    for trial in range(trials):
+        threshold = set_threshold(*draw(rng, calibrated_on), coverage=coverage)
+        log_probabilities, labels = draw(rng, tested)
+        shares[trial] = country_sets(log_probabilities, threshold)[np.arange(tested), labels].mean()
+    # The expectation is between coverage and coverage + 1 / (n + 1); the mean of the trials is
+    # within 4 of its standard errors (one of 16,000 such tests fails by chance).
+    slack = 4 * shares.std() / np.sqrt(trials)
+    assert coverage - slack <= shares.mean() <= coverage + 1 / (calibrated_on + 1) + slack
+
+
+@pytest.mark.parametrize(
+    ("places", "rank"),
+    [(9, 9), (10, 10), (18, 18), (19, 18), (29, 27), (99, 90)],
+)
+def test_the_threshold_is_the_finite_sample_quantile(places: int, rank: int) -> None:
+    own = np.linspace(0.5, 0.95, places)
+    log_probabilities = np.log(np.stack([own, 1 - own], axis=1))
+    labels = np.zeros(places, dtype=np.int64)
+    assert set_threshold(log_probabilities, labels) == pytest.approx(own[places - rank])
+
+
+@pytest.mark.parametrize("places", [1, 8])
+def test_too_few_places_put_every_country_into_the_set(places: int) -> None:
+    log_probabilities, labels = draw(np.random.default_rng(1), places)
+    threshold = set_threshold(log_probabilities, labels)
+    assert threshold == 0.0
+    assert country_sets(log_probabilities, threshold).all()
+
+
+def test_the_likeliest_country_is_always_in_the_set() -> None:
+    sets = country_sets(np.log(np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])), 0.9)
+    assert sets.tolist() == [[True, False, False], [False, False, True]]
+
+
+def test_equally_likely_countries_are_in_the_set_together() -> None:
+    sets = country_sets(np.log(np.array([[0.4, 0.4, 0.2]])), 0.4)
+    assert sets.tolist() == [[True, True, False]]
+
+
+def test_a_sure_and_right_network_names_one_country() -> None:
+    sure = np.log(np.full((20, 3), 1e-6) + np.eye(3)[np.zeros(20, dtype=np.int64)])
+    threshold = set_threshold(log_softmax(sure), np.zeros(20, dtype=np.int64))
+    assert country_sets(log_softmax(sure), threshold).sum(axis=1).tolist() == [1] * 20

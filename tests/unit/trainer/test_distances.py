@@ -1,0 +1,55 @@
+"""Errors in km of named countries, where positions are known, unknown or few."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from euguess.boundaries import load_boundaries
+from euguess.locations import Coordinate
+from services.trainer.distances import country_centres, distance_metrics
+from services.trainer.proximity import distances_km
+from tests.unit.trainer.learning import COUNTRIES, tiny_index
+
+CENTRES = country_centres(COUNTRIES)
+
+
+def test_the_centre_of_a_country_lies_in_it() -> None:
+    boundaries = load_boundaries()
+    found = [boundaries.locate(Coordinate(lat, lon)) for lat, lon in CENTRES.tolist()]
+    assert found == list(COUNTRIES)
+
+
+def test_many_distances_at_once_have_the_published_values() -> None:
+    # Nashville to Los Angeles airports; JFK to Los Angeles (Williams, Aviation Formulary).
+    lats_a, lons_a = [36.12, 40 + 38 / 60], [-86.67, -(73 + 47 / 60)]
+    lats_b, lons_b = [33.94, 33 + 57 / 60], [-118.40, -(118 + 24 / 60)]
+    found = distances_km(lats_a, lons_a, lats_b, lons_b)
+    assert found.tolist() == pytest.approx([2886.45, 0.623585 * 6371.0088], abs=0.05)
+
+
+def test_a_guess_at_the_place_itself_has_no_error_and_all_points() -> None:
+    index = replace(tiny_index(1, views=2), lats=CENTRES[[1, 1], 0], lons=CENTRES[[1, 1], 1])
+    found = distance_metrics(np.array([1, 1]), index, CENTRES)
+    values = {name: (one.low, one.value, one.high) for name, one in found.items()}
+    assert values["mean_error_km"] == pytest.approx((0, 0, 0), abs=1e-4)
+    assert values["median_error_km"] == pytest.approx((0, 0, 0), abs=1e-4)
+    assert values["geoscore"] == pytest.approx((5000, 5000, 5000))
+    assert values["accuracy_within_750_km"] == (1, 1, 1)
+
+
+def test_views_of_unknown_position_are_left_out() -> None:
+    index = tiny_index(4)
+    predictions = np.zeros(len(index), dtype=np.int64)
+    some = np.where(index.location_ids == "place-000", np.nan, index.lats)
+    known = np.flatnonzero(~np.isnan(some))
+    part = tiny_index(4)
+    part = replace(part, **{name: column[known] for name, column in vars(index).items()})
+    without = distance_metrics(predictions, replace(index, lats=some), CENTRES)
+    assert without == distance_metrics(predictions[known], part, CENTRES)
+
+
+def test_no_known_position_gives_no_metrics() -> None:
+    index = tiny_index(2)
+    nowhere = replace(index, lats=np.full(len(index), np.nan))
+    assert distance_metrics(np.zeros(len(index), dtype=np.int64), nowhere, CENTRES) == {}
