@@ -27,10 +27,15 @@ def open_provider(
     raise InvalidInput(f"{name!r} is no imagery provider; there are {', '.join(COLLECTED)}.")
 
 
-def check_settings(settings: ProviderSettings) -> None:
-    """Raise InvalidInput when there is a key whose terms nobody accepted."""
-    if settings.google_key.get_secret_value():
+def why_off(settings: ProviderSettings) -> str | None:
+    """Why a provider whose key is given stays off; the others work all the same."""
+    if not settings.google_key.get_secret_value():
+        return None
+    try:
         _google_access(settings)
+    except InvalidInput as error:
+        return f"The provider google stays off. {error}"
+    return None
 
 
 def _google_access(settings: ProviderSettings) -> GoogleAccess:

@@ -36,8 +36,10 @@ from services.fetcher.location import Stores
 from services.fetcher.messages import MessageFetcher
 from services.fetcher.providers import StreetImageProvider
 from services.fetcher.ratelimit import RateLimit
-from services.fetcher.selection import check_settings, open_provider
+from services.fetcher.selection import open_provider, why_off
 from services.fetcher.tasks import create_celery, register
+
+logger = logging.getLogger(__name__)
 
 USER_AGENT = "EUGuess/0.1 (street-level imagery research)"
 
@@ -93,9 +95,8 @@ def _open_provider(
 def build_worker() -> Celery:
     """The Celery application with real parts. Each process connects for itself.
 
-    Raises ServiceUnavailable when Redis does not answer, InvalidInput for a key without terms.
+    Raises ServiceUnavailable when Redis does not answer.
     """
-    check_settings(ProviderSettings.load())
     redis_url = RedisSettings.load().redis_url.get_secret_value()
     asyncio.run(_check_redis(redis_url))
     health = Health(HomeSettings().home)
@@ -123,6 +124,9 @@ async def _check_redis(url: str) -> None:
 
 def _configure_logging(**_: Any) -> None:
     configure_logging("fetcher")
+    reason = why_off(ProviderSettings.load())
+    if reason is not None:
+        logger.warning(reason, extra={"action": "provider_off"})
     # These repeat the whole message for each task.
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)

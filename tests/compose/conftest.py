@@ -95,7 +95,7 @@ def stack(
     """The whole stack, after its first run; started by the older generation where there is one."""
     assert generations, "there is no Docker Compose"
     variables = {name: str(path) for name, path in given_secrets.items()}
-    variables |= {"EUGUESS_MINIO_IMAGE": MINIO_IMAGE, "EUGUESS_ACCEPT_PROVIDER_TERMS": "google"}
+    variables |= {"EUGUESS_MINIO_IMAGE": MINIO_IMAGE}
     whole = Stack(docker, generations[min(generations)], _project(), variables=variables)
     try:
         whole.run("up", "--detach")

@@ -108,7 +108,7 @@ def test_a_container_reads_only_the_secrets_of_its_groups(stack: Stack) -> None:
         "sampler": redis + store,
         "trainer": redis + store,
         "fetcher": google + redis + store + ["simulator_key"],
-        "simulator": [*google, "simulator_key"],
+        "simulator": ["simulator_key"],
         "mlflow": [],
         "dashboard": [],
         "inference": [],

@@ -38,7 +38,8 @@ class Secret:
         return f"EUGUESS_{self.name.upper()}_FILE"
 
 
-REDIS_GROUP, S3_GROUP, MINIO_GROUP, PROVIDER_GROUP = 20001, 20002, 20003, 20004
+REDIS_GROUP, S3_GROUP, MINIO_GROUP = 20001, 20002, 20003
+SIMULATOR_GROUP, PROVIDER_GROUP = 20004, 20005
 
 
 def _secret() -> str:
@@ -55,7 +56,7 @@ SECRETS = (
     Secret("minio_root_password", MINIO_GROUP, _secret),
     Secret("s3_access_key", S3_GROUP, _name, min_length=3),
     Secret("s3_secret_key", S3_GROUP, _secret),
-    Secret("simulator_key", PROVIDER_GROUP, _secret),
+    Secret("simulator_key", SIMULATOR_GROUP, _secret),
     Secret("google_key", PROVIDER_GROUP),
     Secret("google_signing_secret", PROVIDER_GROUP),
 )

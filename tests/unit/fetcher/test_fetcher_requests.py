@@ -16,7 +16,7 @@ from euguess.settings import ProviderSettings
 from services.fetcher.providers import Blocked, NoAnswer, QuotaSpent, View
 from services.fetcher.providers.google import GoogleAccess, GoogleProvider
 from services.fetcher.providers.signing import signature
-from services.fetcher.selection import check_settings, open_provider
+from services.fetcher.selection import open_provider, why_off
 
 KEY, SECRET = "canary|key", "Y2FuYXJ5LXNlY3JldA=="
 VIEW = View(heading=120, fov=90, pitch=0, size=640)
@@ -112,8 +112,11 @@ async def test_a_server_that_is_gone_leaks_no_address(free_port: int) -> None:
 
 async def test_google_is_off_until_its_terms_are_accepted() -> None:
     settings = ProviderSettings(google_key=SecretStr(KEY))
-    with pytest.raises(InvalidInput, match=r"forbid storing.*EUGUESS_ACCEPT_PROVIDER_TERMS=google"):
-        check_settings(settings)
+    told = why_off(settings)
+    assert told is not None
+    assert "forbid storing" in told
+    assert "EUGUESS_ACCEPT_PROVIDER_TERMS=google" in told
+    assert KEY not in told
     async with aiohttp.ClientSession() as session:
         with pytest.raises(InvalidInput, match="forbid storing"):
             open_provider("google", settings, session)
@@ -127,7 +130,7 @@ async def test_google_needs_a_key() -> None:
 
 
 async def test_the_simulator_is_the_google_client_at_another_address_for_free() -> None:
-    check_settings(ProviderSettings())
+    assert why_off(ProviderSettings()) is None
     async with aiohttp.ClientSession() as session:
         simulator = open_provider("simulator", ProviderSettings(), session)
     assert isinstance(simulator, GoogleProvider)
