@@ -14,10 +14,11 @@ from rich.console import Console
 from euguess.project import project_root, service_environment
 from euguess.settings import MlflowSettings, StoreSettings
 from euguess.storage import open_store
-from services.trainer.experiment import Order, Workshop
+from services.trainer.experiment import Order
 from services.trainer.opening import open_workshop
 from services.trainer.recipe import parse_recipe
 from services.trainer.splits import SplitProtocol
+from services.trainer.workshop import Workshop
 from tests.country_photos import LearnableDataset
 
 RECIPE = 'name = "tiny"\nnetwork = "customnet"\nimage_size = 32\nepochs = 3\nbatch_size = 16\n'

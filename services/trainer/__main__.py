@@ -1,4 +1,4 @@
-"""The trainer's command line; `euguess train`, `evaluate` and `compare` lead here."""
+"""The trainer's command line; `euguess train`, `evaluate`, `compare` and `models` lead here."""
 
 import sys
 
@@ -6,7 +6,7 @@ import typer
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.exits import run_program
-from services.trainer import commands
+from services.trainer import commands, model_commands
 
 app = typer.Typer(
     help="Trains classifiers that name the country of a street-level photo.\n\n"
@@ -22,8 +22,10 @@ for command in (
     commands.evaluate,
     commands.compare,
     commands.cache,
-    commands.runs,
-    commands.promote,
+    model_commands.runs,
+    model_commands.promote,
+    model_commands.rollback,
+    model_commands.audit,
     commands.worker,
     commands.check,
 ):

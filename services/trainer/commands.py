@@ -1,24 +1,28 @@
-"""The commands. torch and MLflow take seconds to import, so only what works imports them."""
+"""The commands that train and measure.
+
+torch and MLflow take seconds to import, so only what works imports them.
+"""
 
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic_core import to_json
-from rich.console import Console
-from rich.table import Table
 
-from euguess.settings import HomeSettings, MlflowSettings, RedisSettings, StoreSettings
+from euguess.settings import HomeSettings, RedisSettings
+from services.trainer.terminal import (
+    AsJson,
+    Device,
+    SkipDamaged,
+    console,
+    damage_policy,
+    open_workshop,
+    print_json,
+)
 
 if TYPE_CHECKING:
-    from services.trainer.experiment import Outcome, Workshop
+    from services.trainer.experiment import Outcome
     from services.trainer.recipe import Recipe
-    from services.trainer.registry import Registry
-    from services.trainer.tracking import Tracking
-
-console = Console()
-messages = Console(stderr=True)
 
 PROTOCOLS = "image (the study's: leaks), location, or location+buffer"
 Dataset = Annotated[str, typer.Argument(help="Name of a collected or imported dataset")]
@@ -27,13 +31,10 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a key: --set epochs=3 --set optimizer.name=sgd"),
 ]
-Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1 ...")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
-Promote = Annotated[bool, typer.Option("--promote", help="Make it champion if it is better")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch")]
-SkipDamaged = Annotated[
-    bool, typer.Option("--skip-damaged", help="Leave out photos that cannot be decoded")
+Promote = Annotated[
+    bool, typer.Option("--promote", help="Make it champion if it is shown to be better")
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch")]
 
 
 def train(
@@ -61,11 +62,11 @@ def train(
         recipe=_recipe(recipe, chosen),
         is_resumed=resume,
         is_promoted=promote,
-        on_damage=_on_damage(skip_damaged),
+        on_damage=damage_policy(skip_damaged),
     )
-    outcome = run_experiment(order, _workshop(device))
+    outcome = run_experiment(order, open_workshop(device))
     if as_json:
-        _print_json(_summary(outcome))
+        print_json(_summary(outcome))
     else:
         print_report(console, outcome.report)
         _print_registration(outcome)
@@ -86,9 +87,9 @@ def evaluate(
     from services.trainer.report import print_report
     from services.trainer.stored_model import evaluate_stored
 
-    report = evaluate_stored(run, dataset, _workshop(device), _on_damage(skip_damaged))
+    report = evaluate_stored(run, dataset, open_workshop(device), damage_policy(skip_damaged))
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         print_report(console, report)
 
@@ -117,11 +118,11 @@ def compare(
         recipe=_recipe(recipe, overrides or []),
         is_resumed=resume,
         is_promoted=promote,
-        on_damage=_on_damage(skip_damaged),
+        on_damage=damage_policy(skip_damaged),
     )
-    leaky, honest = run_comparison(order, _workshop(device))
+    leaky, honest = run_comparison(order, open_workshop(device))
     if as_json:
-        _print_json({"leaky": _summary(leaky), "honest": _summary(honest)})
+        print_json({"leaky": _summary(leaky), "honest": _summary(honest)})
         return
     print_report(console, honest.report)
     print_comparison(console, leaky.report, honest.report)
@@ -136,58 +137,15 @@ def cache(
 ) -> None:
     """Build the tensor cache of a dataset, or bring it up to date; `train` does so by itself."""
     from euguess.schemas import ImageSpec
-    from services.trainer.experiment import load_cache
+    from services.trainer.workshop import load_cache
 
     built = load_cache(
-        dataset, ImageSpec(size=size), _workshop("cpu"), on_damage=_on_damage(skip_damaged)
+        dataset, ImageSpec(size=size), open_workshop("cpu"), on_damage=damage_policy(skip_damaged)
     )
     if as_json:
-        _print_json({"folder": str(built.folder), **built.header.model_dump(mode="json")})
+        print_json({"folder": str(built.folder), **built.header.model_dump(mode="json")})
     else:
         console.print(f"{len(built)} images at {size} px in {built.folder}", highlight=False)
-
-
-def runs(as_json: AsJson = False) -> None:
-    """List the newest runs with their test accuracy."""
-    tracking, registry = _records()
-    champion = registry.champion()
-    champion_run = champion.run_id if champion else None
-    found = tracking.runs()
-    if as_json:
-        _print_json([{**vars(run), "is_champion": run.run_id == champion_run} for run in found])
-        return
-    table = Table(title="Runs")
-    for name in ("run id", "recipe, dataset, split", "status", "top-1"):
-        table.add_column(name, no_wrap=name == "run id")
-    for run in found:
-        accuracy = run.metrics.get("test_top1_accuracy")
-        share = "" if accuracy is None else f"{accuracy:.1%}"
-        status = "champion" if run.run_id == champion_run else run.status.lower()
-        table.add_row(run.run_id, run.name, status, share)
-    console.print(table)
-
-
-def promote(
-    run: Annotated[str, typer.Argument(help="Run id, as `runs` lists them")],
-    force: Annotated[
-        bool, typer.Option("--force", help="Even if its figures are leaky, worse or not comparable")
-    ] = False,
-) -> None:
-    """Make the model of a run the champion, which is served.
-
-    Refused unless it was tested by an honest split and is better than the present champion.
-    """
-    from euguess.errors import EUGuessError, InvalidInput
-
-    tracking, registry = _records()
-    tracking.find(run)
-    candidate = registry.version_of(run)
-    if candidate is None:
-        raise InvalidInput(f"Run {run} registered no model.")
-    verdict = registry.promote(candidate, force=force)
-    if not verdict.is_promoted:
-        raise EUGuessError(f"Not promoted: {verdict.reason}. --force promotes it all the same.")
-    console.print(f"Promoted: {verdict.reason}.")
 
 
 def worker() -> None:
@@ -212,28 +170,6 @@ def _recipe(path: Path, overrides: list[str]) -> "Recipe":
     return read_recipe(path, overrides)
 
 
-def _workshop(device: str) -> "Workshop":
-    from services.trainer.opening import open_workshop
-
-    return open_workshop(
-        HomeSettings().home, StoreSettings.load(), MlflowSettings.load(), device, messages
-    )
-
-
-def _records() -> "tuple[Tracking, Registry]":
-    from services.trainer.registry import Registry
-    from services.trainer.tracking import open_tracking
-
-    tracking = open_tracking(MlflowSettings.load().url, HomeSettings().home)
-    return tracking, Registry(tracking.client)
-
-
-def _on_damage(skip_damaged: bool) -> Any:
-    from services.trainer.cache_decoding import OnDamage
-
-    return OnDamage.SKIP if skip_damaged else OnDamage.RAISE
-
-
 def _summary(outcome: "Outcome") -> dict[str, Any]:
     return {
         "run_id": outcome.run_id,
@@ -242,10 +178,6 @@ def _summary(outcome: "Outcome") -> dict[str, Any]:
         "promotion": outcome.verdict.reason if outcome.verdict else None,
         "report": outcome.report.model_dump(mode="json"),
     }
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(to_json(value, indent=2).decode() + "\n")
 
 
 def _print_registration(outcome: "Outcome") -> None:

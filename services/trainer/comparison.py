@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from services.trainer.experiment import Order, Outcome, Workshop, run_experiment
+from services.trainer.experiment import Order, Outcome, run_experiment
 from services.trainer.splits import SplitProtocol
+from services.trainer.workshop import Workshop
 
 
 def run_comparison(order: Order, workshop: Workshop) -> tuple[Outcome, Outcome]:

@@ -31,7 +31,6 @@ from services.trainer.report import (
     PartSizes,
     Report,
 )
-from services.trainer.splits import SplitProtocol
 from services.trainer.view_index import Floats, Rows, Strings, ViewIndex
 
 TOP = 5
@@ -136,9 +135,8 @@ def _fused(
 
 
 def _leaks(material: Material, recipe: Recipe) -> dict[str, int]:
-    has_buffer = recipe.split.protocol is SplitProtocol.LOCATION_BUFFER
-    buffer_km = recipe.split.buffer_km if has_buffer else 0.0
-    leaks = find_leaks(material.index, material.split, buffer_km=buffer_km)
+    apart_km = recipe.split.spec.apart_km
+    leaks = find_leaks(material.index, material.split, buffer_km=apart_km)
     kinds = [leak.kind.value for leak in leaks]
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 

@@ -1,6 +1,5 @@
 """One experiment from a dataset to a registered model: cache, train, evaluate, export, register."""
 
-import asyncio
 import hashlib
 import tempfile
 from collections.abc import Mapping
@@ -9,43 +8,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from euguess.clock import utc_now
-from euguess.schemas import ImageSpec
-from euguess.settings import StoreSettings
-from euguess.storage import open_store
-from services.trainer.cache import CacheRequest, build_cache
-from services.trainer.cache_decoding import DecodeOptions, OnDamage
-from services.trainer.cache_format import TensorCache, cache_folder
+from services.trainer.cache_decoding import OnDamage
 from services.trainer.checkpoint import Checkpoint
-from services.trainer.display import Display
 from services.trainer.evaluation import evaluate
 from services.trainer.export import export_package
 from services.trainer.learner import Learner, new_learner
-from services.trainer.manifest import build_manifest
 from services.trainer.material import Material, load_material, seen_views
+from services.trainer.promotion import Wish, promote
 from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
-from services.trainer.registry import Candidate, Registry, Verdict
+from services.trainer.registry import Candidate
 from services.trainer.report import Report
-from services.trainer.tracking import RECIPE_FILE, SEEN_FILE, Tracking
+from services.trainer.tracking import RECIPE_FILE, SEEN_FILE
 from services.trainer.training import Progress, train
+from services.trainer.verdict import Verdict
+from services.trainer.workshop import Workshop, load_cache
 
 CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What experiments work with."""
-
-    home: Path
-    store: StoreSettings
-    tracking: Tracking
-    registry: Registry
-    device: torch.device
-    display: Display
 
 
 @dataclass(frozen=True)
@@ -95,13 +77,6 @@ def run_experiment(order: Order, workshop: Workshop) -> Outcome:
     return outcome
 
 
-def load_cache(
-    dataset: str, image: ImageSpec, workshop: Workshop, *, on_damage: OnDamage = OnDamage.RAISE
-) -> TensorCache:
-    """The up-to-date cache of a dataset, built where needed."""
-    return asyncio.run(_load_cache(dataset, image, workshop, on_damage))
-
-
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as one, with dotted names."""
     values: dict[str, Any] = {}
@@ -116,21 +91,6 @@ class _Run:
     run_id: str
     start: Progress
     checkpoint: Checkpoint
-
-
-async def _load_cache(
-    dataset: str, image: ImageSpec, workshop: Workshop, on_damage: OnDamage
-) -> TensorCache:
-    store = await open_store(workshop.store)
-    with workshop.display.bar(f"Listing {dataset}") as progress:
-        manifest = await build_manifest(store, dataset, progress=progress)
-    with workshop.display.bar(f"Decoding photos at {image.size} px") as progress:
-        decode = DecodeOptions(on_damage=on_damage, progress=progress)
-        folder = cache_folder(workshop.home, dataset, image)
-        cache = await build_cache(store, manifest, CacheRequest(folder, image, decode))
-    if cache.header.skipped:
-        workshop.display.note(f"Skipped {len(cache.header.skipped)} damaged photos")
-    return cache
 
 
 def _trained(
@@ -174,7 +134,8 @@ def _store(
         export_package(Path(folder), network, order.recipe, report, trained_at)
         workshop.tracking.log_model(run_id, Path(folder))
     candidate = workshop.registry.register(run_id, report)
-    verdict = workshop.registry.promote(candidate) if order.is_promoted else None
+    wish = Wish(candidate, order.dataset, on_damage=order.on_damage)
+    verdict = promote(wish, workshop) if order.is_promoted else None
     return replace(outcome, candidate=candidate, verdict=verdict)
 
 

@@ -35,6 +35,7 @@ class SeenViews(Record):
 
     location_ids: tuple[str, ...]
     sha256s: tuple[str, ...]
+    positions: tuple[tuple[float, float], ...] = ()  # (lat, lon) in degrees, where known
 
 
 def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> Material:
@@ -86,8 +87,14 @@ def seen_views(material: Material) -> SeenViews:
     is_seen = np.ones(len(material.index), dtype=np.bool_)
     is_seen[material.split.test] = False
     index = subset(material.index, np.flatnonzero(is_seen))
-    ids = tuple(str(name) for name in np.unique(index.location_ids))
-    return SeenViews(location_ids=ids, sha256s=tuple(str(sha) for sha in index.sha256s))
+    ids, first = np.unique(index.location_ids, return_index=True)
+    positions = np.stack([index.lats, index.lons], axis=1)[first]
+    known = positions[~np.isnan(positions).any(axis=1)]
+    return SeenViews(
+        location_ids=tuple(str(name) for name in ids),
+        sha256s=tuple(str(sha) for sha in index.sha256s),
+        positions=tuple((float(lat), float(lon)) for lat, lon in known),
+    )
 
 
 def first_views(index: ViewIndex, views: int) -> Rows:

@@ -7,9 +7,9 @@ from rich.console import Console
 from euguess.settings import MlflowSettings, StoreSettings
 from services.trainer.devices import choose_device, use_available_cores
 from services.trainer.display import Display
-from services.trainer.experiment import Workshop
 from services.trainer.registry import Registry
 from services.trainer.tracking import open_tracking
+from services.trainer.workshop import Workshop
 
 
 def open_workshop(

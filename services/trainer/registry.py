@@ -6,9 +6,10 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from euguess.errors import InvalidInput
 from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
 from services.trainer.report import Report
-from services.trainer.tracking import mlflow_errors
+from services.trainer.tracking import mlflow_errors, unavailable
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 DECISIVE_METRIC = "top1_accuracy"
@@ -25,39 +26,6 @@ class Candidate:
     protocol: str
     accuracy: float
     is_honest: bool
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a candidate became champion, and why."""
-
-    is_promoted: bool
-    reason: str
-
-
-def judge(candidate: Candidate, champion: Candidate | None) -> Verdict:
-    """Whether a candidate may replace the champion; pure."""
-    if not candidate.is_honest:
-        return Verdict(
-            False,
-            f"version {candidate.version} was tested under the leaky {candidate.protocol} split, "
-            "which says nothing about new places",
-        )
-    if champion is None:
-        return Verdict(True, f"version {candidate.version} is the first champion")
-    if champion.version == candidate.version:
-        return Verdict(True, f"version {candidate.version} is the champion already")
-    if not champion.is_honest:
-        return Verdict(True, f"the champion, version {champion.version}, has no honest figure")
-    if (champion.dataset, champion.protocol) != (candidate.dataset, candidate.protocol):
-        return Verdict(
-            False,
-            f"the champion was tested on {champion.dataset} by {champion.protocol}, version "
-            f"{candidate.version} on {candidate.dataset} by {candidate.protocol}: their figures "
-            "cannot be compared",
-        )
-    figures = f"{candidate.accuracy:.1%} against the champion's {champion.accuracy:.1%}"
-    return Verdict(candidate.accuracy > champion.accuracy, f"top-1 accuracy {figures}")
 
 
 class Registry:
@@ -92,17 +60,19 @@ class Registry:
         newest = max(found, key=lambda version: int(version.version), default=None)
         return None if newest is None else _candidate(newest)
 
-    def promote(self, candidate: Candidate, *, force: bool = False) -> Verdict:
-        """Make a candidate champion if it may be, or at all costs."""
-        verdict = judge(candidate, self.champion())
-        if force and not verdict.is_promoted:
-            verdict = Verdict(True, f"by force, although {verdict.reason}")
-        if verdict.is_promoted:
-            with mlflow_errors():
-                self._client.set_registered_model_alias(
-                    REGISTERED_MODEL, CHAMPION, candidate.version
-                )
-        return verdict
+    def version(self, number: str) -> Candidate:
+        """Raises InvalidInput when there is no such version."""
+        try:
+            return _candidate(self._client.get_model_version(REGISTERED_MODEL, number))
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                raise InvalidInput(f"The registry has no version {number} (any more).") from None
+            raise unavailable(error) from None
+
+    def crown(self, version: str) -> None:
+        """Give a version the alias that is served; the rules are in services.trainer.promotion."""
+        with mlflow_errors():
+            self._client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
 
     def _ensure_model(self) -> None:
         try:

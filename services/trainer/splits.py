@@ -46,6 +46,11 @@ class SplitSpec:
         if not 0 < self.buffer_km <= 1000:
             raise InvalidInput(f"buffer_km {self.buffer_km} must be above 0 and at most 1000")
 
+    @property
+    def apart_km(self) -> float:
+        """Distance that the protocol keeps between the parts; 0 where it keeps none."""
+        return self.buffer_km if self.protocol is SplitProtocol.LOCATION_BUFFER else 0.0
+
 
 @dataclass(frozen=True)
 class Split:

@@ -3,6 +3,7 @@
 from euguess.schemas import SlotKey
 
 DATASETS = "datasets/"
+AUDIT_LOG = "audit/promotions/"
 
 
 def dataset_prefix(dataset: str) -> str:
@@ -52,3 +53,8 @@ def manifest_key(dataset: str) -> str:
 
 def cache_prefix(dataset: str, spec_digest: str) -> str:
     return f"{dataset_prefix(dataset)}caches/{spec_digest}/"
+
+
+def audit_key(number: int) -> str:
+    """One entry of the audit log, created once; numbers count from 1 without gaps."""
+    return f"{AUDIT_LOG}{number:08}.json"

@@ -43,7 +43,27 @@ def test_a_leaky_model_is_promoted_by_force_alone(trainer: TrainerHome) -> None:
     assert refused.returncode == 1
     assert "leaky image split" in refused.stderr
     assert "--force" in refused.stderr
-    assert trainer.trainer("promote", leaky["run_id"], "--force").returncode == 0
+    unexplained = trainer.trainer("promote", leaky["run_id"], "--force")
+    assert unexplained.returncode == 2
+    assert "--reason" in unexplained.stderr
+    forced = ("--force", "--reason", "to see it served")
+    assert trainer.trainer("promote", leaky["run_id"], *forced).returncode == 0
+
+    unexplained = trainer.trainer("rollback")
+    assert unexplained.returncode == 2
+    back = trainer.trainer_json("rollback", "--reason", "seen enough")
+    log = json.loads(trainer.trainer("audit", "--json").stdout)
+    assert log[-1] == back
+    assert [(entry["act"], entry["reason"]) for entry in log[-3:]] == [
+        ("refused", None),
+        ("promoted", "to see it served"),
+        ("rolled back", "seen enough"),
+    ]
+    assert log[-2]["is_forced"]
+    assert "leaky image split" in log[-2]["verdict"]
+    listed = json.loads(trainer.trainer("runs", "--json").stdout)
+    assert [run["run_id"] for run in listed if run["is_champion"]] == [back["run_id"]]
+    assert "seen enough" in trainer.trainer("audit").stdout
 
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens

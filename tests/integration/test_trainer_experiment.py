@@ -21,6 +21,7 @@ from euguess.stack.servers import http_ready
 from services.inference.classifier import Classifier, load_classifier
 from services.inference.registry import MlflowRegistry
 from services.trainer.abstention import is_answered
+from services.trainer.audit import Act, AuditLog
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.calibration import tempered
 from services.trainer.certainty import calibration_for
@@ -30,6 +31,7 @@ from services.trainer.experiment import Outcome, run_experiment
 from services.trainer.export import export_onnx
 from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
+from services.trainer.rollback import roll_back
 from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored
 from tests.country_photos import country_photo
 from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
@@ -177,6 +179,54 @@ def test_a_training_cut_short_goes_on_in_the_same_run_to_the_same_result(
     assert outcome.report.metrics == champion.report.metrics
     assert outcome.report.confusion == champion.report.confusion
     assert not list((trainer.folder / "checkpoints").iterdir())
+
+
+@pytest.fixture(scope="module")
+def rivals(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
+    """162 places, of which 33 are tested on, and a champion that has learnt next to nothing."""
+    home = TrainerHome(tmp_path_factory.mktemp("rivals"))
+    home.fill(quotas=dict.fromkeys(QUOTAS, 54))
+    weak = tiny_order("epochs=1", "optimizer.learning_rate=1e-7", promoted=True)
+    outcome = run_experiment(weak, home.workshop())
+    assert outcome.verdict is not None
+    assert outcome.verdict.is_promoted
+    return home
+
+
+def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_places(
+    rivals: TrainerHome,
+) -> None:
+    workshop, log = rivals.workshop(), AuditLog(rivals.store)
+    learnt_their_tests = run_experiment(tiny_order("split.seed=1", promoted=True), workshop)
+    better = run_experiment(tiny_order(promoted=True), workshop)
+    no_better = run_experiment(tiny_order("batch_size=24", promoted=True), workshop)
+    verdicts = [run.verdict for run in (learnt_their_tests, better, no_better)]
+    assert [verdict and verdict.is_promoted for verdict in verdicts] == [False, True, False]
+    assert verdicts[0] is not None
+    assert "30 are needed" in verdicts[0].reason
+    assert workshop.registry.champion() == better.candidate
+
+    won = log.entries()[-2]
+    assert won.contest is not None
+    assert won.contest.places == better.report.parts["test"].locations == 33
+    assert won.contest.challenger == better.report.fused[-1].metrics["top1_accuracy"]
+    assert won.contest.difference.low > 0
+
+    back = roll_back(workshop.registry, log, "it was slow")
+    assert back.version == "1"
+    champion = workshop.registry.champion()
+    assert champion is not None
+    assert champion.version == "1"
+    acts = [(entry.act, entry.version) for entry in log.entries()]
+    assert acts == [
+        (Act.PROMOTED, "1"),
+        (Act.REFUSED, "2"),
+        (Act.PROMOTED, "3"),
+        (Act.REFUSED, "4"),
+        (Act.ROLLED_BACK, "1"),
+    ]
+    with pytest.raises(InvalidInput, match="no champion before version 1"):
+        roll_back(workshop.registry, log, "again")
 
 
 def test_a_dataset_of_one_country_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`euguess train`, `evaluate` and `predict`."""
+"""`euguess train`, `evaluate`, `compare`, `predict` and `models ...`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,10 @@ from euguess.project import run_service
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
+models = typer.Typer(
+    no_args_is_help=True, help="List trained models, promote one, go back, read who did so."
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the main application."""
@@ -19,6 +23,9 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(evaluate)
     app.command(context_settings=PASS_ON, add_help_option=False)(compare)
     app.command()(predict)
+    for command in (runs, promote, rollback, audit):
+        models.command(context_settings=PASS_ON, add_help_option=False)(command)
+    app.add_typer(models, name="models")
 
 
 def train(context: typer.Context) -> None:
@@ -34,6 +41,26 @@ def evaluate(context: typer.Context) -> None:
 def compare(context: typer.Context) -> None:
     """Train under the leaky and the honest split and show both: euguess compare DATASET."""
     raise typer.Exit(run_service("trainer", "compare", *context.args))
+
+
+def runs(context: typer.Context) -> None:
+    """List the newest runs and which one is champion."""
+    raise typer.Exit(run_service("trainer", "runs", *context.args))
+
+
+def promote(context: typer.Context) -> None:
+    """Make a run's model champion if it is shown to be better: euguess models promote RUN."""
+    raise typer.Exit(run_service("trainer", "promote", *context.args))
+
+
+def rollback(context: typer.Context) -> None:
+    """Make the champion before champion again: euguess models rollback --reason TEXT."""
+    raise typer.Exit(run_service("trainer", "rollback", *context.args))
+
+
+def audit(context: typer.Context) -> None:
+    """Show who made which version champion, when and on what grounds."""
+    raise typer.Exit(run_service("trainer", "audit", *context.args))
 
 
 def predict(

@@ -4,9 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from services.trainer.registry import Candidate, judge
+from euguess.errors import InvalidInput
+from euguess.schemas import Interval
+from services.trainer.promotion import Wish
+from services.trainer.registry import Candidate
+from services.trainer.verdict import Contest, forced, judge, leaky, unrivalled
 
-HONEST = Candidate(
+CANDIDATE = Candidate(
     version="2",
     run_id="run",
     dataset="demo",
@@ -15,31 +19,57 @@ HONEST = Candidate(
     accuracy=0.5,
     is_honest=True,
 )
-LEAKY = replace(HONEST, protocol="image", is_honest=False, accuracy=0.9)
+CHAMPION = replace(CANDIDATE, version="1", accuracy=0.9)
+HALF = Interval(value=0.5, low=0.4, high=0.6)
 
 
-def champion(accuracy: float = 0.4) -> Candidate:
-    return replace(HONEST, version="1", accuracy=accuracy)
+def contest(low: float, high: float) -> Contest:
+    difference = Interval(value=(low + high) / 2, low=low, high=high)
+    return Contest(
+        dataset="demo",
+        manifest_digest="0" * 64,
+        places=64,
+        challenger=HALF,
+        champion=HALF,
+        difference=difference,
+    )
 
 
 @pytest.mark.parametrize(
-    ("candidate", "present", "is_promoted", "said"),
+    ("low", "high", "is_promoted"),
     [
-        (HONEST, None, True, "first champion"),
-        (HONEST, champion(0.4), True, "50.0% against the champion's 40.0%"),
-        (HONEST, champion(0.5), False, "50.0% against the champion's 50.0%"),
-        (HONEST, champion(0.6), False, "50.0% against the champion's 60.0%"),
-        (HONEST, HONEST, True, "already"),
-        (LEAKY, None, False, "leaky image split"),
-        (LEAKY, champion(0.4), False, "leaky image split"),
-        (HONEST, replace(LEAKY, version="1"), True, "no honest figure"),
-        (HONEST, replace(champion(), dataset="real"), False, "cannot be compared"),
-        (HONEST, replace(champion(), protocol="location+buffer"), False, "cannot be compared"),
+        (0.01, 0.09, True),
+        (0.0, 0.1, False),  # zero itself is not excluded
+        (-0.02, 0.3, False),
+        (-0.1, -0.02, False),
     ],
 )
-def test_only_a_better_honest_model_replaces_the_champion(
-    candidate: Candidate, present: Candidate | None, is_promoted: bool, said: str
+def test_the_interval_of_the_difference_must_lie_above_zero(
+    low: float, high: float, is_promoted: bool
 ) -> None:
-    verdict = judge(candidate, present)
-    assert verdict.is_promoted is is_promoted
-    assert said in verdict.reason
+    assert judge(CANDIDATE, CHAMPION, contest(low, high)).is_promoted is is_promoted
+
+
+def test_a_verdict_names_versions_places_and_interval() -> None:
+    reason = judge(CANDIDATE, CHAMPION, contest(0.01, 0.09)).reason
+    for said in ("version 2 is better", "version 1", "64 places new to both", "+5.0 [+1.0, +9.0]"):
+        assert said in reason
+
+
+def test_the_first_honest_model_needs_no_rival_and_a_leaky_one_is_refused() -> None:
+    assert unrivalled(CANDIDATE).is_promoted
+    refused = leaky(replace(CANDIDATE, protocol="image", is_honest=False))
+    assert not refused.is_promoted
+    assert "leaky image split" in refused.reason
+
+
+def test_force_keeps_what_was_found_against_it() -> None:
+    verdict = forced(judge(CANDIDATE, CHAMPION, contest(-0.1, 0.1)))
+    assert verdict.is_promoted
+    assert "by force, although version 2 is not shown to be better" in verdict.reason
+    assert verdict.contest == contest(-0.1, 0.1)
+
+
+def test_force_without_a_reason_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="--reason"):
+        Wish(CANDIDATE, "demo", is_forced=True)

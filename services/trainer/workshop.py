@@ -1,0 +1,52 @@
+"""What experiments work with, and the pixels of a dataset that they start from."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from euguess.schemas import ImageSpec
+from euguess.settings import StoreSettings
+from euguess.storage import open_store
+from services.trainer.cache import CacheRequest, build_cache
+from services.trainer.cache_decoding import DecodeOptions, OnDamage
+from services.trainer.cache_format import TensorCache, cache_folder
+from services.trainer.display import Display
+from services.trainer.manifest import build_manifest
+from services.trainer.registry import Registry
+from services.trainer.tracking import Tracking
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Places, connections, the device and where progress is shown."""
+
+    home: Path
+    store: StoreSettings
+    tracking: Tracking
+    registry: Registry
+    device: torch.device
+    display: Display
+
+
+def load_cache(
+    dataset: str, image: ImageSpec, workshop: Workshop, *, on_damage: OnDamage = OnDamage.RAISE
+) -> TensorCache:
+    """The up-to-date cache of a dataset, built where needed."""
+    return asyncio.run(_load_cache(dataset, image, workshop, on_damage))
+
+
+async def _load_cache(
+    dataset: str, image: ImageSpec, workshop: Workshop, on_damage: OnDamage
+) -> TensorCache:
+    store = await open_store(workshop.store)
+    with workshop.display.bar(f"Listing {dataset}") as progress:
+        manifest = await build_manifest(store, dataset, progress=progress)
+    with workshop.display.bar(f"Decoding photos at {image.size} px") as progress:
+        decode = DecodeOptions(on_damage=on_damage, progress=progress)
+        folder = cache_folder(workshop.home, dataset, image)
+        cache = await build_cache(store, manifest, CacheRequest(folder, image, decode))
+    if cache.header.skipped:
+        workshop.display.note(f"Skipped {len(cache.header.skipped)} damaged photos")
+    return cache

@@ -1,0 +1,98 @@
+"""The audit log: nothing is written twice, and the line of champions follows from it."""
+
+import asyncio
+
+import pytest
+
+from euguess.clock import utc_now
+from euguess.errors import StoreError
+from euguess.layout import audit_key
+from euguess.storage import ObjectStore
+from services.trainer.audit import Act, Entry, append, champion_before, read_log, succession
+
+
+def entry(number: int, act: Act, version: str, before: str | None = None) -> Entry:
+    return Entry(
+        number=number,
+        at=utc_now(),
+        by="someone@somewhere",
+        act=act,
+        version=version,
+        run_id=f"run-{version}",
+        champion_before=before,
+        verdict="because",
+    )
+
+
+def history(*acts: tuple[Act, str, str | None]) -> list[Entry]:
+    return [entry(number, *act) for number, act in enumerate(acts, start=1)]
+
+
+UP, NO, BACK = Act.PROMOTED, Act.REFUSED, Act.ROLLED_BACK
+
+
+async def test_entries_are_read_back_in_order(memory_store: ObjectStore) -> None:
+    written = [entry(number, UP, str(number)) for number in range(1, 12)]
+    for one in written:
+        assert await append(memory_store, one)
+    assert await read_log(memory_store) == written
+
+
+async def test_a_number_is_given_once(memory_store: ObjectStore) -> None:
+    rivals = [entry(1, UP, version) for version in "abcd"]
+    won = await asyncio.gather(*(append(memory_store, one) for one in rivals))
+    assert won.count(True) == 1
+    assert await read_log(memory_store) == [rivals[won.index(True)]]
+
+
+async def test_the_same_entry_sent_again_counts_as_written(memory_store: ObjectStore) -> None:
+    one = entry(1, UP, "1")
+    assert await append(memory_store, one)
+    assert await append(memory_store, one)
+
+
+async def test_a_removed_entry_is_noticed(memory_store: ObjectStore) -> None:
+    for number in (1, 2, 3):
+        await append(memory_store, entry(number, UP, str(number)))
+    await memory_store.delete(audit_key(2))
+    with pytest.raises(StoreError, match=audit_key(2)):
+        await read_log(memory_store)
+
+
+async def test_a_damaged_entry_is_named(memory_store: ObjectStore) -> None:
+    await memory_store.put(audit_key(1), b"{}")
+    with pytest.raises(StoreError, match="damaged"):
+        await read_log(memory_store)
+
+
+@pytest.mark.parametrize(
+    ("acts", "line"),
+    [
+        ([], []),
+        ([(UP, "1", None), (UP, "2", "1")], ["1", "2"]),
+        ([(UP, "1", None), (NO, "2", "1")], ["1"]),
+        ([(UP, "1", None), (UP, "2", "1"), (BACK, "1", "2")], ["1"]),
+        ([(UP, "1", None), (UP, "2", "1"), (BACK, "1", "2"), (UP, "3", "1")], ["1", "3"]),
+        ([(UP, "1", None), (UP, "3", "2")], ["1", "2", "3"]),  # 2 was named by other means
+        ([(UP, "1", None), (UP, "2", "1"), (UP, "1", "2")], ["1", "2", "1"]),
+    ],
+)
+def test_the_line_of_champions_leaves_out_what_was_gone_back_from(
+    acts: list[tuple[Act, str, str | None]], line: list[str]
+) -> None:
+    assert succession(history(*acts)) == line
+
+
+@pytest.mark.parametrize(
+    ("champion", "before"), [("3", "2"), ("2", "1"), ("1", None), ("unheard of", None)]
+)
+def test_the_champion_before_is_the_one_below_in_the_line(
+    champion: str, before: str | None
+) -> None:
+    entries = history((UP, "1", None), (UP, "2", "1"), (UP, "3", "2"))
+    assert champion_before(entries, champion) == before
+
+
+def test_going_back_twice_goes_back_two_champions() -> None:
+    entries = history((UP, "1", None), (UP, "2", "1"), (UP, "3", "2"), (BACK, "2", "3"))
+    assert champion_before(entries, "2") == "1"

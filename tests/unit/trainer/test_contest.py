@@ -1,0 +1,126 @@
+"""Contests: on places new to both models alone, and by the countries that each can name."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from euguess.schemas import ImageSpec, ModelCard, ModelCountry
+from services.trainer.contest import Side, common_places, hits
+from services.trainer.material import SeenViews
+from services.trainer.stored_model import StoredModel
+from services.trainer.unseen import unseen_places
+from tests.unit.trainer.learning import COUNTRIES, CPU, SIZE, tiny_index, tiny_recipe
+
+INDEX = tiny_index(12)
+NOTHING = SeenViews(location_ids=(), sha256s=())
+ALL = np.unique(INDEX.location_ids)
+
+
+class Brightest(nn.Module):
+    """Names the country of the brightest channel; answers are turned by `turn` labels."""
+
+    def __init__(self, turn: int = 0) -> None:
+        super().__init__()
+        self.turn = turn
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.roll(10 * images.mean(dim=(2, 3)), self.turn, dims=1)
+
+
+class Broken(nn.Module):
+    """Answers with no numbers."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.full((len(images), len(COUNTRIES)), torch.nan)
+
+
+def side(
+    network: nn.Module | None = None,
+    seen: SeenViews = NOTHING,
+    codes: tuple[str, ...] = COUNTRIES,
+    protocol: str = "location",
+) -> Side:
+    pixels = np.full((len(INDEX), SIZE, SIZE, 3), 60, dtype=np.uint8)
+    pixels[np.arange(len(INDEX)), :, :, INDEX.labels(COUNTRIES)] += 80
+    card = ModelCard(
+        network="none",
+        countries=tuple(ModelCountry(country_code=code, name=code) for code in codes),
+        image=ImageSpec(size=SIZE),
+        dataset="tiny",
+        manifest_digest="0" * 64,
+        recipe_name="tiny",
+        trained_at=datetime(2026, 1, 1, tzinfo=UTC),
+        split_protocol=protocol,
+    )
+    recipe = tiny_recipe(f"split.protocol={protocol}", "split.buffer_km=200")
+    model = StoredModel("run", card, network or Brightest(), recipe, seen)
+    return Side(model, INDEX, pixels)
+
+
+def seen_places(*ids: str) -> SeenViews:
+    return SeenViews(location_ids=ids, sha256s=())
+
+
+def test_what_either_model_has_seen_is_left_out() -> None:
+    one, other = side(seen=seen_places("place-000")), side(seen=seen_places("place-003"))
+    assert set(ALL) - set(common_places(one, other)) == {"place-000", "place-003"}
+
+
+def test_a_challenger_trained_on_all_places_of_the_champions_test_has_none_left() -> None:
+    champion = side(seen=seen_places(*ALL[4:]))
+    challenger = side(seen=seen_places(*ALL[:4]))
+    assert not len(common_places(challenger, champion))
+
+
+def test_a_place_with_a_copy_of_a_seen_photo_is_left_out() -> None:
+    copied = SeenViews(location_ids=(), sha256s=(str(INDEX.sha256s[4]),))  # a view of place 1
+    assert set(ALL) - set(unseen_places(INDEX, copied, 0)) == {"place-001"}
+
+
+def test_places_near_to_seen_ones_are_left_out_under_a_buffer() -> None:
+    seen = SeenViews(
+        location_ids=(), sha256s=(), positions=((50.0, 5.0),)
+    )  # places are 111 km apart
+    assert set(ALL) - set(unseen_places(INDEX, seen, 0)) == set()
+    assert set(ALL) - set(unseen_places(INDEX, seen, 120)) == {
+        "place-004",
+        "place-005",
+        "place-006",
+    }
+
+
+def test_one_model_with_a_buffer_gives_it_to_both() -> None:
+    seen = SeenViews(location_ids=("place-005",), sha256s=(), positions=((50.0, 5.0),))
+    buffered = side(seen=NOTHING, protocol="location+buffer")
+    assert len(common_places(side(seen=seen), side())) == 11
+    assert len(common_places(side(seen=seen), buffered)) == 9
+
+
+def test_places_in_countries_that_the_challenger_cannot_name_are_left_out() -> None:
+    left = common_places(side(codes=("FR", "IT")), side(codes=("FR", "IT")))
+    assert len(left) == 8
+
+
+def test_hits_are_told_apart_by_country_code_not_by_label() -> None:
+    right = hits(side(), ALL, CPU)
+    turned = hits(side(Brightest(turn=1), codes=("PL", "FR", "IT")), ALL, CPU)
+    assert right.all()
+    assert turned.all()
+    assert not hits(side(Brightest(turn=1)), ALL, CPU).any()
+
+
+def test_hits_come_in_the_order_of_the_places() -> None:
+    france = hits(side(codes=("FR", "XX", "YY")), ALL, CPU)
+    assert france.tolist() == [number % 3 == 0 for number in range(12)]
+
+
+def test_a_network_that_answers_no_numbers_names_nothing() -> None:
+    assert not hits(side(Broken()), ALL, CPU).any()
+
+
+@pytest.mark.parametrize("chosen", [ALL[:1], ALL[3:5]])
+def test_only_the_given_places_are_asked_about(chosen: np.ndarray) -> None:
+    assert len(hits(side(), chosen, CPU)) == len(chosen)
