@@ -56,10 +56,9 @@ def train(
     from services.trainer.experiment import Order, run_experiment
     from services.trainer.report import print_report
 
-    chosen = [*(overrides or []), *([f"split.protocol={protocol}"] if protocol else [])]
     order = Order(
         dataset=dataset,
-        recipe=_recipe(recipe, chosen),
+        recipe=_recipe(recipe, _with_protocol(overrides, protocol)),
         is_resumed=resume,
         is_promoted=promote,
         on_damage=damage_policy(skip_damaged),
@@ -129,6 +128,44 @@ def compare(
     _print_registration(honest)
 
 
+def leaks(
+    dataset: Dataset,
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    protocol: Annotated[str | None, typer.Option(help=PROTOCOLS)] = None,
+    skip_damaged: SkipDamaged = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what the test part of a recipe's split shares with its training; exit 1 if anything.
+
+    Locations, panoramas, photos by their bytes and by a perceptual hash and, where the protocol
+    keeps a distance, places nearer than that.
+    """
+    import torch
+
+    from services.trainer.leak_table import leaks_table
+    from services.trainer.leaks import count_leaks, find_leaks, name_pairs
+    from services.trainer.material import load_material
+    from services.trainer.workshop import load_cache
+
+    chosen = _recipe(recipe, _with_protocol(overrides, protocol))
+    pixels = load_cache(
+        dataset, chosen.image, open_workshop("cpu"), on_damage=damage_policy(skip_damaged)
+    )
+    material = load_material(pixels, chosen, torch.device("cpu"))
+    apart_km = chosen.split.spec.apart_km
+    found = find_leaks(material.index, material.split, buffer_km=apart_km)
+    counts, pairs = count_leaks(found), name_pairs(material.index, found)
+    if as_json:
+        print_json({"is_honest": not found, "leaks": counts, "pairs": pairs})
+    elif found:
+        console.print(leaks_table(counts, pairs))
+    else:
+        console.print(f"No leak between {len(material.split.test)} tested views and training.")
+    if found:
+        sys.exit(1)
+
+
 def cache(
     dataset: Dataset,
     size: Annotated[int, typer.Option(min=8, max=1024, help="Side in pixels")] = 64,
@@ -162,6 +199,10 @@ def check() -> None:
     if heartbeat_of(HomeSettings().home).is_silent:
         sys.stdout.write("the worker shows no sign of life\n")
         sys.exit(1)
+
+
+def _with_protocol(overrides: list[str] | None, protocol: str | None) -> list[str]:
+    return [*(overrides or []), *([f"split.protocol={protocol}"] if protocol else [])]
 
 
 def _recipe(path: Path, overrides: list[str]) -> "Recipe":

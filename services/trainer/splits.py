@@ -1,10 +1,11 @@
 """Dividing the views of a dataset into train, val and test.
 
 A unit (an image or a location, by protocol) belongs to one part. Units that must stay together
-form a group: views of one location, locations that share an identical image and, with a buffer,
-locations nearer to each other than the buffer. Parts are filled country by country. A country
-with three units or more has at least one in each part where its groups allow it, and always one in
-train; of two units one is for training and one for testing; a single one is for training.
+form a group: views of one location, locations that share a photo, be it encoded anew, or a
+panorama and, with a buffer, locations nearer to each other than the buffer. Parts are filled
+country by country. A country with three units or more has at least one in each part where its
+groups allow it, and always one in train; of two units one is for training and one for testing; a
+single one is for training.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Splits: every view in one part, nothing shared that the protocol forbids, stable by seed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -207,3 +208,20 @@ def test_places_of_unknown_position_are_near_to_nothing() -> None:
     unknown = np.array([np.nan, np.nan, 48.0, 48.0])
     near = Neighbourhood.of(unknown, np.array([np.nan, np.nan, 2.0, 2.001]))
     assert near.pairs_within_km(50).tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("protocol", [SplitProtocol.LOCATION, SplitProtocol.LOCATION_BUFFER])
+def test_places_with_a_copied_photo_or_a_common_panorama_stay_in_one_part(
+    protocol: SplitProtocol,
+) -> None:
+    index = index_of(spread("FR", 60, step_deg=0.2))
+    rng = np.random.default_rng(3)
+    hashes = rng.integers(0, 2**63, len(index), dtype=np.uint64)
+    hashes[::12] = hashes[0] ^ np.uint64(0b101)  # one view of places 0, 4, 8 ... is a copy
+    panoramas = np.array([f"panorama-{row // 3 % 50}" for row in range(len(index))])
+    linked = replace(index, hashes=hashes, panorama_ids=panoramas)
+    for seed in range(5):
+        split = split_views(linked, SplitSpec(protocol, seed=seed))
+        assert len(split.test)
+        assert find_leaks(linked, split) == []
+        assert {leak.kind for leak in find_leaks(linked, split_views(index, SplitSpec(protocol)))}
