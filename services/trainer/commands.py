@@ -21,10 +21,10 @@ from services.trainer.terminal import (
 )
 
 if TYPE_CHECKING:
-    from services.trainer.experiment import Outcome
+    from services.trainer.experiment import Order, Outcome
     from services.trainer.recipe import Recipe
 
-PROTOCOLS = "image (the study's: leaks), location, or location+buffer"
+PROTOCOLS = "image (the study's: leaks), location, location+buffer or spatial"
 Dataset = Annotated[str, typer.Argument(help="Name of a collected or imported dataset")]
 RecipeFile = Annotated[Path, typer.Option("--recipe", help="TOML file, e.g. experiments/demo.toml")]
 Overrides = Annotated[
@@ -74,6 +74,16 @@ def train(
 def evaluate(
     dataset: Dataset,
     run: Annotated[str, typer.Option(help="Run id of a trained model, or champion")] = "champion",
+    protocols: Annotated[
+        str | None, typer.Option(help="all, or some of image,location,location+buffer,spatial,...")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="With --protocols: the recipe to train under each")
+    ] = None,
+    overrides: Overrides = None,
+    renewal: Annotated[
+        str | None, typer.Option(help="With --protocols: another dataset, of new places")
+    ] = None,
     skip_damaged: SkipDamaged = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -82,7 +92,15 @@ def evaluate(
 
     On the data that it was trained on, its test part is used; on a dataset that has grown since,
     or another one, every view that the model has not seen.
+
+    With --protocols and --recipe, one model per split protocol is trained by the recipe (or a
+    finished run of it used again), and their accuracies shown side by side; renewal tests the
+    location split's model on another dataset.
     """
+    if protocols is not None:
+        order = _survey_order(dataset, recipe, overrides, skip_damaged)
+        _survey(order, protocols, renewal, device, as_json)
+        return
     from services.trainer.report import print_report
     from services.trainer.stored_model import evaluate_stored
 
@@ -199,6 +217,32 @@ def check() -> None:
     if heartbeat_of(HomeSettings().home).is_silent:
         sys.stdout.write("the worker shows no sign of life\n")
         sys.exit(1)
+
+
+def _survey_order(
+    dataset: str, recipe: Path | None, overrides: list[str] | None, skip_damaged: bool
+) -> "Order":
+    from euguess.errors import InvalidInput
+    from services.trainer.experiment import Order
+
+    if recipe is None:
+        raise InvalidInput("--protocols trains models, so it needs a recipe: --recipe FILE")
+    on_damage = damage_policy(skip_damaged)
+    return Order(dataset, _recipe(recipe, overrides or []), on_damage=on_damage)
+
+
+def _survey(
+    order: "Order", protocols: str, renewal: str | None, device: str, as_json: bool
+) -> None:
+    from services.trainer.protocols import PROTOCOLS as KNOWN
+    from services.trainer.protocols import Survey, print_survey, run_survey, summaries
+
+    chosen = KNOWN if protocols == "all" else tuple(protocols.split(","))
+    lines = run_survey(Survey(order, chosen, renewal), open_workshop(device))
+    if as_json:
+        print_json(summaries(lines))
+    else:
+        print_survey(console, lines)
 
 
 def _with_protocol(overrides: list[str] | None, protocol: str | None) -> list[str]:

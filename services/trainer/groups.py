@@ -1,12 +1,13 @@
 """What must stay together in a split: units and the groups that they form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from euguess.geodesy import EARTH_RADIUS_KM
 from services.trainer.perceptual import copy_pairs
 from services.trainer.proximity import Neighbourhood
 from services.trainer.view_index import Floats, Rows, Strings, ViewIndex
@@ -49,6 +50,29 @@ def location_units(index: ViewIndex, *, buffer_km: float = 0.0) -> Units:
         near = Neighbourhood.of(lats, lons).pairs_within_km(buffer_km)
         groups = _components(np.concatenate([links, near]), len(first))
     return Units(index.country_codes[first], lats, lons, groups, twins, of_view, buffer_km)
+
+
+def block_units(index: ViewIndex, *, block_km: float) -> Units:
+    """Locations, grouped by block of land, and where they share a photo."""
+    units = location_units(index)
+    known = np.flatnonzero(~np.isnan(units.lats) & ~np.isnan(units.lons))
+    blocks = _blocks(units.lats[known], units.lons[known], block_km)
+    order = np.lexsort(blocks.T)
+    same = (blocks[order][1:] == blocks[order][:-1]).all(axis=1)
+    neighbours = np.stack([known[order][:-1], known[order][1:]], axis=1)[same]
+    _, first = np.unique(units.groups, return_index=True)
+    together = np.stack([np.arange(len(units)), first[units.groups]], axis=1)
+    groups = _components(np.concatenate([neighbours, together]), len(units))
+    return replace(units, groups=groups)
+
+
+def _blocks(lats: Floats, lons: Floats, block_km: float) -> Rows:
+    """Row and column of the block of each place: squares of about block_km a side, (N, 2)."""
+    km_per_degree = np.pi / 180 * EARTH_RADIUS_KM
+    rows = np.floor(lats * km_per_degree / block_km)
+    middles = np.radians((rows + 0.5) * block_km / km_per_degree)
+    columns = np.floor(lons * km_per_degree * np.cos(middles) / block_km)
+    return np.stack([rows, columns], axis=1).astype(np.int64)
 
 
 def _identities(index: ViewIndex) -> list[Strings]:
