@@ -21,6 +21,7 @@ for command in (
     commands.train,
     commands.evaluate,
     commands.compare,
+    commands.leaks,
     commands.cache,
     model_commands.runs,
     model_commands.promote,

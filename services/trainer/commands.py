@@ -21,10 +21,10 @@ from services.trainer.terminal import (
 )
 
 if TYPE_CHECKING:
-    from services.trainer.experiment import Outcome
+    from services.trainer.experiment import Order, Outcome
     from services.trainer.recipe import Recipe
 
-PROTOCOLS = "image (the study's: leaks), location, or location+buffer"
+PROTOCOLS = "image (the study's: leaks), location, location+buffer or spatial"
 Dataset = Annotated[str, typer.Argument(help="Name of a collected or imported dataset")]
 RecipeFile = Annotated[Path, typer.Option("--recipe", help="TOML file, e.g. experiments/demo.toml")]
 Overrides = Annotated[
@@ -56,10 +56,9 @@ def train(
     from services.trainer.experiment import Order, run_experiment
     from services.trainer.report import print_report
 
-    chosen = [*(overrides or []), *([f"split.protocol={protocol}"] if protocol else [])]
     order = Order(
         dataset=dataset,
-        recipe=_recipe(recipe, chosen),
+        recipe=_recipe(recipe, _with_protocol(overrides, protocol)),
         is_resumed=resume,
         is_promoted=promote,
         on_damage=damage_policy(skip_damaged),
@@ -75,6 +74,16 @@ def train(
 def evaluate(
     dataset: Dataset,
     run: Annotated[str, typer.Option(help="Run id of a trained model, or champion")] = "champion",
+    protocols: Annotated[
+        str | None, typer.Option(help="all, or some of image,location,location+buffer,spatial,...")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="With --protocols: the recipe to train under each")
+    ] = None,
+    overrides: Overrides = None,
+    renewal: Annotated[
+        str | None, typer.Option(help="With --protocols: another dataset, of new places")
+    ] = None,
     skip_damaged: SkipDamaged = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -83,7 +92,15 @@ def evaluate(
 
     On the data that it was trained on, its test part is used; on a dataset that has grown since,
     or another one, every view that the model has not seen.
+
+    With --protocols and --recipe, one model per split protocol is trained by the recipe (or a
+    finished run of it used again), and their accuracies shown side by side; renewal tests the
+    location split's model on another dataset.
     """
+    if protocols is not None:
+        order = _survey_order(dataset, recipe, overrides, skip_damaged)
+        _survey(order, protocols, renewal, device, as_json)
+        return
     from services.trainer.report import print_report
     from services.trainer.stored_model import evaluate_stored
 
@@ -129,6 +146,44 @@ def compare(
     _print_registration(honest)
 
 
+def leaks(
+    dataset: Dataset,
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    protocol: Annotated[str | None, typer.Option(help=PROTOCOLS)] = None,
+    skip_damaged: SkipDamaged = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what the test part of a recipe's split shares with its training; exit 1 if anything.
+
+    Locations, panoramas, photos by their bytes and by a perceptual hash and, where the protocol
+    keeps a distance, places nearer than that.
+    """
+    import torch
+
+    from services.trainer.leak_table import leaks_table
+    from services.trainer.leaks import count_leaks, find_leaks, name_pairs
+    from services.trainer.material import load_material
+    from services.trainer.workshop import load_cache
+
+    chosen = _recipe(recipe, _with_protocol(overrides, protocol))
+    pixels = load_cache(
+        dataset, chosen.image, open_workshop("cpu"), on_damage=damage_policy(skip_damaged)
+    )
+    material = load_material(pixels, chosen, torch.device("cpu"))
+    apart_km = chosen.split.spec.apart_km
+    found = find_leaks(material.index, material.split, buffer_km=apart_km)
+    counts, pairs = count_leaks(found), name_pairs(material.index, found)
+    if as_json:
+        print_json({"is_honest": not found, "leaks": counts, "pairs": pairs})
+    elif found:
+        console.print(leaks_table(counts, pairs))
+    else:
+        console.print(f"No leak between {len(material.split.test)} tested views and training.")
+    if found:
+        sys.exit(1)
+
+
 def cache(
     dataset: Dataset,
     size: Annotated[int, typer.Option(min=8, max=1024, help="Side in pixels")] = 64,
@@ -162,6 +217,36 @@ def check() -> None:
     if heartbeat_of(HomeSettings().home).is_silent:
         sys.stdout.write("the worker shows no sign of life\n")
         sys.exit(1)
+
+
+def _survey_order(
+    dataset: str, recipe: Path | None, overrides: list[str] | None, skip_damaged: bool
+) -> "Order":
+    from euguess.errors import InvalidInput
+    from services.trainer.experiment import Order
+
+    if recipe is None:
+        raise InvalidInput("--protocols trains models, so it needs a recipe: --recipe FILE")
+    on_damage = damage_policy(skip_damaged)
+    return Order(dataset, _recipe(recipe, overrides or []), on_damage=on_damage)
+
+
+def _survey(
+    order: "Order", protocols: str, renewal: str | None, device: str, as_json: bool
+) -> None:
+    from services.trainer.protocols import PROTOCOLS as KNOWN
+    from services.trainer.protocols import Survey, print_survey, run_survey, summaries
+
+    chosen = KNOWN if protocols == "all" else tuple(protocols.split(","))
+    lines = run_survey(Survey(order, chosen, renewal), open_workshop(device))
+    if as_json:
+        print_json(summaries(lines))
+    else:
+        print_survey(console, lines)
+
+
+def _with_protocol(overrides: list[str] | None, protocol: str | None) -> list[str]:
+    return [*(overrides or []), *([f"split.protocol={protocol}"] if protocol else [])]
 
 
 def _recipe(path: Path, overrides: list[str]) -> "Recipe":

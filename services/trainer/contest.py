@@ -13,7 +13,7 @@ from services.trainer.bootstrap import bootstrap_interval, paired_difference
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.devices import on_device
 from services.trainer.evaluation import predict_logits
-from services.trainer.material import first_views, subset
+from services.trainer.material import first_views, hashed_views, subset
 from services.trainer.metrics import fuse_views, log_softmax
 from services.trainer.stored_model import StoredModel
 from services.trainer.unseen import unseen_places
@@ -61,7 +61,7 @@ def hold_contest(
     _require_countries(challenger, champion)
     models = (challenger, champion)
     caches = [load_cache(dataset, m.card.image, workshop, on_damage=on_damage) for m in models]
-    sides = [Side(m, c.views, c.images) for m, c in zip(models, caches, strict=True)]
+    sides = [Side(m, hashed_views(c), c.images) for m, c in zip(models, caches, strict=True)]
     places = common_places(*sides)
     if len(places) < MIN_PLACES:
         raise NotComparable(_too_few(len(places), dataset))

@@ -13,7 +13,7 @@ from services.trainer.bootstrap import bootstrap_interval, macro_recall_interval
 from services.trainer.certainty import Calibration, fit_calibration, measure_certainty
 from services.trainer.devices import on_device
 from services.trainer.distances import country_centres, distance_metrics
-from services.trainer.leaks import find_leaks
+from services.trainer.leaks import count_leaks, find_leaks, name_pairs
 from services.trainer.material import Material, subset
 from services.trainer.metrics import (
     LogProbabilities,
@@ -65,6 +65,8 @@ def evaluate(
     rows = material.split.test
     log_probabilities = log_softmax(predict_logits(network, material.images, rows))
     labels, index = material.labels[rows], subset(material.index, rows)
+    apart_km = recipe.split.spec.apart_km
+    leaks = find_leaks(material.index, material.split, buffer_km=apart_km)
     if calibration is None:
         calibration = _fitted(network, material)
     centres = country_centres(tuple(country.country_code for country in material.countries))
@@ -76,7 +78,8 @@ def evaluate(
         network=recipe.network,
         image_size=recipe.image_size,
         protocol=protocol or recipe.split.protocol.value,
-        leaks=_leaks(material, recipe),
+        leaks=count_leaks(leaks),
+        leaking_pairs=name_pairs(material.index, leaks),
         countries=material.countries,
         parts=_parts(material),
         metrics=_metrics(log_probabilities, labels, index, centres),
@@ -132,13 +135,6 @@ def _fused(
         metrics = _metrics(fused.log_probabilities, truth, places, centres)
         curve.append(FusedAccuracy(views=views, locations=len(truth), metrics=metrics))
     return tuple(curve)
-
-
-def _leaks(material: Material, recipe: Recipe) -> dict[str, int]:
-    apart_km = recipe.split.spec.apart_km
-    leaks = find_leaks(material.index, material.split, buffer_km=apart_km)
-    kinds = [leak.kind.value for leak in leaks]
-    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
 
 def _parts(material: Material) -> dict[str, PartSizes]:

@@ -28,6 +28,7 @@ from services.trainer.verdict import Verdict
 from services.trainer.workshop import Workshop, load_cache
 
 CHECKPOINTS = "checkpoints"
+REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _store(
 ) -> Outcome:
     """Keep the report, and the model where it is wanted."""
     run_id, report = outcome.run_id, outcome.report
-    workshop.tracking.log_text(run_id, report.model_dump_json(indent=2), "report.json")
+    workshop.tracking.log_text(run_id, report.model_dump_json(indent=2), REPORT_FILE)
     if not order.is_registered:
         return outcome
     workshop.display.note("Exporting to safetensors and ONNX")
@@ -150,6 +151,7 @@ def _tags(material: Material, recipe: Recipe, workshop: Workshop) -> dict[str, s
         "dataset": material.dataset,
         "manifest_digest": material.manifest_digest,
         "protocol": recipe.split.protocol.value,
+        "recipe_digest": recipe.digest,
         **{f"environment.{k}": v for k, v in environment(workshop.device).items()},
     }
 

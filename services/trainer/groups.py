@@ -1,12 +1,14 @@
 """What must stay together in a split: units and the groups that they form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from euguess.geodesy import EARTH_RADIUS_KM
+from services.trainer.perceptual import copy_pairs
 from services.trainer.proximity import Neighbourhood
 from services.trainer.view_index import Floats, Rows, Strings, ViewIndex
 
@@ -19,7 +21,7 @@ class Units:
     lats: Floats
     lons: Floats
     groups: Rows
-    twins: Rows  # units with the same number share an image
+    twins: Rows  # units with the same number share a photo, a copy of one, or a panorama
     of_view: Rows
     buffer_km: float  # 0: groups cannot be cut
 
@@ -34,10 +36,15 @@ def image_units(index: ViewIndex) -> Units:
 
 
 def location_units(index: ViewIndex, *, buffer_km: float = 0.0) -> Units:
-    """Locations, grouped where they share an image or lie within buffer_km (0: no distance)."""
+    """Locations, grouped where they share a photo or lie within buffer_km (0: no distance).
+
+    A panorama in common, and a photo that is a copy by its perceptual hash, count as shared.
+    """
     _, first, of_view = np.unique(index.location_ids, return_index=True, return_inverse=True)
     lats, lons = index.lats[first], index.lons[first]
-    links = _shared_images(index.sha256s, of_view)
+    links = np.concatenate([_shared(names, of_view) for names in _identities(index)])
+    if index.hashes is not None:
+        links = np.concatenate([links, of_view[copy_pairs(index.hashes)]])
     twins = groups = _components(links, len(first))
     if buffer_km:
         near = Neighbourhood.of(lats, lons).pairs_within_km(buffer_km)
@@ -45,10 +52,38 @@ def location_units(index: ViewIndex, *, buffer_km: float = 0.0) -> Units:
     return Units(index.country_codes[first], lats, lons, groups, twins, of_view, buffer_km)
 
 
-def _shared_images(sha256s: Strings, locations: Rows) -> NDArray[np.int64]:
-    """Pairs of locations that have an identical image: neighbours in the order of images."""
-    order = np.argsort(sha256s, kind="stable")
-    same = sha256s[order][1:] == sha256s[order][:-1]
+def block_units(index: ViewIndex, *, block_km: float) -> Units:
+    """Locations, grouped by block of land, and where they share a photo."""
+    units = location_units(index)
+    known = np.flatnonzero(~np.isnan(units.lats) & ~np.isnan(units.lons))
+    blocks = _blocks(units.lats[known], units.lons[known], block_km)
+    order = np.lexsort(blocks.T)
+    same = (blocks[order][1:] == blocks[order][:-1]).all(axis=1)
+    neighbours = np.stack([known[order][:-1], known[order][1:]], axis=1)[same]
+    _, first = np.unique(units.groups, return_index=True)
+    together = np.stack([np.arange(len(units)), first[units.groups]], axis=1)
+    groups = _components(np.concatenate([neighbours, together]), len(units))
+    return replace(units, groups=groups)
+
+
+def _blocks(lats: Floats, lons: Floats, block_km: float) -> Rows:
+    """Row and column of the block of each place: squares of about block_km a side, (N, 2)."""
+    km_per_degree = np.pi / 180 * EARTH_RADIUS_KM
+    rows = np.floor(lats * km_per_degree / block_km)
+    middles = np.radians((rows + 0.5) * block_km / km_per_degree)
+    columns = np.floor(lons * km_per_degree * np.cos(middles) / block_km)
+    return np.stack([rows, columns], axis=1).astype(np.int64)
+
+
+def _identities(index: ViewIndex) -> list[Strings]:
+    """Columns of which two locations must not share a value across parts."""
+    return [index.sha256s] + ([] if index.panorama_ids is None else [index.panorama_ids])
+
+
+def _shared(names: Strings, locations: Rows) -> NDArray[np.int64]:
+    """Pairs of locations that have a name in common: neighbours in the order of names."""
+    order = np.argsort(names, kind="stable")
+    same = names[order][1:] == names[order][:-1]
     pairs = np.stack([locations[order][:-1], locations[order][1:]], axis=1)
     return np.asarray(pairs[same], dtype=np.int64)
 

@@ -1,22 +1,29 @@
 """What a test part shares with the training part of a split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from services.trainer.proximity import Neighbourhood
+from euguess.schemas import Record
+from services.trainer.perceptual import nearest_copies
+from services.trainer.proximity import Neighbourhood, distances_km
 from services.trainer.splits import Split
-from services.trainer.view_index import Rows, ViewIndex
+from services.trainer.view_index import Rows, Strings, ViewIndex
+
+NAMED_PAIRS = 20  # of each kind
 
 
 class LeakKind(StrEnum):
     """What is shared."""
 
     LOCATION = "location"
-    IMAGE = "image"
+    PANORAMA = "panorama"
+    IMAGE = "image"  # the same bytes
+    COPY = "copy"  # other bytes, but the same picture by its perceptual hash
     DISTANCE = "distance"
 
 
@@ -29,18 +36,70 @@ class Leak:
     test_row: int
 
 
+class LeakingPair(Record):
+    """A leak by the names of its two views. Distances are None where a position is unknown."""
+
+    kind: str
+    test_location: str
+    test_heading: float = Field(description="degrees")
+    train_location: str
+    train_heading: float = Field(description="degrees")
+    distance_km: float | None
+    bits: int | None = Field(description="By which the perceptual hashes differ, of 64")
+
+
 def find_leaks(index: ViewIndex, split: Split, *, buffer_km: float = 0.0) -> list[Leak]:
     """At most one leak of each kind per test row; distances are looked at if buffer_km > 0.
 
-    A test view of a location that is trained on counts as a location leak, not as a distance leak.
+    A test view of a location that is trained on counts as a location leak, and as an image leak
+    if it has the same bytes, but as no further kind; one of the same bytes is no copy as well.
     """
     leaks = [
         *_shared(LeakKind.LOCATION, index.location_ids, split),
         *_shared(LeakKind.IMAGE, index.sha256s, split),
     ]
+    test = split.test[~_is_shared(index.location_ids, split)]
+    elsewhere = Split(split.train, split.val, test, split.dropped)
+    if index.panorama_ids is not None:
+        leaks += _shared(LeakKind.PANORAMA, index.panorama_ids, elsewhere)
+    if index.hashes is not None:
+        leaks += _copies(index, elsewhere)
     if buffer_km > 0:
-        leaks += _too_near(index, split, buffer_km)
+        leaks += _too_near(index, elsewhere, buffer_km)
     return leaks
+
+
+def count_leaks(leaks: Sequence[Leak]) -> dict[str, int]:
+    """Tested views by what they share; a view may count under several kinds."""
+    kinds = [leak.kind.value for leak in leaks]
+    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+
+def name_pairs(index: ViewIndex, leaks: Sequence[Leak]) -> tuple[LeakingPair, ...]:
+    """The first NAMED_PAIRS leaks of each kind."""
+    by_kind = ([leak for leak in leaks if leak.kind is kind] for kind in LeakKind)
+    return tuple(_named(index, leak) for some in by_kind for leak in some[:NAMED_PAIRS])
+
+
+def _named(index: ViewIndex, leak: Leak) -> LeakingPair:
+    one, other = leak.test_row, leak.train_row
+    lats, lons = index.lats, index.lons
+    apart_km = float(distances_km(lats[one], lons[one], lats[other], lons[other]))
+    return LeakingPair(
+        kind=leak.kind.value,
+        test_location=str(index.location_ids[one]),
+        test_heading=float(index.headings[one]),
+        train_location=str(index.location_ids[other]),
+        train_heading=float(index.headings[other]),
+        distance_km=None if np.isnan(apart_km) else apart_km,
+        bits=_bits(index, one, other),
+    )
+
+
+def _bits(index: ViewIndex, one: int, other: int) -> int | None:
+    if index.hashes is None:
+        return None
+    return int(np.bitwise_count(index.hashes[one] ^ index.hashes[other]))
 
 
 def _shared(kind: LeakKind, names: NDArray[np.str_], split: Split) -> Iterator[Leak]:
@@ -52,11 +111,22 @@ def _shared(kind: LeakKind, names: NDArray[np.str_], split: Split) -> Iterator[L
     yield from _leaks(kind, split.train[first[found]][is_shared], split.test[is_shared])
 
 
+def _is_shared(names: Strings, split: Split) -> NDArray[np.bool_]:
+    return np.isin(names[split.test], names[split.train])
+
+
+def _copies(index: ViewIndex, split: Split) -> Iterator[Leak]:
+    if index.hashes is None:
+        return
+    test = split.test[~_is_shared(index.sha256s, split)]
+    found = nearest_copies(index.hashes[test], index.hashes[split.train])
+    yield from _leaks(LeakKind.COPY, split.train[found[found >= 0]], test[found >= 0])
+
+
 def _too_near(index: ViewIndex, split: Split, buffer_km: float) -> Iterator[Leak]:
-    shared = np.isin(index.location_ids[split.test], index.location_ids[split.train])
-    test = split.test[~shared]
-    nearest = Neighbourhood.of(index.lats, index.lons).nearest(split.train, test, buffer_km)
-    yield from _leaks(LeakKind.DISTANCE, nearest[nearest >= 0], test[nearest >= 0])
+    places = Neighbourhood.of(index.lats, index.lons)
+    nearest = places.nearest(split.train, split.test, buffer_km)
+    yield from _leaks(LeakKind.DISTANCE, nearest[nearest >= 0], split.test[nearest >= 0])
 
 
 def _leaks(kind: LeakKind, train: Rows, test: Rows) -> Iterator[Leak]:

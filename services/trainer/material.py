@@ -1,17 +1,19 @@
 """What a recipe is trained and tested on: images, labels and a split of a tensor cache."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from euguess.countries import PRESETS, country
 from euguess.errors import InvalidInput
-from euguess.schemas import ModelCountry, Record
+from euguess.schemas import ModelCountry
 from services.trainer.batches import DeviceImages
 from services.trainer.cache_format import TensorCache
+from services.trainer.perceptual import hash_images
 from services.trainer.recipe import Recipe
 from services.trainer.splits import Split, split_views
+from services.trainer.unseen import SeenViews, unseen_places
 from services.trainer.view_index import Rows, ViewIndex
 
 STUDY_PRESET = "eu32"
@@ -30,18 +32,11 @@ class Material:
     split: Split
 
 
-class SeenViews(Record):
-    """seen.json of a run: what its model was trained on or chosen by."""
-
-    location_ids: tuple[str, ...]
-    sha256s: tuple[str, ...]
-    positions: tuple[tuple[float, float], ...] = ()  # (lat, lon) in degrees, where known
-
-
 def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> Material:
     """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
-    rows = first_views(cache.views, recipe.views)
-    index = subset(cache.views, rows)
+    views = hashed_views(cache)
+    rows = first_views(views, recipe.views)
+    index = subset(views, rows)
     name = cache.header.dataset
     if len(index.countries) < 2:
         raise InvalidInput(
@@ -53,7 +48,7 @@ def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> M
     split = split_views(index, recipe.split.spec)
     if not len(split.test):
         raise InvalidInput(f"Dataset {name!r} has too few places to test on any; collect more.")
-    return _material(cache, recipe, device, countries, rows, split)
+    return _material(cache, recipe, device, countries, index, rows, split)
 
 
 def load_unseen(
@@ -67,19 +62,21 @@ def load_unseen(
 
     Raises InvalidInput when there are none.
     """
-    rows = first_views(cache.views, recipe.views)
+    views = hashed_views(cache)
+    rows = first_views(views, recipe.views)
     codes = [country.country_code for country in countries]
-    rows = rows[np.isin(cache.views.country_codes[rows], codes)]
-    index = subset(cache.views, rows)
-    is_seen = np.isin(index.location_ids, seen.location_ids) | np.isin(index.sha256s, seen.sha256s)
-    test, train = np.flatnonzero(~is_seen), np.flatnonzero(is_seen)
+    rows = rows[np.isin(views.country_codes[rows], codes)]
+    index = subset(views, rows)
+    is_new = np.isin(index.location_ids, unseen_places(index, seen))
+    test, train = np.flatnonzero(is_new), np.flatnonzero(~is_new)
     if not len(test):
         raise InvalidInput(
             f"Dataset {cache.header.dataset!r} has no place in the model's countries that it has "
             "not seen."
         )
     nothing = np.array([], dtype=np.int64)
-    return _material(cache, recipe, device, countries, rows, Split(train, nothing, test, nothing))
+    split = Split(train, nothing, test, nothing)
+    return _material(cache, recipe, device, countries, index, rows, split)
 
 
 def seen_views(material: Material) -> SeenViews:
@@ -94,6 +91,7 @@ def seen_views(material: Material) -> SeenViews:
         location_ids=tuple(str(name) for name in ids),
         sha256s=tuple(str(sha) for sha in index.sha256s),
         positions=tuple((float(lat), float(lon)) for lat, lon in known),
+        hashes=() if index.hashes is None else tuple(int(bits) for bits in index.hashes),
     )
 
 
@@ -115,7 +113,14 @@ def subset(index: ViewIndex, rows: Rows) -> ViewIndex:
         lons=index.lons[rows],
         headings=index.headings[rows],
         sha256s=index.sha256s[rows],
+        panorama_ids=None if index.panorama_ids is None else index.panorama_ids[rows],
+        hashes=None if index.hashes is None else index.hashes[rows],
     )
+
+
+def hashed_views(cache: TensorCache) -> ViewIndex:
+    """The views of a cache with the perceptual hashes of their pixels."""
+    return replace(cache.views, hashes=hash_images(cache.images))
 
 
 def label_order(codes: tuple[str, ...]) -> list[str]:
@@ -131,10 +136,10 @@ def _material(
     recipe: Recipe,
     device: torch.device,
     countries: tuple[ModelCountry, ...],
+    index: ViewIndex,
     rows: Rows,
     split: Split,
 ) -> Material:
-    index = subset(cache.views, rows)
     labels = index.labels(tuple(country.country_code for country in countries))
     # All of the mapped file stays mapped; only a choice is copied into memory.
     pixels = cache.images if len(rows) == len(cache) else cache.images[rows]

@@ -1,5 +1,7 @@
 """A training run described in full: read from TOML, checked, and stored with what it trained."""
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +32,7 @@ class Splitting(Section):
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     val_fraction: float = Field(default=0.1, ge=0, lt=1)
     buffer_km: float = Field(default=5.0, gt=0, le=1000)
+    block_km: float = Field(default=100.0, gt=0, le=1000)
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -106,6 +109,12 @@ class Recipe(Section):
     @property
     def image(self) -> ImageSpec:
         return ImageSpec(size=self.image_size)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all but the name. A weights file counts by its path."""
+        facts = self.model_dump(mode="json", exclude={"name"})
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def with_protocol(self, protocol: SplitProtocol) -> "Recipe":
         """The same recipe under another split."""

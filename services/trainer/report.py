@@ -17,6 +17,8 @@ from euguess.schemas import (
     ViewsCalibration,
 )
 from services.trainer.certainty import Certainty
+from services.trainer.leak_table import leaks_table
+from services.trainer.leaks import LeakingPair
 
 METRIC_NAMES = {
     "top1_accuracy": "top-1 accuracy",
@@ -77,6 +79,7 @@ class Report(Record):
     image_size: int
     protocol: str
     leaks: dict[str, int] = Field(description="Test images by what they share with training")
+    leaking_pairs: tuple[LeakingPair, ...] = Field(default=(), description="Some of each kind")
     countries: tuple[ModelCountry, ...] = Field(description="In label order")
     parts: dict[str, PartSizes]
     metrics: dict[str, Interval] = Field(description="Over single views")
@@ -96,7 +99,7 @@ class Report(Record):
 
     @property
     def is_honest(self) -> bool:
-        """Whether no test image shares its place, its bytes or the buffer with training."""
+        """Whether no test image shares its place, its picture or the buffer with training."""
         return not self.leaks
 
     @property
@@ -114,6 +117,8 @@ def print_report(console: Console, report: Report) -> None:
     kind = "honest" if report.is_honest else "LEAKY"
     title = f"{report.recipe_name} on {report.dataset}: {report.protocol} split ({kind})"
     console.print(_metrics_table(title, report))
+    if report.leaking_pairs:
+        console.print(leaks_table(report.leaks, report.leaking_pairs))
     if report.certainty:
         console.print(_certainty_table(report.certainty))
     console.print(_countries_table(report))

@@ -1,10 +1,12 @@
 """Dividing the views of a dataset into train, val and test.
 
 A unit (an image or a location, by protocol) belongs to one part. Units that must stay together
-form a group: views of one location, locations that share an identical image and, with a buffer,
-locations nearer to each other than the buffer. Parts are filled country by country. A country
-with three units or more has at least one in each part where its groups allow it, and always one in
-train; of two units one is for training and one for testing; a single one is for training.
+form a group: views of one location, locations that share a photo, be it encoded anew, or a
+panorama and, with a buffer, locations nearer to each other than the buffer, or, with blocks, all
+locations of a block, though those on both sides of a border may be neighbours. Parts are filled
+country by country. A country with three units or more has at least one in each part where its
+groups allow it, and always one in train; of two units one is for training and one for testing; a
+single one is for training.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from enum import StrEnum
 import numpy as np
 
 from euguess.errors import InvalidInput
-from services.trainer.groups import Units, image_units, location_units
+from services.trainer.groups import Units, block_units, image_units, location_units
 from services.trainer.parts import Part, Shares, assign_parts
 from services.trainer.view_index import Rows, ViewIndex
 
@@ -24,6 +26,7 @@ class SplitProtocol(StrEnum):
     IMAGE = "image"  # only the image itself: the study's way, which leaks sibling headings
     LOCATION = "location"
     LOCATION_BUFFER = "location+buffer"
+    SPATIAL = "spatial"  # blocks of land: Roberts et al., Cross-validation strategies, 2017
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class SplitSpec:
     val_fraction: float = 0.1
     test_fraction: float = 0.2
     buffer_km: float = 5.0  # used by location+buffer alone
+    block_km: float = 100.0  # side of a block, used by spatial alone
 
     def __post_init__(self) -> None:
         fractions = (self.val_fraction, self.test_fraction)
@@ -45,6 +49,8 @@ class SplitSpec:
             )
         if not 0 < self.buffer_km <= 1000:
             raise InvalidInput(f"buffer_km {self.buffer_km} must be above 0 and at most 1000")
+        if not 0 < self.block_km <= 1000:
+            raise InvalidInput(f"block_km {self.block_km} must be above 0 and at most 1000")
 
     @property
     def apart_km(self) -> float:
@@ -85,3 +91,5 @@ def _units(index: ViewIndex, spec: SplitSpec) -> Units:
             return location_units(index)
         case SplitProtocol.LOCATION_BUFFER:
             return location_units(index, buffer_km=spec.buffer_km)
+        case SplitProtocol.SPATIAL:
+            return block_units(index, block_km=spec.block_km)

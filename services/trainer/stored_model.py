@@ -14,11 +14,12 @@ from euguess.schemas import ModelCard
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.evaluation import evaluate
 from services.trainer.export import CARD, WEIGHTS
-from services.trainer.material import SeenViews, load_material, load_unseen
+from services.trainer.material import load_material, load_unseen
 from services.trainer.networks import build_network
 from services.trainer.recipe import Recipe, parse_recipe
 from services.trainer.report import Report
 from services.trainer.tracking import RECIPE_FILE, SEEN_FILE
+from services.trainer.unseen import SeenViews
 from services.trainer.workshop import Workshop, load_cache
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on

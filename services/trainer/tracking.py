@@ -119,11 +119,20 @@ class Tracking:
 
     def runs(self) -> list[RunSummary]:
         """The newest runs first."""
+        return [_summary(run) for run in self._search()]
+
+    def finished(self, tags: Mapping[str, str]) -> list[str]:
+        """Ids of the finished runs with these tags, the newest first."""
+        wanted = [f"tags.{name} = '{value}'" for name, value in tags.items()]
+        query = " and ".join(["attributes.status = 'FINISHED'", *wanted])
+        return [str(run.info.run_id) for run in self._search(query)]
+
+    def _search(self, query: str = "") -> list[Run]:
         with mlflow_errors():
             known = (self.client.get_experiment_by_name(n) for n in (EXPERIMENT, LOCAL_EXPERIMENT))
             ids = [experiment.experiment_id for experiment in known if experiment is not None]
-            found = self.client.search_runs(ids, max_results=LISTED_RUNS) if ids else []
-        return [_summary(run) for run in found]
+            found = self.client.search_runs(ids, query, max_results=LISTED_RUNS) if ids else []
+        return list(found)
 
     def _continued(self, run_id: str | None) -> str | None:
         """The id if that run is still there, set running again."""

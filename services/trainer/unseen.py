@@ -3,18 +3,30 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.material import SeenViews
+from euguess.schemas import Record
+from services.trainer.perceptual import nearest_copies
 from services.trainer.proximity import Neighbourhood
 from services.trainer.view_index import Strings, ViewIndex
 
 
-def unseen_places(index: ViewIndex, seen: SeenViews, apart_km: float) -> Strings:
+class SeenViews(Record):
+    """seen.json of a run: what its model was trained on or chosen by."""
+
+    location_ids: tuple[str, ...]
+    sha256s: tuple[str, ...]
+    positions: tuple[tuple[float, float], ...] = ()  # (lat, lon) in degrees, where known
+    hashes: tuple[int, ...] = ()  # perceptual
+
+
+def unseen_places(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> Strings:
     """Sorted ids of the locations of which a model has seen nothing.
 
-    Neither the location, nor an identical photo of any of its views, nor, where apart_km is above
-    zero, another place within that distance.
+    Neither the location, nor a copy of any of its photos, nor, where apart_km is above zero,
+    another place within that distance.
     """
     is_known = np.isin(index.location_ids, seen.location_ids) | np.isin(index.sha256s, seen.sha256s)
+    if index.hashes is not None:
+        is_known |= nearest_copies(index.hashes, np.array(seen.hashes, dtype=np.uint64)) >= 0
     if apart_km and seen.positions:
         is_known |= _is_near(index, seen, apart_km)
     return np.setdiff1d(index.location_ids, index.location_ids[is_known])

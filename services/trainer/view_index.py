@@ -17,7 +17,8 @@ Rows = NDArray[np.int64]
 class ViewIndex:
     """One entry per view; all columns have the same length. lats, lons and headings in degrees.
 
-    NaN as lat and lon stands for an unknown position.
+    NaN as lat and lon stands for an unknown position. Hashes are perceptual ones of the pixels,
+    which a manifest does not have.
     """
 
     location_ids: Strings
@@ -26,6 +27,8 @@ class ViewIndex:
     lons: Floats
     headings: Floats
     sha256s: Strings
+    panorama_ids: Strings | None = None
+    hashes: NDArray[np.uint64] | None = None
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
@@ -37,6 +40,7 @@ class ViewIndex:
             lons=_floats(table, "lon"),
             headings=_floats(table, "heading"),
             sha256s=_strings(table, "sha256"),
+            panorama_ids=_strings(table, "panorama_id"),
         )
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ import pytest
 from euguess.project import project_root, service_command
 from euguess.schemas import DatasetState, DatasetStatus
 from euguess.settings import child_environment
+from euguess.stack.processes import ServerSpec, started
 
 
 def fetcher(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -55,9 +56,24 @@ def test_without_redis_the_worker_does_not_start(tmp_path: Path, free_port: int)
     assert "Traceback" not in answer.stderr
 
 
-def test_with_a_key_of_google_the_worker_asks_for_its_terms_first(tmp_path: Path) -> None:
-    answer = fetcher(tmp_path, "worker", EUGUESS_GOOGLE_KEY="canary")
-    assert answer.returncode == 2
-    assert "forbid storing" in answer.stderr
-    assert "EUGUESS_ACCEPT_PROVIDER_TERMS=google" in answer.stderr
-    assert "canary" not in answer.stderr
+def test_a_key_of_google_without_its_terms_is_told_and_stops_no_other_provider(
+    tmp_path: Path, redis_url: str
+) -> None:
+    log = tmp_path / "fetcher.log"
+    spec = ServerSpec(
+        name="fetcher",
+        argv=tuple(service_command("fetcher", "worker", "--concurrency", "1")),
+        ready=lambda: log.exists() and " ready." in log.read_text(errors="replace"),
+        env={
+            "PYTHONPATH": str(project_root()),
+            "EUGUESS_HOME": str(tmp_path),
+            "EUGUESS_REDIS_URL": redis_url,
+            "EUGUESS_GOOGLE_KEY": "canary",
+        },
+        cwd=project_root(),
+    )
+    with started(spec, log):
+        told = log.read_text()
+    assert "forbid storing" in told
+    assert "EUGUESS_ACCEPT_PROVIDER_TERMS=google" in told
+    assert "canary" not in told

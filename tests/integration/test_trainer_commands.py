@@ -36,6 +36,27 @@ def test_training_under_both_splits_promotes_the_honest_model_alone(trainer: Tra
     assert champions == [found["honest"]["run_id"]]
 
 
+def test_the_leak_checker_fails_on_a_leaky_split_and_names_the_pairs(trainer: TrainerHome) -> None:
+    recipe = ("--recipe", str(trainer.recipe_file))
+    assert trainer.trainer("leaks", "tiny", *recipe).returncode == 0
+    answer = trainer.trainer("leaks", "tiny", *recipe, "--protocol", "image", "--json")
+    assert answer.returncode == 1
+    found = json.loads(answer.stdout)
+    assert not found["is_honest"]
+    assert found["leaks"]["location"] >= len(found["pairs"]) > 0
+    assert all(pair["test_location"] == pair["train_location"] for pair in found["pairs"])
+
+
+def test_protocols_stand_side_by_side_and_say_what_is_missing(trainer: TrainerHome) -> None:
+    recipe = ("--recipe", str(trainer.recipe_file), "--set", "epochs=1")
+    options = (*recipe, "--protocols", "location,renewal", "--json")
+    answer = trainer.trainer("evaluate", "tiny", *options)
+    assert answer.returncode == 0, answer.stderr
+    location, renewal = json.loads(answer.stdout)
+    assert location["is_honest"]
+    assert "--renewal" in renewal["missing"]
+
+
 def test_a_leaky_model_is_promoted_by_force_alone(trainer: TrainerHome) -> None:
     recipe = ("--recipe", str(trainer.recipe_file), "--set", "epochs=1")
     leaky = trainer.trainer_json("train", "tiny", *recipe, "--protocol", "image")
@@ -78,6 +99,7 @@ KEYS = {"EUGUESS_S3_ACCESS_KEY": "key", "EUGUESS_S3_SECRET_KEY": "secret"}
         (["train", "tiny", "--recipe", "RECIPE", "--set", "lr=1"], {}, 2, "unknown key lr"),
         (["train", "tiny", "--recipe", "RECIPE", "--protocol", "luck"], {}, 2, "split.protocol"),
         (["train", "tiny", "--recipe", "RECIPE", "--device", "cuda:9"], {}, 2, "not available"),
+        (["evaluate", "tiny", "--protocols", "all"], {}, 2, "--recipe"),
         (["evaluate", "tiny", "--run", "0" * 32], {}, 2, "no run"),
         (["promote", "0" * 32], {}, 2, "no run"),
         (["cache", "tiny"], {"EUGUESS_MLFLOW_URL": NOWHERE}, 1, "MLflow at http://127.0.0.1:9"),

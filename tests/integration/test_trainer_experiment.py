@@ -31,6 +31,7 @@ from services.trainer.experiment import Outcome, run_experiment
 from services.trainer.export import export_onnx
 from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
+from services.trainer.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
 from services.trainer.rollback import roll_back
 from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored
 from tests.country_photos import country_photo
@@ -227,6 +228,39 @@ def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_place
     ]
     with pytest.raises(InvalidInput, match="no champion before version 1"):
         roll_back(workshop.registry, log, "again")
+
+
+def test_a_survey_measures_each_protocol_once_and_the_renewal_on_another_dataset(
+    trainer: TrainerHome,
+) -> None:
+    trainer.fill("renewed", quotas={"FR": 8, "IT": 8, "PL": 8})  # 6 places of each are in tiny
+    survey = Survey(tiny_order("epochs=1"), renewal="renewed")
+    first = {line.protocol: line for line in run_survey(survey, trainer.workshop())}
+    again = {line.protocol: line for line in run_survey(survey, trainer.workshop())}
+
+    assert list(first) == list(PROTOCOLS)
+    honest = [first[name].report for name in ("location", "renewal")]
+    assert all(report is not None and report.is_honest for report in honest)
+    leaky = first["image"].report
+    assert leaky is not None
+    assert leaky.leaks["location"] > 0
+    assert {pair.kind for pair in leaky.leaking_pairs} == {"location"}
+    renewed = first["renewal"].report
+    assert renewed is not None
+    assert renewed.dataset == "renewed"
+    assert renewed.protocol == RENEWAL
+    # All places lie in a strip of 6 km: none is far from the others, nor in another block.
+    for name in ("location+buffer", "spatial"):
+        assert first[name].report is None
+        assert "too few places" in str(first[name].missing)
+
+    assert again["location"].is_reused
+    for name in ("image", "location", "renewal"):
+        before, after = first[name].report, again[name].report
+        assert before is not None
+        assert after is not None
+        assert after.run_id == before.run_id
+        assert after.metrics == before.metrics
 
 
 def test_a_dataset_of_one_country_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(train)
     app.command(context_settings=PASS_ON, add_help_option=False)(evaluate)
     app.command(context_settings=PASS_ON, add_help_option=False)(compare)
+    app.command(context_settings=PASS_ON, add_help_option=False)(leaks)
     app.command()(predict)
     for command in (runs, promote, rollback, audit):
         models.command(context_settings=PASS_ON, add_help_option=False)(command)
@@ -41,6 +42,11 @@ def evaluate(context: typer.Context) -> None:
 def compare(context: typer.Context) -> None:
     """Train under the leaky and the honest split and show both: euguess compare DATASET."""
     raise typer.Exit(run_service("trainer", "compare", *context.args))
+
+
+def leaks(context: typer.Context) -> None:
+    """Name what a split's test part shares with its training: euguess leaks DATASET."""
+    raise typer.Exit(run_service("trainer", "leaks", *context.args))
 
 
 def runs(context: typer.Context) -> None:

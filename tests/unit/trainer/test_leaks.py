@@ -1,9 +1,11 @@
 """The leak checker finds what was planted, and only that."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from services.trainer.leaks import Leak, LeakKind, find_leaks
+from services.trainer.leaks import Leak, LeakKind, count_leaks, find_leaks, name_pairs
 from services.trainer.splits import Split
 from services.trainer.view_index import ViewIndex
 
@@ -54,3 +56,36 @@ def test_a_split_without_training_rows_has_no_leaks() -> None:
     nothing = np.array([], dtype=np.int64)
     split = Split(train=nothing, val=nothing, test=np.arange(4), dropped=nothing)
     assert find_leaks(index_with(), split, buffer_km=5) == []
+
+
+def test_a_panorama_under_two_location_ids_is_a_leak() -> None:
+    index = replace(index_with(), panorama_ids=np.array(["p", "q", "r", "q"]))
+    assert find_leaks(index, SPLIT) == [Leak(LeakKind.PANORAMA, 1, 3)]
+
+
+def test_a_photo_that_was_encoded_anew_is_a_leak() -> None:
+    hashes = np.array([0, 2**64 - 1, 0b1111, 0b11111], dtype=np.uint64)  # 4 and 5 bits from row 0
+    index = replace(index_with(), hashes=hashes)
+    assert find_leaks(index, SPLIT) == [Leak(LeakKind.COPY, 0, 2)]
+
+
+def test_one_pair_counts_under_its_nearest_kind() -> None:
+    everything = index_with(ids="abab", photos="1212", km=(0, 1, 0, 1))
+    index = replace(everything, panorama_ids=np.array(list("pqpq")), hashes=np.zeros(4, np.uint64))
+    leaks = find_leaks(index, SPLIT, buffer_km=5)
+    assert count_leaks(leaks) == {"image": 2, "location": 2}
+
+
+def test_pairs_are_named_with_place_distance_and_bits() -> None:
+    hashes = np.array([0, 2**64 - 1, 0b11, 2**32 - 1], dtype=np.uint64)
+    index = replace(index_with(km=(0, 100, 1, 300)), hashes=hashes)
+    copy, distance = name_pairs(index, find_leaks(index, SPLIT, buffer_km=5))
+    assert (copy.kind, distance.kind) == ("copy", "distance")
+    assert (copy.test_location, copy.train_location, copy.bits) == ("c", "a", 2)
+    assert copy.distance_km == pytest.approx(1.0, rel=1e-4)
+
+
+def test_a_pair_of_unknown_position_has_no_distance() -> None:
+    index = replace(index_with(photos="1231"), lats=np.full(4, np.nan), lons=np.full(4, np.nan))
+    pairs = name_pairs(index, find_leaks(index, SPLIT))
+    assert [(pair.kind, pair.distance_km, pair.bits) for pair in pairs] == [("image", None, None)]

@@ -1,6 +1,7 @@
 """Splits: every view in one part, nothing shared that the protocol forbids, stable by seed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from euguess.errors import InvalidInput
 from euguess.geodesy import great_circle_km
 from euguess.locations import Coordinate
+from services.trainer.groups import block_units
 from services.trainer.leaks import LeakKind, find_leaks
 from services.trainer.proximity import Neighbourhood
 from services.trainer.splits import Split, SplitProtocol, SplitSpec, split_views
@@ -62,6 +64,7 @@ specs = st.builds(
     val_fraction=st.sampled_from([0.0, 0.1, 0.3]),
     test_fraction=st.sampled_from([0.0, 0.2, 0.6]),
     buffer_km=st.sampled_from([0.5, 5.0, 20.0]),
+    block_km=st.sampled_from([2.0, 20.0]),
 )
 
 
@@ -132,7 +135,7 @@ def test_parts_of_far_places_have_the_wanted_shares_in_each_country(
     protocol: SplitProtocol,
 ) -> None:
     index = index_of(spread("FR", 50, step_deg=0.2) + spread("PL", 20, step_deg=0.2))
-    split = split_views(index, SplitSpec(protocol))
+    split = split_views(index, SplitSpec(protocol, block_km=10))
     for code, locations in (("FR", 50), ("PL", 20)):
         shares = [np.sum(index.country_codes[part] == code) for part in (split.val, split.test)]
         assert shares == [0.1 * locations * 3, 0.2 * locations * 3]
@@ -191,7 +194,13 @@ def test_a_country_whose_places_all_lie_beside_a_larger_one_is_trained_on(seed: 
 
 @pytest.mark.parametrize(
     "faulty",
-    [{"val_fraction": -0.1}, {"test_fraction": 0.95}, {"buffer_km": 0.0}, {"buffer_km": 5000.0}],
+    [
+        {"val_fraction": -0.1},
+        {"test_fraction": 0.95},
+        {"buffer_km": 0.0},
+        {"buffer_km": 5000.0},
+        {"block_km": 0.0},
+    ],
 )
 def test_a_spec_that_cannot_be_is_refused(faulty: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(faulty))):
@@ -207,3 +216,58 @@ def test_places_of_unknown_position_are_near_to_nothing() -> None:
     unknown = np.array([np.nan, np.nan, 48.0, 48.0])
     near = Neighbourhood.of(unknown, np.array([np.nan, np.nan, 2.0, 2.001]))
     assert near.pairs_within_km(50).tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("protocol", [SplitProtocol.LOCATION, SplitProtocol.LOCATION_BUFFER])
+def test_places_with_a_copied_photo_or_a_common_panorama_stay_in_one_part(
+    protocol: SplitProtocol,
+) -> None:
+    index = index_of(spread("FR", 60, step_deg=0.2))
+    rng = np.random.default_rng(3)
+    hashes = rng.integers(0, 2**63, len(index), dtype=np.uint64)
+    hashes[::12] = hashes[0] ^ np.uint64(0b101)  # one view of places 0, 4, 8 ... is a copy
+    panoramas = np.array([f"panorama-{row // 3 % 50}" for row in range(len(index))])
+    linked = replace(index, hashes=hashes, panorama_ids=panoramas)
+    for seed in range(5):
+        split = split_views(linked, SplitSpec(protocol, seed=seed))
+        assert len(split.test)
+        assert find_leaks(linked, split) == []
+        assert {leak.kind for leak in find_leaks(linked, split_views(index, SplitSpec(protocol)))}
+
+
+def test_a_block_of_land_is_in_one_part() -> None:
+    rng = np.random.default_rng(0)
+    index = index_of(
+        [("FR", lat, lon) for lat, lon in rng.uniform((44, 0), (49, 6), (400, 2))], views=1
+    )
+    split = split_views(index, SplitSpec(SplitProtocol.SPATIAL, block_km=50))
+    parts = np.zeros(len(index))
+    for number, rows in enumerate((split.train, split.val, split.test)):
+        parts[rows] = number
+    # Blocks are 50 km high: rows of them are told by the latitude alone, and columns by the width
+    # of a degree in the middle of the row.
+    rows = np.floor(index.lats * 111.195 / 50)
+    columns = np.floor(index.lons * 111.195 * np.cos(np.radians((rows + 0.5) * 50 / 111.195)) / 50)
+    blocks = np.unique(np.stack([rows, columns]), axis=1, return_inverse=True)[1].ravel()
+    for block in np.unique(blocks):
+        assert len(np.unique(parts[blocks == block])) == 1
+    assert len(split.test) == pytest.approx(80, abs=10)
+
+
+def test_blocks_are_about_as_wide_as_high() -> None:
+    index = index_of([("FR", 60.0, lon) for lon in np.arange(0.0, 18.0, 0.09)], views=1)  # 5 km
+    groups = block_units(index, block_km=100).groups
+    assert len(np.unique(groups)) == pytest.approx(10, abs=1)
+
+
+def test_places_of_unknown_position_are_blocks_of_their_own() -> None:
+    index = index_of([("FR", np.nan, np.nan)] * 10 + [("FR", 48.0, 2.0)] * 3, views=1)
+    assert len(np.unique(block_units(index, block_km=100).groups)) == 11
+
+
+def test_places_with_a_common_photo_stay_together_across_blocks() -> None:
+    photos = [0, 1, 2, 3, 0]
+    index = index_of(spread("FR", 5, step_deg=3.0), views=1, images=photos)
+    groups = block_units(index, block_km=100).groups
+    assert groups[0] == groups[4]
+    assert len(np.unique(groups)) == 4

@@ -1,0 +1,72 @@
+"""The survey of protocols: what is asked for, and how it is shown."""
+
+import io
+import json
+
+import pytest
+from pydantic_core import to_json
+from rich.console import Console
+from torch import Tensor, nn
+
+from euguess.errors import InvalidInput
+from services.trainer.evaluation import evaluate
+from services.trainer.experiment import Order
+from services.trainer.protocols import MEANINGS, PROTOCOLS, Line, Survey, print_survey, summaries
+from services.trainer.report import percent
+from services.trainer.splits import SplitProtocol
+from tests.unit.trainer.learning import tiny_material, tiny_recipe
+
+ORDER = Order("tiny", tiny_recipe())
+
+
+class Brightest(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3))
+
+
+def line(protocol: SplitProtocol) -> Line:
+    recipe = tiny_recipe().with_protocol(protocol)
+    return Line(protocol, evaluate(Brightest(), tiny_material(recipe), recipe))
+
+
+def test_all_protocols_are_measured_by_default_and_each_is_explained() -> None:
+    assert Survey(ORDER).protocols == PROTOCOLS
+    assert set(MEANINGS) == set(PROTOCOLS)
+
+
+@pytest.mark.parametrize(
+    ("protocols", "renewal", "said"),
+    [(("luck",), None, "no protocol 'luck'"), (PROTOCOLS, "tiny", "another one")],
+)
+def test_what_cannot_be_measured_is_refused_before_any_training(
+    protocols: tuple[str, ...], renewal: str | None, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        Survey(ORDER, protocols, renewal)
+
+
+def test_lines_stand_side_by_side_with_intervals_and_say_what_leaks_or_is_missing() -> None:
+    lines = [line(SplitProtocol.IMAGE), line(SplitProtocol.LOCATION)]
+    lines.append(Line("renewal", missing="name a dataset"))
+    console = Console(width=160, file=io.StringIO(), record=True)
+    print_survey(console, lines)
+    text = console.export_text()
+    assert "LEAKY (location)" in text
+    assert "honest" in text
+    assert "name a dataset" in text
+    assert lines[1].report is not None
+    assert percent(lines[1].report.metrics["top1_accuracy"]) in text
+
+
+def test_summaries_are_json_with_what_is_missing() -> None:
+    found = json.loads(to_json(summaries([line(SplitProtocol.LOCATION), Line("renewal")])))
+    assert found[0]["is_honest"]
+    assert found[0]["all_views"]["top1_accuracy"]["value"] == 1.0
+    assert "run_id" not in found[1]
+
+
+def test_the_recipes_digest_follows_the_split_but_not_the_name() -> None:
+    recipe = tiny_recipe()
+    assert recipe.digest == tiny_recipe("name=other").digest
+    digests = {recipe.with_protocol(protocol).digest for protocol in SplitProtocol}
+    assert len(digests) == len(SplitProtocol)
