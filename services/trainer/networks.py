@@ -1,7 +1,7 @@
 """Image classifiers with a head for our countries, built by name.
 
 Travels in each model package as network.py, hence needs nothing but torch and torchvision
-(and safetensors where weights are loaded from a file).
+(safetensors where weights are loaded from a file, timm for the networks named timm/...).
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,9 @@ from torchvision import models
 CUSTOM_NETWORK = "customnet"
 SMALL_NETWORK = "smallnet"
 STUDY_NETWORKS = (CUSTOM_NETWORK, "efficientnet_b4", "googlenet", "resnet50", "vgg16")
+RESNET50_V1 = "resnet50_v1"
+TIMM = "timm/"  # prefix of timm's networks
+TENSORFLOW_EPS = 1e-3  # of batch normalisation in networks that come from TensorFlow
 IMAGENET = "imagenet"
 IMAGENET_CLASSES = 1000
 # Auxiliary heads are dropped. These networks may re-normalise their input, which changes no
@@ -100,14 +103,31 @@ def _convolution(
     ]
 
 
+def resnet50_v1(num_countries: int) -> nn.Module:
+    """ResNet-50 as first published: it strides in the first convolution of a block.
+
+    torchvision's strides in the second (He et al., Deep residual learning, 2016).
+    """
+    network: nn.Module = models.resnet50(num_classes=num_countries)
+    for stage in ("layer2", "layer3", "layer4"):
+        block = network.get_submodule(f"{stage}.0")
+        block.get_submodule("conv1").stride = (2, 2)  # type: ignore[assignment]
+        block.get_submodule("conv2").stride = (1, 1)  # type: ignore[assignment]
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = TENSORFLOW_EPS
+    return network
+
+
 OWN_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     CUSTOM_NETWORK: CustomNet,
+    RESNET50_V1: resnet50_v1,
     SMALL_NETWORK: SmallNet,
 }
 
 
 def network_names() -> list[str]:
-    """Sorted names that build_network takes: ours and torchvision's classifiers."""
+    """Sorted names that build_network takes besides timm/...: ours and torchvision's."""
     return sorted([*OWN_NETWORKS, *models.list_models(module=models)])
 
 
@@ -118,7 +138,7 @@ def build_network(name: str, num_countries: int, weights: str | None = None) -> 
     path of a .safetensors file, whose head is used only where it has num_countries outputs.
     Raises UnknownNetwork, WeightsMismatch, and OSError when the weights cannot be read.
     """
-    if name not in network_names():
+    if not name.startswith(TIMM) and name not in network_names():
         raise UnknownNetwork(
             f"there is no network {name!r}; choose one of {', '.join(network_names())}"
         )
@@ -166,8 +186,23 @@ def check_image_size(network: nn.Module, size: int) -> None:
 def _build(name: str, num_countries: int) -> nn.Module:
     if name in OWN_NETWORKS:
         return OWN_NETWORKS[name](num_countries)
+    if name.startswith(TIMM):
+        return _build_timm(name.removeprefix(TIMM), num_countries)
     network: nn.Module = models.get_model(name, weights=None, **CONSTRUCTOR_OPTIONS.get(name, {}))
     _replace_head(network, num_countries)
+    return network
+
+
+def _build_timm(name: str, num_countries: int) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise UnknownNetwork(
+            f"{TIMM}{name} needs the package timm; install the extra `timm` of this project"
+        ) from None
+    if not timm.is_model(name):
+        raise UnknownNetwork(f"timm has no network {name!r}")
+    network: nn.Module = timm.create_model(name, num_classes=num_countries)
     return network
 
 
@@ -207,8 +242,8 @@ def _read_weights(name: str, weights: str) -> Mapping[str, Tensor]:
 
 
 def _imagenet_weights(name: str) -> Mapping[str, Tensor]:
-    if name in OWN_NETWORKS:
-        raise WeightsMismatch(f"{name} has no ImageNet weights; use weights = 'none'")
+    if name in OWN_NETWORKS or name.startswith(TIMM):
+        raise WeightsMismatch(f"{name} has no ImageNet weights; use 'none' or a .safetensors")
     best = models.get_model_weights(name).DEFAULT
     state: Mapping[str, Tensor] = best.get_state_dict(progress=True, check_hash=True)
     return state

@@ -42,6 +42,21 @@ def test_an_unknown_network_is_refused_with_the_list() -> None:
         build_network("resnet5", COUNTRIES)
 
 
+def test_networks_of_timm_are_built_by_name() -> None:
+    with torch.device("meta"):
+        network = build_network("timm/tf_efficientnet_lite0", COUNTRIES).eval()
+        assert network(torch.empty(2, 3, 64, 64)).shape == (2, COUNTRIES)
+    with pytest.raises(UnknownNetwork, match="timm has no network 'nothing'"):
+        build_network("timm/nothing", COUNTRIES)
+
+
+def test_the_first_resnet_strides_before_the_second_convolution() -> None:
+    with torch.device("meta"):
+        block = build_network("resnet50_v1", COUNTRIES).get_submodule("layer2.0")
+        assert block.get_submodule("conv1")(torch.empty(1, 256, 16, 16)).shape[-1] == 8
+        assert block.get_submodule("bn1").eps == 1e-3
+
+
 def test_detection_and_segmentation_networks_are_not_listed() -> None:
     assert not [name for name in network_names() if "rcnn" in name or "deeplab" in name]
 
