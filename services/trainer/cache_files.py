@@ -44,7 +44,7 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EUGuessError(
-                f"Another process is building the tensor cache {folder}; wait until it is done."
+                f"Another process is building {folder}; wait until it is done."
             ) from None
         yield
 

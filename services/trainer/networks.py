@@ -168,6 +168,12 @@ def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str
     return [key for key in own if key not in fits]
 
 
+def replace_head_by_identity(network: nn.Module) -> None:
+    """Make a network give what its last layer is given: its features."""
+    parent_name, _, name = _head_name(network).rpartition(".")
+    setattr(network.get_submodule(parent_name), name, nn.Identity())
+
+
 def check_image_size(network: nn.Module, size: int) -> None:
     """Raise WeightsMismatch unless the network takes size x size images."""
     was_training = network.training

@@ -1,0 +1,137 @@
+"""Features of frozen backbones: right ones, kept once, continued after a kill."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from euguess.errors import InvalidRecipe
+from services.trainer.backbones import Backbone, build_featuriser
+from services.trainer.cache_format import CacheHeader, TensorCache
+from services.trainer.embeddings import CHUNK_ROWS, FEATURES, HEADER, Embeddings, embed
+from services.trainer.networks import build_network
+from services.trainer.progress import Progress, no_progress
+from tests.unit.trainer.learning import CPU
+
+SIZE = 32
+SMALL = Backbone(network="smallnet", image_size=SIZE)
+VIEWS = 2 * CHUNK_ROWS + 5
+
+
+def cache_of(folder: Path, views: int = VIEWS, *, seed: int = 0) -> TensorCache:
+    pixels = np.random.default_rng(seed).integers(0, 256, (views, SIZE, SIZE, 3), dtype=np.uint8)
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    header = CacheHeader(
+        dataset="tiny",
+        manifest_digest=digest,
+        size=SIZE,
+        images=views,
+        images_bytes=pixels.nbytes,
+        index_sha256=digest,
+    )
+    return TensorCache(folder, header, pixels, pa.table({}))
+
+
+def embedded(
+    home: Path, backbone: Backbone = SMALL, progress: Progress = no_progress, *, seed: int = 0
+) -> Embeddings:
+    return embed(cache_of(home, seed=seed), backbone, home, CPU, progress)
+
+
+def kill_after_a_chunk(done: int, total: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_features_are_those_of_the_network_before_its_head(tmp_path: Path) -> None:
+    found = embedded(tmp_path)
+    network = build_featuriser(SMALL, CPU).network
+    pixels = torch.from_numpy(cache_of(tmp_path).images[:CHUNK_ROWS]).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(colour)[:, None, None] for colour in (SMALL.mean, SMALL.std))
+    with torch.inference_mode():
+        pooled = network.get_submodule("features")((pixels - mean) / std).flatten(1)
+    assert found.features.shape == (VIEWS, 512)
+    np.testing.assert_allclose(found.features[:CHUNK_ROWS], pooled.numpy(), atol=1e-5)
+
+
+def test_features_from_disk_are_those_computed_afresh_bit_by_bit(tmp_path: Path) -> None:
+    first = embedded(tmp_path / "one")
+    steps: list[int] = []
+    again = embedded(tmp_path / "one", progress=lambda done, total: steps.append(done))
+    assert steps == []
+    afresh = embedded(tmp_path / "other")
+    assert first.features.tobytes() == again.features.tobytes() == afresh.features.tobytes()
+
+
+def test_what_a_kill_left_is_continued_to_the_same_features(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        embedded(tmp_path / "killed", progress=kill_after_a_chunk)
+    (chunk,) = (tmp_path / "killed").rglob("chunk-*.npy")
+    written = chunk.stat().st_mtime_ns
+    with pytest.raises(KeyboardInterrupt):
+        embedded(tmp_path / "killed", progress=kill_after_a_chunk)
+    assert chunk.stat().st_mtime_ns == written
+    continued = embedded(tmp_path / "killed")
+    assert continued.features.tobytes() == embedded(tmp_path / "whole").features.tobytes()
+    assert sorted(path.name for path in continued.folder.iterdir()) == [HEADER, FEATURES, "lock"]
+
+
+def test_damaged_features_are_computed_again(tmp_path: Path) -> None:
+    before = embedded(tmp_path)
+    path = before.folder / FEATURES
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert embedded(tmp_path).features.tobytes() == before.features.tobytes()
+
+
+def test_each_thing_that_features_depend_on_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    torch.manual_seed(7)
+    save_file(build_network("smallnet", 5).state_dict(), weights)
+    others: list[dict[str, object]] = [
+        {"weights": str(weights)},
+        {"mean": (0.5, 0.5, 0.5)},
+        {"std": (0.5, 0.5, 0.5)},
+        {"layers": ("features.3",)},
+        {"network": "customnet"},
+    ]
+    folders = {embedded(tmp_path, SMALL.model_copy(update=change)).folder for change in others}
+    folders |= {embedded(tmp_path).folder, embedded(tmp_path, seed=1).folder}
+    assert len(folders) == len(others) + 2
+
+
+def test_weights_count_by_their_values_and_not_by_their_path(tmp_path: Path) -> None:
+    state = build_network("smallnet", 5).state_dict()
+    for name in ("a.safetensors", "b.safetensors"):
+        save_file(state, tmp_path / name)
+    one, other = (
+        embedded(tmp_path, SMALL.model_copy(update={"weights": str(tmp_path / name)}))
+        for name in ("a.safetensors", "b.safetensors")
+    )
+    assert one.folder == other.folder
+
+
+def test_means_of_inner_layers_are_joined_to_the_features(tmp_path: Path) -> None:
+    with_layers = embedded(tmp_path, SMALL.model_copy(update={"layers": ("features.3",)}))
+    assert with_layers.features.shape == (VIEWS, 512 + 32)
+    np.testing.assert_array_equal(with_layers.features[:, :512], embedded(tmp_path).features)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"network": "resnet5"}, "no network 'resnet5'"),
+        ({"weights": "nowhere.safetensors"}, "cannot be had"),
+        ({"weights": "imagenet"}, "no ImageNet weights"),
+        ({"layers": ("nothing",)}, "nothing"),
+    ],
+)
+def test_a_backbone_that_cannot_be_built_is_refused_in_words(
+    change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(InvalidRecipe, match=said):
+        build_featuriser(SMALL.model_copy(update=change), CPU)
