@@ -24,6 +24,7 @@ for command in (
     commands.leaks,
     commands.cache,
     head_commands.embed,
+    head_commands.head,
     model_commands.runs,
     model_commands.promote,
     model_commands.rollback,

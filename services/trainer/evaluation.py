@@ -1,6 +1,7 @@
 """Measuring a network on the test part of a split."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,13 +10,18 @@ from torch import Tensor, nn
 
 from euguess.schemas import Interval
 from services.trainer.batches import DeviceImages
-from services.trainer.bootstrap import bootstrap_interval, macro_recall_interval
+from services.trainer.bootstrap import (
+    bootstrap_interval,
+    macro_recall_interval,
+    paired_difference,
+)
 from services.trainer.certainty import Calibration, fit_calibration, measure_certainty
 from services.trainer.devices import on_device
 from services.trainer.distances import country_centres, distance_metrics
 from services.trainer.leaks import count_leaks, find_leaks, name_pairs
-from services.trainer.material import Material, subset
+from services.trainer.material import DividedViews, Material, subset
 from services.trainer.metrics import (
+    FusedViews,
     LogProbabilities,
     confusion_matrix,
     country_table,
@@ -64,30 +70,71 @@ def evaluate(
     on_device(network, material.images.device).eval()
     rows = material.split.test
     log_probabilities = log_softmax(predict_logits(network, material.images, rows))
-    labels, index = material.labels[rows], subset(material.index, rows)
-    apart_km = recipe.split.spec.apart_km
-    leaks = find_leaks(material.index, material.split, buffer_km=apart_km)
     if calibration is None:
         calibration = _fitted(network, material)
-    centres = country_centres(tuple(country.country_code for country in material.countries))
-    confusion = confusion_matrix(labels, log_probabilities.argmax(axis=1), len(material.countries))
-    return Report(
-        dataset=material.dataset,
-        manifest_digest=material.manifest_digest,
+    location_ids = material.index.location_ids[rows]
+    answers = Answers(
+        log_probabilities,
+        lambda views: fuse_views(log_probabilities, location_ids, views=views),
+        calibration,
+    )
+    subject = Subject(
         recipe_name=recipe.name,
         network=recipe.network,
         image_size=recipe.image_size,
         protocol=protocol or recipe.split.protocol.value,
+        apart_km=recipe.split.spec.apart_km,
+    )
+    return report_on(subject, material, answers)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured, by the names in its report."""
+
+    recipe_name: str
+    network: str
+    image_size: int
+    protocol: str
+    apart_km: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says about the test views: each by itself, and the first N of each place.
+
+    The calibration, where there is one, is for averages of log-probabilities.
+    """
+
+    single: LogProbabilities
+    fused: Callable[[int], FusedViews]
+    calibration: Calibration = ()
+
+
+def report_on(subject: Subject, views: DividedViews, answers: Answers) -> Report:
+    """Report of a model's answers to the test part."""
+    rows = views.split.test
+    single, labels, index = answers.single, views.labels[rows], subset(views.index, rows)
+    leaks = find_leaks(views.index, views.split, buffer_km=subject.apart_km)
+    centres = country_centres(tuple(country.country_code for country in views.countries))
+    confusion = confusion_matrix(labels, single.argmax(axis=1), len(views.countries))
+    return Report(
+        dataset=views.dataset,
+        manifest_digest=views.manifest_digest,
+        recipe_name=subject.recipe_name,
+        network=subject.network,
+        image_size=subject.image_size,
+        protocol=subject.protocol,
         leaks=count_leaks(leaks),
-        leaking_pairs=name_pairs(material.index, leaks),
-        countries=material.countries,
-        parts=_parts(material),
-        metrics=_metrics(log_probabilities, labels, index, centres),
-        fused=_fused(log_probabilities, labels, index, centres),
-        calibration=calibration,
-        certainty=measure_certainty(log_probabilities, labels, index.location_ids, calibration),
-        baselines=_baselines(material),
-        per_country=_per_country(material, confusion),
+        leaking_pairs=name_pairs(views.index, leaks),
+        countries=views.countries,
+        parts=_parts(views),
+        metrics=_metrics(single, labels, index, centres),
+        fused=_fused(answers, labels, index, centres),
+        calibration=answers.calibration,
+        certainty=measure_certainty(single, labels, index.location_ids, answers.calibration),
+        baselines=_baselines(views),
+        per_country=_per_country(views, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
     )
 
@@ -123,39 +170,45 @@ def _metrics(
 
 
 def _fused(
-    log_probabilities: LogProbabilities, labels: Rows, index: ViewIndex, centres: Floats
+    answers: Answers, labels: Rows, index: ViewIndex, centres: Floats
 ) -> tuple[FusedAccuracy, ...]:
-    """Metrics over locations by the number of views that are averaged."""
-    most = int(np.unique(index.location_ids, return_counts=True)[1].max())
+    """Metrics over locations by the number of views, and what they gain over single views."""
+    _, location, counts = np.unique(index.location_ids, return_inverse=True, return_counts=True)
+    single = np.bincount(location, is_top(answers.single, labels, 1)) / counts
     curve = []
-    for views in range(1, most + 1):
-        fused = fuse_views(log_probabilities, index.location_ids, views=views)
+    for views in range(1, int(counts.max()) + 1):
+        fused = answers.fused(views)
         truth = labels[fused.first_rows]
         places = subset(index, fused.first_rows)
-        metrics = _metrics(fused.log_probabilities, truth, places, centres)
-        curve.append(FusedAccuracy(views=views, locations=len(truth), metrics=metrics))
+        hits = is_top(fused.log_probabilities, truth, 1)
+        curve.append(
+            FusedAccuracy(
+                views=views,
+                locations=len(truth),
+                metrics=_metrics(fused.log_probabilities, truth, places, centres),
+                gain=paired_difference(hits, single, fused.location_ids),
+            )
+        )
     return tuple(curve)
 
 
-def _parts(material: Material) -> dict[str, PartSizes]:
-    split = material.split
+def _parts(views: DividedViews) -> dict[str, PartSizes]:
+    split = views.split
     parts = {"train": split.train, "val": split.val, "test": split.test, "dropped": split.dropped}
     return {
-        name: PartSizes(
-            images=len(rows), locations=len(np.unique(material.index.location_ids[rows]))
-        )
+        name: PartSizes(images=len(rows), locations=len(np.unique(views.index.location_ids[rows])))
         for name, rows in parts.items()
     }
 
 
-def _baselines(material: Material) -> Baselines:
-    trained, tested = material.labels[material.split.train], material.labels[material.split.test]
+def _baselines(views: DividedViews) -> Baselines:
+    trained, tested = views.labels[views.split.train], views.labels[views.split.test]
     most_common = np.bincount(trained if len(trained) else tested).argmax()
     majority = np.mean(tested == most_common)
-    return Baselines(chance=1 / len(material.countries), majority=float(majority))
+    return Baselines(chance=1 / len(views.countries), majority=float(majority))
 
 
-def _per_country(material: Material, confusion: NDArray[np.int64]) -> tuple[CountryAccuracy, ...]:
+def _per_country(views: DividedViews, confusion: NDArray[np.int64]) -> tuple[CountryAccuracy, ...]:
     return tuple(
         CountryAccuracy(
             country_code=country.country_code,
@@ -164,5 +217,5 @@ def _per_country(material: Material, confusion: NDArray[np.int64]) -> tuple[Coun
             recall=score.recall,
             precision=score.precision,
         )
-        for country, score in zip(material.countries, country_table(confusion), strict=True)
+        for country, score in zip(views.countries, country_table(confusion), strict=True)
     )

@@ -50,3 +50,35 @@ def embed(
     for backbone, one in zip(chosen.backbones, kept, strict=True):
         rows, width = one.features.shape
         console.print(f"{backbone.title}: {rows} views x {width} features in {one.folder}")
+
+
+def head(
+    dataset: Dataset,
+    recipe: RecipeFile,
+    weights: Weights = Path(),
+    skip_damaged: SkipDamaged = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Fit a head on the features of frozen backbones and report its accuracy; takes seconds.
+
+    How strongly the head is regularised is chosen by cross-validation among the places that it
+    may learn from; the report is on the test part of the split.
+    """
+    from services.trainer.head_experiment import run_head
+    from services.trainer.head_recipe import read_head_recipe
+    from services.trainer.report import print_report
+
+    chosen = read_head_recipe(recipe).with_weights_in(weights)
+    outcome = run_head(
+        chosen, dataset, open_workshop(device), on_damage=damage_policy(skip_damaged)
+    )
+    score = outcome.chosen.score
+    if as_json:
+        print_json({"held_out": vars(score), "report": outcome.report.model_dump(mode="json")})
+        return
+    print_report(console, outcome.report)
+    console.print(
+        f"Chosen on held-out training places: C = {score.regularisation:g} "
+        f"({score.accuracy:.1%} of places right there, all views fused)."
+    )

@@ -12,7 +12,7 @@ from services.trainer.batches import DeviceImages
 from services.trainer.cache_format import TensorCache
 from services.trainer.perceptual import hash_images
 from services.trainer.recipe import Recipe
-from services.trainer.splits import Split, split_views
+from services.trainer.splits import Split, SplitSpec, split_views
 from services.trainer.unseen import SeenViews, unseen_places
 from services.trainer.view_index import Rows, ViewIndex
 
@@ -20,23 +20,38 @@ STUDY_PRESET = "eu32"
 
 
 @dataclass(frozen=True)
-class Material:
-    """Views that a recipe uses; labels and split count in the order of index."""
+class DividedViews:
+    """Views of a dataset; labels and split count in the order of index."""
 
     dataset: str
     manifest_digest: str
     index: ViewIndex
     countries: tuple[ModelCountry, ...]
     labels: Rows
-    images: DeviceImages
     split: Split
+
+
+@dataclass(frozen=True)
+class Material(DividedViews):
+    """Views that a recipe uses, with their images in the same order."""
+
+    images: DeviceImages
 
 
 def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> Material:
     """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
-    views = hashed_views(cache)
-    rows = first_views(views, recipe.views)
-    index = subset(views, rows)
+    divided, rows = divide_views(cache, recipe.views, recipe.split.spec)
+    return _material(cache, recipe, device, divided.countries, divided.index, rows, divided.split)
+
+
+def divide_views(cache: TensorCache, views: int, spec: SplitSpec) -> tuple[DividedViews, Rows]:
+    """At most `views` views of each location, labelled and split, and their rows in the cache.
+
+    Raises InvalidInput when there are too few countries or places.
+    """
+    every = hashed_views(cache)
+    rows = first_views(every, views)
+    index = subset(every, rows)
     name = cache.header.dataset
     if len(index.countries) < 2:
         raise InvalidInput(
@@ -45,10 +60,12 @@ def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> M
         )
     codes = label_order(index.countries)
     countries = tuple(ModelCountry(country_code=c, name=country(c).name) for c in codes)
-    split = split_views(index, recipe.split.spec)
+    split = split_views(index, spec)
     if not len(split.test):
         raise InvalidInput(f"Dataset {name!r} has too few places to test on any; collect more.")
-    return _material(cache, recipe, device, countries, index, rows, split)
+    labels = index.labels(tuple(codes))
+    digest = cache.header.manifest_digest
+    return DividedViews(name, digest, index, countries, labels, split), rows
 
 
 def load_unseen(

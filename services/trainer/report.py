@@ -46,6 +46,10 @@ class FusedAccuracy(Record):
     views: int = Field(ge=1)
     locations: int = Field(ge=1)
     metrics: dict[str, Interval]
+    gain: Interval | None = Field(
+        default=None,
+        description="Top-1 accuracy minus that of single views of the same locations, paired",
+    )
 
 
 class Baselines(Record):

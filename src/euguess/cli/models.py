@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(compare)
     app.command(context_settings=PASS_ON, add_help_option=False)(leaks)
     app.command(context_settings=PASS_ON, add_help_option=False)(embed)
+    app.command(context_settings=PASS_ON, add_help_option=False)(head)
     app.command()(predict)
     for command in (runs, promote, rollback, audit):
         models.command(context_settings=PASS_ON, add_help_option=False)(command)
@@ -53,6 +54,11 @@ def leaks(context: typer.Context) -> None:
 def embed(context: typer.Context) -> None:
     """Compute and keep the features of a backbone: euguess embed DATASET --recipe FILE."""
     raise typer.Exit(run_service("trainer", "embed", *context.args))
+
+
+def head(context: typer.Context) -> None:
+    """Fit and measure a head on frozen features in seconds: euguess head DATASET --recipe FILE."""
+    raise typer.Exit(run_service("trainer", "head", *context.args))
 
 
 def runs(context: typer.Context) -> None:

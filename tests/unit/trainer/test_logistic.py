@@ -1,0 +1,62 @@
+"""Logistic regression, against scikit-learn's."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from services.trainer.logistic import Examples, LinearModel, balanced_weights, fit_path
+
+
+def examples(rows: int = 60, width: int = 8, countries: int = 4) -> Examples:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, countries, rows)
+    centres = rng.normal(size=(countries, width))
+    features = centres[labels] + rng.normal(size=(rows, width))
+    return Examples(features, labels, np.ones(rows), countries)
+
+
+@pytest.mark.parametrize("width", [8, 200], ids=["more rows", "more features"])
+@pytest.mark.parametrize("is_balanced", [False, True])
+def test_it_finds_what_scikit_learn_finds(width: int, is_balanced: bool) -> None:
+    given = examples(width=width)
+    if is_balanced:
+        weights = balanced_weights(given.labels)
+        given = Examples(given.features, given.labels, weights, given.num_countries)
+    for c, model in zip((0.1, 10.0), fit_path(given, (0.1, 10.0)), strict=True):
+        theirs = LogisticRegression(
+            C=c, max_iter=5000, tol=1e-8, class_weight="balanced" if is_balanced else None
+        ).fit(given.features, given.labels)
+        their_model = LinearModel(theirs.coef_.T, theirs.intercept_)
+        assert objective(model, given, c) <= objective(their_model, given, c) * (1 + 1e-6)
+        np.testing.assert_allclose(
+            np.exp(model.log_probabilities(given.features)),
+            theirs.predict_proba(given.features),
+            atol=2e-3,
+        )
+
+
+def objective(model: LinearModel, given: Examples, c: float) -> float:
+    log_probabilities = model.log_probabilities(given.features)
+    losses = -log_probabilities[np.arange(len(given.labels)), given.labels]
+    return float(given.weights @ losses + np.square(model.weights).sum() / (2 * c))
+
+
+def test_the_same_examples_give_the_same_model() -> None:
+    one, other = (fit_path(examples(width=100), (1.0,))[0] for _ in range(2))
+    assert one.weights.tobytes() == other.weights.tobytes()
+    assert one.bias.tobytes() == other.bias.tobytes()
+
+
+def test_a_country_without_examples_is_possible_but_never_named() -> None:
+    given = examples(countries=3)
+    (model,) = fit_path(Examples(given.features, given.labels, given.weights, 5), (1.0,))
+    log_probabilities = model.log_probabilities(given.features)
+    assert log_probabilities.shape == (60, 5)
+    assert np.isfinite(log_probabilities).all()
+    assert log_probabilities.argmax(axis=1).max() < 3
+
+
+def test_probabilities_add_up_to_one() -> None:
+    model = LinearModel(np.eye(3), np.zeros(3))
+    sums = np.exp(model.log_probabilities(np.eye(3))).sum(axis=1)
+    np.testing.assert_allclose(sums, 1)
