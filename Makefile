@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+PHOTOS ?= ../shared/data
 # Compose v2 where the engine has it, else the older docker-compose.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 export COMPOSE
@@ -19,7 +20,7 @@ export DOCKER_BUILDKIT := 1
 export COMPOSE_DOCKER_CLI_BUILD := 1
 
 .PHONY: help setup demo local up down logs ps images backup restore test unit integration e2e \
-	e2e-compose bench lint format lock minio clean
+	e2e-compose bench real-results lint format lock minio clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -82,6 +83,11 @@ e2e-compose: setup ## The containers, built, started and used (installs Docker w
 
 bench: setup ## Benchmarks; each prints ratios against a baseline of the same run
 	$(BIN)/pytest tests/benchmarks -m benchmark -s $(ARGS)
+
+real-results: setup ## Measure the recipes on real photos (PHOTOS=folder), write docs/results; it can be cut short
+	EUGUESS_HOME=$(CURDIR)/build/real-results $(BIN)/euguess dataset import streetview $(PHOTOS)/streetview/manifest.csv
+	EUGUESS_HOME=$(CURDIR)/build/real-results $(BIN)/python -m services.trainer results streetview \
+		--weights $(PHOTOS)/weights $(ARGS)
 
 lint: setup ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

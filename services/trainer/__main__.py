@@ -6,7 +6,7 @@ import typer
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.exits import run_program
-from services.trainer import commands, head_commands, model_commands
+from services.trainer import commands, head_commands, model_commands, results_commands
 
 app = typer.Typer(
     help="Trains classifiers that name the country of a street-level photo.\n\n"
@@ -25,6 +25,7 @@ for command in (
     commands.cache,
     head_commands.embed,
     head_commands.head,
+    results_commands.results,
     model_commands.runs,
     model_commands.promote,
     model_commands.rollback,

@@ -1,7 +1,7 @@
 """Networks whose head is left out: images to features, with weights that stay as they are."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -37,14 +37,21 @@ class Backbone(Section):
     std: Colour = IMAGENET_IMAGE.std
     layers: tuple[str, ...] = Field(
         default=(),
-        description="Modules whose outputs are averaged over the image and joined to the features",
+        description="Modules whose outputs are averaged over the image, for further features",
     )
 
     def with_weights_in(self, folder: Path) -> "Backbone":
         """The same with its weights file in a folder, unless it is named by a whole path."""
-        if self.weights in (NO_WEIGHTS, IMAGENET):
+        if not self.has_weights_file:
             return self
         return self.model_copy(update={"weights": str(folder / self.weights)})
+
+    def with_layers(self, layers: tuple[str, ...]) -> "Backbone":
+        return self.model_copy(update={"layers": layers})
+
+    @property
+    def has_weights_file(self) -> bool:
+        return self.weights not in (NO_WEIGHTS, IMAGENET)
 
     @property
     def image(self) -> ImageSpec:
@@ -63,18 +70,21 @@ class Featuriser(nn.Module):
         super().__init__()
         self.network = network
         self.layers = layers
+        self.widths: tuple[int, ...] = ()  # of the penultimate features and each layer's
         self._means: dict[str, Tensor] = {}
         for name in layers:
             network.get_submodule(name).register_forward_hook(self._keep(name))
 
     def forward(self, images: Tensor) -> Tensor:
         """N x 3 x S x S normalised images to N x features."""
-        features = self.network(images).flatten(1)
-        return torch.cat([features, *(self._means[name] for name in self.layers)], dim=1)
+        penultimate = self.network(images).flatten(1)
+        parts = [penultimate, *(self._means[name] for name in self.layers)]
+        self.widths = tuple(part.shape[1] for part in parts)
+        return torch.cat(parts, dim=1)
 
-    def _keep(self, name: str):  # type: ignore[no-untyped-def]  # torch's hooks have no one type
+    def _keep(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            self._means[name] = output.mean(dim=(2, 3)) if output.ndim == 4 else output
+            self._means[name] = output.mean(dim=(2, 3))
 
         return hook
 
@@ -87,17 +97,27 @@ def build_featuriser(backbone: Backbone, device: torch.device) -> Featuriser:
         network = build_network(backbone.network, 1, weights)
         check_image_size(network, backbone.image_size)
         replace_head_by_identity(network)
-        featuriser = Featuriser(network, backbone.layers)
+        featuriser = _probed(Featuriser(network, backbone.layers), backbone.image_size)
     except (UnknownNetwork, WeightsMismatch) as error:
         raise InvalidRecipe(f"backbone {backbone.network}: {error}.") from None
-    except AttributeError as error:
-        raise InvalidRecipe(f"backbone {backbone.network}, layers: {error}.") from None
+    except (AttributeError, IndexError):
+        raise InvalidRecipe(
+            f"backbone {backbone.network}: layers must name modules of it that give N x C x H x W, "
+            f"not {', '.join(backbone.layers)}."
+        ) from None
     except OSError as error:
         raise InvalidRecipe(
             f"The weights {weights!r} of {backbone.network} cannot be had ({error}); give 'none', "
             "the path of a .safetensors file, or 'imagenet' on a machine with internet access."
         ) from None
     return on_device(featuriser, device).eval()  # type: ignore[return-value]  # nn.Module.to
+
+
+def _probed(featuriser: Featuriser, size: int) -> Featuriser:
+    """The same, knowing its widths."""
+    with torch.inference_mode():
+        featuriser.eval()(torch.zeros(1, 3, size, size))
+    return featuriser
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:

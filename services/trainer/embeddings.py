@@ -22,7 +22,7 @@ from torch import nn
 from euguess.errors import StaleCache
 from euguess.preprocessing import PIXELS_VERSION
 from euguess.schemas import DatasetName, ImageSpec, Record, Sha256
-from services.trainer.backbones import Backbone, build_featuriser, weights_digest
+from services.trainer.backbones import Backbone, Featuriser, build_featuriser, weights_digest
 from services.trainer.batches import DeviceImages
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.cache_files import locked, room_errors, write_durably
@@ -63,7 +63,7 @@ class EmbeddingHeader(Record):
 
     key: EmbeddingKey
     rows: int = Field(ge=0)
-    width: int = Field(ge=1, description="Features of a view")
+    widths: tuple[int, ...] = Field(description="Penultimate features, then those of each layer")
     features_sha256: Sha256
 
 
@@ -74,6 +74,12 @@ class Embeddings:
     folder: Path
     header: EmbeddingHeader
     features: Features
+
+    @property
+    def blocks(self) -> tuple[Features, ...]:
+        """The penultimate features and those of each layer."""
+        borders = np.cumsum(self.header.widths)[:-1]
+        return tuple(np.split(self.features, borders, axis=1))
 
 
 def embed_dataset(
@@ -133,7 +139,7 @@ def _computed(
     folder: Path,
     key: EmbeddingKey,
     cache: TensorCache,
-    featuriser: nn.Module,
+    featuriser: Featuriser,
     device: torch.device,
     progress: Progress,
 ) -> Embeddings:
@@ -150,8 +156,9 @@ def _computed(
     data = _npy(features)
     write_durably(folder / FEATURES, data)
     digest = hashlib.sha256(data).hexdigest()
-    rows, width = features.shape
-    header = EmbeddingHeader(key=key, rows=rows, width=width, features_sha256=digest)
+    header = EmbeddingHeader(
+        key=key, rows=len(features), widths=featuriser.widths, features_sha256=digest
+    )
     write_durably(folder / HEADER, header.model_dump_json(indent=2).encode())
     for path, _ in _chunks(folder, len(cache)):
         path.unlink()

@@ -40,7 +40,7 @@ class ChosenHead:
 
 @dataclass(frozen=True)
 class EmbeddedViews:
-    """Features of each backbone, in the order of the views."""
+    """Features of each layer of each backbone, in the order of the views."""
 
     views: DividedViews
     blocks: tuple[Block, ...]

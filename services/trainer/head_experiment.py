@@ -15,7 +15,8 @@ from services.trainer.material import divide_views
 from services.trainer.report import Report
 from services.trainer.workshop import Workshop, load_cache
 
-FeaturesOf = Callable[[Backbone], Features]  # in the rows of the tensor cache
+# The penultimate features and those of each layer, in the rows of the tensor cache.
+FeaturesOf = Callable[[Backbone], tuple[Features, ...]]
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ def run_head(
     """Raises InvalidRecipe or InvalidInput when it cannot be done."""
     cache = load_cache(dataset, recipe.backbones[0].image, workshop, on_damage=on_damage)
 
-    def features_of(backbone: Backbone) -> Features:
-        return embed_dataset(dataset, backbone, workshop, on_damage=on_damage).features
+    def features_of(backbone: Backbone) -> tuple[Features, ...]:
+        return embed_dataset(dataset, backbone, workshop, on_damage=on_damage).blocks
 
     embedded = embed_views(recipe, cache, features_of)
     workshop.display.note(f"Fitting the head of {recipe.name}")
@@ -49,8 +50,8 @@ def run_head(
 def embed_views(recipe: HeadRecipe, cache: TensorCache, features_of: FeaturesOf) -> EmbeddedViews:
     """The views, divided by the recipe's split, and their features by each backbone."""
     views, rows = divide_views(cache, recipe.views, recipe.split.spec)
-    blocks = tuple(features_of(backbone)[rows] for backbone in recipe.backbones)
-    return EmbeddedViews(views, blocks)
+    blocks = [block[rows] for backbone in recipe.backbones for block in features_of(backbone)]
+    return EmbeddedViews(views, tuple(blocks))
 
 
 def measure_head(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead) -> HeadOutcome:

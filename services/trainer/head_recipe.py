@@ -24,7 +24,7 @@ class Pooling(StrEnum):
 
 
 class Scaling(StrEnum):
-    """What is done to the features of each backbone before they are joined."""
+    """What is done to the features of each layer before they are joined."""
 
     STANDARDISE = "standardise"  # each feature to mean 0 and variance 1 over the training views
     UNIT_LENGTH = "unit-length"  # each view to length 1
@@ -34,6 +34,9 @@ class Scaling(StrEnum):
 class HeadOptions(Section):
     """[head]. Of several values of regularisation, the best by the choice is used."""
 
+    model: Literal["logistic", "least-squares"] = Field(
+        default="logistic", description="least-squares fits in an instant, on one-hot countries"
+    )
     pooling: Pooling = Pooling.LOG_PROBABILITIES
     scaling: Scaling = Scaling.STANDARDISE
     class_weight: Literal["none", "balanced"] = "none"
@@ -47,6 +50,12 @@ class HeadOptions(Section):
         description="On folds of train and val by location, then learns from both; or on val",
     )
     folds: int = Field(default=5, ge=2, le=20)
+
+    @model_validator(mode="after")
+    def _attention_is_logistic(self) -> "HeadOptions":
+        if self.pooling is Pooling.ATTENTION and self.model != "logistic":
+            raise ValueError("pooling attention needs model logistic")
+        return self
 
     @model_validator(mode="after")
     def _regularisation_is_positive(self) -> "HeadOptions":

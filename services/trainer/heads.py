@@ -7,6 +7,7 @@ import numpy as np
 
 from services.trainer.attention import AttentionPool, fit_attention
 from services.trainer.head_recipe import HeadOptions, Pooling
+from services.trainer.least_squares import fit_squares_path
 from services.trainer.logistic import Examples, LinearModel, balanced_weights, fit_path
 from services.trainer.metrics import FusedViews, LogProbabilities, fuse_views
 from services.trainer.view_index import Floats, Rows, Strings
@@ -82,7 +83,7 @@ def fit_heads(lesson: Lesson, options: HeadOptions, seed: int) -> list[Head]:
     """One head per value of the regularisation; a function of its arguments alone."""
     if options.pooling is Pooling.LOG_PROBABILITIES:
         examples = _examples(lesson.features, lesson.labels, lesson, options)
-        return [AveragingHead(model) for model in fit_path(examples, options.regularisation)]
+        return [AveragingHead(model) for model in _models(examples, options)]
     sets = _sets(lesson, seed)
     labels = lesson.labels[sets.members[:, 0]]
     if options.pooling is Pooling.ATTENTION:
@@ -92,7 +93,12 @@ def fit_heads(lesson: Lesson, options: HeadOptions, seed: int) -> list[Head]:
             for c in options.regularisation
         ]
     examples = _examples(sets.means(lesson.features), labels, lesson, options)
-    return [MeanHead(model) for model in fit_path(examples, options.regularisation)]
+    return [MeanHead(model) for model in _models(examples, options)]
+
+
+def _models(examples: Examples, options: HeadOptions) -> list[LinearModel]:
+    fit = fit_path if options.model == "logistic" else fit_squares_path
+    return fit(examples, options.regularisation)
 
 
 def _sets(lesson: Lesson, seed: int) -> ViewSets:

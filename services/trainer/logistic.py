@@ -48,7 +48,7 @@ def fit_path(examples: Examples, regularisation: tuple[float, ...]) -> list[Line
     regularization for expression arrays, 2004); each C starts from the solution before it.
     """
     present = np.unique(examples.labels)
-    basis, energies = _row_space(torch.from_numpy(examples.features))
+    basis, energies = row_space(torch.from_numpy(examples.features))
     inputs = torch.from_numpy(examples.features) @ basis
     labels = torch.from_numpy(np.searchsorted(present, examples.labels))
     weights = torch.from_numpy(examples.weights)
@@ -59,7 +59,7 @@ def fit_path(examples: Examples, regularisation: tuple[float, ...]) -> list[Line
         scale = torch.rsqrt(energies / len(present) + 1 / c)
         parameters = _minimise(parameters, scale, inputs, labels, weights, c)
         found, bias = (basis @ parameters[:-1]).numpy(), parameters[-1].numpy()
-        models.append(_spread(found, bias, present, examples.num_countries))
+        models.append(all_countries(found, bias, present, examples.num_countries))
     return models
 
 
@@ -69,7 +69,7 @@ def balanced_weights(labels: Rows) -> Floats:
     return np.asarray(len(labels) / (np.count_nonzero(counts) * counts[labels]))
 
 
-def _row_space(inputs: Tensor) -> tuple[Tensor, Tensor]:
+def row_space(inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Orthonormal columns (D, rank) that span the rows, and the rows' energy along each."""
     rows, width = inputs.shape
     gram = inputs @ inputs.T if rows < width else inputs.T @ inputs
@@ -106,7 +106,7 @@ def _minimise(
     return (scaled * scale).detach()
 
 
-def _spread(weights: Floats, bias: Floats, present: Rows, num_countries: int) -> LinearModel:
+def all_countries(weights: Floats, bias: Floats, present: Rows, num_countries: int) -> LinearModel:
     """The model of the countries that occur as one of all."""
     every = np.zeros((len(weights), num_countries))
     biases = np.full(num_countries, bias.min() - UNSEEN_MARGIN)

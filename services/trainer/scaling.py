@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from services.trainer.head_recipe import Scaling
 from services.trainer.view_index import Floats
 
-Block = NDArray[np.floating]  # (views, features of one backbone)
+Block = NDArray[np.floating]  # (views, features of one layer of a backbone)
 SMALLEST_SPREAD = 1e-6  # a feature that hardly varies is left about as it is
 
 
@@ -27,7 +27,7 @@ class BlockScaler:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Scales each backbone's features and joins them; a mean training view has length 1."""
+    """Scales the features of each layer and joins them; a mean training view has length 1."""
 
     blocks: tuple[BlockScaler, ...]
 
@@ -39,7 +39,7 @@ class Scaler:
 
 
 def fit_scaler(scaling: Scaling, blocks: Sequence[Block]) -> Scaler:
-    """Learn from the training views alone; every backbone counts alike."""
+    """Learn from the training views alone; every layer of a backbone counts alike."""
     return Scaler(tuple(_fit(scaling, block) for block in blocks))
 
 
