@@ -46,10 +46,19 @@ class DeviceImages:
             yield Batch(self._normalised(_scaled(self._take(chosen))), self._labels_of(chosen))
 
     def training_batches(
-        self, rows: Rows, batch_size: int, augmentation: Augmentation, seed: int
+        self,
+        rows: Rows,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        order_seed: int | None = None,
     ) -> Iterator[Batch]:
-        """Shuffled and augmented batches; a pure function of the arguments."""
-        shuffled = np.random.default_rng(seed).permutation(rows)
+        """Shuffled and augmented batches; a pure function of the arguments.
+
+        order_seed is for the order alone; by default it is the seed.
+        """
+        order = np.random.default_rng(seed if order_seed is None else order_seed)
+        shuffled = order.permutation(rows)
         generator = torch.Generator(self.device).manual_seed(seed)
         for chosen in np.array_split(shuffled, num_batches(len(rows), batch_size)):
             pixels = random_crop(self._take(chosen), augmentation, generator)

@@ -22,6 +22,7 @@ from services.trainer.metrics import (
     fuse_views,
     is_top,
     log_softmax,
+    mean_of_batches,
 )
 from services.trainer.recipe import Recipe
 from services.trainer.report import (
@@ -89,6 +90,8 @@ def evaluate(
         baselines=_baselines(material),
         per_country=_per_country(material, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
+        faults=recipe.faults.names,
+        mean_of_batches=_as_the_study_averaged(is_top(log_probabilities, labels, 1), recipe),
     )
 
 
@@ -103,6 +106,14 @@ def accuracies(
         found["top5_accuracy"] = bootstrap_interval(top5, location_ids)
     found["macro_recall"] = macro_recall_interval(hits, labels, location_ids)
     return found
+
+
+def _as_the_study_averaged(hits: NDArray[np.bool_], recipe: Recipe) -> float | None:
+    """Over batches in random order, as the study's split left them."""
+    if not recipe.faults.mean_of_batches:
+        return None
+    shuffled = np.random.default_rng(recipe.seed).permutation(hits)
+    return mean_of_batches(shuffled, recipe.batch_size)
 
 
 def _fitted(network: nn.Module, material: Material) -> Calibration:

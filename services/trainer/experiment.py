@@ -17,6 +17,7 @@ from services.trainer.evaluation import evaluate
 from services.trainer.export import export_package
 from services.trainer.learner import Learner, new_learner
 from services.trainer.material import Material, load_material, seen_views
+from services.trainer.networks import cut_head
 from services.trainer.promotion import Wish, promote
 from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
@@ -119,6 +120,8 @@ def _trained(
             recipe, learner, material, start=run.start, after_epoch=after_epoch, tick=tick
         )
     learner.network.load_state_dict(progress.best_weights)
+    if recipe.faults.keeps_imagenet_head:
+        cut_head(learner.network, len(material.countries))
     return learner.network
 
 

@@ -11,7 +11,12 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from euguess.errors import InvalidRecipe
 from services.trainer.batches import Batch
 from services.trainer.devices import on_device
-from services.trainer.networks import WeightsMismatch, build_network, check_image_size
+from services.trainer.networks import (
+    IMAGENET_CLASSES,
+    WeightsMismatch,
+    build_network,
+    check_image_size,
+)
 from services.trainer.recipe import NO_WEIGHTS, Optimisation, Recipe, Schedule
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -39,6 +44,7 @@ class Learner:
             device.type, DTYPES[recipe.precision], enabled=recipe.precision != "fp32"
         )
         self._label_smoothing = recipe.label_smoothing
+        self.is_frozen = recipe.faults.eval_mode_while_training
 
     @property
     def learning_rate(self) -> float:
@@ -73,8 +79,9 @@ def new_learner(recipe: Recipe, num_countries: int, device: torch.device) -> Lea
     """A learner whose random weights depend on the recipe's seed alone. Raises InvalidRecipe."""
     torch.manual_seed(recipe.seed)
     weights = None if recipe.weights == NO_WEIGHTS else recipe.weights
+    outputs = IMAGENET_CLASSES if recipe.faults.keeps_imagenet_head else num_countries
     try:
-        network = build_network(recipe.network, num_countries, weights)
+        network = build_network(recipe.network, outputs, weights)
         check_image_size(network, recipe.image_size)
     except WeightsMismatch as error:
         raise InvalidRecipe(f"network {recipe.network}, weights {weights}: {error}.") from None

@@ -1,5 +1,6 @@
 """What a recipe is trained and tested on: images, labels and a split of a tensor cache."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +12,10 @@ from euguess.schemas import ModelCountry
 from services.trainer.batches import DeviceImages
 from services.trainer.cache_format import TensorCache
 from services.trainer.perceptual import hash_images
-from services.trainer.recipe import Recipe
+from services.trainer.recipe import Recipe, Subset
 from services.trainer.splits import Split, split_views
 from services.trainer.unseen import SeenViews, unseen_places
-from services.trainer.view_index import Rows, ViewIndex
+from services.trainer.view_index import Rows, Strings, ViewIndex
 
 STUDY_PRESET = "eu32"
 
@@ -36,6 +37,7 @@ def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> M
     """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
     views = hashed_views(cache)
     rows = first_views(views, recipe.views)
+    rows = rows[np.isin(views.location_ids[rows], chosen_places(views, recipe.subset))]
     index = subset(views, rows)
     name = cache.header.dataset
     if len(index.countries) < 2:
@@ -45,7 +47,7 @@ def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> M
         )
     codes = label_order(index.countries)
     countries = tuple(ModelCountry(country_code=c, name=country(c).name) for c in codes)
-    split = split_views(index, recipe.split.spec)
+    split = split_views(index, recipe.split_spec)
     if not len(split.test):
         raise InvalidInput(f"Dataset {name!r} has too few places to test on any; collect more.")
     return _material(cache, recipe, device, countries, index, rows, split)
@@ -102,6 +104,24 @@ def first_views(index: ViewIndex, views: int) -> Rows:
     starts = np.searchsorted(location[order], location[order])
     rank = np.arange(len(order)) - starts
     return np.sort(order[rank < views])
+
+
+def chosen_places(index: ViewIndex, part: Subset) -> Strings:
+    """Sorted ids of a share of each country's locations.
+
+    The choice is by a hash, so that a smaller share is a part of a larger one, and one location
+    more moves none, or a single one, in or out.
+    """
+    names, first = np.unique(index.location_ids, return_index=True)
+    if part.share == 1:
+        return names
+    drawn = np.array([hashlib.sha256(f"{part.seed} {name}".encode()).digest() for name in names])
+    chosen = []
+    for code in index.countries:
+        mine = np.flatnonzero(index.country_codes[first] == code)
+        count = max(1, round(len(mine) * part.share))
+        chosen.append(names[mine[np.argsort(drawn[mine])[:count]]])
+    return np.sort(np.concatenate(chosen))
 
 
 def subset(index: ViewIndex, rows: Rows) -> ViewIndex:

@@ -190,6 +190,16 @@ def _replace_head(network: nn.Module, num_countries: int) -> None:
         setattr(parent, name, new)
 
 
+def cut_head(network: nn.Module, num_countries: int) -> None:
+    """Keep the first num_countries outputs; the logits that stay are what they were."""
+    name = _head_name(network)
+    old = network.get_submodule(name).state_dict()
+    _replace_head(network, num_countries)
+    new = network.get_submodule(name)
+    new.load_state_dict({key: tensor[:num_countries] for key, tensor in old.items()})
+    new.to(old["weight"].device)
+
+
 def _has_shape(tensor: Tensor | None, like: Tensor) -> bool:
     return tensor is not None and tensor.shape == like.shape
 

@@ -173,7 +173,7 @@ def _cells(line: Line) -> tuple[str, ...]:
     if report is None:
         return line.protocol, meaning, "", "", "", line.missing or ""
     fused = report.fused[-1]
-    kind = "honest" if report.is_honest else f"LEAKY ({', '.join(report.leaks)})"
+    kind = f"{report.kind} ({', '.join(report.leaks)})" if report.leaks else report.kind
     return (
         line.protocol,
         meaning,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,6 +79,41 @@ class Augmentation(Section):
     saturation: float = Field(default=0.0, ge=0, lt=1)
 
 
+class Subset(Section):
+    """[subset]: train and test on a part of the places, drawn by a hash of their ids."""
+
+    share: float = Field(default=1.0, gt=0, le=1, description="Of the places of each country")
+    seed: int = Field(default=0, ge=0)
+
+
+class Faults(Section):
+    """[faults] of the original study, each as a switch; the image split is split.protocol.
+
+    A run with any of them is never called honest and never promoted.
+    """
+
+    eval_mode_while_training: bool = Field(
+        default=False, description="Batch normalisation and dropout frozen in training too"
+    )
+    keeps_imagenet_head: bool = Field(
+        default=False,
+        description="1000 outputs, the first of them the countries; the others take part in the "
+        "softmax of the loss, and are cut off before the network is tested",
+    )
+    no_shuffling: bool = Field(default=False, description="One random order for all epochs")
+    no_validation: bool = Field(
+        default=False, description="The val part is trained on too; the last epoch is kept"
+    )
+    mean_of_batches: bool = Field(
+        default=False, description="Report the study's mis-averaged accuracy beside the right one"
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are on."""
+        return tuple(name for name, is_on in self if is_on)
+
+
 class Recipe(Section):
     """All that a training run depends on besides the data."""
 
@@ -94,10 +130,12 @@ class Recipe(Section):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    subset: Subset = Subset()
     split: Splitting = Splitting()
     optimizer: Optimisation = Optimisation()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
+    faults: Faults = Faults()
 
     @field_validator("network")
     @classmethod
@@ -109,6 +147,12 @@ class Recipe(Section):
     @property
     def image(self) -> ImageSpec:
         return ImageSpec(size=self.image_size)
+
+    @property
+    def split_spec(self) -> SplitSpec:
+        """How views are divided; without validation, what would be val is trained on."""
+        spec = self.split.spec
+        return replace(spec, val_fraction=0.0) if self.faults.no_validation else spec
 
     @property
     def digest(self) -> str:

@@ -37,6 +37,10 @@ class Progress:
         return max(self.history, key=lambda result: result.rank)
 
 
+class Diverged(EUGuessError):
+    """The loss of a training is no number any more."""
+
+
 Watch = Callable[[Progress], None]
 Tick = Callable[[int], None]  # images learnt from since the last call
 
@@ -69,7 +73,7 @@ def train_one_epoch(
     learner: Learner, batches: Iterable[Batch], moments: Iterable[float], tick: Tick
 ) -> tuple[float, float]:
     """Mean loss and accuracy over the epoch's images; moments set the learning rate."""
-    learner.network.train()
+    learner.network.train(not learner.is_frozen)
     losses, hits, images = [], [], 0
     for batch, moment in zip(batches, moments, strict=False):
         learner.schedule(moment)
@@ -89,12 +93,15 @@ def _epoch(
     seed = recipe.seed * SEED_STRIDE + epoch
     torch.manual_seed(seed)  # dropout
     rows = material.split.train
-    batches = material.images.training_batches(rows, recipe.batch_size, recipe.augmentation, seed)
+    order_seed = recipe.seed if recipe.faults.no_shuffling else seed
+    batches = material.images.training_batches(
+        rows, recipe.batch_size, recipe.augmentation, seed, order_seed
+    )
     steps = num_batches(len(rows), recipe.batch_size)
     moments = (epoch + step / steps for step in range(steps))
     train_loss, train_accuracy = train_one_epoch(learner, batches, moments, tick)
     if not math.isfinite(train_loss):
-        raise EUGuessError(
+        raise Diverged(
             f"The training diverged in epoch {epoch + 1} (loss {train_loss}); lower the recipe's "
             "optimizer.learning_rate."
         )
@@ -117,7 +124,8 @@ def _validate(batch_size: int, learner: Learner, material: Material) -> tuple[fl
         return 0.0, 0.0
     learner.network.eval()
     logits = predict_logits(learner.logits, material.images, rows, batch_size)
-    log_probabilities, labels = log_softmax(logits), material.labels[rows]
+    named = logits[:, : len(material.countries)]  # an ImageNet head has more outputs
+    log_probabilities, labels = log_softmax(named), material.labels[rows]
     losses = negative_log_likelihoods(log_probabilities, labels)
     return float(losses.mean()), float(np.mean(is_top(log_probabilities, labels, 1)))
 
