@@ -11,7 +11,12 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from euguess.errors import InvalidRecipe
 from services.trainer.batches import Batch
 from services.trainer.devices import on_device
-from services.trainer.networks import WeightsMismatch, build_network, check_image_size
+from services.trainer.networks import (
+    UnknownNetwork,
+    WeightsMismatch,
+    build_network,
+    check_image_size,
+)
 from services.trainer.recipe import NO_WEIGHTS, Optimisation, Recipe, Schedule
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -74,8 +79,10 @@ def new_learner(recipe: Recipe, num_countries: int, device: torch.device) -> Lea
     torch.manual_seed(recipe.seed)
     weights = None if recipe.weights == NO_WEIGHTS else recipe.weights
     try:
-        network = build_network(recipe.network, num_countries, weights)
+        network = build_network(recipe.network, num_countries, weights, recipe.image_size)
         check_image_size(network, recipe.image_size)
+    except UnknownNetwork as error:
+        raise InvalidRecipe(f"network: {error}.") from None
     except WeightsMismatch as error:
         raise InvalidRecipe(f"network {recipe.network}, weights {weights}: {error}.") from None
     except OSError as error:
