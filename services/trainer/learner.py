@@ -13,6 +13,7 @@ from services.trainer.batches import Batch
 from services.trainer.devices import on_device
 from services.trainer.networks import (
     IMAGENET_CLASSES,
+    UnknownNetwork,
     WeightsMismatch,
     build_network,
     check_image_size,
@@ -81,8 +82,10 @@ def new_learner(recipe: Recipe, num_countries: int, device: torch.device) -> Lea
     weights = None if recipe.weights == NO_WEIGHTS else recipe.weights
     outputs = IMAGENET_CLASSES if recipe.faults.keeps_imagenet_head else num_countries
     try:
-        network = build_network(recipe.network, outputs, weights)
+        network = build_network(recipe.network, outputs, weights, recipe.image_size)
         check_image_size(network, recipe.image_size)
+    except UnknownNetwork as error:
+        raise InvalidRecipe(f"network: {error}.") from None
     except WeightsMismatch as error:
         raise InvalidRecipe(f"network {recipe.network}, weights {weights}: {error}.") from None
     except OSError as error:

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,10 +14,15 @@ from pydantic_core import ErrorDetails
 
 from euguess.errors import InvalidRecipe
 from euguess.schemas import ImageSpec
-from services.trainer.networks import network_names
+from services.trainer.networks import check_network_name
 from services.trainer.splits import SplitProtocol, SplitSpec
 
 NO_WEIGHTS = "none"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Channels = tuple[float, float, float]
+Deviation = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -121,9 +126,12 @@ class Recipe(Section):
     network: str
     weights: str = Field(
         default=NO_WEIGHTS,
-        description="none, imagenet (torchvision downloads them), or the path of a .safetensors",
+        description="none, imagenet (downloaded), a name of torchvision's such as IMAGENET1K_V1, "
+        "or the path of a .safetensors file",
     )
     image_size: int = Field(default=64, ge=32, le=1024)
+    mean: Channels = IMAGENET_MEAN
+    std: tuple[Deviation, Deviation, Deviation] = IMAGENET_STD
     views: int = Field(default=8, ge=1, le=8, description="Use at most so many views of a place")
     batch_size: int = Field(default=64, ge=2, le=100_000)
     epochs: int = Field(ge=1, le=10_000)
@@ -140,13 +148,12 @@ class Recipe(Section):
     @field_validator("network")
     @classmethod
     def _network_is_known(cls, network: str) -> str:
-        if network not in network_names():
-            raise ValueError(f"there is no {network!r}; choose one of {', '.join(network_names())}")
+        check_network_name(network)
         return network
 
     @property
     def image(self) -> ImageSpec:
-        return ImageSpec(size=self.image_size)
+        return ImageSpec(size=self.image_size, mean=self.mean, std=self.std)
 
     @property
     def split_spec(self) -> SplitSpec:

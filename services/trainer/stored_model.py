@@ -15,7 +15,7 @@ from services.trainer.cache_decoding import OnDamage
 from services.trainer.evaluation import evaluate
 from services.trainer.export import CARD, WEIGHTS
 from services.trainer.material import load_material, load_unseen
-from services.trainer.networks import build_network
+from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
 from services.trainer.report import Report
 from services.trainer.tracking import RECIPE_FILE, SEEN_FILE
@@ -86,6 +86,9 @@ def load_model(run_id: str, workshop: Workshop) -> StoredModel:
 def _network(weights: Path, card: ModelCard) -> nn.Module:
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card.sha256[WEIGHTS]:
         raise ChecksumMismatch(f"{WEIGHTS} of the model is not the one that its card names.")
-    network = build_network(card.network, len(card.countries))
+    try:
+        network = build_network(card.network, len(card.countries), image_size=card.image.size)
+    except UnknownNetwork as error:
+        raise InvalidInput(f"The model cannot be built: {error}.") from None
     network.load_state_dict(load_file(weights))
     return network

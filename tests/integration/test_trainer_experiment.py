@@ -322,6 +322,12 @@ def test_a_tracking_server_serves_the_champion_to_its_clients(
     assert again.metrics == outcome.report.metrics
 
 
+def test_a_network_of_timm_is_the_same_in_onnx(tmp_path: Path) -> None:
+    network = build_network("timm/tf_efficientnet_lite0", 3).eval()
+    export_onnx(network, ImageSpec(size=64), tmp_path / "model.onnx")  # checks parity itself
+    assert (tmp_path / "model.onnx").stat().st_size > 10_000_000
+
+
 def test_googlenet_with_its_own_normalisation_is_the_same_in_onnx(tmp_path: Path) -> None:
     network = build_network("googlenet", 3).eval()
     export_onnx(network, ImageSpec(size=64), tmp_path / "model.onnx")  # checks parity itself

@@ -6,6 +6,7 @@ import pytest
 
 from euguess.errors import InvalidRecipe
 from euguess.project import project_root
+from euguess.schemas import ImageSpec
 from services.trainer.networks import STUDY_NETWORKS
 from services.trainer.recipe import parse_recipe, read_recipe
 from services.trainer.splits import SplitProtocol
@@ -25,6 +26,8 @@ def test_a_minimal_recipe_has_honest_defaults() -> None:
     [
         (MINIMAL + "batchsize = 3", ["unknown key batchsize", "batch_size"]),
         (MINIMAL + "[optimizer]\nlr = 3", ["unknown key optimizer.lr", "learning_rate"]),
+        (MINIMAL + "std = [0.5, 0.5, 0.0]", ["std.2", "greater than 0"]),
+        (MINIMAL.replace("customnet", "timm/a b"), ["network", "timm/NAME"]),
         (MINIMAL + '[split]\nprotocol = "random"', ["split.protocol", "'location+buffer'"]),
         (MINIMAL + '[optimizer]\nname = "lion"', ["optimizer.name", "'adamw'"]),
         (MINIMAL + "[optimizer]\nlearning_rate = nan", ["optimizer.learning_rate"]),
@@ -57,6 +60,13 @@ def test_a_wrong_override_is_refused(override: str) -> None:
 
 def test_a_recipe_survives_its_own_text() -> None:
     recipe = parse_recipe(MINIMAL, ["augmentation.shift=0.1", "schedule.name=cosine-warm-restarts"])
+    assert parse_recipe(recipe.to_toml()) == recipe
+
+
+def test_the_normalisation_of_a_recipe_is_that_of_its_images() -> None:
+    recipe = parse_recipe(MINIMAL, ["mean=[0.5, 0.5, 0.5]", "std=[0.5, 0.5, 0.4]"])
+    assert (recipe.image.mean, recipe.image.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.4))
+    assert parse_recipe(MINIMAL).image == ImageSpec(size=64)
     assert parse_recipe(recipe.to_toml()) == recipe
 
 
