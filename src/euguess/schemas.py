@@ -319,6 +319,15 @@ class ModelCard(Record):
     schema_version: Literal[1] = SCHEMA_VERSION
 
 
+class SeenViews(Record):
+    """seen.json of a run: what its model was trained on or chosen by."""
+
+    location_ids: tuple[str, ...]
+    sha256s: tuple[str, ...]
+    positions: tuple[tuple[float, float], ...] = ()  # (lat, lon) in degrees, where known
+    hashes: tuple[int, ...] = ()  # perceptual
+
+
 class CountryProbability(Record):
     """One row of a prediction."""
 
