@@ -238,6 +238,14 @@ class DeadLetter(Record):
     at: datetime
 
 
+class QueueStatus(Record):
+    """Answer of GET /queues: what waits, what is under way, and what was given up."""
+
+    messages: dict[str, int] = Field(description="Messages that wait, by queue")
+    slots_in_flight: int = Field(ge=0, description="Published and not yet answered")
+    dead_letters: int = Field(ge=0)
+
+
 # --- training and serving ---------------------------------------------------------------
 
 
