@@ -2,20 +2,15 @@
 
 import streamlit as st
 
-from dashboard.views import overview
-from euguess.clients import RegistryClient, SamplerClient
-from euguess.settings import MlflowSettings, ServiceSettings
-
-
-@st.cache_resource
-def _sampler() -> SamplerClient:
-    return SamplerClient(ServiceSettings.load().sampler_url)
-
-
-@st.cache_resource
-def _registry() -> RegistryClient:
-    return RegistryClient(MlflowSettings.load().mlflow_url)
-
+from dashboard.connections import Connections, open_connections
+from dashboard.navigation import pages
 
 st.set_page_config(page_title="EUGuess", page_icon=":material/travel_explore:", layout="wide")
-overview.render(_sampler(), _registry())
+
+
+@st.cache_resource
+def _connections() -> Connections:
+    return open_connections()
+
+
+st.navigation(pages(_connections()), position="top").run()

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from euguess.clock import utc_now
+from euguess.registry import SEEN_FILE
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.evaluation import evaluate
@@ -23,7 +24,7 @@ from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
 from services.trainer.registry import Candidate
 from services.trainer.report import Report
-from services.trainer.tracking import RECIPE_FILE, SEEN_FILE
+from services.trainer.tracking import RECIPE_FILE
 from services.trainer.training import Progress, train
 from services.trainer.verdict import Verdict
 from services.trainer.workshop import Workshop, load_cache

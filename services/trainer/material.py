@@ -8,13 +8,13 @@ import torch
 
 from euguess.countries import PRESETS, country
 from euguess.errors import InvalidInput
-from euguess.schemas import ModelCountry
+from euguess.schemas import ModelCountry, SeenViews
 from services.trainer.batches import DeviceImages
 from services.trainer.cache_format import TensorCache
 from services.trainer.perceptual import hash_images
 from services.trainer.recipe import Recipe, Subset
 from services.trainer.splits import Split, split_views
-from services.trainer.unseen import SeenViews, unseen_places
+from services.trainer.unseen import unseen_places
 from services.trainer.view_index import Rows, Strings, ViewIndex
 
 STUDY_PRESET = "eu32"

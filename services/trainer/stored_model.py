@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from euguess.errors import ChecksumMismatch, InvalidInput
-from euguess.registry import MODEL_ARTIFACTS
-from euguess.schemas import ModelCard
+from euguess.registry import MODEL_ARTIFACTS, SEEN_FILE
+from euguess.schemas import ModelCard, SeenViews
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.evaluation import evaluate
 from services.trainer.export import CARD, WEIGHTS
@@ -18,8 +18,7 @@ from services.trainer.material import load_material, load_unseen
 from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
 from services.trainer.report import Report
-from services.trainer.tracking import RECIPE_FILE, SEEN_FILE
-from services.trainer.unseen import SeenViews
+from services.trainer.tracking import RECIPE_FILE
 from services.trainer.workshop import Workshop, load_cache
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on

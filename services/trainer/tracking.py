@@ -28,7 +28,6 @@ LOCAL_EXPERIMENT = "euguess-local"
 ARTIFACT_FOLDER = "mlflow-artifacts"
 PROXIED = "mlflow-artifacts:/"
 RECIPE_FILE = "recipe.toml"
-SEEN_FILE = "seen.json"
 ANSWER_WITHIN_SECONDS = 5.0
 HTTP_RETRIES = 2  # MLflow's default of 7 takes minutes
 LISTED_RUNS = 100
