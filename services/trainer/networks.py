@@ -273,7 +273,7 @@ def _replace_head(network: nn.Module, num_countries: int) -> None:
 
 def cut_head(network: nn.Module, num_countries: int) -> None:
     """Keep the first num_countries outputs; the logits that stay are what they were."""
-    name = _head_name(network)
+    name = head_name(network)
     old = network.get_submodule(name).state_dict()
     _replace_head(network, num_countries)
     new = network.get_submodule(name)
