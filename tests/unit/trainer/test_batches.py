@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from euguess.schemas import ImageSpec
-from services.trainer.augmentation import colour_jitter, random_crop
+from services.trainer.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.batches import Batch, DeviceImages, num_batches
 from services.trainer.recipe import Augmentation
 from tests.unit.trainer.learning import CPU
@@ -95,6 +95,29 @@ def test_colour_jitter_changes_images_within_their_range(kind: str) -> None:
     changed = colour_jitter(scaled, Augmentation.model_validate({kind: 0.5}), generator)
     assert not torch.equal(changed, scaled)
     assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
+
+
+def test_randaugment_changes_images_by_the_generator_alone() -> None:
+    recipe = Augmentation(randaugment=2)
+    before = torch.get_rng_state()
+    first, same, other = (
+        rand_augment(gradient(), recipe, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert len(torch.unique(first.flatten(1), dim=0)) > 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_randaugment_never_mirrors_an_image(seed: int) -> None:
+    """Solarising turns the green channel's rise over the columns around, the blue one's with it."""
+    generator = torch.Generator().manual_seed(seed)
+    recipe = Augmentation(randaugment=1, magnitude=5)
+    changed = rand_augment(gradient() * 4, recipe, generator).float()
+    middle = changed[:, 12:20, 12:20]
+    assert bool((middle[:, :, -1, 1] >= middle[:, :, 0, 1]).all())
 
 
 def test_images_that_do_not_fit_are_read_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
