@@ -12,7 +12,7 @@ from services.trainer.recipe import parse_recipe, read_recipe
 from services.trainer.splits import SplitProtocol
 
 MINIMAL = 'name = "test"\nnetwork = "customnet"\nepochs = 3\n'
-SHIPPED = sorted((project_root() / "experiments").glob("*.toml"))
+SHIPPED = sorted((project_root() / "experiments").rglob("*.toml"))
 
 
 def test_a_minimal_recipe_has_honest_defaults() -> None:
