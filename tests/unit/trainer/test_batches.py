@@ -6,10 +6,11 @@ import torch
 from numpy.typing import NDArray
 
 from euguess.schemas import ImageSpec
+from services.inference.classifier import normalise
 from services.trainer.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.batches import Batch, DeviceImages, num_batches
 from services.trainer.recipe import Augmentation
-from tests.unit.trainer.learning import CPU
+from tests.unit.trainer.learning import CPU, tiny_recipe
 
 PLAIN = Augmentation()
 SIZE = 32
@@ -57,6 +58,16 @@ def test_images_are_normalised_and_channels_last() -> None:
         [-mean / std for mean, std in zip(spec.mean, spec.std, strict=True)]
     )
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_training_and_serving_normalise_alike_by_the_recipe() -> None:
+    recipe = tiny_recipe("mean=[0.5, 0.4, 0.3]", "std=[0.5, 0.6, 0.7]")
+    pixels = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+    held = DeviceImages(pixels, np.arange(4), recipe.image, CPU)
+    (batch,) = held.batches(np.arange(4), 4)
+    card = recipe.image.model_dump()
+    mean, std = (np.asarray(card[name], np.float32) for name in ("mean", "std"))
+    np.testing.assert_allclose(batch.images.numpy(), normalise(pixels, mean, std), atol=1e-6)
 
 
 def gradient() -> torch.Tensor:
