@@ -59,12 +59,22 @@ class Optimisation(Section):
     learning_rate: float = Field(default=1e-3, gt=0, le=10)
     weight_decay: float = Field(default=1e-4, ge=0, le=10)
     momentum: float = Field(default=0.9, ge=0, lt=1)
+    decayed: Literal["all", "matrices"] = Field(
+        default="all", description="What weight_decay pulls on; matrices spares norms and biases"
+    )
+    accumulation: int = Field(
+        default=1, ge=1, le=1000, description="Parts in which a batch goes through the network"
+    )
+    clip_norm: float = Field(default=0.0, ge=0, description="Longest gradient; 0 is no limit")
 
 
 class Schedule(Section):
     """[schedule]: the learning rate over epochs (Loshchilov and Hutter, SGDR, 2017)."""
 
-    name: Literal["cosine-warm-restarts", "none"] = "none"
+    name: Literal["cosine", "cosine-warm-restarts", "none"] = "none"
+    warmup_epochs: float = Field(
+        default=0.0, ge=0, description="Epochs of linear rise before a cosine"
+    )
     t_0: int = Field(default=10, ge=1, description="Epochs until the first restart")
     t_mult: int = Field(default=1, ge=1, description="Factor by which each further period grows")
     eta_min: float = Field(default=0.0, ge=0, description="Lowest learning rate")
@@ -82,6 +92,41 @@ class Augmentation(Section):
     brightness: float = Field(default=0.0, ge=0, lt=1)
     contrast: float = Field(default=0.0, ge=0, lt=1)
     saturation: float = Field(default=0.0, ge=0, lt=1)
+    randaugment: int = Field(
+        default=0, ge=0, le=10, description="Random operations on each image (RandAugment)"
+    )
+    magnitude: int = Field(default=9, ge=0, le=30, description="Strength of these operations")
+    mixup: float = Field(default=0.0, ge=0, le=10, description="Both parameters of its Beta")
+    cutmix: float = Field(default=0.0, ge=0, le=10, description="Both parameters of its Beta")
+
+
+class FineTuning(Section):
+    """[fine_tuning]: what of a pretrained network is trained; the rest stays as it is."""
+
+    trained: Literal["head", "last-block", "all"] = "all"
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="Learning rate of a depth, relative to the next one"
+    )
+
+
+class Smoothing(Section):
+    """[smoothing]: which other countries get the label_smoothing."""
+
+    by: Literal["uniform", "distance"] = "uniform"
+    scale_km: float = Field(
+        default=500.0, ge=1, le=20_000, description="Distance over which a share falls by e"
+    )
+
+
+class Balance(Section):
+    """[balance]: for countries with few photos."""
+
+    logit_adjustment: float = Field(
+        default=0.0, ge=0, le=5, description="tau of Menon et al. 2021; 1 aims at macro recall"
+    )
+    sampling: float = Field(
+        default=0.0, ge=0, le=1, description="0 draws photos as they are, 1 countries equally"
+    )
 
 
 class Subset(Section):
@@ -136,6 +181,9 @@ class Recipe(Section):
     batch_size: int = Field(default=64, ge=2, le=100_000)
     epochs: int = Field(ge=1, le=10_000)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    ema_decay: float = Field(
+        default=0.0, ge=0, lt=1, description="Of the average of weights that is kept; 0 is none"
+    )
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     subset: Subset = Subset()
@@ -143,6 +191,9 @@ class Recipe(Section):
     optimizer: Optimisation = Optimisation()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
+    fine_tuning: FineTuning = FineTuning()
+    smoothing: Smoothing = Smoothing()
+    balance: Balance = Balance()
     faults: Faults = Faults()
 
     @field_validator("network")
@@ -150,6 +201,34 @@ class Recipe(Section):
     def _network_is_known(cls, network: str) -> str:
         check_network_name(network)
         return network
+
+    @model_validator(mode="after")
+    def _warms_up_in_time(self) -> "Recipe":
+        if self.schedule.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs ({self.schedule.warmup_epochs:g}) must be less than "
+                f"epochs ({self.epochs})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_loss_is_over_the_outputs(self) -> "Recipe":
+        is_over_countries = self.balance.logit_adjustment or self.smoothing.by == "distance"
+        if self.faults.keeps_imagenet_head and is_over_countries:
+            raise ValueError(
+                "faults.keeps_imagenet_head has outputs that are no countries; logit adjustment "
+                "and smoothing by distance need a head of countries alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_not_trained_was_trained_before(self) -> "Recipe":
+        if self.fine_tuning.trained != "all" and self.weights == NO_WEIGHTS:
+            raise ValueError(
+                f"fine_tuning.trained = {self.fine_tuning.trained!r} would leave random weights "
+                "untrained; name pretrained weights, or train 'all'"
+            )
+        return self
 
     @property
     def image(self) -> ImageSpec:

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from euguess.errors import InvalidRecipe
 from services.trainer.batches import Batch, DeviceImages
 from services.trainer.evaluation import evaluate
 from services.trainer.learner import Learner, new_learner
+from services.trainer.losses import make_criterion
 from services.trainer.metrics import mean_of_batches
 from services.trainer.networks import IMAGENET_CLASSES, build_network, cut_head
 from services.trainer.recipe import Faults, Recipe
@@ -108,7 +110,14 @@ def test_an_imagenet_head_has_all_its_outputs_in_the_loss() -> None:
     assert logits.shape == (8, IMAGENET_CLASSES)
     own = logits[torch.arange(8), batch.labels]
     expected = (logits.logsumexp(dim=1) - own).sum()
-    torch.testing.assert_close(learner.learn(batch).loss, expected.detach())
+    loss = learner.learn(batch, make_criterion(recipe, material)).loss
+    torch.testing.assert_close(loss, expected.detach())
+
+
+def test_a_loss_over_countries_alone_is_refused_with_an_imagenet_head() -> None:
+    for option in ("balance.logit_adjustment=1", "smoothing.by=distance"):
+        with pytest.raises(InvalidRecipe, match="keeps_imagenet_head"):
+            tiny_recipe("faults.keeps_imagenet_head=true", option)
 
 
 def test_an_imagenet_head_that_is_cut_gives_the_countries_the_same_logits() -> None:

@@ -12,7 +12,7 @@ from services.trainer.recipe import parse_recipe, read_recipe
 from services.trainer.splits import SplitProtocol
 
 MINIMAL = 'name = "test"\nnetwork = "customnet"\nepochs = 3\n'
-SHIPPED = sorted((project_root() / "experiments").glob("*.toml"))
+SHIPPED = sorted((project_root() / "experiments").rglob("*.toml"))
 
 
 def test_a_minimal_recipe_has_honest_defaults() -> None:
@@ -28,6 +28,9 @@ def test_a_minimal_recipe_has_honest_defaults() -> None:
         (MINIMAL + "[optimizer]\nlr = 3", ["unknown key optimizer.lr", "learning_rate"]),
         (MINIMAL + "std = [0.5, 0.5, 0.0]", ["std.2", "greater than 0"]),
         (MINIMAL.replace("customnet", "timm/a b"), ["network", "timm/NAME"]),
+        (MINIMAL + "[schedule]\nwarmup_epochs = 3", ["schedule.warmup_epochs (3)", "less than"]),
+        (MINIMAL + '[fine_tuning]\ntrained = "head"', ["fine_tuning.trained", "pretrained"]),
+        (MINIMAL + "[balance]\nsampling = 2", ["balance.sampling", "less than or equal to 1"]),
         (MINIMAL + '[split]\nprotocol = "random"', ["split.protocol", "'location+buffer'"]),
         (MINIMAL + '[optimizer]\nname = "lion"', ["optimizer.name", "'adamw'"]),
         (MINIMAL + "[optimizer]\nlearning_rate = nan", ["optimizer.learning_rate"]),
