@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from euguess.clock import utc_now
+from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.evaluation import evaluate
@@ -23,7 +24,7 @@ from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
 from services.trainer.registry import Candidate
 from services.trainer.report import Report
-from services.trainer.tracking import RECIPE_FILE, SEEN_FILE
+from services.trainer.tracking import ANSWERS_FILE, RECIPE_FILE, SEEN_FILE
 from services.trainer.training import Progress, train
 from services.trainer.verdict import Verdict
 from services.trainer.workshop import Workshop, load_cache
@@ -74,6 +75,8 @@ def run_experiment(order: Order, workshop: Workshop) -> Outcome:
         report = evaluate(network, material, recipe)
         report = report.model_copy(update={"run_id": run, "trained_at": trained_at})
         workshop.tracking.log_metrics(run, _values(report))
+        answers = answers_of(network, material)
+        workshop.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
         outcome = _store(order, workshop, Outcome(run, report), network, trained_at)
     checkpoint.path.unlink(missing_ok=True)
     return outcome

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(evaluate)
     app.command(context_settings=PASS_ON, add_help_option=False)(compare)
     app.command(context_settings=PASS_ON, add_help_option=False)(leaks)
+    app.command(context_settings=PASS_ON, add_help_option=False)(paper)
     app.command()(predict)
     for command in (runs, promote, rollback, audit):
         models.command(context_settings=PASS_ON, add_help_option=False)(command)
@@ -47,6 +48,11 @@ def compare(context: typer.Context) -> None:
 def leaks(context: typer.Context) -> None:
     """Name what a split's test part shares with its training: euguess leaks DATASET."""
     raise typer.Exit(run_service("trainer", "leaks", *context.args))
+
+
+def paper(context: typer.Context) -> None:
+    """Repeat the study's experiments and report on them: euguess paper DATASET."""
+    raise typer.Exit(run_service("trainer", "paper", *context.args))
 
 
 def runs(context: typer.Context) -> None:
