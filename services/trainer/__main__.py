@@ -6,7 +6,7 @@ import typer
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.exits import run_program
-from services.trainer import commands, model_commands, sweep_commands
+from services.trainer import commands, model_commands, paper_commands, sweep_commands
 
 app = typer.Typer(
     help="Trains classifiers that name the country of a street-level photo.\n\n"
@@ -24,6 +24,7 @@ for command in (
     commands.leaks,
     commands.cache,
     sweep_commands.sweep,
+    paper_commands.paper,
     model_commands.runs,
     model_commands.promote,
     model_commands.rollback,

@@ -12,6 +12,7 @@ from torch import nn
 
 from euguess.clock import utc_now
 from euguess.registry import SEEN_FILE
+from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.evaluation import evaluate
@@ -24,7 +25,7 @@ from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
 from services.trainer.registry import Candidate
 from services.trainer.report import Report
-from services.trainer.tracking import RECIPE_FILE
+from services.trainer.tracking import ANSWERS_FILE, RECIPE_FILE
 from services.trainer.training import Progress, train
 from services.trainer.verdict import Verdict
 from services.trainer.workshop import Workshop, load_cache
@@ -75,6 +76,8 @@ def run_experiment(order: Order, workshop: Workshop) -> Outcome:
         report = evaluate(network, material, recipe)
         report = report.model_copy(update={"run_id": run, "trained_at": trained_at})
         workshop.tracking.log_metrics(run, _values(report))
+        answers = answers_of(network, material)
+        workshop.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
         outcome = _store(order, workshop, Outcome(run, report), network, trained_at)
     checkpoint.path.unlink(missing_ok=True)
     return outcome

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(compare)
     app.command(context_settings=PASS_ON, add_help_option=False)(leaks)
     app.command(context_settings=PASS_ON, add_help_option=False)(sweep)
+    app.command(context_settings=PASS_ON, add_help_option=False)(paper)
     app.command()(predict)
     for command in (runs, promote, rollback, audit):
         models.command(context_settings=PASS_ON, add_help_option=False)(command)
@@ -53,6 +54,11 @@ def leaks(context: typer.Context) -> None:
 def sweep(context: typer.Context) -> None:
     """Search for a better recipe: euguess sweep DATASET --space experiments/sweeps/demo.toml."""
     raise typer.Exit(run_service("trainer", "sweep", *context.args))
+
+
+def paper(context: typer.Context) -> None:
+    """Repeat the study's experiments and report on them: euguess paper DATASET."""
+    raise typer.Exit(run_service("trainer", "paper", *context.args))
 
 
 def runs(context: typer.Context) -> None:
