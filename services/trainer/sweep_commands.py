@@ -55,7 +55,7 @@ def sweep(
 
     The file names a base recipe and the keys to search, each with a range or with choices:
 
-      [space.optimizer.learning_rate]
+      \\[space.optimizer.learning_rate]
       low = 1e-4
       high = 1e-1
       log = true

@@ -99,11 +99,11 @@ def _importances(study: Study) -> dict[str, float]:
 
     None where trials are too few or too equal to tell.
     """
-    from optuna.importance import get_param_importances  # scikit-learn takes seconds to import
-
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < MIN_TRIALS_FOR_IMPORTANCE:
         return {}
+    from optuna.importance import get_param_importances  # scikit-learn takes seconds to import
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         warnings.simplefilter("error", UserWarning)
