@@ -1,5 +1,6 @@
 """Datasets of any size without photos: the specification and the manifest alone."""
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 
@@ -23,7 +24,7 @@ def generated_objects(name: str, quotas: Mapping[str, int]) -> list[tuple[str, b
 
 def generated_rows(name: str, quotas: Mapping[str, int]) -> Iterator[Row]:
     """Rows of its manifest."""
-    source = CandidateSource(load_boundaries(), 2.0)
+    source = _source()
     for code, quota in quotas.items():
         points = source.draw(code, seed=1, slots=range(quota), first=0, count=1)
         for index, (lat, lon) in enumerate(points.reshape(-1, 2).tolist()):
@@ -45,6 +46,11 @@ def generated_rows(name: str, quotas: Mapping[str, int]) -> Iterator[Row]:
                 key = view_key(name, code, location_id, heading)
                 sha256 = hashlib.sha256(key.encode()).hexdigest()
                 yield shared | _view(key, heading, sha256)
+
+
+@functools.cache
+def _source() -> CandidateSource:
+    return CandidateSource(load_boundaries(), 2.0)
 
 
 def _view(key: str, heading: int, sha256: str) -> Row:

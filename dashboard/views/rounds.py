@@ -21,14 +21,22 @@ ONE_WIDTH, MANY_WIDTH = 560, 340
 
 
 def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> None:
-    """Photos, and the choice of a country from a list or on a map."""
+    """Photos, and beside or below them the choice of a country."""
+    is_single = len(game.place.keys) == 1
+    photos, choice = st.columns([3, 2]) if is_single else (st.container(), st.container())
     is_shown = False
-    with trouble_shown():
+    with photos, trouble_shown():
         is_shown = _pictures(game, connections.store)
-    if not is_shown:
-        st.warning("This place has a photo that cannot be shown.")
-        _offer_to_skip(game)
-        return
+    with choice:
+        if is_shown:
+            _choice(game, card, connections)
+        else:
+            st.warning("This place has a photo that cannot be shown.")
+            _offer_to_skip(game)
+
+
+def _choice(game: Game, card: ModelCard, connections: Connections) -> None:
+    """A country from a list, by mouse or keys, or on a map."""
     names = {country.country_code: country.name for country in card.countries}
     key = f"guess-{game.round}"
     guess = st.selectbox(
@@ -49,8 +57,8 @@ def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> Non
     )
     if is_given and guess is not None:
         _give(game, guess, connections)
-    with st.expander("Choose on a map", icon=":material/map:"):
-        _map(list(names), guess, key)
+    if st.toggle("Choose on a map"):
+        _map(list(names), key)
 
 
 def _give(game: Game, guess: str, connections: Connections) -> None:
@@ -74,7 +82,7 @@ def _ask(game: Game, connections: Connections) -> Prediction:
     return prediction
 
 
-def _map(codes: list[str], guess: str | None, key: str) -> None:
+def _map(codes: list[str], key: str) -> None:
     map_key = f"map-{key}"
 
     def choose() -> None:
