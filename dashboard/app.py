@@ -1,11 +1,15 @@
 """Entry point of the dashboard: streamlit run dashboard/app.py."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from dashboard.connections import Connections, open_connections
 from dashboard.navigation import pages
 
-st.set_page_config(page_title="EUGuess", page_icon=":material/travel_explore:", layout="wide")
+ICON = Path(__file__).with_name("icon.svg")  # an icon by name would be fetched from the internet
+
+st.set_page_config(page_title="EUGuess", page_icon=str(ICON), layout="wide")
 
 
 @st.cache_resource

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from dashboard.connections import Connections
-from dashboard.views import overview
+from dashboard.views import dataset, overview, play
 
 Render = Callable[[Connections], None]
 
@@ -15,6 +15,8 @@ def pages(connections: Connections) -> list[StreamlitPage]:
     """All pages, the first of them shown at the start."""
     return [
         _page(overview.render, connections, "Overview", "monitoring"),
+        _page(dataset.render, connections, "Dataset", "public"),
+        _page(play.render, connections, "Play", "sports_esports"),
     ]
 
 
