@@ -3,21 +3,18 @@
 Nothing here knows Streamlit.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 import pydeck
 
-from dashboard.charts.geography import colours, features
+from dashboard.charts.geography import features
 from dashboard.charts.palette import GREY, rgb
-from euguess.countries import country
 
 CENTRE = {"latitude": 55.5, "longitude": 11.0, "zoom": 2.4}
 MAP_HEIGHT = 560  # pixels, in which that shows all of Europe
 BORDER = [*rgb(GREY), 255]
 LAND = [*rgb(GREY), 40]
-COUNTRIES_LAYER = "countries"
 POINT_DECIMALS = 3  # 100 m
 MIN_POINT_PIXELS = 2.0
 
@@ -35,30 +32,18 @@ def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -
     return _deck([countries_layer(), *layers])
 
 
-def countries_map(codes: Iterable[str], chosen: str | None = None) -> pydeck.Deck:
-    """Countries to choose from; the chosen one stands out."""
-    fills = {code: [*rgb(colours()[code]), 220 if code == chosen else 70] for code in codes}
-    return _deck([countries_layer(fills)], {"text": "{name}"})
-
-
-def countries_layer(fills: Mapping[str, list[int]] | None = None) -> pydeck.Layer:
-    """All countries; those with a fill can be chosen. Its objects have `code` and `name`."""
-    fills = fills or {}
+def countries_layer() -> pydeck.Layer:
+    """The land of all countries, with their borders."""
     rows = [
-        {
-            "type": "Feature",
-            "geometry": geometry,
-            "properties": {"code": code, "name": country(code).name, "fill": fills.get(code, LAND)},
-        }
+        {"type": "Feature", "geometry": geometry, "properties": {"code": code}}
         for code, geometry in features().items()
     ]
     return pydeck.Layer(
         "GeoJsonLayer",
-        {"type": "FeatureCollection", "features": rows},
-        id=COUNTRIES_LAYER,
-        pickable=bool(fills),
+        rows,
+        id="countries",
         filled=True,
-        get_fill_color="properties.fill",
+        get_fill_color=LAND,
         get_line_color=BORDER,
         line_width_min_pixels=1,
     )
@@ -78,11 +63,6 @@ def _points(name: object, rows: pd.DataFrame, colour: str) -> pydeck.Layer:
     )
 
 
-def _deck(layers: list[pydeck.Layer], tooltip: dict[str, Any] | None = None) -> pydeck.Deck:
+def _deck(layers: list[pydeck.Layer]) -> pydeck.Deck:
     view = pydeck.ViewState(**CENTRE, min_zoom=2, max_zoom=12)
-    return pydeck.Deck(
-        layers=layers,
-        initial_view_state=view,
-        map_provider=None,
-        tooltip=tooltip or False,
-    )
+    return pydeck.Deck(layers=layers, initial_view_state=view, map_provider=None, tooltip=False)

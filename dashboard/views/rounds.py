@@ -6,7 +6,6 @@ alone, and their names, captions and widgets' keys hold no more than the number 
 
 import streamlit as st
 
-from dashboard.charts.maps import COUNTRIES_LAYER, MAP_HEIGHT, countries_map
 from dashboard.connections import Connections
 from dashboard.game import Game
 from dashboard.sources.photos import read_photos, read_pictures
@@ -36,16 +35,15 @@ def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> Non
 
 
 def _choice(game: Game, card: ModelCard, connections: Connections) -> None:
-    """A country from a list, by mouse or keys, or on a map."""
+    """A country from a list, by mouse or keys."""
     names = {country.country_code: country.name for country in card.countries}
-    key = f"guess-{game.round}"
     guess = st.selectbox(
         "Your guess",
         sorted(names, key=names.__getitem__),
         index=None,
         format_func=names.__getitem__,
         placeholder="Type or choose a country",
-        key=key,
+        key=f"guess-{game.round}",
     )
     is_given = st.button(
         "Guess",
@@ -57,8 +55,6 @@ def _choice(game: Game, card: ModelCard, connections: Connections) -> None:
     )
     if is_given and guess is not None:
         _give(game, guess, connections)
-    if st.toggle("Choose on a map"):
-        _map(list(names), key)
 
 
 def _give(game: Game, guess: str, connections: Connections) -> None:
@@ -80,19 +76,6 @@ def _ask(game: Game, connections: Connections) -> Prediction:
     if prediction.model.version != game.model_version:
         raise ServiceUnavailable("TorchServe is changing to another model.")
     return prediction
-
-
-def _map(codes: list[str], key: str) -> None:
-    map_key = f"map-{key}"
-
-    def choose() -> None:
-        objects = st.session_state[map_key].selection.objects.get(COUNTRIES_LAYER, [])
-        code = objects[0]["properties"]["code"] if objects else None
-        if code in codes:
-            st.session_state[key] = code
-
-    deck = countries_map(codes)
-    st.pydeck_chart(deck, height=MAP_HEIGHT, on_select=choose, key=map_key)
 
 
 def _pictures(game: Game, store: Store) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.charts.dataset import balance_chart, balance_frame, views_chart, years_chart
 from dashboard.charts.geography import NEIGHBOUR_DEG, colours, outlines
-from dashboard.charts.maps import countries_map, places_map
+from dashboard.charts.maps import places_map
 from dashboard.sources import manifests
 from dashboard.sources.manifests import Holdings, holdings_of
 from euguess.countries import COUNTRIES
@@ -81,12 +81,6 @@ def test_places_of_unknown_position_are_left_off_the_map(holdings: Holdings) -> 
     places = holdings.places.assign(lat=None, lon=None)
     layers = json.loads(places_map(places, colours(), "country_code").to_json())["layers"]
     assert [layer["id"] for layer in layers] == ["countries"]
-
-
-def test_countries_of_the_choice_carry_their_code() -> None:
-    (layer,) = json.loads(countries_map(["FR", "PL"]).to_json())["layers"]
-    fills = {f["properties"]["code"]: f["properties"]["fill"] for f in layer["data"]["features"]}
-    assert fills["FR"] != fills["PL"] != fills["NO"]
 
 
 def test_the_page_sums_up_the_manifest(draw: Draw) -> None:
