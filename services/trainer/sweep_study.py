@@ -2,8 +2,9 @@
 
 import contextlib
 import fcntl
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from euguess.errors import ServiceUnavailable
 from services.trainer.sweep import Sweep, SweepSpec
@@ -27,6 +28,8 @@ COUNTED = (*FINISHED, TrialState.RUNNING, TrialState.WAITING)  # all but failed 
 STARTED = "started"  # attribute of a trial that has values and shows signs of life
 MAX_RETRIES = 3  # of values whose workers are killed each time, perhaps for want of memory
 LOCK_WAIT_SECONDS = 60  # for other processes that write to the same SQLite file
+CONNECT_ATTEMPTS = 4
+CONNECT_WAIT_SECONDS = 0.5
 BEATS_PER_GRACE = 4
 SEED_STRIDE = 100_003  # a prime, so that seeds of trials of neighbouring sweeps do not meet
 
@@ -82,7 +85,7 @@ def open_study(sweep: Sweep, epochs: int, place: StudyPlace) -> Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with storage_errors():
         return optuna.create_study(
-            storage=_storage(place),
+            storage=_patiently(lambda: _storage(place)),
             study_name=place.name,
             sampler=SeededSampler(sweep.spec.seed, sweep.spec.startup_trials),
             pruner=_pruner(sweep.spec, epochs),
@@ -146,6 +149,16 @@ def _storage(place: StudyPlace) -> RDBStorage:
         heartbeat_stale_trial_callback=run_again,
     )
     return storage
+
+
+def _patiently(connect: Callable[[], RDBStorage]) -> RDBStorage:
+    """Try again where another process, maybe of another machine, makes the same tables."""
+    for _ in range(CONNECT_ATTEMPTS - 1):
+        try:
+            return connect()
+        except (DBAPIError, StorageInternalError):
+            time.sleep(CONNECT_WAIT_SECONDS)
+    return connect()
 
 
 def _pruner(spec: SweepSpec, epochs: int) -> BasePruner:
