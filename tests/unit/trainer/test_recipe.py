@@ -12,7 +12,8 @@ from services.trainer.recipe import parse_recipe, read_recipe
 from services.trainer.splits import SplitProtocol
 
 MINIMAL = 'name = "test"\nnetwork = "customnet"\nepochs = 3\n'
-SHIPPED = sorted((project_root() / "experiments").rglob("*.toml"))
+EXPERIMENTS = project_root() / "experiments"
+SHIPPED = sorted(p for p in EXPERIMENTS.rglob("*.toml") if p.parent.name != "sweeps")
 
 
 def test_a_minimal_recipe_has_honest_defaults() -> None:
@@ -87,7 +88,7 @@ def test_a_changed_protocol_changes_nothing_else() -> None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid_and_named_by_their_file(path: Path) -> None:
-    assert read_recipe(path).name == path.stem
+    assert read_recipe(path).name == "-".join(path.relative_to(EXPERIMENTS).with_suffix("").parts)
 
 
 def test_every_network_of_the_study_has_a_shipped_recipe() -> None:
