@@ -1,21 +1,20 @@
 """Entry point of the dashboard: streamlit run dashboard/app.py."""
 
+from pathlib import Path
+
 import streamlit as st
 
-from dashboard.views import overview
-from euguess.clients import RegistryClient, SamplerClient
-from euguess.settings import MlflowSettings, ServiceSettings
+from dashboard.connections import Connections, open_connections
+from dashboard.navigation import pages
+
+ICON = Path(__file__).with_name("icon.svg")  # an icon by name would be fetched from the internet
+
+st.set_page_config(page_title="EUGuess", page_icon=str(ICON), layout="wide")
 
 
 @st.cache_resource
-def _sampler() -> SamplerClient:
-    return SamplerClient(ServiceSettings.load().sampler_url)
+def _connections() -> Connections:
+    return open_connections()
 
 
-@st.cache_resource
-def _registry() -> RegistryClient:
-    return RegistryClient(MlflowSettings.load().mlflow_url)
-
-
-st.set_page_config(page_title="EUGuess", page_icon=":material/travel_explore:", layout="wide")
-overview.render(_sampler(), _registry())
+st.navigation(pages(_connections()), position="top").run()

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from euguess.clock import utc_now
 from euguess.errors import StoreUnavailable
 from euguess.layout import slot_key
 from euguess.ledger import Lease, Ledger
+from euguess.queues import Queue
 from euguess.schemas import (
     DatasetState,
     DatasetStatus,
@@ -78,6 +79,7 @@ class FakeLedger(Ledger):
         self.forgotten = 0  # events before the stream began; positions only grow, as Redis's do
         self.pauses: dict[str, str] = {}
         self.letters: list[DeadLetter] = []
+        self.waiting: Counter[Queue] = Counter()
         self.paid_again = 0
         self.wipe()
 
@@ -178,6 +180,14 @@ class FakeLedger(Ledger):
     async def bury(self, letter: DeadLetter) -> None:
         self._check()
         self.letters.insert(0, letter)
+
+    async def dead_letter_count(self) -> int:
+        self._check()
+        return len(self.letters)
+
+    async def waiting_messages(self, queue: Queue) -> int:
+        self._check()
+        return self.waiting[queue]
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         self._check()

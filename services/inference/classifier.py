@@ -6,6 +6,7 @@ Travels in each archive, hence imports neither TorchServe nor EUGuess: the photo
 
 import hashlib
 import importlib.util
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -258,8 +259,14 @@ def _torch_forward(folder: Path, card: Card, device: str) -> Forward:
     from safetensors.torch import load_file
 
     weights = load_file(_verified(folder, card, "model.safetensors"))
-    networks = _load_source(_verified(folder, card, "network.py"))
-    network = networks.build_network(card["network"], len(card["countries"]), weights=None)
+    build = _load_source(_verified(folder, card, "network.py")).build_network
+    options = {"image_size": card["image"]["size"]}
+    if "image_size" not in inspect.signature(build).parameters:  # a package of an older release
+        options = {}
+    try:
+        network = build(card["network"], len(card["countries"]), weights=None, **options)
+    except ValueError as error:
+        raise ModelRefused(f"network.py cannot build {card['network']}: {error}.") from None
     network.load_state_dict(weights, strict=True)
     network.eval().to(device, memory_format=torch.channels_last)
 

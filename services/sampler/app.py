@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from euguess.countries import COUNTRIES, PRESETS
 from euguess.errors import DatasetConflict, DatasetNotFound, EUGuessError, InvalidInput
-from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter
+from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter, QueueStatus
 from services.sampler.bodies import SmallJsonBodies
 from services.sampler.metrics import render_metrics
 from services.sampler.service import Sampler
@@ -100,6 +100,11 @@ def _add_operations(app: FastAPI, sampler: Sampler) -> None:
     async def list_dead_letters(limit: int = 100) -> list[DeadLetter]:
         """Messages and slots that were given up, the newest first."""
         return await sampler.dead_letters(min(max(limit, 1), 1000))
+
+    @app.get("/queues")
+    async def read_queues() -> QueueStatus:
+        """Messages that wait for workers, slots under way, and how many dead letters there are."""
+        return await sampler.queues()
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:

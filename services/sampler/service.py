@@ -10,7 +10,14 @@ from euguess.errors import DatasetConflict, EUGuessError, InvalidInput
 from euguess.layout import DATASETS, spec_key, stopped_key
 from euguess.ledger import Ledger
 from euguess.providers import COLLECTED
-from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus, DeadLetter
+from euguess.queues import Queue
+from euguess.schemas import (
+    DatasetSpec,
+    DatasetState,
+    DatasetStatus,
+    DeadLetter,
+    QueueStatus,
+)
 from euguess.storage import ObjectStore
 from services.sampler.collection import Conductor
 from services.sampler.drawing import Drawing
@@ -72,6 +79,14 @@ class Sampler:
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
         return await self._ledger.dead_letters(limit)
+
+    async def queues(self) -> QueueStatus:
+        """Raises Redis's errors."""
+        return QueueStatus(
+            messages={queue.value: await self._ledger.waiting_messages(queue) for queue in Queue},
+            slots_in_flight=self.conductor.outstanding,
+            dead_letters=await self._ledger.dead_letter_count(),
+        )
 
     async def troubles(self) -> dict[str, str]:
         """What keeps the sampler from working, by part; empty when nothing does."""

@@ -6,7 +6,14 @@ import typer
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.exits import run_program
-from services.trainer import commands, head_commands, model_commands, results_commands
+from services.trainer import (
+    commands,
+    head_commands,
+    model_commands,
+    paper_commands,
+    results_commands,
+    sweep_commands,
+)
 
 app = typer.Typer(
     help="Trains classifiers that name the country of a street-level photo.\n\n"
@@ -26,6 +33,8 @@ for command in (
     head_commands.embed,
     head_commands.head,
     results_commands.results,
+    sweep_commands.sweep,
+    paper_commands.paper,
     model_commands.runs,
     model_commands.promote,
     model_commands.rollback,

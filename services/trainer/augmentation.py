@@ -2,9 +2,12 @@
 
 import torch
 from torch import Tensor
+from torchvision.transforms import v2
 
 from services.trainer.recipe import Augmentation
 
+GROUPS = 16  # of images that get the same random operation
+GREY = 128
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -21,6 +24,26 @@ def random_crop(pixels: Tensor, recipe: Augmentation, generator: torch.Generator
     columns = _source_lines(size, scale, recipe.shift * _symmetric(count, generator))
     images = torch.arange(count, device=pixels.device)
     return pixels[images[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def rand_augment(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
+    """RandAugment (Cubuk et al. 2020) of a uint8 N x S x S x 3 batch, by torchvision.
+
+    None of its 14 operations is a flip: identity, shear, shift, rotation, brightness, colour,
+    contrast, sharpness, posterise, solarise, autocontrast, equalise. An operation is drawn for a
+    handful of images at a time, in other groups each time: one by one takes several times longer.
+    """
+    if not recipe.randaugment:
+        return pixels
+    operation = v2.RandAugment(num_ops=1, magnitude=recipe.magnitude, fill=GREY)
+    images = pixels.permute(0, 3, 1, 2).clone()
+    with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
+        torch.default_generator.manual_seed(_whole_number(generator))
+        for _ in range(recipe.randaugment):
+            for group in torch.randperm(len(images)).chunk(GROUPS):
+                rows = group.to(images.device)
+                images[rows] = operation(images[rows])
+    return images.permute(0, 2, 3, 1)
 
 
 def colour_jitter(images: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
@@ -51,6 +74,10 @@ def _factor(images: Tensor, strength: float, generator: torch.Generator) -> Tens
 def _luma(images: Tensor) -> Tensor:
     weights = torch.tensor(LUMA, device=images.device, dtype=images.dtype)
     return (images * weights[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def _whole_number(generator: torch.Generator) -> int:
+    return int(torch.randint(2**31, (), generator=generator, device=generator.device))
 
 
 def _uniform(count: int, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from euguess.schemas import ImageSpec
-from services.trainer.augmentation import colour_jitter, random_crop
+from services.trainer.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.recipe import Augmentation
 from services.trainer.view_index import Rows
 
@@ -20,10 +20,26 @@ RESIDENT_SHARE = 0.5  # of the device's free memory that pixels may take; the re
 
 @dataclass(frozen=True)
 class Batch:
-    """images: N x 3 x S x S float32 in channels_last order (1.36 times faster on a CPU)."""
+    """images: N x 3 x S x S float32 in channels_last order (1.36 times faster on a CPU).
+
+    Mixed images are share parts of labels and 1 - share of partners.
+    """
 
     images: Tensor
     labels: Tensor
+    partners: Tensor | None = None
+    share: float = 1.0
+
+    def parts(self, count: int) -> list["Batch"]:
+        """At most so many nearly equal batches, of 2 images at least for their statistics."""
+        number = max(1, min(count, len(self.labels) // 2))
+        if number == 1:
+            return [self]
+        images, labels = self.images.tensor_split(number), self.labels.tensor_split(number)
+        if self.partners is None:
+            return [Batch(*pair) for pair in zip(images, labels, strict=True)]
+        partners = self.partners.tensor_split(number)
+        return [Batch(*each, self.share) for each in zip(images, labels, partners, strict=True)]
 
 
 class DeviceImages:
@@ -46,13 +62,23 @@ class DeviceImages:
             yield Batch(self._normalised(_scaled(self._take(chosen))), self._labels_of(chosen))
 
     def training_batches(
-        self, rows: Rows, batch_size: int, augmentation: Augmentation, seed: int
+        self,
+        rows: Rows,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        order_seed: int | None = None,
     ) -> Iterator[Batch]:
-        """Shuffled and augmented batches; a pure function of the arguments."""
-        shuffled = np.random.default_rng(seed).permutation(rows)
+        """Shuffled and augmented batches; a pure function of the arguments.
+
+        order_seed is for the order alone; by default it is the seed.
+        """
+        order = np.random.default_rng(seed if order_seed is None else order_seed)
+        shuffled = order.permutation(rows)
         generator = torch.Generator(self.device).manual_seed(seed)
         for chosen in np.array_split(shuffled, num_batches(len(rows), batch_size)):
             pixels = random_crop(self._take(chosen), augmentation, generator)
+            pixels = rand_augment(pixels, augmentation, generator)
             images = colour_jitter(_scaled(pixels), augmentation, generator)
             yield Batch(self._normalised(images), self._labels_of(chosen))
 

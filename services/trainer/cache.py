@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from euguess.errors import InvalidInput, StaleCache
+from euguess.manifest_format import encode_manifest
 from euguess.schemas import ImageSpec
 from euguess.storage import ObjectStore
 from services.trainer.cache_decoding import DecodeOptions, OnDamage, decode_missing
@@ -35,7 +36,6 @@ from services.trainer.cache_format import (
 from services.trainer.cache_reuse import PLAN, copy_known_rows
 from services.trainer.cache_rows import ImageRows
 from services.trainer.manifest import Manifest
-from services.trainer.manifest_format import encode_manifest
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from euguess.errors import ChecksumMismatch, StaleCache
+from euguess.manifest_format import decode_manifest
 from euguess.schemas import ImageSpec
 from services.trainer.cache_files import BUILDING
 from services.trainer.cache_format import Pixels, crcs_of, open_cache, row_crc32
 from services.trainer.cache_rows import ImageRows, WrittenRow
 from services.trainer.manifest import Manifest
-from services.trainer.manifest_format import decode_manifest
 
 PLAN = "plan.parquet"  # the manifest that a build is for
 ROWS_PER_SYNC = 4096

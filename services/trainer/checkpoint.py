@@ -15,8 +15,8 @@ from services.trainer.history import EpochResult
 from services.trainer.learner import Learner
 from services.trainer.training import Progress
 
-FORMAT_VERSION = 1
-NETWORK, BEST, OPTIMIZER = "network/", "best/", "optimizer/"
+FORMAT_VERSION = 2
+NETWORK, BEST, AVERAGE, OPTIMIZER = "network/", "best/", "average/", "optimizer/"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class Checkpoint:
             **_prefixed(NETWORK, learner.network.state_dict()),
             **_prefixed(BEST, progress.best_weights),
         }
+        average = learner.average
+        if average is not None:
+            tensors |= _prefixed(AVERAGE, average.network.state_dict())
         slots = learner.optimizer.state_dict()
         for parameter, state in slots["state"].items():
             tensors |= _prefixed(f"{OPTIMIZER}{parameter}/", _tensors_of(state))
@@ -41,6 +44,7 @@ class Checkpoint:
             "run_id": run_id,
             "history": [asdict(result) for result in progress.history],
             "param_groups": slots["param_groups"],
+            "averaged_steps": 0 if average is None else average.steps,
             "scaler": learner.scaler.state_dict(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,9 @@ class Checkpoint:
         with safe_open(self.path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         learner.network.load_state_dict(_under(NETWORK, tensors))
+        if learner.average is not None:
+            learner.average.network.load_state_dict(_under(AVERAGE, tensors))
+            learner.average.steps = facts["averaged_steps"]
         learner.optimizer.load_state_dict(
             {"state": _optimizer_state(tensors), "param_groups": facts["param_groups"]}
         )

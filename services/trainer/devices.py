@@ -32,9 +32,12 @@ def on_device(network: nn.Module, device: torch.device) -> nn.Module:
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def use_available_cores() -> int:
-    """Let torch use the cores that this process may use, a container's limit included."""
-    cores = min(_usable_cores(), quota_cores(CPU_QUOTA))
+def use_available_cores(processes: int = 1) -> int:
+    """Let torch use the cores that this process may use, a container's limit included.
+
+    So many processes share them evenly.
+    """
+    cores = max(1, min(_usable_cores(), quota_cores(CPU_QUOTA)) // processes)
     torch.set_num_threads(cores)
     return cores
 

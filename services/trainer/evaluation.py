@@ -28,6 +28,7 @@ from services.trainer.metrics import (
     fuse_views,
     is_top,
     log_softmax,
+    mean_of_batches,
 )
 from services.trainer.recipe import Recipe
 from services.trainer.report import (
@@ -84,8 +85,11 @@ def evaluate(
         image_size=recipe.image_size,
         protocol=protocol or recipe.split.protocol.value,
         apart_km=recipe.split.spec.apart_km,
+        faults=recipe.faults.names,
     )
-    return report_on(subject, material, answers)
+    hits = is_top(log_probabilities, material.labels[rows], 1)
+    averaged = {"mean_of_batches": _as_the_study_averaged(hits, recipe)}
+    return report_on(subject, material, answers).model_copy(update=averaged)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class Subject:
     image_size: int
     protocol: str
     apart_km: float
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,7 @@ def report_on(subject: Subject, views: DividedViews, answers: Answers) -> Report
         baselines=_baselines(views),
         per_country=_per_country(views, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
+        faults=subject.faults,
     )
 
 
@@ -150,6 +156,14 @@ def accuracies(
         found["top5_accuracy"] = bootstrap_interval(top5, location_ids)
     found["macro_recall"] = macro_recall_interval(hits, labels, location_ids)
     return found
+
+
+def _as_the_study_averaged(hits: NDArray[np.bool_], recipe: Recipe) -> float | None:
+    """Over batches in random order, as the study's split left them."""
+    if not recipe.faults.mean_of_batches:
+        return None
+    shuffled = np.random.default_rng(recipe.seed).permutation(hits)
+    return mean_of_batches(shuffled, recipe.batch_size)
 
 
 def _fitted(network: nn.Module, material: Material) -> Calibration:

@@ -11,18 +11,21 @@ from typing import Any
 from torch import nn
 
 from euguess.clock import utc_now
+from euguess.registry import SEEN_FILE
+from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.evaluation import evaluate
 from services.trainer.export import export_package
 from services.trainer.learner import Learner, new_learner
 from services.trainer.material import Material, load_material, seen_views
+from services.trainer.networks import cut_head
 from services.trainer.promotion import Wish, promote
 from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
 from services.trainer.registry import Candidate
 from services.trainer.report import Report
-from services.trainer.tracking import RECIPE_FILE, SEEN_FILE
+from services.trainer.tracking import ANSWERS_FILE, RECIPE_FILE
 from services.trainer.training import Progress, train
 from services.trainer.verdict import Verdict
 from services.trainer.workshop import Workshop, load_cache
@@ -73,6 +76,8 @@ def run_experiment(order: Order, workshop: Workshop) -> Outcome:
         report = evaluate(network, material, recipe)
         report = report.model_copy(update={"run_id": run, "trained_at": trained_at})
         workshop.tracking.log_metrics(run, _values(report))
+        answers = answers_of(network, material)
+        workshop.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
         outcome = _store(order, workshop, Outcome(run, report), network, trained_at)
     checkpoint.path.unlink(missing_ok=True)
     return outcome
@@ -119,6 +124,8 @@ def _trained(
             recipe, learner, material, start=run.start, after_epoch=after_epoch, tick=tick
         )
     learner.network.load_state_dict(progress.best_weights)
+    if recipe.faults.keeps_imagenet_head:
+        cut_head(learner.network, len(material.countries))
     return learner.network
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import Any
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -18,16 +17,17 @@ from euguess.datasets import (
 )
 from euguess.errors import ChecksumMismatch, InvalidInput, ObjectNotFound, StoreError
 from euguess.layout import location_key, locations_prefix, manifest_key
-from euguess.providers import ProviderName
-from euguess.schemas import DatasetSpec, LocationRecord, SlotKey, SlotStatus
-from euguess.storage import ObjectStore
-from services.trainer.manifest_format import (
+from euguess.manifest_format import (
     Row,
     decode_manifest,
     digest_of,
     encode_manifest,
+    rows_of,
     table_of,
 )
+from euguess.providers import ProviderName
+from euguess.schemas import DatasetSpec, LocationRecord, SlotKey, SlotStatus
+from euguess.storage import ObjectStore
 from services.trainer.progress import Progress, no_progress
 from services.trainer.view_index import ViewIndex
 
@@ -72,7 +72,7 @@ async def build_manifest(
     unread = [key for key in keys if key not in previous]
     records = await _read_records(store, unread, progress)
     rows = [row for key in keys for row in previous.get(key, ())]
-    table = table_of(rows + [row for record in records for row in _rows(record)])
+    table = table_of(rows + [row for record in records for row in rows_of(record)])
     manifest = Manifest(dataset, digest_of(table), table)
     await store.put(manifest_key(dataset), encode_manifest(table, manifest.digest))
     return manifest
@@ -147,19 +147,3 @@ async def _read_records(
             raise StoreError(f"{key} is damaged: {error.error_count()} errors") from None
 
     return await asyncio.gather(*(read(key) for key in keys))
-
-
-def _rows(record: LocationRecord) -> list[Row]:
-    shared: dict[str, Any] = {
-        "location_id": record.location_id,
-        "country_code": record.country_code,
-        "lat": record.lat,
-        "lon": record.lon,
-        "provider": record.provider,
-        "panorama_id": record.panorama_id,
-        "captured_at": record.captured_at,
-        "attribution": record.attribution,
-        "license": record.license,
-        "slot_index": record.slot.index if record.slot else None,
-    }
-    return [shared | view.model_dump() for view in record.views]

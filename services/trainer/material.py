@@ -1,5 +1,6 @@
 """What a recipe is trained and tested on: images, labels and a split of a tensor cache."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,14 +8,14 @@ import torch
 
 from euguess.countries import PRESETS, country
 from euguess.errors import InvalidInput
-from euguess.schemas import ModelCountry
+from euguess.schemas import ModelCountry, SeenViews
 from services.trainer.batches import DeviceImages
 from services.trainer.cache_format import TensorCache
 from services.trainer.perceptual import hash_images
-from services.trainer.recipe import Recipe
+from services.trainer.recipe import Recipe, Subset
 from services.trainer.splits import Split, SplitSpec, split_views
-from services.trainer.unseen import SeenViews, unseen_places
-from services.trainer.view_index import Rows, ViewIndex
+from services.trainer.unseen import unseen_places
+from services.trainer.view_index import Rows, Strings, ViewIndex
 
 STUDY_PRESET = "eu32"
 
@@ -40,17 +41,22 @@ class Material(DividedViews):
 
 def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> Material:
     """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
-    divided, rows = divide_views(cache, recipe.views, recipe.split.spec)
+    divided, rows = divide_views(cache, recipe.views, recipe.split_spec, recipe.subset)
     return _material(cache, recipe, device, divided.countries, divided.index, rows, divided.split)
 
 
-def divide_views(cache: TensorCache, views: int, spec: SplitSpec) -> tuple[DividedViews, Rows]:
+def divide_views(
+    cache: TensorCache, views: int, spec: SplitSpec, share: Subset | None = None
+) -> tuple[DividedViews, Rows]:
     """At most `views` views of each location, labelled and split, and their rows in the cache.
 
-    Raises InvalidInput when there are too few countries or places.
+    share: of the places; all where None. Raises InvalidInput when there are too few countries or
+    places.
     """
     every = hashed_views(cache)
     rows = first_views(every, views)
+    if share is not None:
+        rows = rows[np.isin(every.location_ids[rows], chosen_places(every, share))]
     index = subset(every, rows)
     name = cache.header.dataset
     if len(index.countries) < 2:
@@ -119,6 +125,24 @@ def first_views(index: ViewIndex, views: int) -> Rows:
     starts = np.searchsorted(location[order], location[order])
     rank = np.arange(len(order)) - starts
     return np.sort(order[rank < views])
+
+
+def chosen_places(index: ViewIndex, part: Subset) -> Strings:
+    """Sorted ids of a share of each country's locations.
+
+    The choice is by a hash, so that a smaller share is a part of a larger one, and one location
+    more moves none, or a single one, in or out.
+    """
+    names, first = np.unique(index.location_ids, return_index=True)
+    if part.share == 1:
+        return names
+    drawn = np.array([hashlib.sha256(f"{part.seed} {name}".encode()).digest() for name in names])
+    chosen = []
+    for code in index.countries:
+        mine = np.flatnonzero(index.country_codes[first] == code)
+        count = max(1, round(len(mine) * part.share))
+        chosen.append(names[mine[np.argsort(drawn[mine])[:count]]])
+    return np.sort(np.concatenate(chosen))
 
 
 def subset(index: ViewIndex, rows: Rows) -> ViewIndex:

@@ -28,6 +28,15 @@ def is_top(log_probabilities: LogProbabilities, labels: Rows, k: int) -> NDArray
     return np.asarray((log_probabilities >= own[:, None]).sum(axis=1) <= k)
 
 
+def mean_of_batches(hits: NDArray[np.bool_], batch_size: int) -> float:
+    """The study's accuracy: the sum of batch accuracies over N / batch_size.
+
+    A last batch that is smaller counts as much as a whole one, so this overstates.
+    """
+    batches = (hits[start : start + batch_size] for start in range(0, len(hits), batch_size))
+    return float(sum(np.mean(batch) for batch in batches) * batch_size / len(hits))
+
+
 def negative_log_likelihoods(log_probabilities: LogProbabilities, labels: Rows) -> Floats:
     """In nats, one per sample; its mean is the NLL."""
     return np.asarray(-log_probabilities[np.arange(len(labels)), labels])

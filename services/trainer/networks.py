@@ -1,23 +1,30 @@
 """Image classifiers with a head for our countries, built by name.
 
 Travels in each model package as network.py, hence needs nothing but torch and torchvision
-(safetensors where weights are loaded from a file, timm for the networks named timm/...).
+(safetensors where weights are loaded from a file, timm where a network is one of timm's).
 """
 
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchvision import models
+from torchvision.models.vision_transformer import interpolate_embeddings
 
 CUSTOM_NETWORK = "customnet"
 SMALL_NETWORK = "smallnet"
 STUDY_NETWORKS = (CUSTOM_NETWORK, "efficientnet_b4", "googlenet", "resnet50", "vgg16")
 RESNET50_V1 = "resnet50_v1"
-TIMM = "timm/"  # prefix of timm's networks
-TENSORFLOW_EPS = 1e-3  # of batch normalisation in networks that come from TensorFlow
+TIMM_PREFIX = "timm/"
+TIMM_NAME = re.compile(r"timm/[a-z0-9_]+(\.[a-z0-9_]+)?")  # no address of a model hub
 IMAGENET = "imagenet"
 IMAGENET_CLASSES = 1000
+IMAGENET_SIZE = 224
+WEIGHTS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")  # a member of torchvision's enumeration
+POSITIONS = "encoder.pos_embedding"  # of torchvision's vision transformers
 # Auxiliary heads are dropped. These networks may re-normalise their input, which changes no
 # parameter: it must be fixed here, or a network rebuilt from a file would see other inputs.
 CONSTRUCTOR_OPTIONS: dict[str, dict[str, bool]] = {
@@ -27,7 +34,7 @@ CONSTRUCTOR_OPTIONS: dict[str, dict[str, bool]] = {
 
 
 class UnknownNetwork(ValueError):
-    """No network has that name; the text lists those that there are."""
+    """No network can be had by that name; the text says which can, or what to install."""
 
 
 class WeightsMismatch(ValueError):
@@ -93,6 +100,20 @@ class SmallNet(nn.Module):
         return logits
 
 
+def resnet50_v1(num_countries: int) -> nn.Module:
+    """ResNet-50 as published (He et al. 2015), whose blocks shrink in their first convolution.
+
+    torchvision's shrinks in the second one, with the same tensors; weights of Keras and MXNet
+    belong to this one, with its larger epsilon.
+    """
+    norm_layer = partial(nn.BatchNorm2d, eps=1e-3)
+    network = models.resnet50(weights=None, num_classes=num_countries, norm_layer=norm_layer)
+    for layer in (network.layer2, network.layer3, network.layer4):
+        layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+    result: nn.Module = network
+    return result
+
+
 def _convolution(
     channels_in: int, channels_out: int, *, kernel: int = 5, stride: int = 1
 ) -> list[nn.Module]:
@@ -103,48 +124,48 @@ def _convolution(
     ]
 
 
-def resnet50_v1(num_countries: int) -> nn.Module:
-    """ResNet-50 as first published: it strides in the first convolution of a block.
-
-    torchvision's strides in the second (He et al., Deep residual learning, 2016).
-    """
-    network: nn.Module = models.resnet50(num_classes=num_countries)
-    for stage in ("layer2", "layer3", "layer4"):
-        block = network.get_submodule(f"{stage}.0")
-        block.get_submodule("conv1").stride = (2, 2)  # type: ignore[assignment]
-        block.get_submodule("conv2").stride = (1, 1)  # type: ignore[assignment]
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps = TENSORFLOW_EPS
-    return network
-
-
 OWN_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     CUSTOM_NETWORK: CustomNet,
-    RESNET50_V1: resnet50_v1,
     SMALL_NETWORK: SmallNet,
+    RESNET50_V1: resnet50_v1,
 }
 
 
 def network_names() -> list[str]:
-    """Sorted names that build_network takes besides timm/...: ours and torchvision's."""
+    """Sorted names of our networks and torchvision's classifiers; timm's are timm/NAME."""
     return sorted([*OWN_NETWORKS, *models.list_models(module=models)])
 
 
-def build_network(name: str, num_countries: int, weights: str | None = None) -> nn.Module:
+def check_network_name(name: str) -> None:
+    """Raise UnknownNetwork unless build_network may take it; timm's are not looked up."""
+    if name not in network_names() and not TIMM_NAME.fullmatch(name):
+        raise UnknownNetwork(
+            f"there is no network {name!r}; choose one of {', '.join(network_names())}, or "
+            "timm/NAME for one of timm's"
+        )
+
+
+def build_network(
+    name: str, num_countries: int, weights: str | None = None, image_size: int = IMAGENET_SIZE
+) -> nn.Module:
     """A network in training mode whose last layer has num_countries outputs.
 
-    weights: None for random ones, "imagenet" for torchvision's (downloaded on first use), or the
-    path of a .safetensors file, whose head is used only where it has num_countries outputs.
+    weights: None for random ones, "imagenet" for the library's best (downloaded on first use), a
+    name of torchvision's enumeration such as "IMAGENET1K_V1", or the path of a .safetensors file
+    (any float type), whose head is used only where it has num_countries outputs.
+    image_size: transformers are built for it; all others take any that is large enough.
     Raises UnknownNetwork, WeightsMismatch, and OSError when the weights cannot be read.
     """
-    if not name.startswith(TIMM) and name not in network_names():
-        raise UnknownNetwork(
-            f"there is no network {name!r}; choose one of {', '.join(network_names())}"
-        )
-    network = _build(name, num_countries)
+    check_network_name(name)
+    try:
+        network = _build(name, num_countries, image_size)
+    except (AssertionError, ValueError) as error:
+        if isinstance(error, UnknownNetwork):
+            raise
+        raise _size_refused(image_size, error) from None
     if weights is not None:
-        load_backbone(network, _read_weights(name, weights))
+        state = _read_weights(name, weights, image_size)
+        load_backbone(network, with_positions(network, state))
     return network
 
 
@@ -154,7 +175,7 @@ def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str
     Raises WeightsMismatch when anything but the head is missing or has another shape.
     """
     own = network.state_dict()
-    head = tuple(f"{_head_name(network)}.{part}" for part in ("weight", "bias"))
+    head = tuple(f"{head_name(network)}.{part}" for part in ("weight", "bias"))
     fits = {key: weights[key] for key in own if _has_shape(weights.get(key), own[key])}
     # Some converters leave out these counters, which only matter without momentum.
     optional = (*head, *(key for key in own if key.endswith("num_batches_tracked")))
@@ -170,8 +191,21 @@ def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str
 
 def replace_head_by_identity(network: nn.Module) -> None:
     """Make a network give what its last layer is given: its features."""
-    parent_name, _, name = _head_name(network).rpartition(".")
+    parent_name, _, name = head_name(network).rpartition(".")
     setattr(network.get_submodule(parent_name), name, nn.Identity())
+
+
+def with_positions(network: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Weights of a vision transformer of another image size, its positions interpolated."""
+    own = network.state_dict().get(POSITIONS)
+    positions = state.get(POSITIONS)
+    if own is None or positions is None or own.shape == positions.shape:
+        return state
+    floats = {**state, POSITIONS: positions.float()}
+    resized: Mapping[str, Tensor] = interpolate_embeddings(
+        network.image_size, network.patch_size, floats
+    )
+    return resized
 
 
 def check_image_size(network: nn.Module, size: int) -> None:
@@ -181,46 +215,58 @@ def check_image_size(network: nn.Module, size: int) -> None:
         with torch.inference_mode():
             network.eval()(torch.zeros(2, 3, size, size))
     except (AssertionError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise WeightsMismatch(
-            f"it cannot take images of {size} x {size} pixels ({reason})"
-        ) from None
+        raise _size_refused(size, error) from None
     finally:
         network.train(was_training)
 
 
-def _build(name: str, num_countries: int) -> nn.Module:
-    if name in OWN_NETWORKS:
-        return OWN_NETWORKS[name](num_countries)
-    if name.startswith(TIMM):
-        return _build_timm(name.removeprefix(TIMM), num_countries)
-    network: nn.Module = models.get_model(name, weights=None, **CONSTRUCTOR_OPTIONS.get(name, {}))
-    _replace_head(network, num_countries)
-    return network
-
-
-def _build_timm(name: str, num_countries: int) -> nn.Module:
-    try:
-        import timm
-    except ImportError:
-        raise UnknownNetwork(
-            f"{TIMM}{name} needs the package timm; install the extra `timm` of this project"
-        ) from None
-    if not timm.is_model(name):
-        raise UnknownNetwork(f"timm has no network {name!r}")
-    network: nn.Module = timm.create_model(name, num_classes=num_countries)
-    return network
-
-
-def _head_name(network: nn.Module) -> str:
+def head_name(network: nn.Module) -> str:
     """Name of the last linear layer, or of the last convolution where there is none."""
     modules: list[tuple[str, nn.Module]] = list(network.named_modules())
     linear = [name for name, module in modules if isinstance(module, nn.Linear)]
     return (linear or [name for name, module in modules if isinstance(module, nn.Conv2d)])[-1]
 
 
+def _build(name: str, num_countries: int, image_size: int) -> nn.Module:
+    if name in OWN_NETWORKS:
+        return OWN_NETWORKS[name](num_countries)
+    if name.startswith(TIMM_PREFIX):
+        return _build_timm(name, image_size, num_classes=num_countries)
+    options: dict[str, Any] = {**CONSTRUCTOR_OPTIONS.get(name, {})}
+    if name.startswith("vit_"):
+        options["image_size"] = image_size
+    elif name.startswith("maxvit_"):
+        options["input_size"] = (image_size, image_size)
+    network: nn.Module = models.get_model(name, weights=None, **options)
+    _replace_head(network, num_countries)
+    return network
+
+
+def _build_timm(name: str, image_size: int, **options: Any) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise UnknownNetwork(
+            f"{name} needs the package timm (our extra 'timm'), which is not installed: "
+            "`pip install timm`"
+        ) from None
+    timm_name = name.removeprefix(TIMM_PREFIX)
+    if not timm.is_model(timm_name):
+        raise UnknownNetwork(f"timm has no {timm_name!r}; timm.list_models() lists what it has")
+    facts = timm.get_pretrained_cfg(timm_name)
+    if facts is not None and facts.fixed_input_size:
+        options["img_size"] = image_size
+    network: nn.Module = timm.create_model(timm_name, **options)
+    return network
+
+
+def _size_refused(size: int, error: Exception) -> WeightsMismatch:
+    reason = str(error).partition("\n")[0]
+    return WeightsMismatch(f"it cannot take images of {size} x {size} pixels ({reason})")
+
+
 def _replace_head(network: nn.Module, num_countries: int) -> None:
-    parent_name, _, name = _head_name(network).rpartition(".")
+    parent_name, _, name = head_name(network).rpartition(".")
     parent = network.get_submodule(parent_name)
     head = getattr(parent, name)
     has_bias = head.bias is not None
@@ -231,13 +277,23 @@ def _replace_head(network: nn.Module, num_countries: int) -> None:
         setattr(parent, name, new)
 
 
+def cut_head(network: nn.Module, num_countries: int) -> None:
+    """Keep the first num_countries outputs; the logits that stay are what they were."""
+    name = head_name(network)
+    old = network.get_submodule(name).state_dict()
+    _replace_head(network, num_countries)
+    new = network.get_submodule(name)
+    new.load_state_dict({key: tensor[:num_countries] for key, tensor in old.items()})
+    new.to(old["weight"].device)
+
+
 def _has_shape(tensor: Tensor | None, like: Tensor) -> bool:
     return tensor is not None and tensor.shape == like.shape
 
 
-def _read_weights(name: str, weights: str) -> Mapping[str, Tensor]:
-    if weights == IMAGENET:
-        return _imagenet_weights(name)
+def _read_weights(name: str, weights: str, image_size: int) -> Mapping[str, Tensor]:
+    if weights == IMAGENET or WEIGHTS_NAME.fullmatch(weights):
+        return _published_weights(name, weights, image_size)
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -247,9 +303,34 @@ def _read_weights(name: str, weights: str) -> Mapping[str, Tensor]:
         raise WeightsMismatch(f"{weights} is not a complete .safetensors file") from None
 
 
-def _imagenet_weights(name: str) -> Mapping[str, Tensor]:
-    if name in OWN_NETWORKS or name.startswith(TIMM):
-        raise WeightsMismatch(f"{name} has no ImageNet weights; use 'none' or a .safetensors")
-    best = models.get_model_weights(name).DEFAULT
-    state: Mapping[str, Tensor] = best.get_state_dict(progress=True, check_hash=True)
+def _published_weights(name: str, weights: str, image_size: int) -> Mapping[str, Tensor]:
+    if name in OWN_NETWORKS:
+        raise WeightsMismatch(
+            f"{name} has no ImageNet weights to download; use weights = 'none' or a file"
+        )
+    try:
+        if name.startswith(TIMM_PREFIX):
+            return _timm_weights(name, weights, image_size)
+        return _torchvision_weights(name, weights)
+    except RuntimeError as error:  # a damaged download, or a network without weights
+        raise OSError(str(error)) from None
+
+
+def _torchvision_weights(name: str, weights: str) -> Mapping[str, Tensor]:
+    known = models.get_model_weights(name)
+    member = "DEFAULT" if weights == IMAGENET else weights
+    if member not in known.__members__:
+        raise WeightsMismatch(
+            f"{name} has no weights of that name; torchvision has {', '.join(known.__members__)}"
+        )
+    state: Mapping[str, Tensor] = known[member].get_state_dict(progress=True, check_hash=True)
     return state
+
+
+def _timm_weights(name: str, weights: str, image_size: int) -> Mapping[str, Tensor]:
+    if weights != IMAGENET:
+        raise WeightsMismatch(
+            "weights of timm are named in the network: write network = 'timm/NAME.TAG' with "
+            "weights = 'imagenet'"
+        )
+    return _build_timm(name, image_size, pretrained=True).state_dict()

@@ -9,7 +9,7 @@ from services.trainer.cache_decoding import OnDamage
 from services.trainer.contest import NotComparable, hold_contest
 from services.trainer.registry import Candidate
 from services.trainer.stored_model import load_model
-from services.trainer.verdict import Contest, Verdict, forced, judge, leaky, unrivalled
+from services.trainer.verdict import Contest, Verdict, faulty, forced, judge, leaky, unrivalled
 from services.trainer.workshop import Workshop
 
 INCOMPARABLE = (NotComparable, InvalidInput, ChecksumMismatch, DatasetNotFound)
@@ -48,7 +48,9 @@ def promote(wish: Wish, workshop: Workshop) -> Verdict:
 
 
 def _decide(wish: Wish, champion: Candidate | None, workshop: Workshop) -> Verdict:
-    if not wish.candidate.is_honest:
+    if wish.candidate.faults:
+        verdict = faulty(wish.candidate)
+    elif not wish.candidate.is_honest:
         verdict = leaky(wish.candidate)
     elif champion is None:
         verdict = unrivalled(wish.candidate)

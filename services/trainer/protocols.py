@@ -6,22 +6,20 @@ renewal protocol trains nothing: the location split's model is tested on another
 places of which it has seen nothing.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from euguess.errors import InvalidInput
-from services.trainer.experiment import REPORT_FILE, Order, run_experiment
+from services.trainer.experiment import Order
 from services.trainer.report import Report, percent
+from services.trainer.reuse import measured
 from services.trainer.splits import SplitProtocol
 from services.trainer.stored_model import evaluate_stored
-from services.trainer.workshop import Workshop, load_cache
+from services.trainer.workshop import Workshop
 
 RENEWAL = "renewal"
 PROTOCOLS = (*(protocol.value for protocol in SplitProtocol), RENEWAL)
@@ -136,36 +134,7 @@ def _measured(protocol: SplitProtocol, survey: Survey, workshop: Workshop) -> tu
     # The renewal protocol needs the location split's model, not its report alone.
     needs_model = protocol is SplitProtocol.LOCATION and survey.renewal is not None
     order = replace(survey.order, recipe=recipe, is_registered=needs_model, is_promoted=False)
-    report = _finished(order, workshop)
-    if report is not None:
-        workshop.display.note(f"Run {report.run_id} has measured this")
-        return report, True
-    return run_experiment(replace(order, is_resumed=True), workshop).report, False
-
-
-def _finished(order: Order, workshop: Workshop) -> Report | None:
-    """Report of the newest finished run of the order's recipe on the present dataset."""
-    cache = load_cache(order.dataset, order.recipe.image, workshop, on_damage=order.on_damage)
-    tags = {
-        "recipe_digest": order.recipe.digest,
-        "manifest_digest": cache.header.manifest_digest,
-    }
-    for run_id in workshop.tracking.finished(tags):
-        has_model = not order.is_registered or workshop.registry.version_of(run_id) is not None
-        report = _stored_report(run_id, workshop) if has_model else None
-        if report is not None:
-            return report
-    return None
-
-
-def _stored_report(run_id: str, workshop: Workshop) -> Report | None:
-    """None where a run kept none, or one of another form."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = workshop.tracking.fetch(run_id, REPORT_FILE, Path(folder))
-            return Report.model_validate_json(path.read_text())
-        except (InvalidInput, ValidationError):
-            return None
+    return measured(order, workshop)
 
 
 def _cells(line: Line) -> tuple[str, ...]:
@@ -173,7 +142,7 @@ def _cells(line: Line) -> tuple[str, ...]:
     if report is None:
         return line.protocol, meaning, "", "", "", line.missing or ""
     fused = report.fused[-1]
-    kind = "honest" if report.is_honest else f"LEAKY ({', '.join(report.leaks)})"
+    kind = f"{report.kind} ({', '.join(report.leaks)})" if report.leaks else report.kind
     return (
         line.protocol,
         meaning,

@@ -26,6 +26,7 @@ class Candidate:
     protocol: str
     accuracy: float
     is_honest: bool
+    faults: tuple[str, ...] = ()  # of the study, repeated on purpose
 
 
 class Registry:
@@ -88,6 +89,7 @@ def _tags(report: Report) -> dict[str, str]:
         "manifest_digest": report.manifest_digest,
         "protocol": report.protocol,
         "is_honest": str(report.is_honest),
+        "faults": ",".join(report.faults),
         DECISIVE_METRIC: str(report.metrics[DECISIVE_METRIC].value),
     }
 
@@ -102,4 +104,5 @@ def _candidate(version: ModelVersion) -> Candidate:
         protocol=tags.get("protocol", ""),
         accuracy=float(tags.get(DECISIVE_METRIC, "0")),
         is_honest=tags.get("is_honest") == "True",
+        faults=tuple(filter(None, tags.get("faults", "").split(","))),
     )

@@ -97,14 +97,24 @@ class Report(Record):
     baselines: Baselines
     per_country: tuple[CountryAccuracy, ...]
     confusion: tuple[tuple[int, ...], ...] = Field(description="[true label][predicted label]")
+    faults: tuple[str, ...] = Field(default=(), description="Of the study, repeated on purpose")
+    mean_of_batches: float | None = Field(
+        default=None, ge=0, description="Top-1 accuracy as the study averaged it, which overstates"
+    )
     run_id: str | None = None
     trained_at: datetime | None = None
     schema_version: Literal[1] = 1
 
     @property
     def is_honest(self) -> bool:
-        """Whether no test image shares its place, its picture or the buffer with training."""
-        return not self.leaks
+        """Whether test shares no place, picture or buffer with training, and no fault is on."""
+        return not self.leaks and not self.faults
+
+    @property
+    def kind(self) -> str:
+        """honest, LEAKY or FAULTY, as shown to people."""
+        marks = (("LEAKY", self.leaks), ("FAULTY", self.faults))
+        return ", ".join(mark for mark, found in marks if found) or "honest"
 
     @property
     def card_metrics(self) -> dict[str, Interval]:
@@ -118,8 +128,7 @@ class Report(Record):
 
 def print_report(console: Console, report: Report) -> None:
     """Print the report as tables."""
-    kind = "honest" if report.is_honest else "LEAKY"
-    title = f"{report.recipe_name} on {report.dataset}: {report.protocol} split ({kind})"
+    title = f"{report.recipe_name} on {report.dataset}: {report.protocol} split ({report.kind})"
     console.print(_metrics_table(title, report))
     if report.leaking_pairs:
         console.print(leaks_table(report.leaks, report.leaking_pairs))
@@ -135,7 +144,7 @@ def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
     table = Table(title=f"{honest.recipe_name} on {honest.dataset}: what a leaky split pretends")
     table.add_column("")
     table.add_column(f"leaky ({leaky.protocol} split)", justify="right")
-    table.add_column(f"honest ({honest.protocol} split)", justify="right")
+    table.add_column(f"{honest.kind} ({honest.protocol} split)", justify="right")
     for name in (name for name in METRIC_NAMES if name in honest.metrics and name in leaky.metrics):
         cells = (shown(name, report.metrics[name]) for report in (leaky, honest))
         table.add_row(METRIC_NAMES[name], *cells)
@@ -190,6 +199,10 @@ def _metrics_table(title: str, report: Report) -> Table:
         cells = (shown(name, fused.metrics[name]) for fused in curve)
         table.add_row(METRIC_NAMES[name], shown(name, interval), *cells)
     baselines = {"chance": report.baselines.chance, "majority": report.baselines.majority}
+    if report.mean_of_batches is not None:
+        table.add_row("top-1 as the study averaged it", f"{report.mean_of_batches:.1%}")
+    if report.faults:
+        table.add_row("faults of the study", ", ".join(report.faults), style="red")
     for name, value in baselines.items():
         table.add_row(f"{name} (top-1)", f"{value:.1%}", style="dim")
     return table

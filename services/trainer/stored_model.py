@@ -9,17 +9,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 from euguess.errors import ChecksumMismatch, InvalidInput
-from euguess.registry import MODEL_ARTIFACTS
-from euguess.schemas import ModelCard
+from euguess.registry import MODEL_ARTIFACTS, SEEN_FILE
+from euguess.schemas import ModelCard, SeenViews
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.evaluation import evaluate
 from services.trainer.export import CARD, WEIGHTS
 from services.trainer.material import load_material, load_unseen
-from services.trainer.networks import build_network
+from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
 from services.trainer.report import Report
-from services.trainer.tracking import RECIPE_FILE, SEEN_FILE
-from services.trainer.unseen import SeenViews
+from services.trainer.tracking import RECIPE_FILE
 from services.trainer.workshop import Workshop, load_cache
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on
@@ -86,6 +85,9 @@ def load_model(run_id: str, workshop: Workshop) -> StoredModel:
 def _network(weights: Path, card: ModelCard) -> nn.Module:
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card.sha256[WEIGHTS]:
         raise ChecksumMismatch(f"{WEIGHTS} of the model is not the one that its card names.")
-    network = build_network(card.network, len(card.countries))
+    try:
+        network = build_network(card.network, len(card.countries), image_size=card.image.size)
+    except UnknownNetwork as error:
+        raise InvalidInput(f"The model cannot be built: {error}.") from None
     network.load_state_dict(load_file(weights))
     return network

@@ -28,7 +28,7 @@ LOCAL_EXPERIMENT = "euguess-local"
 ARTIFACT_FOLDER = "mlflow-artifacts"
 PROXIED = "mlflow-artifacts:/"
 RECIPE_FILE = "recipe.toml"
-SEEN_FILE = "seen.json"
+ANSWERS_FILE = "answers.json"
 ANSWER_WITHIN_SECONDS = 5.0
 HTTP_RETRIES = 2  # MLflow's default of 7 takes minutes
 LISTED_RUNS = 100
@@ -120,6 +120,13 @@ class Tracking:
     def runs(self) -> list[RunSummary]:
         """The newest runs first."""
         return [_summary(run) for run in self._search()]
+
+    def history(self, run_id: str, name: str) -> tuple[float, ...]:
+        """Values of a metric by epoch; of an epoch that was run twice the later one."""
+        with mlflow_errors():
+            found = self.client.get_metric_history(run_id, name)
+        values = {metric.step: metric.value for metric in found}
+        return tuple(values[step] for step in sorted(values))
 
     def finished(self, tags: Mapping[str, str]) -> list[str]:
         """Ids of the finished runs with these tags, the newest first."""

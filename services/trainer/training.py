@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from euguess.errors import EUGuessError
+from services.trainer.balance import draw_rows
 from services.trainer.batches import Batch, num_batches
 from services.trainer.evaluation import predict_logits
 from services.trainer.history import EpochResult
 from services.trainer.learner import Learner
+from services.trainer.losses import Criterion, make_criterion
 from services.trainer.material import Material
 from services.trainer.metrics import is_top, log_softmax, negative_log_likelihoods
+from services.trainer.mixing import mixed
 from services.trainer.recipe import Recipe
 
 SEED_STRIDE = 100_003  # a prime, so that seeds of epochs of neighbouring recipes do not meet
@@ -37,6 +40,10 @@ class Progress:
         return max(self.history, key=lambda result: result.rank)
 
 
+class Diverged(EUGuessError):
+    """The loss of a training is no number any more."""
+
+
 Watch = Callable[[Progress], None]
 Tick = Callable[[int], None]  # images learnt from since the last call
 
@@ -55,9 +62,9 @@ def train(
     An epoch is a pure function of what the previous one left and of the recipe's seed, so that
     a continued training gives what an unbroken one gives.
     """
-    progress = start
+    progress, criterion = start, make_criterion(recipe, material)
     for epoch in range(start.epochs_done, recipe.epochs):
-        result = _epoch(recipe, learner, material, epoch, tick)
+        result = _epoch(recipe, learner, material, criterion, epoch, tick)
         is_best = not progress.history or result.rank > progress.best.rank
         weights = _copy_of(learner) if is_best else progress.best_weights
         progress = replace(progress, history=(*progress.history, result), best_weights=weights)
@@ -66,14 +73,18 @@ def train(
 
 
 def train_one_epoch(
-    learner: Learner, batches: Iterable[Batch], moments: Iterable[float], tick: Tick
+    learner: Learner,
+    batches: Iterable[Batch],
+    moments: Iterable[float],
+    criterion: Criterion,
+    tick: Tick,
 ) -> tuple[float, float]:
     """Mean loss and accuracy over the epoch's images; moments set the learning rate."""
-    learner.network.train()
+    learner.start_epoch()
     losses, hits, images = [], [], 0
     for batch, moment in zip(batches, moments, strict=False):
         learner.schedule(moment)
-        step = learner.learn(batch)
+        step = learner.learn(batch, criterion)
         # Kept on the device: reading a number out would wait for the GPU at each step.
         losses.append(step.loss)
         hits.append(step.hits)
@@ -83,18 +94,28 @@ def train_one_epoch(
 
 
 def _epoch(
-    recipe: Recipe, learner: Learner, material: Material, epoch: int, tick: Tick
+    recipe: Recipe,
+    learner: Learner,
+    material: Material,
+    criterion: Criterion,
+    epoch: int,
+    tick: Tick,
 ) -> EpochResult:
     started = time.perf_counter()
     seed = recipe.seed * SEED_STRIDE + epoch
     torch.manual_seed(seed)  # dropout
-    rows = material.split.train
-    batches = material.images.training_batches(rows, recipe.batch_size, recipe.augmentation, seed)
+    order_seed = recipe.seed if recipe.faults.no_shuffling else seed
+    train, augmentation = material.split.train, recipe.augmentation
+    rows = draw_rows(train, material.labels[train], recipe.balance.sampling, order_seed)
+    batches = material.images.training_batches(
+        rows, recipe.batch_size, augmentation, seed, order_seed
+    )
+    batches = mixed(batches, augmentation, seed)
     steps = num_batches(len(rows), recipe.batch_size)
     moments = (epoch + step / steps for step in range(steps))
-    train_loss, train_accuracy = train_one_epoch(learner, batches, moments, tick)
+    train_loss, train_accuracy = train_one_epoch(learner, batches, moments, criterion, tick)
     if not math.isfinite(train_loss):
-        raise EUGuessError(
+        raise Diverged(
             f"The training diverged in epoch {epoch + 1} (loss {train_loss}); lower the recipe's "
             "optimizer.learning_rate."
         )
@@ -115,12 +136,13 @@ def _validate(batch_size: int, learner: Learner, material: Material) -> tuple[fl
     rows = material.split.val
     if not len(rows):
         return 0.0, 0.0
-    learner.network.eval()
+    learner.judged.eval()
     logits = predict_logits(learner.logits, material.images, rows, batch_size)
-    log_probabilities, labels = log_softmax(logits), material.labels[rows]
+    named = logits[:, : len(material.countries)]  # an ImageNet head has more outputs
+    log_probabilities, labels = log_softmax(named), material.labels[rows]
     losses = negative_log_likelihoods(log_probabilities, labels)
     return float(losses.mean()), float(np.mean(is_top(log_probabilities, labels, 1)))
 
 
 def _copy_of(learner: Learner) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in learner.network.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in learner.judged.state_dict().items()}

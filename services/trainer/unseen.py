@@ -3,19 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from euguess.schemas import Record
+from euguess.schemas import SeenViews
 from services.trainer.perceptual import nearest_copies
 from services.trainer.proximity import Neighbourhood
 from services.trainer.view_index import Strings, ViewIndex
-
-
-class SeenViews(Record):
-    """seen.json of a run: what its model was trained on or chosen by."""
-
-    location_ids: tuple[str, ...]
-    sha256s: tuple[str, ...]
-    positions: tuple[tuple[float, float], ...] = ()  # (lat, lon) in degrees, where known
-    hashes: tuple[int, ...] = ()  # perceptual
 
 
 def unseen_places(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> Strings:

@@ -41,6 +41,16 @@ def leaky(candidate: Candidate) -> Verdict:
     )
 
 
+def faulty(candidate: Candidate) -> Verdict:
+    """Refused without a contest."""
+    faults = ", ".join(candidate.faults)
+    return Verdict(
+        False,
+        f"version {candidate.version} was trained with faults of the study ({faults}), which are "
+        "there to be compared with, not to be served",
+    )
+
+
 def unrivalled(candidate: Candidate) -> Verdict:
     """Promoted without a contest."""
     return Verdict(True, f"version {candidate.version} is the first champion")

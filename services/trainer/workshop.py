@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -14,8 +15,23 @@ from services.trainer.cache_decoding import DecodeOptions, OnDamage
 from services.trainer.cache_format import TensorCache, cache_folder
 from services.trainer.display import Display
 from services.trainer.manifest import build_manifest
-from services.trainer.registry import Registry
-from services.trainer.tracking import Tracking
+
+if TYPE_CHECKING:  # MLflow takes seconds to import
+    from services.trainer.registry import Registry
+    from services.trainer.tracking import Tracking
+
+
+class Source(Protocol):
+    """Where pixels come from and are kept, and where progress is shown."""
+
+    @property
+    def home(self) -> Path: ...
+
+    @property
+    def store(self) -> StoreSettings: ...
+
+    @property
+    def display(self) -> Display: ...
 
 
 @dataclass(frozen=True)
@@ -24,29 +40,29 @@ class Workshop:
 
     home: Path
     store: StoreSettings
-    tracking: Tracking
-    registry: Registry
+    tracking: "Tracking"
+    registry: "Registry"
     device: torch.device
     display: Display
 
 
 def load_cache(
-    dataset: str, image: ImageSpec, workshop: Workshop, *, on_damage: OnDamage = OnDamage.RAISE
+    dataset: str, image: ImageSpec, source: Source, *, on_damage: OnDamage = OnDamage.RAISE
 ) -> TensorCache:
     """The up-to-date cache of a dataset, built where needed."""
-    return asyncio.run(_load_cache(dataset, image, workshop, on_damage))
+    return asyncio.run(_load_cache(dataset, image, source, on_damage))
 
 
 async def _load_cache(
-    dataset: str, image: ImageSpec, workshop: Workshop, on_damage: OnDamage
+    dataset: str, image: ImageSpec, source: Source, on_damage: OnDamage
 ) -> TensorCache:
-    store = await open_store(workshop.store)
-    with workshop.display.bar(f"Listing {dataset}") as progress:
+    store = await open_store(source.store)
+    with source.display.bar(f"Listing {dataset}") as progress:
         manifest = await build_manifest(store, dataset, progress=progress)
-    with workshop.display.bar(f"Decoding photos at {image.size} px") as progress:
+    with source.display.bar(f"Decoding photos at {image.size} px") as progress:
         decode = DecodeOptions(on_damage=on_damage, progress=progress)
-        folder = cache_folder(workshop.home, dataset, image)
+        folder = cache_folder(source.home, dataset, image)
         cache = await build_cache(store, manifest, CacheRequest(folder, image, decode))
     if cache.header.skipped:
-        workshop.display.note(f"Skipped {len(cache.header.skipped)} damaged photos")
+        source.display.note(f"Skipped {len(cache.header.skipped)} damaged photos")
     return cache

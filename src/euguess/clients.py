@@ -9,8 +9,16 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from euguess.errors import DatasetConflict, DatasetNotFound, InvalidInput, ServiceUnavailable
-from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
-from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter, ModelCard, Prediction
+from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL, SEEN_FILE
+from euguess.schemas import (
+    DatasetSpec,
+    DatasetStatus,
+    DeadLetter,
+    ModelCard,
+    Prediction,
+    QueueStatus,
+    SeenViews,
+)
 
 TIMEOUT_SECONDS = 30.0
 MAX_VIEWS = 8
@@ -19,8 +27,14 @@ MAX_VIEWS = 8
 class _Client:
     """One HTTP client, closed at the end of a `with` block."""
 
-    def __init__(self, base_url: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, transport=transport)
+    def __init__(
+        self,
+        base_url: str,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=timeout_seconds, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -50,20 +64,37 @@ class SamplerClient(_Client):
     def dead_letters(self) -> list[DeadLetter]:
         return _DEAD_LETTERS.validate_json(self._send("GET", "/dead-letters"))
 
-    def _send(self, method: str, path: str, **options: Any) -> bytes:
+    def queues(self) -> QueueStatus:
+        return QueueStatus.model_validate_json(self._send("GET", "/queues"))
+
+    def troubles(self) -> dict[str, str]:
+        """What keeps the sampler from working, by part (redis, store, collection)."""
+        answer = self._answer("GET", "/readyz")
+        if answer.is_success:
+            return {}
         try:
-            answer = self._http.request(method, path, **options)
+            return _TROUBLES.validate_json(answer.content)
+        except ValidationError:
+            raise ServiceUnavailable(f"The sampler is not ready: {_reason(answer)}") from None
+
+    def _send(self, method: str, path: str, **options: Any) -> bytes:
+        answer = self._answer(method, path, **options)
+        _raise_for_sampler(answer)
+        return answer.content
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise ServiceUnavailable(
                 f"The sampler at {self._http.base_url} does not answer ({type(error).__name__}); "
                 "start the stack with `euguess up`, or see `euguess doctor`."
             ) from None
-        _raise_for_sampler(answer)
-        return answer.content
 
 
 _DATASETS = TypeAdapter(list[DatasetStatus])
 _DEAD_LETTERS = TypeAdapter(list[DeadLetter])
+_TROUBLES = TypeAdapter(dict[str, str])
 _SAMPLER_ERRORS = {404: DatasetNotFound, 409: DatasetConflict, 422: InvalidInput}
 
 
@@ -82,15 +113,17 @@ class InferenceClient(_Client):
         base_url: str,
         key_file: Path | None = None,
         transport: httpx.BaseTransport | None = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(base_url, transport)
+        super().__init__(base_url, transport, timeout_seconds=timeout_seconds)
         self._key_file = key_file
 
     def predict(self, views: Sequence[bytes]) -> Prediction:
         """Country of a place seen on 1..8 photos. Raises InvalidInput with the server's reason."""
         if not 1 <= len(views) <= MAX_VIEWS:
             raise InvalidInput(f"{len(views)} photos given; send 1 to {MAX_VIEWS} of one place.")
-        answer = self._post(**_body(views))
+        answer = self._send("POST", "/predictions/euguess", **_body(views))
         if answer.status_code in (400, 413) and "InvalidKeyException" not in answer.text:
             raise InvalidInput(_reason(answer))
         if not answer.is_success:
@@ -102,9 +135,15 @@ class InferenceClient(_Client):
                 f"{self._http.base_url} did not answer as the EUGuess model server does."
             ) from None
 
-    def _post(self, **body: Any) -> httpx.Response:
+    def check(self) -> None:
+        """Raises ServiceUnavailable unless TorchServe answers."""
+        answer = self._send("GET", "/ping")
+        if not answer.is_success:
+            raise ServiceUnavailable(f"TorchServe is not healthy: {_reason(answer)}")
+
+    def _send(self, method: str, path: str, **body: Any) -> httpx.Response:
         try:
-            return self._http.post("/predictions/euguess", headers=self._headers(), **body)
+            return self._http.request(method, path, headers=self._headers(), **body)
         except httpx.TransportError as error:
             raise ServiceUnavailable(
                 f"TorchServe at {self._http.base_url} does not answer ({type(error).__name__}); "
@@ -149,7 +188,8 @@ class RegistryClient(_Client):
         version = self._champion_version()
         if version is None:
             return None
-        card = ModelCard.model_validate_json(self._artifact(version["run_id"], "model.json"))
+        data = self._artifact(version["run_id"], f"{MODEL_ARTIFACTS}/model.json")
+        card = ModelCard.model_validate_json(data)
         return card.model_copy(update={"version": str(version["version"])})
 
     def champion_report(self) -> dict[str, Any] | None:
@@ -157,8 +197,20 @@ class RegistryClient(_Client):
         version = self._champion_version()
         if version is None:
             return None
-        report: dict[str, Any] = json.loads(self._artifact(version["run_id"], "report.json"))
+        data = self._artifact(version["run_id"], f"{MODEL_ARTIFACTS}/report.json")
+        report: dict[str, Any] = json.loads(data)
         return report
+
+    def champion_seen(self) -> SeenViews | None:
+        """What the champion was trained on or chosen by."""
+        version = self._champion_version()
+        if version is None:
+            return None
+        return SeenViews.model_validate_json(self._artifact(version["run_id"], SEEN_FILE))
+
+    def check(self) -> None:
+        """Raises ServiceUnavailable unless MLflow answers."""
+        self._raise(self._get("/health", {}))
 
     def _champion_version(self) -> dict[str, Any] | None:
         query = {"name": REGISTERED_MODEL, "alias": CHAMPION}
@@ -170,7 +222,7 @@ class RegistryClient(_Client):
         return version
 
     def _artifact(self, run_id: str, name: str) -> bytes:
-        query = {"run_uuid": run_id, "path": f"{MODEL_ARTIFACTS}/{name}"}
+        query = {"run_uuid": run_id, "path": name}
         answer = self._get("/get-artifact", query)
         self._raise(answer)
         return answer.content

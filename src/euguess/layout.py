@@ -4,6 +4,7 @@ from euguess.schemas import SlotKey
 
 DATASETS = "datasets/"
 AUDIT_LOG = "audit/promotions/"
+GAMES = "games/"
 
 
 def dataset_prefix(dataset: str) -> str:
@@ -58,3 +59,8 @@ def cache_prefix(dataset: str, spec_digest: str) -> str:
 def audit_key(number: int) -> str:
     """One entry of the audit log, created once; numbers count from 1 without gaps."""
     return f"{AUDIT_LOG}{number:08}.json"
+
+
+def game_key(game_id: str) -> str:
+    """Result of one played game, created once."""
+    return f"{GAMES}{game_id}.json"

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from euguess.clock import utc_now
+from euguess.queues import Queue
 from euguess.schemas import DeadLetter, SlotKey, SlotOutcome
 
 OUTCOME_STREAM = "euguess:outcomes"
@@ -258,6 +259,13 @@ class Ledger:
         """The newest dead letters first."""
         raw = await self._redis.lrange(DEAD_LETTERS, 0, limit - 1)
         return [DeadLetter.model_validate_json(text) for text in raw]
+
+    async def dead_letter_count(self) -> int:
+        return int(await self._redis.llen(DEAD_LETTERS))
+
+    async def waiting_messages(self, queue: Queue) -> int:
+        """Messages that no worker has taken yet; Celery keeps a queue as the list of its name."""
+        return int(await self._redis.llen(queue.value))
 
     async def forget(self, dataset: str) -> None:
         """Drop the live view of a dataset (before it is rebuilt from the store)."""

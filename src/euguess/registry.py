@@ -2,4 +2,5 @@
 
 REGISTERED_MODEL = "euguess"
 CHAMPION = "champion"
+SEEN_FILE = "seen.json"  # SeenViews of a run
 MODEL_ARTIFACTS = "model"  # artifact folder of a version's run

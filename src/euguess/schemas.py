@@ -238,6 +238,14 @@ class DeadLetter(Record):
     at: datetime
 
 
+class QueueStatus(Record):
+    """Answer of GET /queues: what waits, what is under way, and what was given up."""
+
+    messages: dict[str, int] = Field(description="Messages that wait, by queue")
+    slots_in_flight: int = Field(ge=0, description="Published and not yet answered")
+    dead_letters: int = Field(ge=0)
+
+
 # --- training and serving ---------------------------------------------------------------
 
 
@@ -317,6 +325,15 @@ class ModelCard(Record):
         default_factory=dict, description="Digest of model.safetensors and model.onnx"
     )
     schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class SeenViews(Record):
+    """seen.json of a run: what its model was trained on or chosen by."""
+
+    location_ids: tuple[str, ...]
+    sha256s: tuple[str, ...]
+    positions: tuple[tuple[float, float], ...] = ()  # (lat, lon) in degrees, where known
+    hashes: tuple[int, ...] = ()  # perceptual
 
 
 class CountryProbability(Record):

@@ -98,6 +98,12 @@ class MlflowSettings(Settings):
         return self.mlflow_url or f"sqlite:///{(HomeSettings().home / 'mlflow.db').resolve()}"
 
 
+class SweepSettings(Settings):
+    """Database of sweeps, if not a file in the home: a URL that may hold a password."""
+
+    sweep_storage: SecretStr = SecretStr("")
+
+
 class SamplerSettings(Settings):
     """Limits of the collection loop."""
 

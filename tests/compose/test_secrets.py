@@ -110,7 +110,7 @@ def test_a_container_reads_only_the_secrets_of_its_groups(stack: Stack) -> None:
         "fetcher": google + redis + store + ["simulator_key"],
         "simulator": ["simulator_key"],
         "mlflow": [],
-        "dashboard": [],
+        "dashboard": store,
         "inference": [],
     }
     found = {name: stack.execute(name, "sh", "-c", look).stdout.split() for name in expected}

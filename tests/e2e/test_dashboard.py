@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.e2e.running import PROJECT_ROOT, DemoStack
@@ -68,4 +69,51 @@ def test_the_page_shows_the_counts_and_the_champion(
     save_screenshot(browser, "dashboard.png")
     for expected in ("Requested", "Stored", "No coverage", "Failed", "Pending", "location split"):
         assert expected in text
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+
+
+def open_page(browser: webdriver.Chrome, stack: DemoStack, name: str, expected: str) -> None:
+    browser.get(f"http://127.0.0.1:{stack.port_base}/{name}")
+    wait_for(browser, expected)
+
+
+def wait_for(browser: webdriver.Chrome, text: str) -> None:
+    WebDriverWait(browser, WAIT_SECONDS).until(lambda b: text in page_text(b))
+
+
+def press(browser: webdriver.Chrome, label: str) -> None:
+    """Click a button once it is there and enabled."""
+    path = f"//button[not(@disabled) and contains(., '{label}')]"
+    WebDriverWait(browser, WAIT_SECONDS).until(lambda b: b.find_elements(By.XPATH, path))
+    browser.find_element(By.XPATH, path).click()
+
+
+def test_the_dataset_page_shows_balance_and_gallery(
+    browser: webdriver.Chrome, demo_stack: DemoStack
+) -> None:
+    open_page(browser, demo_stack, "dataset", "Places per country")
+    save_screenshot(browser, "dashboard-dataset.png")
+    press(browser, "Gallery")
+    WebDriverWait(browser, WAIT_SECONDS).until(
+        lambda b: len(b.find_elements(By.CSS_SELECTOR, "[data-testid=stImage] img")) >= 3
+    )
+    save_screenshot(browser, "dashboard-gallery.png")
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+
+
+def test_a_round_of_the_game_is_played_by_keys_against_the_served_model(
+    browser: webdriver.Chrome, demo_stack: DemoStack
+) -> None:
+    open_page(browser, demo_stack, "play", "Your name")
+    press(browser, "Start")
+    wait_for(browser, "Round 1 of 10")
+    choice = WebDriverWait(browser, WAIT_SECONDS).until(
+        lambda b: b.find_element(By.CSS_SELECTOR, "[data-testid=stSelectbox] input")
+    )
+    save_screenshot(browser, "dashboard-play.png")
+    choice.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
+    press(browser, "Guess")
+    wait_for(browser, "This is ")
+    save_screenshot(browser, "dashboard-truth.png")
+    assert "The model:" in page_text(browser)
     assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")

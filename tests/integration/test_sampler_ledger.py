@@ -8,7 +8,9 @@ from redis.exceptions import RedisError
 
 from euguess.clock import utc_now
 from euguess.ledger import OUTCOME_STREAM, Ledger
-from euguess.schemas import SlotKey, SlotOutcome, SlotStatus
+from euguess.queues import Queue
+from euguess.schemas import FetchLocations, SlotKey, SlotOutcome, SlotRequest, SlotStatus
+from services.sampler.publisher import CeleryPublisher
 
 FR0 = SlotKey(country_code="FR", index=0)
 
@@ -45,6 +47,7 @@ async def test_an_outcome_that_does_not_validate_is_a_dead_letter(
     await ledger.record(good)
     events = await ledger.events("0-0", block_ms=1)
     assert [outcome for _, outcome in events] == [None, None, good]
+    assert await ledger.dead_letter_count() == 2
     letters = await ledger.dead_letters()
     assert [letter.payload for letter in letters] == ["", '{"status": "lost"}']
     assert await ledger.events(events[-1][0], block_ms=1) == []
@@ -72,3 +75,13 @@ async def test_progress_is_kept_until_the_dataset_is_forgotten(ledger: Ledger) -
     assert await ledger.progress("demo") == {FR0: (16, 2)}
     await ledger.forget("demo")
     assert await ledger.progress("demo") == {}
+
+
+async def test_messages_that_no_worker_has_taken_are_counted(
+    redis_url: str, ledger: Ledger
+) -> None:
+    request = SlotRequest(slot=FR0, candidates=((45.0, 5.0),), first_candidate=0, attempt=1)
+    publisher = CeleryPublisher(redis_url)
+    publisher.publish(FetchLocations(dataset="demo", slots=(request,)))
+    assert await ledger.waiting_messages(Queue.FETCH) == 1
+    assert await ledger.waiting_messages(Queue.TRAIN) == 0

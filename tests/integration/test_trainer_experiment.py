@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mlflow import MlflowClient
 from rich.console import Console
 
@@ -33,7 +34,7 @@ from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
 from services.trainer.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
 from services.trainer.rollback import roll_back
-from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored
+from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from tests.country_photos import country_photo
 from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
 
@@ -78,6 +79,20 @@ def test_a_leaky_model_is_registered_but_not_promoted(
     assert leaky.verdict is not None
     assert not leaky.verdict.is_promoted
     assert trainer.workshop().registry.champion() == champion.candidate
+
+
+def test_a_model_with_faults_serves_countries_alone_and_is_not_promoted(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    faults = ("faults.keeps_imagenet_head=true", "faults.no_validation=true")
+    faulty = run_experiment(tiny_order("epochs=1", *faults, promoted=True), trainer.workshop())
+    assert faulty.verdict is not None
+    assert not faulty.verdict.is_promoted
+    assert "keeps_imagenet_head, no_validation" in faulty.verdict.reason
+    stored = load_model(faulty.run_id, trainer.workshop())
+    assert stored.network(torch.zeros(2, 3, 32, 32)).shape == (2, len(QUOTAS))
+    again = evaluate_stored(faulty.run_id, "tiny", trainer.workshop(), OnDamage.RAISE)
+    assert again.metrics == faulty.report.metrics
 
 
 def test_a_run_keeps_recipe_provenance_and_every_epoch(
@@ -305,6 +320,12 @@ def test_a_tracking_server_serves_the_champion_to_its_clients(
     assert report["metrics"]["top1_accuracy"]["value"] == card.metrics["top1_accuracy"].value
     again = evaluate_stored("champion", "tiny", trainer.workshop(mlflow_server), OnDamage.RAISE)
     assert again.metrics == outcome.report.metrics
+
+
+def test_a_network_of_timm_is_the_same_in_onnx(tmp_path: Path) -> None:
+    network = build_network("timm/tf_efficientnet_lite0", 3).eval()
+    export_onnx(network, ImageSpec(size=64), tmp_path / "model.onnx")  # checks parity itself
+    assert (tmp_path / "model.onnx").stat().st_size > 10_000_000
 
 
 def test_googlenet_with_its_own_normalisation_is_the_same_in_onnx(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(leaks)
     app.command(context_settings=PASS_ON, add_help_option=False)(embed)
     app.command(context_settings=PASS_ON, add_help_option=False)(head)
+    app.command(context_settings=PASS_ON, add_help_option=False)(sweep)
+    app.command(context_settings=PASS_ON, add_help_option=False)(paper)
     app.command()(predict)
     for command in (runs, promote, rollback, audit):
         models.command(context_settings=PASS_ON, add_help_option=False)(command)
@@ -59,6 +61,16 @@ def embed(context: typer.Context) -> None:
 def head(context: typer.Context) -> None:
     """Fit and measure a head on frozen features in seconds: euguess head DATASET --recipe FILE."""
     raise typer.Exit(run_service("trainer", "head", *context.args))
+
+
+def sweep(context: typer.Context) -> None:
+    """Search for a better recipe: euguess sweep DATASET --space experiments/sweeps/demo.toml."""
+    raise typer.Exit(run_service("trainer", "sweep", *context.args))
+
+
+def paper(context: typer.Context) -> None:
+    """Repeat the study's experiments and report on them: euguess paper DATASET."""
+    raise typer.Exit(run_service("trainer", "paper", *context.args))
 
 
 def runs(context: typer.Context) -> None:

@@ -1,6 +1,7 @@
 """Chart builders, without a browser."""
 
-from dashboard.charts import counts_chart, counts_frame, metrics_chart
+from dashboard.charts.accuracy import metrics_chart
+from dashboard.charts.collection import counts_chart, counts_frame
 from euguess.schemas import Interval, StatusCounts
 
 COUNTS = {

@@ -1,86 +1,108 @@
-"""The page's logic, drawn by Streamlit's own test runner."""
+"""The overview's logic, drawn by Streamlit's own test runner."""
 
-import json
-
-import httpx
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from euguess.clients import RegistryClient, SamplerClient
-from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus, StatusCounts
+from euguess.clock import utc_now
+from euguess.schemas import (
+    DatasetSpec,
+    DatasetState,
+    DatasetStatus,
+    DeadLetter,
+    QueueStatus,
+    StatusCounts,
+)
+from tests.dashboard_services import FakeServices, model_card
+from tests.unit.dashboard.conftest import Draw
 
-URL = "http://127.0.0.1:9"
 COUNTS = StatusCounts(requested=5, stored=2, no_coverage=1, failed=1, pending=1)
 
 
-def status(state: DatasetState, reason: str | None = None) -> str:
-    spec = DatasetSpec(name="demo", quotas={"FR": 5})
-    made = DatasetStatus(
-        spec=spec,
+def status(state: DatasetState, reason: str | None = None) -> DatasetStatus:
+    return DatasetStatus(
+        spec=DatasetSpec(name="demo", quotas={"FR": 5}),
         state=state,
         reason=reason,
         total=COUNTS,
         countries={"FR": COUNTS},
         failures={"damaged <b>photo</b>": 1},
+        cost=1.25,
     )
-    return f"[{made.model_dump_json()}]"
 
 
-def sampler(body: str) -> SamplerClient:
-    answer = httpx.Response(200, content=body.encode())
-    return SamplerClient(URL, httpx.MockTransport(lambda _: answer))
+def running() -> FakeServices:
+    return FakeServices(statuses=[status(DatasetState.COLLECTING)], card=model_card("FR", "PL"))
 
 
-def no_registry() -> RegistryClient:
-    missing = httpx.Response(404, content=json.dumps({}).encode())
-    return RegistryClient(URL, httpx.MockTransport(lambda _: missing))
-
-
-def down(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError("refused", request=request)
-
-
-def page(sampler_client: SamplerClient, registry_client: RegistryClient) -> AppTest:
-    def draw(sampler_client, registry_client):  # type: ignore[no-untyped-def] # runs as a script of its own
-        from dashboard.views.overview import render
-
-        render(sampler_client, registry_client)
-
-    return AppTest.from_function(draw, args=(sampler_client, registry_client)).run(timeout=30)
-
-
-def test_counts_are_shown() -> None:
-    drawn = page(sampler(status(DatasetState.COLLECTING)), no_registry())
+def test_counts_and_spend_of_a_collection_are_shown(draw: Draw) -> None:
+    drawn = draw("overview", running().connections())
     assert not drawn.exception
-    assert {m.label: m.value for m in drawn.metric} == {
-        "Requested": "5",
-        "Stored": "2",
-        "No coverage": "1",
-        "Failed": "1",
-        "Pending": "1",
-    }
+    shown = {m.label: m.value for m in drawn.metric}
+    counts = {"Requested": "5", "Stored": "2", "No coverage": "1", "Failed": "1", "Pending": "1"}
+    assert shown.items() >= counts.items()
+    assert shown["Cost so far"] == "$1.25"
 
 
-def test_a_pause_is_shown_with_its_reason() -> None:
-    drawn = page(sampler(status(DatasetState.PAUSED, "quota")), no_registry())
-    assert "quota" in drawn.warning[0].value
+def test_a_pause_is_shown_with_its_reason_as_text(draw: Draw) -> None:
+    services = FakeServices(statuses=[status(DatasetState.PAUSED, "quota <b>spent</b> **now**")])
+    drawn = draw("overview", services.connections())
+    assert r"quota \<b\>spent\</b\> \*\*now\*\*" in drawn.warning[0].value
 
 
-def test_empty_states_teach_the_next_step() -> None:
-    drawn = page(sampler("[]"), no_registry())
-    assert "euguess dataset create" in drawn.info[0].value
-    assert "euguess train" in drawn.info[1].value
+def test_the_champion_is_shown_with_its_interval_and_chance(draw: Draw) -> None:
+    drawn = draw("overview", running().connections())
+    shown = {m.label: m.value for m in drawn.metric}
+    assert shown["Right with all views"] == "53.0 % [41, 66]"
+    assert shown["Chance"] == "50.0%"
+    assert any("honest" in m.value for m in drawn.markdown)
 
 
-@pytest.mark.parametrize("part", ["sampler", "registry"])
-def test_a_service_that_is_down_takes_only_its_part_along(part: str) -> None:
-    broken_sampler = SamplerClient(URL, httpx.MockTransport(down))
-    broken_registry = RegistryClient(URL, httpx.MockTransport(down))
-    is_sampler = part == "sampler"
-    drawn = page(
-        broken_sampler if is_sampler else sampler("[]"),
-        no_registry() if is_sampler else broken_registry,
-    )
+def test_a_champion_of_the_leaky_split_is_called_leaky(draw: Draw) -> None:
+    services = FakeServices(card=model_card("FR", "PL", protocol="image"))
+    drawn = draw("overview", services.connections())
+    assert any("-badge[leaky]" in m.value for m in drawn.markdown)
+
+
+def test_queues_and_dead_letters_are_shown(draw: Draw) -> None:
+    services = running()
+    services.queues = QueueStatus(messages={"fetch": 4}, slots_in_flight=150, dead_letters=1)
+    letter = DeadLetter(source="fetcher", reason="poison", payload=None, at=utc_now())
+    services.letters = [letter]
+    drawn = draw("overview", services.connections())
+    shown = {m.label: m.value for m in drawn.metric}
+    assert (shown["Messages that wait: fetch"], shown["Places under way"]) == ("4", "150")
+    assert list(drawn.dataframe[-1].value["reason"]) == ["poison"]
+
+
+def test_empty_states_teach_the_next_step(draw: Draw) -> None:
+    drawn = draw("overview", FakeServices().connections())
+    commands = " ".join(code.value for code in drawn.code)
+    assert "euguess dataset create" in commands
+    assert "euguess train" in commands
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("sampler", "Sampler"),
+        ("mlflow", "MLflow"),
+        ("torchserve", "TorchServe"),
+        ("store", "Store"),
+    ],
+)
+def test_a_service_that_is_down_takes_only_its_part_along(
+    draw: Draw, name: str, shown: str
+) -> None:
+    services = running()
+    services.down = {name}
+    drawn = draw("overview", services.connections())
     assert not drawn.exception
-    assert len(drawn.error) == 1
-    assert len(drawn.info) == 1
+    assert any(f"**{shown}**" in warning.value for warning in drawn.warning)
+    labels = {m.label for m in drawn.metric}
+    assert ("Requested" in labels) == (name != "sampler")
+    assert ("Chance" in labels) == (name != "mlflow")
+
+
+def test_redis_is_reported_by_the_sampler(draw: Draw) -> None:
+    services = FakeServices(troubles={"redis": "does not answer"})
+    drawn = draw("overview", services.connections())
+    assert [w.value.partition(":")[0] for w in drawn.warning] == ["**Redis**"]

@@ -150,3 +150,26 @@ def test_the_champions_card_carries_its_registry_version() -> None:
 def test_no_champion_is_not_an_error() -> None:
     missing = answering(404, {"error_code": "RESOURCE_DOES_NOT_EXIST"})
     assert RegistryClient(URL, missing).champion() is None
+
+
+def test_what_the_champion_has_seen_is_read_from_its_run() -> None:
+    seen = {"location_ids": ["simulator-1"], "sha256s": ["0" * 64]}
+    found = RegistryClient(URL, httpx.MockTransport(registry(seen))).champion_seen()
+    assert found is not None
+    assert found.location_ids == ("simulator-1",)
+
+
+def test_a_sampler_that_is_not_ready_says_what_fails() -> None:
+    assert SamplerClient(URL, answering(200, {"status": "ready"})).troubles() == {}
+    client = SamplerClient(URL, answering(503, {"redis": "does not answer"}))
+    assert client.troubles() == {"redis": "does not answer"}
+
+
+@pytest.mark.parametrize("kind", [RegistryClient, InferenceClient])
+def test_a_check_tells_services_that_answer_from_those_that_fail(
+    kind: type[RegistryClient] | type[InferenceClient],
+) -> None:
+    kind(URL, transport=answering(200, {})).check()
+    for transport in (answering(500, {}), httpx.MockTransport(failing)):
+        with pytest.raises(ServiceUnavailable):
+            kind(URL, transport=transport).check()

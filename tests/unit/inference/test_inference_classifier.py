@@ -1,6 +1,7 @@
 """Fusion, answers, refusals and the verification of packages."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import onnx
 import pytest
 
 from euguess.preprocessing import InvalidImage, decode_photo
+from euguess.project import project_root
 from euguess.schemas import Prediction, ViewsCalibration
 from services.inference.classifier import (
     ABSTAIN_BELOW,
@@ -180,6 +182,20 @@ def test_onnx_and_torch_agree(package: Path) -> None:
         one, other = _answer(onnx_model, *views), _answer(torch_model, *views)
         assert one.country_code == other.country_code
         assert one.probability == pytest.approx(other.probability, abs=1e-4)
+
+
+def test_torch_refuses_a_network_of_timm_where_timm_is_missing_and_onnx_serves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = make_package(tmp_path)
+    source = project_root() / "services" / "trainer" / "networks.py"
+    (package / "network.py").write_text(source.read_text())
+    card = write_card(package).model_copy(update={"network": "timm/test_efficientnet"})
+    (package / "model.json").write_text(card.model_dump_json())
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ModelRefused, match="needs the package timm"):
+        load_classifier(package, decode_photo, device="cpu")
+    assert _answer(load_classifier(package, decode_photo), photo()).views == 1
 
 
 def test_onnx_and_torch_agree_on_country_sets_and_abstention(tmp_path: Path) -> None:

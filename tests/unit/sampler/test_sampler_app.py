@@ -9,11 +9,13 @@ import pytest
 
 from euguess.clock import utc_now
 from euguess.layout import location_key, spec_key
+from euguess.queues import Queue
 from euguess.schemas import (
     DatasetSpec,
     DatasetStatus,
     DeadLetter,
     LocationRecord,
+    QueueStatus,
     SlotStatus,
     ViewRecord,
 )
@@ -251,6 +253,24 @@ async def test_dead_letters_are_shown(world: World, client: httpx.AsyncClient) -
     await world.ledger.bury(letter)
     (shown,) = (await client.get("/dead-letters")).json()
     assert (shown["reason"], shown["payload"]) == ("broken", {"a": 1})
+
+
+async def test_queues_are_shown(world: World, client: httpx.AsyncClient) -> None:
+    await client.post("/datasets", json=SPEC)
+    await world.conductor.round()
+    world.ledger.waiting[Queue.FETCH] = 2
+    await world.ledger.bury(DeadLetter(source="fetcher", reason="poison", payload={}, at=utc_now()))
+    shown = QueueStatus.model_validate_json((await client.get("/queues")).content)
+    assert shown == QueueStatus(
+        messages={"fetch": 2, "train": 0}, slots_in_flight=5, dead_letters=1
+    )
+
+
+async def test_queues_without_redis_are_unavailable(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    world.ledger.is_down = True
+    assert (await client.get("/queues")).status_code == 503
 
 
 async def test_countries_have_names_and_presets_have_quotas(client: httpx.AsyncClient) -> None:

@@ -47,5 +47,5 @@ def tiny_material(recipe: Recipe, locations: int = 12) -> Material:
         countries=tuple(ModelCountry(country_code=code, name=code) for code in COUNTRIES),
         labels=labels,
         images=DeviceImages(pixels, labels, ImageSpec(size=SIZE), CPU),
-        split=split_views(index, recipe.split.spec),
+        split=split_views(index, recipe.split_spec),
     )

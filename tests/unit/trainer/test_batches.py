@@ -6,10 +6,11 @@ import torch
 from numpy.typing import NDArray
 
 from euguess.schemas import ImageSpec
-from services.trainer.augmentation import colour_jitter, random_crop
+from services.inference.classifier import normalise
+from services.trainer.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.batches import Batch, DeviceImages, num_batches
 from services.trainer.recipe import Augmentation
-from tests.unit.trainer.learning import CPU
+from tests.unit.trainer.learning import CPU, tiny_recipe
 
 PLAIN = Augmentation()
 SIZE = 32
@@ -59,6 +60,16 @@ def test_images_are_normalised_and_channels_last() -> None:
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_training_and_serving_normalise_alike_by_the_recipe() -> None:
+    recipe = tiny_recipe("mean=[0.5, 0.4, 0.3]", "std=[0.5, 0.6, 0.7]")
+    pixels = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+    held = DeviceImages(pixels, np.arange(4), recipe.image, CPU)
+    (batch,) = held.batches(np.arange(4), 4)
+    card = recipe.image.model_dump()
+    mean, std = (np.asarray(card[name], np.float32) for name in ("mean", "std"))
+    np.testing.assert_allclose(batch.images.numpy(), normalise(pixels, mean, std), atol=1e-6)
+
+
 def gradient() -> torch.Tensor:
     """Pixels that say where they are: red is the row, green the column."""
     rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
@@ -95,6 +106,29 @@ def test_colour_jitter_changes_images_within_their_range(kind: str) -> None:
     changed = colour_jitter(scaled, Augmentation.model_validate({kind: 0.5}), generator)
     assert not torch.equal(changed, scaled)
     assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
+
+
+def test_randaugment_changes_images_by_the_generator_alone() -> None:
+    recipe = Augmentation(randaugment=2)
+    before = torch.get_rng_state()
+    first, same, other = (
+        rand_augment(gradient(), recipe, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert len(torch.unique(first.flatten(1), dim=0)) > 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_randaugment_never_mirrors_an_image(seed: int) -> None:
+    """Solarising turns the green channel's rise over the columns around, the blue one's with it."""
+    generator = torch.Generator().manual_seed(seed)
+    recipe = Augmentation(randaugment=1, magnitude=5)
+    changed = rand_augment(gradient() * 4, recipe, generator).float()
+    middle = changed[:, 12:20, 12:20]
+    assert bool((middle[:, :, -1, 1] >= middle[:, :, 0, 1]).all())
 
 
 def test_images_that_do_not_fit_are_read_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:

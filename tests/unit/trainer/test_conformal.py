@@ -1,7 +1,10 @@
 """Country sets hold the true country as often as promised."""
 
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import betabinom
 
 from services.trainer.conformal import country_sets, set_threshold
 from services.trainer.metrics import LogProbabilities, log_softmax
@@ -31,6 +34,33 @@ def test_coverage_lies_within_its_bounds(calibrated_on: int, coverage: float) ->
     # within 4 of its standard errors (one of 16,000 such tests fails by chance).
     slack = 4 * shares.std() / np.sqrt(trials)
     assert coverage - slack <= shares.mean() <= coverage + 1 / (calibrated_on + 1) + slack
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9])
+@pytest.mark.parametrize("calibrated_on", [9, 50, 199])
+def test_the_covered_places_are_beta_binomially_distributed(
+    calibrated_on: int, coverage: float
+) -> None:
+    """Angelopoulos and Bates, A Gentle Introduction to Conformal Prediction, 2021, section 3.2."""
+    rng = np.random.default_rng(0)
+    trials, tested = 2000, 100
+    covered = np.empty(trials)
+    for trial in range(trials):
+        threshold = set_threshold(*simulated(rng, calibrated_on), coverage=coverage)
+        log_probabilities, _ = simulated(rng, tested)
+        covered[trial] = country_sets(log_probabilities, threshold)[:, 0].sum()
+    missed = calibrated_on + 1 - math.ceil((calibrated_on + 1) * coverage - 1e-9)
+    exact = betabinom(tested, calibrated_on + 1 - missed, missed)
+    for quantile in exact.ppf([0.02, 0.25, 0.5, 0.75, 0.98]):
+        expected = exact.cdf(quantile)
+        standard_error = np.sqrt(expected * (1 - expected) / trials)
+        assert np.mean(covered <= quantile) == pytest.approx(expected, abs=4 * standard_error)
+
+
+def simulated(rng: np.random.Generator, count: int) -> tuple[LogProbabilities, Rows]:
+    """Outputs whose true country, the first of two, has an evenly drawn probability."""
+    own = rng.random(count)
+    return np.log(np.stack([own, 1 - own], axis=1)), np.zeros(count, dtype=np.int64)
 
 
 @pytest.mark.parametrize(

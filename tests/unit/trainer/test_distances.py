@@ -29,6 +29,27 @@ def test_many_distances_at_once_have_the_published_values() -> None:
     assert found.tolist() == pytest.approx([2886.45, 0.623585 * 6371.0088], abs=0.05)
 
 
+@pytest.mark.parametrize(
+    ("place", "other", "km"),
+    [
+        # Lyon to Paris, with R = 6371.0088 km: README of the package haversine.
+        ((45.7597, 4.8422), (48.8567, 2.3508), 392.2172596),
+        # Newport to Cleveland, with R = 6371.009 km: documentation of geopy, in miles.
+        ((41.49008, -71.312796), (41.499498, -81.695391), 536.997990696 * 1.609344),
+        # Buenos Aires to Paris airports, with R = 6371 km: scikit-learn, haversine_distances.
+        ((-34.83333, -58.5166646), (49.0083899664, 2.53844117956), 11099.54035582),
+        # Land's End to John o' Groats, to four digits: Veness, Movable Type Scripts.
+        ((50 + 3.983 / 60, -(5 + 42.883 / 60)), (58 + 38.633 / 60, -(3 + 4.2 / 60)), 968.9),
+    ],
+    ids=["Lyon-Paris", "Newport-Cleveland", "Buenos Aires-Paris", "Land's End-John o' Groats"],
+)
+def test_distances_between_cities_are_the_published_ones(
+    place: tuple[float, float], other: tuple[float, float], km: float
+) -> None:
+    # The sources' radii differ by 1.4 millionths.
+    assert float(distances_km(*place, *other)) == pytest.approx(km, rel=2e-6, abs=0.05)
+
+
 def test_a_guess_at_the_place_itself_has_no_error_and_all_points() -> None:
     index = replace(tiny_index(1, views=2), lats=CENTRES[[1, 1], 0], lons=CENTRES[[1, 1], 1])
     found = distance_metrics(np.array([1, 1]), index, CENTRES)

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from euguess.boundaries import load_boundaries
 from euguess.geodesy import great_circle_km
 from euguess.locations import Coordinate
+from euguess.schemas import SeenViews
 from services.trainer.evaluation import evaluate
 from services.trainer.material import Material, seen_views
 from services.trainer.recipe import Recipe
 from services.trainer.report import Report, percent, print_comparison, print_report, shown
 from services.trainer.splits import SplitProtocol
-from services.trainer.unseen import SeenViews
 from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
 
 LOCATIONS = 15

@@ -105,6 +105,15 @@ def test_geoscore_falls_by_a_factor_of_e_each_1492_7_km(km: float, points: float
     assert geoscores(np.array([km]))[0] == pytest.approx(points, abs=1e-3)
 
 
+# 5000 exp(-d / 1492.7) as PIGEON and OpenStreetView-5M publish it, at the radii that both report
+# (street, city, region, country, continent), by decimal arithmetic.
+@pytest.mark.parametrize(
+    ("km", "points"), [(1, 4996.65), (25, 4916.96), (200, 4373.01), (750, 3025.25), (2500, 936.71)]
+)
+def test_geoscore_at_the_radii_of_the_field(km: float, points: float) -> None:
+    assert geoscores(np.array([km]))[0] == pytest.approx(points, abs=0.01)
+
+
 @given(seed=seeds, views=st.integers(1, 4))
 @settings(max_examples=25, deadline=None)
 def test_fusion_averages_the_first_views_of_each_location(seed: int, views: int) -> None:

@@ -1,10 +1,12 @@
 """Networks: the study's five and torchvision's, with heads for our countries."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torchvision.models import VisionTransformer
 
 from services.trainer.networks import (
     STUDY_NETWORKS,
@@ -12,8 +14,11 @@ from services.trainer.networks import (
     WeightsMismatch,
     build_network,
     check_image_size,
+    check_network_name,
+    head_name,
     load_backbone,
     network_names,
+    with_positions,
 )
 
 COUNTRIES = 7
@@ -30,6 +35,68 @@ def test_each_network_answers_with_one_logit_per_country(name: str) -> None:
 @pytest.mark.parametrize("size", [32, 64, 128])
 def test_networks_take_small_images(name: str, size: int) -> None:
     check_image_size(build_network(name, COUNTRIES), size)
+
+
+@pytest.mark.parametrize("size", [64, 128, 224])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "convnext_tiny",
+        "efficientnet_v2_s",
+        "regnet_y_400mf",
+        "resnet50_v1",
+        "vit_b_16",
+        "timm/tf_efficientnet_lite0",
+        "timm/test_vit",
+    ],
+)
+def test_modern_networks_take_the_usual_sizes(name: str, size: int) -> None:
+    if name.startswith("regnet"):  # its constructor calculates with tensors
+        network = build_network(name, COUNTRIES, image_size=size).to("meta").eval()
+    else:
+        with torch.device("meta"):
+            network = build_network(name, COUNTRIES, image_size=size).eval()
+    assert network(torch.empty(2, 3, size, size, device="meta")).shape == (2, COUNTRIES)
+
+
+@pytest.mark.parametrize("name", ["vit_b_16", "maxvit_t"])
+def test_a_transformer_that_cannot_be_cut_into_such_patches_says_so(name: str) -> None:
+    with pytest.raises(WeightsMismatch, match=r"70 x 70 pixels \("), torch.device("meta"):
+        build_network(name, COUNTRIES, image_size=70)
+
+
+def small_transformer(image_size: int) -> VisionTransformer:
+    return VisionTransformer(image_size, 16, num_layers=1, num_heads=1, hidden_dim=8, mlp_dim=8)
+
+
+def test_a_vision_transformer_takes_weights_of_another_image_size() -> None:
+    trained = {name: tensor.half() for name, tensor in small_transformer(64).state_dict().items()}
+    trained["encoder.pos_embedding"].fill_(0.5)
+    network = small_transformer(96)
+    load_backbone(network, with_positions(network, trained))
+    positions = network.state_dict()["encoder.pos_embedding"]
+    assert positions.shape == (1, 1 + 6 * 6, 8)
+    assert positions.flatten().tolist() == pytest.approx([0.5] * positions.numel())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("timm/no_such_network", "timm has no 'no_such_network'"),
+        ("timm/hf-hub:somebody/network", "there is no network"),
+        ("timm/../../etc", "there is no network"),
+    ],
+)
+def test_only_names_of_timm_itself_are_taken(name: str, said: str) -> None:
+    with pytest.raises(UnknownNetwork, match=said):
+        build_network(name, COUNTRIES)
+
+
+def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(UnknownNetwork, match="extra 'timm'"):
+        build_network("timm/test_efficientnet", COUNTRIES)
+    check_network_name("timm/test_efficientnet")
 
 
 def test_an_image_that_is_too_small_is_refused_in_words() -> None:
@@ -76,6 +143,50 @@ def test_a_fitting_head_is_loaded_too() -> None:
     assert torch.equal(
         network.state_dict()["classifier.4.bias"], trained.state_dict()["classifier.4.bias"]
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_half_precision_are_widened(dtype: torch.dtype, tmp_path: Path) -> None:
+    state = build_network("customnet", 5).to(dtype).state_dict()
+    save_file(state, tmp_path / "half.safetensors")
+    network = build_network("customnet", 5, str(tmp_path / "half.safetensors"))
+    weight = network.state_dict()["features.0.weight"]
+    assert weight.dtype is torch.float32
+    assert torch.equal(weight, state["features.0.weight"].float())
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "said"),
+    [
+        ("resnet18", "IMAGENET1K_V9", r"torchvision has IMAGENET1K_V1"),
+        ("resnet50_v1", "imagenet", "to download"),
+        ("timm/test_efficientnet", "IMAGENET1K_V1", "NAME.TAG"),
+    ],
+)
+def test_weights_that_nobody_publishes_are_refused(name: str, weights: str, said: str) -> None:
+    with pytest.raises(WeightsMismatch, match=said):
+        build_network(name, COUNTRIES, weights)
+
+
+@pytest.mark.photos
+@pytest.mark.parametrize(
+    ("name", "file", "features"),
+    [
+        ("resnet50_v1", "resnet50_v1_imagenet_fp16.safetensors", 2048),
+        ("timm/tf_efficientnet_lite0", "efficientnet_lite0_imagenet.safetensors", 1280),
+    ],
+)
+def test_pretrained_files_load_but_for_the_head(
+    photos: Path, name: str, file: str, features: int
+) -> None:
+    path = photos / "weights" / file
+    if not path.is_file():
+        pytest.skip(f"{file} is not in the photo collection")
+    network = build_network(name, COUNTRIES)
+    kept = load_backbone(network, load_file(path))
+    head = head_name(network)
+    assert {key for key in kept if "num_batches" not in key} == {f"{head}.weight", f"{head}.bias"}
+    assert network.state_dict()[f"{head}.weight"].shape == (COUNTRIES, features)
 
 
 def test_weights_of_another_network_are_refused() -> None:

@@ -8,7 +8,7 @@ from euguess.errors import InvalidInput
 from euguess.schemas import Interval
 from services.trainer.promotion import Wish
 from services.trainer.registry import Candidate
-from services.trainer.verdict import Contest, forced, judge, leaky, unrivalled
+from services.trainer.verdict import Contest, faulty, forced, judge, leaky, unrivalled
 
 CANDIDATE = Candidate(
     version="2",
@@ -61,6 +61,12 @@ def test_the_first_honest_model_needs_no_rival_and_a_leaky_one_is_refused() -> N
     refused = leaky(replace(CANDIDATE, protocol="image", is_honest=False))
     assert not refused.is_promoted
     assert "leaky image split" in refused.reason
+
+
+def test_a_model_with_faults_is_refused_naming_them() -> None:
+    refused = faulty(replace(CANDIDATE, faults=("no_shuffling", "no_validation")))
+    assert not refused.is_promoted
+    assert "no_shuffling, no_validation" in refused.reason
 
 
 def test_force_keeps_what_was_found_against_it() -> None:

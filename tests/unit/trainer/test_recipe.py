@@ -6,12 +6,14 @@ import pytest
 
 from euguess.errors import InvalidRecipe
 from euguess.project import project_root
+from euguess.schemas import ImageSpec
 from services.trainer.networks import STUDY_NETWORKS
 from services.trainer.recipe import parse_recipe, read_recipe
 from services.trainer.splits import SplitProtocol
 
 MINIMAL = 'name = "test"\nnetwork = "customnet"\nepochs = 3\n'
-SHIPPED = sorted((project_root() / "experiments").glob("*.toml"))
+EXPERIMENTS = project_root() / "experiments"
+SHIPPED = sorted(p for p in EXPERIMENTS.rglob("*.toml") if p.parent.name not in ("heads", "sweeps"))
 
 
 def test_a_minimal_recipe_has_honest_defaults() -> None:
@@ -25,6 +27,11 @@ def test_a_minimal_recipe_has_honest_defaults() -> None:
     [
         (MINIMAL + "batchsize = 3", ["unknown key batchsize", "batch_size"]),
         (MINIMAL + "[optimizer]\nlr = 3", ["unknown key optimizer.lr", "learning_rate"]),
+        (MINIMAL + "std = [0.5, 0.5, 0.0]", ["std.2", "greater than 0"]),
+        (MINIMAL.replace("customnet", "timm/a b"), ["network", "timm/NAME"]),
+        (MINIMAL + "[schedule]\nwarmup_epochs = 3", ["schedule.warmup_epochs (3)", "less than"]),
+        (MINIMAL + '[fine_tuning]\ntrained = "head"', ["fine_tuning.trained", "pretrained"]),
+        (MINIMAL + "[balance]\nsampling = 2", ["balance.sampling", "less than or equal to 1"]),
         (MINIMAL + '[split]\nprotocol = "random"', ["split.protocol", "'location+buffer'"]),
         (MINIMAL + '[optimizer]\nname = "lion"', ["optimizer.name", "'adamw'"]),
         (MINIMAL + "[optimizer]\nlearning_rate = nan", ["optimizer.learning_rate"]),
@@ -60,6 +67,13 @@ def test_a_recipe_survives_its_own_text() -> None:
     assert parse_recipe(recipe.to_toml()) == recipe
 
 
+def test_the_normalisation_of_a_recipe_is_that_of_its_images() -> None:
+    recipe = parse_recipe(MINIMAL, ["mean=[0.5, 0.5, 0.5]", "std=[0.5, 0.5, 0.4]"])
+    assert (recipe.image.mean, recipe.image.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.4))
+    assert parse_recipe(MINIMAL).image == ImageSpec(size=64)
+    assert parse_recipe(recipe.to_toml()) == recipe
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidRecipe, match=r"nothing\.toml cannot be read"):
         read_recipe(tmp_path / "nothing.toml")
@@ -74,7 +88,8 @@ def test_a_changed_protocol_changes_nothing_else() -> None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid_and_named_by_their_file(path: Path) -> None:
-    assert read_recipe(path).name == path.stem
+    joined = "-".join(path.relative_to(EXPERIMENTS).with_suffix("").parts)
+    assert read_recipe(path).name in (path.stem, joined)
 
 
 def test_every_network_of_the_study_has_a_shipped_recipe() -> None:

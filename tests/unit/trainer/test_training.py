@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from euguess.errors import EUGuessError, InvalidRecipe
+from services.trainer.batches import Batch
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.history import EpochResult
-from services.trainer.learner import new_learner
+from services.trainer.learner import Learner, new_learner
+from services.trainer.losses import Criterion
 from services.trainer.recipe import Recipe
 from services.trainer.training import Progress, train
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
@@ -36,6 +38,113 @@ def without_times(progress: Progress) -> list[EpochResult]:
 
 def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
     return all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+
+# Every part of a recipe that draws lots, keeps state or changes the order of sums.
+EVERYTHING = (
+    "optimizer.decayed=matrices",
+    "optimizer.accumulation=2",
+    "optimizer.clip_norm=1.0",
+    "schedule.name=cosine",
+    "schedule.warmup_epochs=0.5",
+    "augmentation.shift=0.1",
+    "augmentation.randaugment=2",
+    "augmentation.mixup=0.4",
+    "augmentation.cutmix=1.0",
+    "label_smoothing=0.1",
+    "smoothing.by=distance",
+    "balance.logit_adjustment=0.5",
+    "balance.sampling=0.5",
+    "fine_tuning.layer_decay=0.8",
+    "ema_decay=0.9",
+)
+
+
+class Cut(Exception):
+    """The training ends here."""
+
+
+def cut_after_an_epoch(recipe: Recipe, checkpoint: Checkpoint) -> None:
+    """Train as `trained` does, but one epoch further alone."""
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+
+    def save_and_cut(progress: Progress) -> None:
+        checkpoint.save(learner, progress, "run")
+        raise Cut
+
+    with pytest.raises(Cut):
+        train(
+            recipe,
+            learner,
+            tiny_material(recipe),
+            start=checkpoint.load(learner),
+            after_epoch=save_and_cut,
+            tick=lambda images: None,
+        )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_with_everything_on_a_training_cut_after_each_epoch_equals_an_unbroken_one(
+    precision: str, tmp_path: Path
+) -> None:
+    recipe = tiny_recipe(*EVERYTHING, f"precision={precision}")
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    for _ in range(recipe.epochs - 1):
+        cut_after_an_epoch(recipe, checkpoint)
+    continued, unbroken = trained(recipe, checkpoint), trained(recipe)
+    assert math.isfinite(unbroken.history[-1].train_loss)
+    assert without_times(continued) == without_times(unbroken)
+    assert same(continued.best_weights, unbroken.best_weights)
+
+
+@pytest.fixture(scope="module")
+def with_everything() -> Progress:
+    return trained(tiny_recipe(*EVERYTHING, "epochs=1"))
+
+
+@pytest.mark.parametrize("change", EVERYTHING)
+def test_each_part_of_a_recipe_changes_the_training(change: str, with_everything: Progress) -> None:
+    others = [part for part in EVERYTHING if part != change]
+    without = trained(tiny_recipe(*others, "epochs=1"))
+    assert without_times(without) != without_times(with_everything)
+
+
+def test_the_averaged_weights_are_judged_and_kept() -> None:
+    recipe = tiny_recipe("ema_decay=0.9", "epochs=1")
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    progress = train(
+        recipe,
+        learner,
+        tiny_material(recipe),
+        start=Progress(),
+        after_epoch=lambda progress: None,
+        tick=lambda images: None,
+    )
+    assert learner.average is not None
+    assert same(progress.best_weights, learner.average.network.state_dict())
+    assert not same(progress.best_weights, learner.network.state_dict())
+
+
+def test_a_batch_in_parts_has_the_gradient_of_the_whole() -> None:
+    """Of a network without batch statistics, and by sgd, whose step is the gradient."""
+    steps = []
+    for parts in (1, 3):
+        torch.manual_seed(0)
+        recipe = tiny_recipe("optimizer.name=sgd", f"optimizer.accumulation={parts}")
+        learner = Learner(nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 3)), recipe, CPU)
+        batch = Batch(torch.randn(10, 3, 8, 8), torch.arange(10) % 3)
+        learned = learner.learn(batch, Criterion())
+        steps.append((float(learned.loss), learner.network.state_dict()["1.weight"]))
+    assert steps[0][0] == pytest.approx(steps[1][0], rel=1e-5)
+    torch.testing.assert_close(steps[0][1], steps[1][1])
+
+
+def test_a_long_gradient_is_clipped() -> None:
+    recipe = tiny_recipe("optimizer.name=sgd", "optimizer.clip_norm=0.01")
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    learner.learn(Batch(100 * torch.randn(8, 3, 32, 32), torch.arange(8) % 3), Criterion())
+    gradients = [p.grad.norm() for p in learner.network.parameters() if p.grad is not None]
+    assert float(torch.stack(gradients).norm()) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_a_few_images_can_be_learnt_by_heart() -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from euguess.errors import ChecksumMismatch
+from euguess.schemas import LocationRecord
 
 Row = dict[str, Any]
 FORMAT_VERSION = "1"
@@ -34,6 +35,23 @@ _FIELDS: "list[pa.Field[Any]]" = [
 SCHEMA = pa.schema(_FIELDS)
 _ORDER = ("country_code", "location_id", "heading", "key")
 _VERSION_NAME, _DIGEST_NAME = b"euguess.manifest.version", b"euguess.manifest.digest"
+
+
+def rows_of(record: LocationRecord) -> list[Row]:
+    """One row for each view of a location."""
+    shared: Row = {
+        "location_id": record.location_id,
+        "country_code": record.country_code,
+        "lat": record.lat,
+        "lon": record.lon,
+        "provider": record.provider,
+        "panorama_id": record.panorama_id,
+        "captured_at": record.captured_at,
+        "attribution": record.attribution,
+        "license": record.license,
+        "slot_index": record.slot.index if record.slot else None,
+    }
+    return [shared | view.model_dump() for view in record.views]
 
 
 def table_of(rows: Sequence[Row]) -> pa.Table:

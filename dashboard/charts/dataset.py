@@ -1,0 +1,67 @@
+"""What a dataset holds, as charts; nothing here knows Streamlit."""
+
+from collections.abc import Mapping
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.palette import BLUE, GREEN, ORANGE, PURPLE, SKY
+from euguess.countries import COUNTRIES
+
+STUDY_QUOTAS = {country.code: country.quota for country in COUNTRIES}
+SERIES = {"stored": SKY, "quota": BLUE, "the study's quota": ORANGE}
+
+
+def balance_frame(places: pd.DataFrame, quotas: Mapping[str, int]) -> pd.DataFrame:
+    """One row per country: country, stored, quota and the study's quota (its Table 1)."""
+    stored = places["country_code"].value_counts()
+    codes = list(dict.fromkeys([*quotas, *stored.index]))
+    return pd.DataFrame(
+        {
+            "country": codes,
+            "stored": [int(stored.get(code, 0)) for code in codes],
+            "quota": [quotas.get(code, 0) for code in codes],
+            "the study's quota": [STUDY_QUOTAS.get(code) for code in codes],
+        }
+    )
+
+
+def balance_chart(
+    places: pd.DataFrame, quotas: Mapping[str, int]
+) -> alt.LayerChart | alt.FacetChart:
+    """Stored places per country as bars; the dataset's quota and the study's as ticks."""
+    frame = balance_frame(places, quotas)
+    rows = frame.melt("country", var_name="series", value_name="places").dropna()
+    scale = alt.Scale(domain=list(SERIES), range=list(SERIES.values()))
+    legend = alt.Legend(orient="top", title=None)
+    base = alt.Chart(rows).encode(
+        x=alt.X("country:N", sort=None, title="Country (ISO 3166-1)", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("places:Q", title="Places", axis=alt.Axis(format="d", tickMinStep=1)),
+        color=alt.Color("series:N", scale=scale, legend=legend),
+        tooltip=["country", "series", "places"],
+    )
+    bars = base.transform_filter(alt.datum.series == "stored").mark_bar(opacity=1)
+    quota = base.transform_filter(alt.datum.series == "quota").mark_tick(thickness=6, opacity=1)
+    study = base.transform_filter(alt.datum.series == "the study's quota")
+    return alt.layer(bars, quota, study.mark_tick(thickness=2, opacity=1))
+
+
+def years_chart(places: pd.DataFrame) -> alt.Chart:
+    """Places by the year of their photos; those of unknown year are left out."""
+    counts = places["year"].dropna().astype(int).value_counts().sort_index()
+    return _bars(counts, "Year of the photo", PURPLE)
+
+
+def views_chart(places: pd.DataFrame) -> alt.Chart:
+    """Places by the number of views that are stored of them."""
+    return _bars(places["views"].value_counts().sort_index(), "Views of a place", GREEN)
+
+
+def _bars(counts: "pd.Series[int]", title: str, colour: str) -> alt.Chart:
+    rows = pd.DataFrame({"value": counts.index.astype(str), "places": counts.to_numpy()})
+    bars: alt.Chart = alt.Chart(rows).mark_bar(color=colour)
+    return bars.encode(
+        x=alt.X("value:N", title=title, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("places:Q", title="Places", axis=alt.Axis(format="d", tickMinStep=1)),
+        tooltip=[alt.Tooltip("value:N", title=title), "places"],
+    )

@@ -1,0 +1,68 @@
+"""Maps of deck.gl on the packaged boundaries: no tile server, no token.
+
+Nothing here knows Streamlit.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+import pydeck
+
+from dashboard.charts.geography import features
+from dashboard.charts.palette import GREY, rgb
+
+CENTRE = {"latitude": 55.5, "longitude": 11.0, "zoom": 2.4}
+MAP_HEIGHT = 560  # pixels, in which that shows all of Europe
+BORDER = [*rgb(GREY), 255]
+LAND = [*rgb(GREY), 40]
+POINT_DECIMALS = 3  # 100 m
+MIN_POINT_PIXELS = 2.0
+
+
+def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -> pydeck.Deck:
+    """Places as points, in the colour of their group; group names the column that holds it.
+
+    Places of unknown position are left out. Codes of countries may be the groups.
+    """
+    known = places[places["lat"].notna()].round({"lat": POINT_DECIMALS, "lon": POINT_DECIMALS})
+    layers = [
+        _points(name, rows, colour_of.get(str(name), GREY))
+        for name, rows in known.groupby(group, sort=False)
+    ]
+    return _deck([countries_layer(), *layers])
+
+
+def countries_layer() -> pydeck.Layer:
+    """The land of all countries, with their borders."""
+    rows = [
+        {"type": "Feature", "geometry": geometry, "properties": {"code": code}}
+        for code, geometry in features().items()
+    ]
+    return pydeck.Layer(
+        "GeoJsonLayer",
+        rows,
+        id="countries",
+        filled=True,
+        get_fill_color=LAND,
+        get_line_color=BORDER,
+        line_width_min_pixels=1,
+    )
+
+
+def _points(name: object, rows: pd.DataFrame, colour: str) -> pydeck.Layer:
+    positions = rows[["lon", "lat"]].to_numpy().tolist()
+    return pydeck.Layer(
+        "ScatterplotLayer",
+        [{"p": position} for position in positions],
+        id=f"places-{name}",
+        get_position="p",
+        get_fill_color=[*rgb(colour), 200],
+        get_radius=2000,
+        radius_min_pixels=MIN_POINT_PIXELS,
+        radius_max_pixels=6,
+    )
+
+
+def _deck(layers: list[pydeck.Layer]) -> pydeck.Deck:
+    view = pydeck.ViewState(**CENTRE, min_zoom=2, max_zoom=12)
+    return pydeck.Deck(layers=layers, initial_view_state=view, map_provider=None, tooltip=False)

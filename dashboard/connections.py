@@ -1,0 +1,35 @@
+"""What the pages talk to, opened once for all sessions from the settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dashboard.store import Store
+from euguess.clients import InferenceClient, RegistryClient, SamplerClient
+from euguess.settings import MlflowSettings, ServiceSettings, StoreSettings
+
+ANSWER_SECONDS = 5.0  # a page that waits longer looks broken
+PREDICTION_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Clients of the services, and the store."""
+
+    sampler: SamplerClient
+    registry: RegistryClient
+    inference: InferenceClient
+    store: Store
+
+
+def open_connections() -> Connections:
+    """Reads the settings; contacts nobody."""
+    services = ServiceSettings.load()
+    key_file = Path(services.inference_key_file) if services.inference_key_file else None
+    return Connections(
+        sampler=SamplerClient(services.sampler_url, timeout_seconds=ANSWER_SECONDS),
+        registry=RegistryClient(MlflowSettings.load().mlflow_url, timeout_seconds=ANSWER_SECONDS),
+        inference=InferenceClient(
+            services.inference_url, key_file, timeout_seconds=PREDICTION_SECONDS
+        ),
+        store=Store(StoreSettings.load()),
+    )

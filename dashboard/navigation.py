@@ -1,0 +1,27 @@
+"""The pages and their order; a page is a module of dashboard.views with a function render."""
+
+from collections.abc import Callable
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from dashboard.connections import Connections
+from dashboard.views import dataset, overview, play
+
+Render = Callable[[Connections], None]
+
+
+def pages(connections: Connections) -> list[StreamlitPage]:
+    """All pages, the first of them shown at the start."""
+    return [
+        _page(overview.render, connections, "Overview", "monitoring"),
+        _page(dataset.render, connections, "Dataset", "public"),
+        _page(play.render, connections, "Play", "sports_esports"),
+    ]
+
+
+def _page(render: Render, connections: Connections, title: str, icon: str) -> StreamlitPage:
+    def draw() -> None:
+        render(connections)
+
+    return st.Page(draw, title=title, icon=f":material/{icon}:", url_path=title.lower())

@@ -1,0 +1,47 @@
+"""The object store for Streamlit's threads, which run no event loop."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from euguess.errors import StoreUnavailable
+from euguess.settings import StoreSettings
+from euguess.storage import ObjectStore, open_store
+
+OPEN_SECONDS = 3.0
+ANSWER_SECONDS = 20.0  # for all that one call reads; a page should not wait as long as a service
+
+Result = TypeVar("Result")
+
+
+class Store:
+    """Opened at its first use, and again after a failure to open."""
+
+    def __init__(self, settings: StoreSettings, opened: ObjectStore | None = None) -> None:
+        self._settings = settings
+        self._opened = opened
+        self._lock = threading.Lock()
+
+    def run(self, work: Callable[[ObjectStore], Awaitable[Result]]) -> Result:
+        """Do work with the store and wait for it. Raises StoreError, or what the work raises."""
+        store = self._store()
+
+        async def bounded() -> Result:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await work(store)
+
+        try:
+            return asyncio.run(bounded())
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"The store {self._settings.url} is too slow: no answer within "
+                f"{ANSWER_SECONDS:.0f} s."
+            ) from None
+
+    def _store(self) -> ObjectStore:
+        with self._lock:
+            if self._opened is None:
+                opening = open_store(self._settings, answer_within_seconds=OPEN_SECONDS)
+                self._opened = asyncio.run(opening)
+            return self._opened

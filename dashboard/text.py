@@ -1,0 +1,17 @@
+"""Text that comes from data, made safe for Streamlit's Markdown."""
+
+import re
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
+
+
+def plain(text: object) -> str:
+    """The text with every character of Markdown escaped, so that it shows as it is."""
+    return _MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def duration(seconds: float) -> str:
+    """As 40 s, 12 min or 3.5 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,24 @@
+"""What a page shows in place of data that a service could not give."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from dashboard.text import plain
+from euguess.errors import EUGuessError
+
+
+@contextmanager
+def trouble_shown() -> Iterator[None]:
+    """Show an error of the block in its place and go on after it: the rest of the page works."""
+    try:
+        yield
+    except EUGuessError as error:
+        st.error(plain(error), icon=":material/cloud_off:")
+
+
+def next_step(sentence: str, command: str) -> None:
+    """An empty state: what is missing, and the command that makes it."""
+    st.info(sentence, icon=":material/lightbulb:")
+    st.code(command, language="bash")

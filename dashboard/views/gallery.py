@@ -1,0 +1,60 @@
+"""Places with their views side by side, each with whom it is owed to."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.sources.manifests import Holdings
+from dashboard.sources.photos import read_pictures
+from dashboard.store import Store
+from dashboard.text import plain
+from euguess.countries import COUNTRIES
+
+PLACES_SHOWN = 4
+PICTURE_SIDE = 320
+PICTURE_WIDTH = 240
+NAMES = {country.code: country.name for country in COUNTRIES}
+
+
+def gallery(holdings: Holdings, store: Store) -> None:
+    """Some places of a country, a page at a time; raises StoreError when photos cannot be read."""
+    places, headings = _filtered(holdings)
+    pages = max(1, -(-len(places) // PLACES_SHOWN))
+    page = st.number_input(f"Page, of {pages:,}", 1, pages, key="gallery-page") if pages > 1 else 1
+    start = (int(page) - 1) * PLACES_SHOWN
+    for _, place in places.iloc[start : start + PLACES_SHOWN].iterrows():
+        views = holdings.views[holdings.views["location_id"] == place["location_id"]]
+        _place(place, views[views["heading"].isin(headings)], store)
+
+
+def _filtered(holdings: Holdings) -> tuple[pd.DataFrame, list[float]]:
+    codes = sorted(holdings.places["country_code"].unique(), key=lambda c: NAMES.get(c, c))
+    headings = sorted(holdings.views["heading"].unique())
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        code = st.selectbox(
+            "Country", codes, format_func=lambda c: NAMES.get(c, c), key="gallery-country"
+        )
+        chosen = st.pills(
+            "Headings, degrees from north",
+            headings,
+            format_func=lambda heading: f"{heading:g}°",
+            selection_mode="multi",
+            default=headings,
+            key=f"gallery-headings-{holdings.dataset}",
+        )
+    return holdings.places[holdings.places["country_code"] == code], list(chosen)
+
+
+def _place(place: "pd.Series[str]", views: pd.DataFrame, store: Store) -> None:
+    with st.container(border=True):
+        pictures = read_pictures(store, tuple(views["key"]), PICTURE_SIDE)
+        with st.container(horizontal=True):
+            for heading, data in zip(views["heading"], pictures, strict=True):
+                if data is None:
+                    st.warning(f"The view at {heading:g}° is damaged.")
+                else:
+                    st.image(data, caption=f"{heading:g}°", width=PICTURE_WIDTH)
+        taken = place["captured_at"] or "date unknown"
+        st.caption(
+            f"{plain(place['location_id'])} · {plain(taken)} · {plain(place['attribution'])} · "
+            f"{plain(place['license'])}"
+        )

@@ -1,0 +1,113 @@
+"""What of a network is trained, and how fast each depth of it learns."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from services.trainer.networks import head_name
+from services.trainer.recipe import FineTuning, Optimisation
+
+CONTAINERS = (nn.Sequential, nn.ModuleList)
+BLOCK_MATRICES = 2  # what has fewer is a lone layer, not a block
+
+Group = list[str]  # names of parameters
+
+
+def depth_groups(network: nn.Module) -> list[Group]:
+    """Names of all parameters from the stem to the head, which comes last and alone.
+
+    Children count in the order of their registration, which is that of their use in torchvision
+    and timm. Containers are opened, and so is a module with most of the parameters. What has no
+    weight matrix (a norm) goes with the layer before it, loose parameters go with the stem.
+    """
+    parameters = dict(network.named_parameters())
+    head = f"{head_name(network)}."
+    groups: list[Group] = []
+    for unit, module in _units(network, "", _size(network) / 2):
+        names = [f"{unit}.{name}" for name, _ in module.named_parameters()]
+        body = [name for name in names if not name.startswith(head)]
+        if groups and not any(is_matrix(parameters[name]) for name in body):
+            groups[-1] += body
+        elif body:
+            groups.append(body)
+    grouped = {name for group in groups for name in group}
+    loose = [name for name in parameters if name not in grouped and not name.startswith(head)]
+    stem, *others = groups or [[]]
+    return [[*loose, *stem], *others, [name for name in parameters if name.startswith(head)]]
+
+
+def freeze(network: nn.Module, recipe: FineTuning) -> None:
+    """Leave only what the recipe names trainable.
+
+    "last-block" is the last group with several weight matrices (in a plain chain of layers the
+    last one before the head) and all that follows it.
+    """
+    if recipe.trained == "all":
+        return
+    groups = depth_groups(network)
+    parameters = dict(network.named_parameters())
+    first = len(groups) - 1 if recipe.trained == "head" else _last_block(groups, parameters)
+    for name in (name for group in groups[:first] for name in group):
+        parameters[name].requires_grad_(False)
+
+
+def set_training_mode(network: nn.Module) -> None:
+    """Training mode, but for frozen parts: their batch statistics and dropout rest too."""
+    network.train()
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()
+
+
+def parameter_groups(
+    network: nn.Module, optimisation: Optimisation, layer_decay: float
+) -> list[dict[str, Any]]:
+    """The optimiser's groups: those of the head learn at the full rate.
+
+    Each depth group below learns layer_decay times as fast as the one above it (Clark et al.,
+    ELECTRA, 2020; Bao et al., BEiT, 2021).
+    """
+    groups = depth_groups(network)
+    height = {name: len(groups) - 1 - depth for depth, names in enumerate(groups) for name in names}
+    chosen: dict[tuple[float, bool], list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            is_decayed = optimisation.decayed == "all" or is_matrix(parameter)
+            chosen.setdefault((layer_decay ** height[name], is_decayed), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": optimisation.learning_rate * scale,
+            "weight_decay": optimisation.weight_decay if is_decayed else 0.0,
+        }
+        for (scale, is_decayed), parameters in chosen.items()
+    ]
+
+
+def is_matrix(parameter: Tensor) -> bool:
+    """Whether it mixes channels or pixels: no bias, norm, layer scale or class token."""
+    return sum(size > 1 for size in parameter.shape) > 1
+
+
+def _units(module: nn.Module, prefix: str, large: float) -> Iterator[tuple[str, nn.Module]]:
+    """Submodules of a kind to be one depth each, with their names."""
+    for name, child in module.named_children():
+        has_children = any(_size(grandchild) for grandchild in child.children())
+        is_large = has_children and _size(child) > large
+        if type(child) in CONTAINERS or is_large:
+            yield from _units(child, f"{prefix}{name}.", large)
+        else:
+            yield f"{prefix}{name}", child
+
+
+def _last_block(groups: list[Group], parameters: dict[str, nn.Parameter]) -> int:
+    body = range(len(groups) - 1)
+    matrices = [sum(is_matrix(parameters[name]) for name in groups[depth]) for depth in body]
+    blocks = [depth for depth in body if matrices[depth] >= BLOCK_MATRICES]
+    return (blocks or list(body))[-1]
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

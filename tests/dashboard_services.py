@@ -1,0 +1,149 @@
+"""Services that answer the dashboard's clients from memory, and can be down one by one."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx
+
+from dashboard.connections import Connections
+from dashboard.store import Store
+from euguess.clients import InferenceClient, RegistryClient, SamplerClient
+from euguess.countries import country
+from euguess.errors import StoreUnavailable
+from euguess.schemas import (
+    CountryProbability,
+    DatasetStatus,
+    DeadLetter,
+    ImageSpec,
+    Interval,
+    ModelCard,
+    ModelCountry,
+    Prediction,
+    QueueStatus,
+    SeenViews,
+    ServedModel,
+)
+from euguess.settings import StoreSettings
+from euguess.storage import ObjectStore
+from euguess.storage.memory import memory_store
+
+URL = "http://127.0.0.1:9"
+TRAINED_AT = datetime(2026, 2, 3, tzinfo=UTC)
+
+
+def model_card(*codes: str, dataset: str = "demo", protocol: str = "location") -> ModelCard:
+    """A champion that names some countries."""
+    return ModelCard(
+        version="7",
+        network="googlenet",
+        countries=tuple(ModelCountry(country_code=c, name=country(c).name) for c in codes),
+        image=ImageSpec(size=64),
+        dataset=dataset,
+        manifest_digest="0" * 64,
+        recipe_name="demo",
+        trained_at=TRAINED_AT,
+        split_protocol=protocol,
+        metrics={"fused_top1_accuracy": Interval(value=0.53, low=0.41, high=0.66)},
+    )
+
+
+def prediction(code: str, probability: float = 0.6) -> Prediction:
+    """An answer that names a country."""
+    name = country(code).name
+    row = CountryProbability(country_code=code, country=name, probability=probability)
+    return Prediction(
+        country_code=code,
+        country=name,
+        probability=probability,
+        top=(row,),
+        country_set=(code,),
+        abstain=False,
+        views=1,
+        model=ServedModel(name="euguess", version="7", dataset="demo", trained_at=TRAINED_AT),
+    )
+
+
+class UnreachableStore(Store):
+    """A store that is down."""
+
+    def _store(self) -> ObjectStore:
+        raise StoreUnavailable
+
+
+@dataclass
+class FakeServices:
+    """What each service answers; names in `down` (sampler, mlflow, torchserve, store) do not."""
+
+    statuses: list[DatasetStatus] = field(default_factory=list)
+    queues: QueueStatus = field(
+        default_factory=lambda: QueueStatus(
+            messages={"fetch": 0, "train": 0}, slots_in_flight=0, dead_letters=0
+        )
+    )
+    letters: list[DeadLetter] = field(default_factory=list)
+    troubles: dict[str, str] = field(default_factory=dict)
+    card: ModelCard | None = None
+    seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
+    guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
+    objects: ObjectStore = field(default_factory=memory_store)
+    down: set[str] = field(default_factory=set)
+
+    def connections(self) -> Connections:
+        settings = StoreSettings(store_url="memory://")
+        is_down = "store" in self.down
+        store = UnreachableStore(settings) if is_down else Store(settings, self.objects)
+        return Connections(
+            sampler=SamplerClient(URL, self._transport("sampler", self._sampler)),
+            registry=RegistryClient(URL, self._transport("mlflow", self._mlflow)),
+            inference=InferenceClient(
+                URL, transport=self._transport("torchserve", self._torchserve)
+            ),
+            store=store,
+        )
+
+    def _transport(
+        self, name: str, answer: Callable[[httpx.Request], httpx.Response]
+    ) -> httpx.MockTransport:
+        def respond(request: httpx.Request) -> httpx.Response:
+            if name in self.down:
+                raise httpx.ConnectError("refused", request=request)
+            return answer(request)
+
+        return httpx.MockTransport(respond)
+
+    def _sampler(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/readyz":
+            return httpx.Response(503 if self.troubles else 200, json=self.troubles)
+        if request.url.path == "/queues":
+            return httpx.Response(200, json=self.queues.model_dump(mode="json"))
+        rows = self.letters if request.url.path == "/dead-letters" else self.statuses
+        return httpx.Response(200, json=[row.model_dump(mode="json") for row in rows])
+
+    def _mlflow(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/health":
+            return httpx.Response(200)
+        if self.card is None:
+            return httpx.Response(404, json={})
+        if request.url.path == "/get-artifact":
+            is_card = request.url.params["path"].endswith("model.json")
+            record = self.card if is_card else self.seen
+            return httpx.Response(200, json=record.model_dump(mode="json"))
+        version = {"run_id": "run", "version": self.card.version}
+        return httpx.Response(200, json={"model_version": version})
+
+    def _torchserve(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/ping":
+            return httpx.Response(200, json={"status": "Healthy"})
+        return httpx.Response(200, json=self.guess(request.read()).model_dump(mode="json"))
+
+
+def fill(services: FakeServices, *objects: tuple[str, bytes]) -> None:
+    """Put objects into the store."""
+
+    async def put() -> None:
+        for key, data in objects:
+            await services.objects.put(key, data)
+
+    asyncio.run(put())

@@ -1,0 +1,108 @@
+"""The study's experiments at a small size: trained once, reported each time."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from euguess.clock import utc_now
+from euguess.errors import DatasetNotFound
+from euguess.project import project_root
+from services.trainer.paper import Paper, PaperOrder, read_experiments, run_paper
+from services.trainer.paper_report import write_report
+from services.trainer.study_facts import BEST
+from tests.trainer_home import TrainerHome
+
+pytestmark = pytest.mark.filterwarnings(
+    # MLflow's own queries, with SQLAlchemy 2.1
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning",
+)
+SMALL = ("network=smallnet", "weights=none", "image_size=32", "epochs=1", "batch_size=16")
+CHOSEN = (BEST, "fixed/train-mode", "fixed/location-split")
+
+
+def order(*only: str, overrides: tuple[str, ...] = SMALL) -> PaperOrder:
+    experiments = read_experiments(project_root() / "experiments", overrides, only)
+    return PaperOrder("tiny", experiments, renewal="later", overrides=overrides)
+
+
+def runs(trainer: TrainerHome) -> int:
+    return len(MlflowClient(trainer.mlflow.url).search_runs(["1"]))
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
+    home = TrainerHome(tmp_path_factory.mktemp("paper"))
+    home.fill()
+    home.fill("later", {"FR": 9, "IT": 9, "PL": 9})  # 6 places of each are in tiny
+    return home
+
+
+@pytest.fixture(scope="module")
+def paper(trainer: TrainerHome) -> Paper:
+    return run_paper(order(*CHOSEN), trainer.workshop())
+
+
+def test_each_experiment_is_found_with_its_course_answers_and_renewal(paper: Paper) -> None:
+    assert [result.experiment.stem for result in paper.results] == [
+        BEST,
+        "fixed/location-split",
+        "fixed/train-mode",
+    ]
+    for result in paper.results:
+        found = result.finding
+        assert found is not None, result.missing
+        assert len(found.course.train_accuracy) == len(found.course.train_loss) == 1
+        assert found.course.seconds > 0
+        assert found.answers is not None
+        hits = sum(found.answers.is_right) / len(found.answers.is_right)
+        assert hits == pytest.approx(found.report.metrics["top1_accuracy"].value)
+        assert found.renewal is not None
+        assert (found.renewal.dataset, found.renewal.protocol) == ("later", "renewal")
+        assert not found.renewal.leaks
+    assert paper.providers == ("simulator",)
+
+
+def test_a_second_time_nothing_is_trained_and_all_figures_are_the_same(
+    trainer: TrainerHome, paper: Paper, tmp_path: Path
+) -> None:
+    before = runs(trainer)
+    again = run_paper(order(*CHOSEN), trainer.workshop())
+    assert runs(trainer) == before == len(CHOSEN)
+    for first, second in zip(paper.results, again.results, strict=True):
+        assert first.finding is not None
+        assert second.finding is not None
+        assert second.finding.is_reused
+        assert second.finding.report == first.finding.report
+        assert second.finding.renewal == first.finding.renewal
+        assert second.finding.course == first.finding.course
+    page = write_report(again, tmp_path, utc_now())[1]
+    assert "data:image/png" in page.read_text()
+
+
+def test_what_cannot_be_run_is_left_out_and_the_others_go_on(trainer: TrainerHome) -> None:
+    wanted = order("study/table2-*", overrides=("epochs=1", "image_size=32", "weights=/nowhere"))
+    found = run_paper(wanted, trainer.workshop())
+    assert len(found.results) == 3
+    assert all("cannot be had" in str(result.missing) for result in found.results)
+
+
+def test_a_missing_dataset_ends_it_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DatasetNotFound):
+        run_paper(order(BEST), TrainerHome(tmp_path).workshop())
+
+
+def test_the_command_writes_where_it_is_told_and_answers_in_json(
+    trainer: TrainerHome, paper: Paper, tmp_path: Path
+) -> None:
+    options = [f"--set={change}" for change in SMALL] + [f"--only={stem}" for stem in CHOSEN]
+    out = tmp_path / "out"
+    answer = trainer.trainer_json("paper", "tiny", *options, "--renewal=later", f"--out={out}")
+    assert Path(answer["page"]).is_file()
+    assert Path(answer["report"]).parent == out
+    assert {result["recipe"] for result in answer["results"]} == set(CHOSEN)
+    for result in answer["results"]:
+        assert result["is_reused"]
+        assert not result["is_honest"]
+        assert result["mean_of_batches"] is not None
+        assert result["renewal"]["top1_accuracy"]["low"] >= 0

@@ -1,0 +1,144 @@
+"""Sweeps as users run them: several processes, one of them killed, a report at the end."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna import Study
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from sqlalchemy.exc import OperationalError
+
+from euguess.errors import InvalidInput
+from euguess.project import project_root, service_command, service_environment
+from services.trainer.recipe import read_recipe
+from services.trainer.sweep_run import Request, run_sweep
+from services.trainer.sweep_study import STARTED
+from tests.trainer_home import TrainerHome
+
+BASE = 'name = "tiny"\nnetwork = "smallnet"\nimage_size = 32\nepochs = 2\nbatch_size = 16\n'
+SPACE = """
+startup_trials = 2
+[space.optimizer.learning_rate]
+low = 1e-4
+high = 1e-1
+log = true
+[space.label_smoothing]
+low = 0.0
+high = 0.2
+"""
+SILENCE_SECONDS = 2
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
+    home = TrainerHome(tmp_path_factory.mktemp("sweeps"))
+    home.fill()
+    (home.folder / "base.toml").write_text(BASE)
+    return home
+
+
+def sweep_file(home: TrainerHome, name: str, trials: int, **options: object) -> Path:
+    facts = {"name": name, "recipe": "base.toml", "trials": trials, **options}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in facts.items()]
+    path = home.folder / f"{name}.toml"
+    path.write_text("\n".join(lines) + SPACE)
+    return path
+
+
+def test_two_workers_share_a_sweep_and_a_later_one_adds_to_it(trainer: TrainerHome) -> None:
+    file = sweep_file(trainer, "shared", 5)
+    found = trainer.trainer_json("sweep", "tiny", "--space", str(file), "--workers", "2")
+    first = found["trials"]
+    assert [trial["number"] for trial in first] == list(range(5))
+    assert len({json.dumps(trial["values"]) for trial in first}) == 5
+    folder = Path(found["folder"])
+    assert read_recipe(folder / "best.toml").epochs == 2
+    assert {"report.html", "report.md", "history.png"} <= {path.name for path in folder.iterdir()}
+
+    request = Request("tiny", file, trials=7, device="cpu")
+    ended = run_sweep(request, trainer.folder, trainer.store, QUIET)
+    again = ended.result.model_dump(mode="json")["trials"]
+    assert again[:5] == first
+    assert [trial["number"] for trial in again[5:]] == [5, 6]
+
+
+@pytest.fixture
+def killed(trainer: TrainerHome) -> Iterator[subprocess.Popen[bytes]]:
+    file = sweep_file(trainer, "killed", 2, epochs=12)
+    options = ("--space", str(file), "--silence", str(SILENCE_SECONDS), "--device", "cpu")
+    process = subprocess.Popen(
+        service_command("trainer", "sweep", "tiny", *options),
+        env=service_environment(EUGUESS_HOME=str(trainer.folder)),
+        cwd=project_root(),
+        stdout=subprocess.DEVNULL,
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_trial_whose_worker_was_killed_is_run_again(
+    trainer: TrainerHome, killed: subprocess.Popen[bytes]
+) -> None:
+    cut = _first_running(trainer, killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    request = Request(
+        "tiny", trainer.folder / "killed.toml", silence_seconds=SILENCE_SECONDS, device="cpu"
+    )
+    ended = run_sweep(request, trainer.folder, trainer.store, QUIET)
+    assert len(ended.result.trials) == 2
+    trials = _study(trainer, "killed").get_trials()
+    assert trials[cut.number].state == TrialState.FAIL
+    (again,) = [t for t in trials if t.system_attrs.get("failed_trial") == cut.number]
+    assert again.params == cut.params
+    assert again.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def _first_running(trainer: TrainerHome, worker: subprocess.Popen[bytes]) -> FrozenTrial:
+    """The first trial that has shown a sign of life and finished an epoch."""
+    while worker.poll() is None:
+        for trial in _running(trainer):
+            if STARTED in trial.user_attrs and trial.intermediate_values:
+                return trial
+        time.sleep(0.1)
+    raise AssertionError("the worker ended before it could be killed")
+
+
+def _running(trainer: TrainerHome) -> list[FrozenTrial]:
+    if not list(trainer.folder.glob("sweeps/killed-*/study.db")):
+        return []
+    try:
+        return _study(trainer, "killed").get_trials(states=(TrialState.RUNNING,))
+    except (KeyError, OperationalError):  # it is just being made
+        return []
+
+
+def _study(trainer: TrainerHome, name: str) -> Study:
+    (folder,) = trainer.folder.glob(f"sweeps/{name}-*")
+    url = f"sqlite:///{folder / 'study.db'}"
+    storage = RDBStorage(url, skip_table_creation=True, skip_compatibility_check=True)
+    return optuna.load_study(study_name=folder.name, storage=storage)
+
+
+def test_a_split_without_a_val_part_is_refused_before_any_trial(trainer: TrainerHome) -> None:
+    (trainer.folder / "base-without-val.toml").write_text(BASE + "[split]\nval_fraction = 0\n")
+    file = sweep_file(trainer, "blind", 1, recipe="base-without-val.toml")
+    with pytest.raises(InvalidInput, match=r"no val part.*split\.val_fraction"):
+        run_sweep(Request("tiny", file, device="cpu"), trainer.folder, trainer.store, QUIET)
+    assert not list(trainer.folder.glob("sweeps/blind-*"))
+
+
+def test_help_teaches_what_a_space_looks_like(trainer: TrainerHome) -> None:
+    answer = trainer.trainer("sweep", "--help")
+    assert answer.returncode == 0
+    assert "[space.optimizer.learning_rate]" in answer.stdout
+    assert "best.toml" in answer.stdout

@@ -1,0 +1,52 @@
+"""Datasets of the simulator's scenes, drawn straight into a store."""
+
+import hashlib
+
+import numpy as np
+
+from euguess.layout import view_key
+from euguess.locations import Coordinate
+from euguess.schemas import ViewRecord
+from euguess.storage import ObjectStore
+from services.simulator.drawing import DrawnImagery
+from services.simulator.imagery import View
+from services.simulator.pano_ids import Cell, encode_pano_id
+from services.simulator.world import Panorama
+from tests.stored_datasets import DatasetBuilder
+
+WORLD_SEED = 0
+SIDE = 128  # pixels; drawing costs a quarter of what it does at 640
+
+
+class SimulatedDataset(DatasetBuilder):
+    """Places of one world; another seed gives other places of the same countries."""
+
+    def __init__(self, store: ObjectStore, name: str, seed: int) -> None:
+        super().__init__(store, name)
+        self._rng = np.random.default_rng(seed)
+        self._imagery = DrawnImagery(seed=WORLD_SEED)
+        self._panoramas: dict[str, Panorama] = {}
+
+    async def add_location(self, code: str, index: int, *, panorama: str | None = None) -> str:
+        found = self._discover(code)
+        self._panoramas[f"{self.provider}-{found.pano_id}"] = found
+        return await super().add_location(code, index, panorama=found.pano_id)
+
+    def _discover(self, code: str) -> Panorama:
+        """A panorama anywhere: of the coordinate only the latitude is drawn, and that faintly."""
+        row, column = (int(number) for number in self._rng.integers(12_500, 16_000, size=2))
+        place = Coordinate(float(self._rng.uniform(40, 60)), 5.0)
+        return Panorama(encode_pano_id(Cell(row, column), WORLD_SEED), place, code, "2020-05")
+
+    async def _add_view(self, code: str, location_id: str, heading: int) -> ViewRecord:
+        key = view_key(self.name, code, location_id, heading)
+        data = self._imagery.picture(self._panoramas[location_id], View(SIDE, SIDE, heading))
+        await self.store.put(key, data)
+        return ViewRecord(
+            key=key,
+            heading=heading,
+            sha256=hashlib.sha256(data).hexdigest(),
+            bytes=len(data),
+            width=SIDE,
+            height=SIDE,
+        )

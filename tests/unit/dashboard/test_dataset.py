@@ -1,0 +1,150 @@
+"""The dataset page's logic, and its charts and maps without a browser."""
+
+import asyncio
+import json
+
+import pytest
+
+from dashboard.charts.dataset import balance_chart, balance_frame, views_chart, years_chart
+from dashboard.charts.geography import NEIGHBOUR_DEG, colours, outlines
+from dashboard.charts.maps import places_map
+from dashboard.sources import manifests
+from dashboard.sources.manifests import Holdings, holdings_of
+from euguess.countries import COUNTRIES
+from euguess.manifest_format import table_of
+from tests.dashboard_services import FakeServices, fill, model_card
+from tests.generated_dataset import generated_objects, generated_rows
+from tests.stored_datasets import DatasetBuilder
+from tests.unit.dashboard.conftest import Draw
+
+QUOTAS = {"FR": 4, "LU": 2}
+
+
+@pytest.fixture(scope="module")
+def holdings() -> Holdings:
+    return holdings_of("demo", table_of(list(generated_rows("demo", QUOTAS))).to_pandas())
+
+
+def stored() -> FakeServices:
+    made = FakeServices(card=model_card("FR", "LU"))
+    fill(made, *generated_objects("demo", QUOTAS))
+    return made
+
+
+def test_places_are_counted_once_however_many_views_they_have(holdings: Holdings) -> None:
+    assert len(holdings.places) == 6
+    assert set(holdings.places["views"]) == {3}
+    assert holdings.places["year"].between(2009, 2023).all()
+    assert not holdings.is_sample
+
+
+def test_the_balance_knows_the_quota_and_the_studys(holdings: Holdings) -> None:
+    rows = balance_frame(holdings.places, {"FR": 10, "LU": 2, "DE": 1}).set_index("country")
+    assert rows["stored"].to_dict() == {"FR": 4, "LU": 2, "DE": 0}
+    assert rows["quota"].to_dict() == {"FR": 10, "LU": 2, "DE": 1}
+    assert rows["the study's quota"].to_dict() == {"FR": 860, "LU": 123, "DE": 860}
+
+
+def test_each_chart_names_its_axes(holdings: Holdings) -> None:
+    charts = {
+        "Country (ISO 3166-1)": balance_chart(holdings.places, QUOTAS),
+        "Year of the photo": years_chart(holdings.places),
+        "Views of a place": views_chart(holdings.places),
+    }
+    for title, chart in charts.items():
+        text = chart.to_json()
+        assert title in text
+        assert '"title": "Places"' in text
+
+
+def test_every_known_country_is_on_the_map_and_neighbours_differ_in_colour() -> None:
+    areas, painted = outlines(), colours()
+    assert set(areas) == {country.code for country in COUNTRIES}
+    for one, other in (("FR", "DE"), ("PL", "CZ"), ("ES", "PT"), ("SE", "NO"), ("AT", "HU")):
+        assert areas[one].dwithin(areas[other], NEIGHBOUR_DEG)
+        assert painted[one] != painted[other]
+
+
+def test_the_map_draws_each_place_and_asks_no_tile_server(holdings: Holdings) -> None:
+    text = places_map(holdings.places, colours(), "country_code").to_json()
+    spec = json.loads(text)
+    points = [layer for layer in spec["layers"] if layer["@@type"] == "ScatterplotLayer"]
+    assert {layer["id"]: len(layer["data"]) for layer in points} == {
+        "places-FR": 4,
+        "places-LU": 2,
+    }
+    assert "http" not in text
+    assert "mapProvider" not in spec
+
+
+def test_places_of_unknown_position_are_left_off_the_map(holdings: Holdings) -> None:
+    places = holdings.places.assign(lat=None, lon=None)
+    layers = json.loads(places_map(places, colours(), "country_code").to_json())["layers"]
+    assert [layer["id"] for layer in layers] == ["countries"]
+
+
+def test_the_page_sums_up_the_manifest(draw: Draw) -> None:
+    drawn = draw("dataset", stored().connections())
+    assert not drawn.exception
+    shown = {m.label: m.value for m in drawn.metric}
+    assert shown == {
+        "Places": "6",
+        "Asked for": "6",
+        "Countries": "2",
+        "Views": "18",
+        "Photos": "1 MB",
+    }
+
+
+@pytest.mark.parametrize("section", ["Map", "Gallery", "Export"])
+def test_each_section_is_drawn(draw: Draw, section: str) -> None:
+    made = stored()
+    drawn = draw("dataset", made.connections())
+    drawn.segmented_control(key="section").set_value(section).run(timeout=30)
+    assert not drawn.exception
+    # The photos of this dataset are not stored, so that only the gallery has a trouble to tell.
+    assert len(drawn.error) == (section == "Gallery")
+
+
+def test_the_gallery_shows_the_views_of_a_place_with_its_attribution(draw: Draw) -> None:
+    made = FakeServices()
+    asyncio.run(DatasetBuilder(made.objects).fill({"FR": 2}))
+    drawn = draw("dataset", made.connections())
+    drawn.segmented_control(key="section").set_value("Gallery").run(timeout=30)
+    assert len(drawn.get("image")) == 6
+    assert sum("drawn" in caption.value for caption in drawn.caption) == 2
+
+
+def test_the_map_by_use_counts_what_the_champion_has_seen(draw: Draw) -> None:
+    made = stored()
+    seen = [row["location_id"] for row in generated_rows("demo", {"FR": 1})]
+    made.seen = made.seen.model_copy(update={"location_ids": tuple(seen)})
+    drawn = draw("dataset", made.connections())
+    drawn.segmented_control(key="section").set_value("Map").run(timeout=30)
+    drawn.segmented_control(key="colours").set_value("What the champion has seen").run(timeout=30)
+    badges = " ".join(m.value for m in drawn.markdown)
+    assert "seen by the champion: 1" in badges
+    assert "held out: 5" in badges
+
+
+def test_without_a_manifest_some_records_are_read(
+    draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifests, "MOST_RECORDS", 3)
+    made = FakeServices()
+    asyncio.run(DatasetBuilder(made.objects).fill({"FR": 5}))
+    drawn = draw("dataset", made.connections())
+    assert {m.label: m.value for m in drawn.metric}["Places"] == "5"
+    assert "3 of 5 places" in drawn.info[0].value
+    assert "euguess train demo" in drawn.code[0].value
+
+
+def test_empty_stores_teach_the_next_step(draw: Draw) -> None:
+    drawn = draw("dataset", FakeServices().connections())
+    assert "euguess dataset create" in drawn.code[0].value
+
+
+def test_a_store_that_is_down_is_said(draw: Draw) -> None:
+    drawn = draw("dataset", FakeServices(down={"store"}).connections())
+    assert not drawn.exception
+    assert "object store" in drawn.error[0].value

@@ -1,0 +1,154 @@
+"""The game as a page: nothing of the answer before the guess, everything after it."""
+
+import asyncio
+import io
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from dashboard.game import Game
+from dashboard.scoreboard import read_results
+from dashboard.sources.photos import picture
+from euguess.layout import location_key, manifest_key
+from euguess.manifest_format import digest_of, encode_manifest, rows_of, table_of
+from euguess.schemas import LocationRecord, Prediction, SeenViews
+from tests.dashboard_services import FakeServices, model_card, prediction
+from tests.stored_datasets import DatasetBuilder
+from tests.unit.dashboard.conftest import Draw
+
+PLACES = 12
+
+
+def services(**changes: object) -> FakeServices:
+    """A stored dataset of twelve places, two of which the champion has seen."""
+    made = FakeServices(card=model_card("FR", "PL"), **changes)  # type: ignore[arg-type] # fields
+
+    async def build() -> None:
+        builder = DatasetBuilder(made.objects)
+        await builder.create({"FR": PLACES})
+        ids = [await builder.add_location("FR", index) for index in range(PLACES)]
+        keys = [location_key("demo", "FR", name) for name in ids]
+        records = [LocationRecord.model_validate_json(await made.objects.get(k)) for k in keys]
+        table = table_of([row for record in records for row in rows_of(record)])
+        await made.objects.put(manifest_key("demo"), encode_manifest(table, digest_of(table)))
+
+    asyncio.run(build())
+    made.seen = SeenViews(location_ids=("simulator-FR0", "simulator-FR1"), sha256s=())
+    return made
+
+
+def started(draw: Draw, given: FakeServices) -> AppTest:
+    page = draw("play", given.connections())
+    page.text_input[0].set_value("<b>Ada</b>")
+    page.button[0].click().run(timeout=30)
+    assert not page.exception
+    return page
+
+
+def give(page: AppTest, code: str) -> AppTest:
+    page.selectbox[0].set_value(code).run(timeout=30)
+    return page.button[0].click().run(timeout=30)
+
+
+def game_of(page: AppTest) -> Game:
+    game = page.session_state["game"]
+    assert isinstance(game, Game)
+    return game
+
+
+def everything_on(page: AppTest) -> str:
+    """All that the browser is sent."""
+    return "".join(str(element.proto) for element in page.main) + str(page.main)
+
+
+def test_the_page_tells_nothing_of_the_place_before_the_guess(draw: Draw) -> None:
+    page = started(draw, services())
+    place, sent = game_of(page).place, everything_on(page)
+    assert place.location_id not in sent
+    assert place.location_id.removeprefix("simulator-") not in sent
+    assert not [key for key in place.keys if key in sent]
+    assert f"{place.attribution} ·" not in sent
+    assert "/media/" in sent
+    assert list(page.selectbox[0].options) == ["France", "Poland"]
+
+
+def test_places_that_the_champion_has_seen_are_not_played(draw: Draw) -> None:
+    ids = {place.location_id for place in game_of(started(draw, services())).places}
+    assert len(ids) == 10
+    assert not ids & {"simulator-FR0", "simulator-FR1"}
+
+
+def test_after_the_guess_the_truth_the_model_and_the_attribution_are_shown(draw: Draw) -> None:
+    page = give(started(draw, services(guess=lambda _: prediction("PL", 0.61))), "FR")
+    assert page.header[0].value == "This is France."
+    assert page.success[0].value == "You: France"
+    assert page.error[0].value == r"The model: Poland, 61% sure"
+    assert any("drawn" in caption.value for caption in page.caption)
+
+
+def test_a_game_ends_with_its_score_and_is_kept(draw: Draw) -> None:
+    given = services(guess=lambda _: prediction("PL"))
+    page = started(draw, given)
+    for _ in range(10):
+        page = give(page, "FR").button[0].click().run(timeout=30)
+    assert page.header[0].value == "You won!"
+    (kept,) = asyncio.run(read_results(given.objects))
+    assert (kept.player, kept.right, kept.model_right) == ("<b>Ada</b>", 10, 0)
+    assert page.dataframe[-1].value["Player"].tolist() == ["<b>Ada</b>"]
+    page.run(timeout=30)
+    assert len(asyncio.run(read_results(given.objects))) == 1
+
+
+def test_without_the_models_answer_the_round_stays_open(draw: Draw) -> None:
+    given = services()
+    given.down = {"torchserve"}
+    page = give(started(draw, given), "FR")
+    assert "TorchServe" in page.error[0].value
+    assert game_of(page).answers == []
+
+
+def test_a_new_champion_ends_the_game(draw: Draw) -> None:
+    other = prediction("FR")
+    model = other.model.model_copy(update={"version": "8"})
+
+    def answer(_: bytes) -> Prediction:
+        return other.model_copy(update={"model": model})
+
+    page = give(started(draw, services(guess=answer)), "FR")
+    assert "another model" in page.error[0].value
+
+
+@pytest.mark.parametrize("name", ["mlflow", "store"])
+def test_what_is_down_is_said(draw: Draw, name: str) -> None:
+    given = services()
+    given.down = {name}
+    page = draw("play", given.connections())
+    assert not page.exception
+    assert len(page.error) == 1
+
+
+def test_without_a_champion_the_page_teaches_how_to_get_one(draw: Draw) -> None:
+    page = draw("play", FakeServices().connections())
+    assert "euguess train" in page.code[0].value
+
+
+def test_a_champion_that_has_seen_everything_cannot_be_played(draw: Draw) -> None:
+    given = services()
+    ids = tuple(f"simulator-FR{index}" for index in range(PLACES))
+    given.seen = SeenViews(location_ids=ids, sha256s=())
+    page = draw("play", given.connections())
+    page.button[0].click().run(timeout=30)
+    assert "seen every place" in page.info[0].value
+
+
+def test_pictures_carry_no_note_of_where_they_were_taken() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "Paris, France"
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(buffer, "JPEG", exif=exif, comment=b"Paris")
+    bare = picture(buffer.getvalue(), 64)
+    assert bare is not None
+    assert b"Paris" not in bare
+    with Image.open(io.BytesIO(bare)) as image:
+        assert (image.size, dict(image.getexif())) == ((64, 48), {})

@@ -1,0 +1,52 @@
+"""Two runs against each other."""
+
+import pytest
+
+from euguess.schemas import Interval
+from services.trainer.answers import Answers, answers_of
+from services.trainer.differences import photo_by_photo, unpaired_difference
+from services.trainer.learner import new_learner
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+
+PLACES = tuple(f"place-{number // 2}" for number in range(40))
+RIGHT = Answers(
+    location_ids=PLACES,
+    sha256s=tuple(f"{number:064x}" for number in range(40)),
+    is_right=tuple(number % 4 != 0 for number in range(40)),
+)
+WRONG = RIGHT.model_copy(update={"is_right": tuple(number % 4 == 1 for number in range(40))})
+
+
+def test_answers_to_the_same_photos_are_compared_in_pairs() -> None:
+    found = photo_by_photo(RIGHT, WRONG)
+    assert found is not None
+    assert found.value == pytest.approx(0.5)
+    assert found.low < 0.5 < found.high
+    same = photo_by_photo(RIGHT, RIGHT)
+    assert same == Interval(value=0, low=0, high=0)
+
+
+@pytest.mark.parametrize("part", ["location_ids", "sha256s"])
+def test_answers_to_other_photos_are_not(part: str) -> None:
+    others = RIGHT.model_copy(update={part: getattr(RIGHT, part)[::-1]})
+    assert photo_by_photo(RIGHT, others) is None
+
+
+def test_an_unpaired_difference_is_wider_than_either_interval() -> None:
+    first = Interval(value=0.5, low=0.4, high=0.6)
+    second = Interval(value=0.3, low=0.27, high=0.34)
+    found = unpaired_difference(first, second)
+    assert found.value == pytest.approx(0.2)
+    assert found.low == pytest.approx(0.2 - (0.1**2 + 0.04**2) ** 0.5)
+    assert found.high == pytest.approx(0.2 + (0.1**2 + 0.03**2) ** 0.5)
+
+
+def test_answers_name_the_test_part_in_order() -> None:
+    recipe = tiny_recipe()
+    material = tiny_material(recipe)
+    network = new_learner(recipe, len(COUNTRIES), CPU).network.eval()
+    answers = answers_of(network, material)
+    rows = material.split.test
+    assert answers.location_ids == tuple(material.index.location_ids[rows])
+    assert answers.sha256s == tuple(material.index.sha256s[rows])
+    assert len(answers.is_right) == len(rows)

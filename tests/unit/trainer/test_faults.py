@@ -1,0 +1,185 @@
+"""The study's faults: each changes what it says, and nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from euguess.errors import InvalidRecipe
+from services.trainer.batches import Batch, DeviceImages
+from services.trainer.evaluation import evaluate
+from services.trainer.learner import Learner, new_learner
+from services.trainer.losses import make_criterion
+from services.trainer.metrics import mean_of_batches
+from services.trainer.networks import IMAGENET_CLASSES, build_network, cut_head
+from services.trainer.recipe import Faults, Recipe
+from services.trainer.training import Progress, train
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+
+MIDDLE = "features.1."  # the first batch normalisation of smallnet
+
+
+def trained(recipe: Recipe) -> tuple[Learner, Progress]:
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    material = tiny_material(recipe)
+    start = Progress()
+    progress = train(
+        recipe, learner, material, start=start, after_epoch=lambda _: None, tick=lambda _: None
+    )
+    return learner, progress
+
+
+class Watched(DeviceImages):
+    """Images that remember the labels of every training batch."""
+
+    def __init__(self, images: DeviceImages) -> None:
+        self.__dict__.update(images.__dict__)
+        self.seen: list[list[float]] = []
+
+    def training_batches(self, *args: object, **kwargs: object) -> Iterator[Batch]:
+        epoch = []
+        for batch in super().training_batches(*args, **kwargs):  # type: ignore[arg-type] # passed on
+            epoch += batch.images.mean(dim=(1, 2, 3)).tolist()
+            yield batch
+        self.seen.append(epoch)
+
+
+def orders(recipe: Recipe) -> list[list[float]]:
+    """A number of each image in the order of training, by epoch."""
+    material = tiny_material(recipe)
+    images = Watched(material.images)
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    train(
+        recipe,
+        learner,
+        replace(material, images=images),
+        start=Progress(),
+        after_epoch=lambda _: None,
+        tick=lambda _: None,
+    )
+    return images.seen
+
+
+def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
+    return all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+
+def test_no_fault_is_on_by_default() -> None:
+    assert tiny_recipe().faults.names == ()
+    every = Faults.model_validate(dict.fromkeys(Faults.model_fields, True))
+    assert every.names == tuple(Faults.model_fields)
+
+
+def test_in_evaluation_mode_weights_learn_but_statistics_stay() -> None:
+    recipe = tiny_recipe("epochs=1", "faults.eval_mode_while_training=true")
+    before = new_learner(recipe, len(COUNTRIES), CPU).network.state_dict()
+    frozen = trained(recipe)[1].best_weights
+    usual = trained(tiny_recipe("epochs=1"))[1].best_weights
+    for name in ("running_mean", "running_var"):
+        assert torch.equal(frozen[MIDDLE + name], before[MIDDLE + name])
+        assert not torch.equal(usual[MIDDLE + name], before[MIDDLE + name])
+    assert not torch.equal(frozen[MIDDLE + "weight"], before[MIDDLE + "weight"])
+
+
+def test_in_evaluation_mode_dropout_is_off() -> None:
+    recipe = tiny_recipe("epochs=1", "faults.eval_mode_while_training=true")
+    learner, _ = trained(recipe)
+    assert not learner.network.training
+
+
+def test_without_shuffling_all_epochs_have_one_random_order() -> None:
+    first, second, third = orders(tiny_recipe("faults.no_shuffling=true"))
+    assert first == second == third
+    assert first != sorted(first)
+    shuffled = orders(tiny_recipe())
+    assert shuffled[0] != shuffled[1]
+    assert sorted(shuffled[0]) == pytest.approx(sorted(first))
+    assert shuffled[0] == first  # the order of the first epoch is the usual one
+
+
+def test_an_imagenet_head_has_all_its_outputs_in_the_loss() -> None:
+    recipe = tiny_recipe("faults.keeps_imagenet_head=true")
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    material = tiny_material(recipe)
+    rows = material.split.train[:8]
+    (batch,) = material.images.batches(rows, 8)
+    logits = learner.network.eval()(batch.images)
+    assert logits.shape == (8, IMAGENET_CLASSES)
+    own = logits[torch.arange(8), batch.labels]
+    expected = (logits.logsumexp(dim=1) - own).sum()
+    loss = learner.learn(batch, make_criterion(recipe, material)).loss
+    torch.testing.assert_close(loss, expected.detach())
+
+
+def test_a_loss_over_countries_alone_is_refused_with_an_imagenet_head() -> None:
+    for option in ("balance.logit_adjustment=1", "smoothing.by=distance"):
+        with pytest.raises(InvalidRecipe, match="keeps_imagenet_head"):
+            tiny_recipe("faults.keeps_imagenet_head=true", option)
+
+
+def test_an_imagenet_head_that_is_cut_gives_the_countries_the_same_logits() -> None:
+    for name in ("smallnet", "squeezenet1_1"):
+        network = build_network(name, IMAGENET_CLASSES).eval()
+        images = torch.randn(2, 3, 64, 64)
+        with torch.inference_mode():
+            before = network(images)
+            cut_head(network, 3)
+            torch.testing.assert_close(network(images), before[:, :3])
+
+
+def test_a_network_with_an_imagenet_head_still_learns_the_countries() -> None:
+    recipe = tiny_recipe("epochs=8", "faults.keeps_imagenet_head=true")
+    _, progress = trained(recipe)
+    assert progress.best.val_accuracy > 0.8
+
+
+def test_without_validation_its_part_is_trained_on_and_the_last_epoch_is_kept() -> None:
+    recipe = tiny_recipe("faults.no_validation=true")
+    usual, faulty = (tiny_material(r).split for r in (tiny_recipe(), recipe))
+    assert len(usual.val) > 0
+    assert len(faulty.val) == 0
+    assert np.array_equal(faulty.test, usual.test)
+    assert np.array_equal(faulty.train, np.union1d(usual.train, usual.val))
+    assert trained(recipe)[1].best.epoch == recipe.epochs - 1
+
+
+def test_the_mean_of_batches_counts_a_small_last_batch_as_a_whole_one() -> None:
+    hits = np.array([True, False, True, True, True])
+    # Batches of 2: 1/2, 2/2 and 1/1, over 5 / 2 batches.
+    assert mean_of_batches(hits, 2) == pytest.approx(2.5 / 2.5)
+    assert mean_of_batches(hits, 2) > hits.mean()
+    assert mean_of_batches(hits[:4], 2) == hits[:4].mean()
+    # The study's test part: 8,555 images in batches of 1000.
+    quarter = np.tile([True, False, False, False], 8556 // 4)[:8555]
+    assert mean_of_batches(quarter, 1000) / quarter.mean() == pytest.approx(1.05, abs=0.003)
+
+
+def test_the_misaveraged_accuracy_stands_beside_the_right_one() -> None:
+    faulty = tiny_recipe("faults.mean_of_batches=true", "batch_size=4")
+    network = new_learner(faulty, len(COUNTRIES), CPU).network
+    right, both = (
+        evaluate(network, tiny_material(recipe), recipe)
+        for recipe in (tiny_recipe("batch_size=4"), faulty)
+    )
+    assert right.mean_of_batches is None
+    assert both.metrics == right.metrics
+    assert both.mean_of_batches is not None
+
+
+def test_a_report_names_the_faults_and_is_not_honest() -> None:
+    recipe = tiny_recipe("faults.no_shuffling=true")
+    network = new_learner(recipe, len(COUNTRIES), CPU).network
+    report = evaluate(network, tiny_material(recipe), recipe)
+    assert report.faults == ("no_shuffling",)
+    assert not report.leaks
+    assert not report.is_honest
+    assert report.kind == "FAULTY"
+
+
+def test_faults_that_are_off_change_no_bit() -> None:
+    plain = trained(tiny_recipe("epochs=2"))[1]
+    measured = trained(tiny_recipe("epochs=2", "faults.mean_of_batches=true"))[1]
+    assert same(plain.best_weights, measured.best_weights)

@@ -1,0 +1,169 @@
+"""The report on the study's experiments: what is read, compared and shown."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from euguess.errors import InvalidInput
+from euguess.project import project_root
+from euguess.schemas import Interval
+from services.trainer.answers import answers_of
+from services.trainer.evaluation import evaluate
+from services.trainer.learner import new_learner
+from services.trainer.paper import (
+    Course,
+    Experiment,
+    Finding,
+    Paper,
+    PaperOrder,
+    Result,
+    read_experiments,
+)
+from services.trainer.paper_report import MARKDOWN, PAGE, write_report
+from services.trainer.paper_tables import PAIRED, UNPAIRED, difference, duration, markdown_table
+from services.trainer.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+
+FOLDER = project_root() / "experiments"
+NOW = datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
+COURSE = Course((0.2, 0.5), (1.4, 1.1), 75.0, "cpu", "0123456789abcdef-dirty")
+
+
+def finding(*overrides: str) -> Finding:
+    recipe = tiny_recipe(*overrides)
+    material = tiny_material(recipe)
+    network = new_learner(recipe, len(COUNTRIES), CPU).network
+    report = evaluate(network, material, recipe).model_copy(update={"run_id": "0" * 32})
+    return Finding(report, COURSE, answers_of(network, material))
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Finding:
+    return finding("split.protocol=image", "faults.mean_of_batches=true", "batch_size=4")
+
+
+@pytest.fixture(scope="module")
+def paper(faulty: Finding) -> Paper:
+    """One faulty finding for every recipe but two: an honest one, and one that failed."""
+    honest, later = finding(), replace(faulty, renewal=faulty.report)
+    results = []
+    for stem in [*(run.recipe for table in TABLES for run in table.runs), *FIGURE_RUNS, *REMOVED]:
+        experiment = Experiment(stem, tiny_recipe())
+        if stem == "study/table4-googlenet":
+            results.append(Result(experiment, missing="the weights | cannot be had"))
+        else:
+            results.append(Result(experiment, honest if stem == "fixed/all" else later))
+    order = PaperOrder("tiny", (), renewal="later", overrides=("epochs=1",))
+    return Paper(order, ("simulator",), tuple(results))
+
+
+@pytest.fixture(scope="module")
+def written(paper: Paper, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the paper's report."""
+    folder = tmp_path_factory.mktemp("report")
+    write_report(paper, folder, NOW)
+    return folder
+
+
+def test_every_figure_of_the_study_has_a_recipe() -> None:
+    stems = {experiment.stem for experiment in read_experiments(FOLDER, [])}
+    wanted = {run.recipe for table in TABLES for run in table.runs} | set(FIGURE_RUNS)
+    assert stems == wanted | set(REMOVED)
+
+
+def test_some_recipes_are_chosen_by_patterns_and_changed_by_overrides() -> None:
+    found = read_experiments(FOLDER, ["epochs=1"], ["study/table2-*", "fixed/all"])
+    assert [e.stem for e in found] == [
+        "study/table2-customnet",
+        "study/table2-googlenet-before-tuning",
+        BEST,
+        "fixed/all",
+    ]
+    assert {experiment.recipe.epochs for experiment in found} == {1}
+
+
+def test_a_pattern_without_a_recipe_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="matches table9"):
+        read_experiments(FOLDER, [], ["table9"])
+
+
+def test_the_renewal_dataset_must_be_another_one() -> None:
+    with pytest.raises(InvalidInput, match="another one"):
+        PaperOrder("tiny", (), renewal="tiny")
+
+
+def test_differences_are_paired_on_the_same_photos_alone(faulty: Finding) -> None:
+    interval, is_paired = difference(faulty, faulty)
+    assert is_paired
+    assert interval == Interval(value=0, low=0, high=0)
+    _, is_paired = difference(finding(), faulty)
+    assert not is_paired
+    _, is_paired = difference(replace(faulty, answers=None), faulty)
+    assert not is_paired
+
+
+def test_the_report_sets_the_studys_figures_beside_ours(written: Path, faulty: Finding) -> None:
+    text = (written / MARKDOWN).read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| GoogLeNet | 25.1 %"))
+    right = faulty.report.metrics["top1_accuracy"]
+    assert faulty.report.mean_of_batches is not None
+    for said in (
+        f"{100 * faulty.report.mean_of_batches:.1f} %",
+        f"{100 * right.value:.1f} % [{100 * right.low:.0f}, {100 * right.high:.0f}]",
+        "**leaky**",
+        "16.0 %",
+    ):
+        assert said in row
+    for heading in ("Table 2", "Table 3", "Table 4", "each fault", "Figures 5 to 8", "Provenance"):
+        assert f"## {heading}" in text or f"## What {heading}" in text
+    assert "`epochs=1`" in text
+    assert "drawn by the simulator" in text
+    assert "- study/table4-googlenet: the weights | cannot be had" in text
+
+
+def test_the_report_says_how_each_fault_was_compared(written: Path) -> None:
+    lines = (written / MARKDOWN).read_text().splitlines()
+    by_fault = {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+    assert PAIRED in by_fault["no validation"]
+    assert "+0.0 [+0.0, +0.0]" in by_fault["no validation"]
+    assert UNPAIRED in by_fault["all of them"]
+    assert "new places" in by_fault["all of them"]
+
+
+def test_the_page_holds_its_plots_and_the_text_names_them(written: Path) -> None:
+    page, text = (written / PAGE).read_text(), (written / MARKDOWN).read_text()
+    plots = sorted(written.glob("*.png"))
+    assert [path.name for path in plots] == [
+        "faults.png",
+        *(f"figure-{number}.png" for number in (5, 6, 7, 8)),
+    ]
+    for path in plots:
+        assert f"]({path.name})" in text
+        with Image.open(path) as image:
+            assert image.convert("L").getextrema() != (255, 255)
+    assert page.count("data:image/png;base64,") == len(plots)
+    assert ".png" not in page
+    assert "<td" in page
+    assert "color-scheme: light dark" in page
+
+
+def test_a_report_of_nothing_still_shows_the_studys_figures(tmp_path: Path) -> None:
+    experiment = Experiment(BEST, tiny_recipe())
+    nothing = Paper(PaperOrder("tiny", (experiment,)), (), (Result(experiment, missing="no"),))
+    text = write_report(nothing, tmp_path, NOW)[0].read_text()
+    assert "| GoogLeNet | 25.1 % | - |" in text
+    assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(8.44, "8.4 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
+)
+def test_durations_are_shown_in_their_unit(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_a_bar_in_a_cell_does_not_end_it() -> None:
+    assert markdown_table(["a"], [["x|y"]]).endswith("| x\\|y |")

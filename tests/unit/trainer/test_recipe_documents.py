@@ -1,0 +1,44 @@
+"""docs/recipes.md has every key of a recipe, with its default."""
+
+import json
+import re
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from euguess.project import project_root
+from services.trainer.recipe import Recipe
+
+ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \| (.*?) ?\|$", re.M)
+
+
+def keys(section: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
+    """Every key that holds a value, by its dotted name."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in section.model_fields.items():
+        is_section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        if is_section:
+            assert isinstance(field.annotation, type)
+            found |= keys(field.annotation, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = field
+    return found
+
+
+def default_of(field: FieldInfo) -> object:
+    if field.is_required():
+        return "required"
+    return json.loads(json.dumps(field.get_default(call_default_factory=True)))
+
+
+def documented() -> dict[str, object]:
+    text = (project_root() / "docs" / "recipes.md").read_text().partition("## All keys")[2]
+    return {
+        key: required or json.loads(default)
+        for key, default, required, meaning, _ in ROW.findall(text)
+        if meaning
+    }
+
+
+def test_every_key_of_a_recipe_is_documented_with_its_default() -> None:
+    assert documented() == {name: default_of(field) for name, field in keys(Recipe).items()}

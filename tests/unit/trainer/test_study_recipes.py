@@ -1,0 +1,62 @@
+"""The recipes of the study and of its faults removed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from euguess.project import project_root
+from services.trainer.experiment import flat
+from services.trainer.recipe import NO_WEIGHTS, Faults, Recipe, read_recipe
+
+FOLDER = project_root() / "experiments"
+RECIPES = sorted([*FOLDER.glob("study/*.toml"), *FOLDER.glob("fixed/*.toml")])
+BEST = read_recipe(FOLDER / "study" / "table2-googlenet.toml")
+HONEST_SPLIT = {"split.protocol": "location"}
+REMOVED: dict[str, dict[str, Any]] = {
+    "train-mode": {"faults.eval_mode_while_training": False},
+    "countries-head": {"faults.keeps_imagenet_head": False},
+    "shuffling": {"faults.no_shuffling": False},
+    "validation": {"faults.no_validation": False},
+    "right-average": {"faults.mean_of_batches": False},
+    "location-split": HONEST_SPLIT,
+    "all": {f"faults.{name}": False for name in Faults.model_fields} | HONEST_SPLIT,
+}
+
+
+def facts(recipe: Recipe) -> dict[str, Any]:
+    return flat(recipe.model_dump(mode="json", exclude={"name"}))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_recipes_are_valid_named_by_their_file_and_run_without_internet(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == f"{path.parent.name}-{path.stem}"
+    assert read_recipe(path, ["weights=none"]).weights == NO_WEIGHTS
+    assert "The study" in path.read_text() or "the study" in path.read_text()
+
+
+def test_the_best_run_has_all_faults_and_the_leaky_split() -> None:
+    assert BEST.faults.names == tuple(Faults.model_fields)
+    assert BEST.split.protocol == "image"
+    assert (BEST.batch_size, BEST.epochs, BEST.views, BEST.image_size) == (1000, 20, 3, 64)
+    assert BEST.schedule.eta_min > BEST.optimizer.learning_rate
+
+
+def test_each_fault_is_removed_by_one_recipe() -> None:
+    assert {path.stem for path in FOLDER.glob("fixed/*.toml")} == set(REMOVED)
+
+
+@pytest.mark.parametrize("stem", REMOVED)
+def test_a_fixed_recipe_differs_in_what_it_removes_alone(stem: str) -> None:
+    fixed, faulty = facts(read_recipe(FOLDER / "fixed" / f"{stem}.toml")), facts(BEST)
+    assert {key: fixed[key] for key in fixed if fixed[key] != faulty[key]} == REMOVED[stem]
+
+
+def test_tables_3_and_4_train_on_as_many_photos_by_one_heading_or_a_third_of_the_places() -> None:
+    for network in ("googlenet", "resnet50", "efficientnet_b4"):
+        one, third = (read_recipe(FOLDER / "study" / f"table{n}-{network}.toml") for n in (3, 4))
+        assert (one.views, one.subset.share) == (1, 1.0)
+        assert (third.views, third.subset.share) == (3, 0.3333)
+        changed = {key for key, value in facts(one).items() if facts(third)[key] != value}
+        assert changed == {"views", "subset.share"}

@@ -1,0 +1,189 @@
+"""Workers of sweeps: they continue, prune, repeat themselves and look at train and val alone."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from euguess.errors import EUGuessError
+from euguess.schemas import ImageSpec
+from services.trainer.batches import DeviceImages
+from services.trainer.material import Material
+from services.trainer.recipe import Recipe
+from services.trainer.sweep import Sweep, SweepSpec
+from services.trainer.sweep_result import result_of
+from services.trainer.sweep_study import FINISHED, StudyPlace, open_study
+from services.trainer.sweep_trials import Worker
+from tests.unit.trainer.learning import CPU, SIZE, tiny_material, tiny_recipe
+
+RATES: Mapping[str, object] = {"optimizer.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}
+
+
+def sweep_of(space: Mapping[str, object], trials: int, **options: object) -> Sweep:
+    facts = {"name": "tiny", "recipe": "", "trials": trials, "epochs": 1, "startup_trials": 1}
+    return Sweep(SweepSpec.model_validate({**facts, "space": space, **options}), tiny_recipe())
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A database, and the first part of the names of studies in it."""
+
+    url: str
+    prefix: str
+
+    def open(self, sweep: Sweep, name: str = "study") -> tuple[Study, StudyPlace]:
+        place = StudyPlace(f"{self.prefix}-{name}", self.url, grace_seconds=60)
+        return open_study(sweep, sweep.recipe_of({}).epochs, place), place
+
+    def run(
+        self,
+        sweep: Sweep,
+        *first: dict[str, Any],
+        name: str = "study",
+        material: Material | None = None,
+    ) -> list[FrozenTrial]:
+        """All trials after a worker's end; the first ones may be given."""
+        study, place = self.open(sweep, name)
+        for values in first:
+            study.enqueue_trial(values)
+
+        def material_of(recipe: Recipe) -> Material:
+            return material or tiny_material(recipe)
+
+        Worker(sweep, study, place, material_of, CPU, lambda study: None).run()
+        return study.get_trials()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One for all tests, which keep apart by the names of their studies."""
+    return f"sqlite:///{tmp_path_factory.mktemp('sweeps') / 'study.db'}"
+
+
+@pytest.fixture
+def bench(database: str) -> Bench:
+    return Bench(database, secrets.token_hex(4))
+
+
+def outcomes(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
+    return [(trial.number, trial.state, trial.value, trial.params) for trial in trials]
+
+
+def test_a_continued_sweep_equals_an_unbroken_one(bench: Bench) -> None:
+    whole = sweep_of(RATES, 3, objective="val_loss")
+    part = sweep_of(RATES, 2, objective="val_loss")
+    first = bench.run(part, name="broken")
+    continued = bench.run(whole, name="broken")
+    assert outcomes(continued)[:2] == outcomes(first)
+    assert outcomes(continued) == outcomes(bench.run(whole, name="unbroken"))
+    assert len({trial.params["optimizer.learning_rate"] for trial in continued}) == 3
+
+
+def test_another_seed_draws_other_values(bench: Bench) -> None:
+    one = bench.run(sweep_of(RATES, 1), name="one")
+    other = bench.run(sweep_of(RATES, 1, seed=1), name="other")
+    assert one[0].params != other[0].params
+
+
+def test_a_bad_learning_rate_is_pruned(bench: Bench) -> None:
+    sweep = sweep_of(RATES, 2, epochs=4, objective="val_loss")
+    key = "optimizer.learning_rate"
+    good, bad = bench.run(sweep, {key: 3e-3}, {key: 1e-4})
+    assert good.state == TrialState.COMPLETE
+    assert bad.state == TrialState.PRUNED
+    assert len(bad.intermediate_values) < len(good.intermediate_values) == 4
+
+
+def test_values_that_cannot_be_trained_with_end_a_trial_and_not_the_sweep(bench: Bench) -> None:
+    sweep = sweep_of({"weights": {"choices": ["none", "/nowhere/weights.safetensors"]}}, 2)
+    values = [{"weights": "/nowhere/weights.safetensors"}, {"weights": "none"}]
+    unfit, fit = bench.run(sweep, *values)
+    assert unfit.state == TrialState.PRUNED
+    assert "cannot be had" in unfit.user_attrs["reason"]
+    assert fit.state == TrialState.COMPLETE
+
+
+def test_a_sweep_without_a_whole_trial_says_why(bench: Bench) -> None:
+    sweep = sweep_of({"weights": {"choices": ["/nowhere/a", "/nowhere/b"]}}, 2)
+    bench.run(sweep)
+    study, _ = bench.open(sweep)
+    with pytest.raises(EUGuessError, match=r"None of 2 trials .*cannot be had"):
+        result_of(sweep, study, "tiny")
+
+
+def test_an_interrupted_trial_is_run_again_with_its_values(bench: Bench) -> None:
+    sweep = sweep_of(RATES, 1)
+    study, place = bench.open(sweep)
+
+    def impatient(recipe: Recipe) -> Material:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Worker(sweep, study, place, impatient, CPU, lambda study: None).run()
+    interrupted, again = bench.run(sweep)
+    assert interrupted.state == TrialState.FAIL
+    assert again.state == TrialState.COMPLETE
+    assert again.params == interrupted.params
+
+
+def test_a_trial_that_was_given_away_meanwhile_is_left_to_the_other_worker(bench: Bench) -> None:
+    sweep = sweep_of(RATES, 1)
+    study, place = bench.open(sweep)
+    silent: list[int] = []
+
+    def material_of(recipe: Recipe) -> Material:
+        if not silent:  # for so long that another worker takes the trial for lost
+            silent.append(study.trials[-1].number)
+            study.tell(silent[0], state=TrialState.FAIL)
+        return tiny_material(recipe)
+
+    Worker(sweep, study, place, material_of, CPU, lambda study: None).run()
+    states = [trial.state for trial in study.get_trials()]
+    assert states == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_a_worker_waits_for_trials_of_others_and_takes_no_seat_that_is_taken(
+    bench: Bench,
+) -> None:
+    sweep = sweep_of(RATES, 1)
+    study, place = bench.open(sweep)
+    other, _ = bench.open(sweep)
+    with pytest.warns(UserWarning, match="Heartbeat"):  # it shows no signs of life
+        asked = other.ask()
+    study.enqueue_trial({})  # as when both have seen that one seat is free
+
+    def finish(seconds: float) -> None:
+        other.tell(asked, 0.5)
+
+    Worker(sweep, study, place, tiny_material, CPU, lambda study: None, wait=finish).run()
+    states = [trial.state for trial in study.get_trials()]
+    assert states == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+def test_the_test_part_has_no_influence(bench: Bench) -> None:
+    sweep = sweep_of(RATES, 2, objective="val_loss")
+    recipe = sweep.recipe_of({})
+    material = tiny_material(recipe)
+    hidden = material.split.test
+    pixels = np.random.default_rng(5).integers(0, 120, (36, SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[np.arange(36), :, :, material.labels] += 80
+    assert len(hidden)
+    pixels[hidden] = 255
+    images = DeviceImages(pixels, material.labels, ImageSpec(size=SIZE), CPU)
+    spoilt = replace(material, images=images)
+    seen = bench.run(sweep, name="seen", material=material)
+    assert outcomes(seen) == outcomes(bench.run(sweep, name="spoilt", material=spoilt))
+
+
+def test_each_finished_trial_is_in_the_result(bench: Bench) -> None:
+    sweep = sweep_of(RATES, 3, epochs=2)
+    trials = bench.run(sweep)
+    study, _ = bench.open(sweep)
+    result = result_of(sweep, study, "tiny")
+    assert [row.number for row in result.trials] == [0, 1, 2]
+    assert result.best.value == max(t.value or 0 for t in trials if t.state in FINISHED)
