@@ -87,6 +87,7 @@ class FakeServices:
     card: ModelCard | None = None
     seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
     guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
+    refusal: str = ""  # the model server's reason, in place of an answer
     objects: ObjectStore = field(default_factory=memory_store)
     down: set[str] = field(default_factory=set)
 
@@ -136,6 +137,8 @@ class FakeServices:
     def _torchserve(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/ping":
             return httpx.Response(200, json={"status": "Healthy"})
+        if self.refusal:
+            return httpx.Response(400, json={"code": 400, "message": self.refusal})
         return httpx.Response(200, json=self.guess(request.read()).model_dump(mode="json"))
 
 

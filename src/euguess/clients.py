@@ -36,6 +36,11 @@ class _Client:
     ) -> None:
         self._http = httpx.Client(base_url=base_url, timeout=timeout_seconds, transport=transport)
 
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return str(self._http.base_url)
+
     def __enter__(self) -> Self:
         return self
 
@@ -118,6 +123,11 @@ class InferenceClient(_Client):
     ) -> None:
         super().__init__(base_url, transport, timeout_seconds=timeout_seconds)
         self._key_file = key_file
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where the token is read from; None where none is asked for."""
+        return self._key_file
 
     def predict(self, views: Sequence[bytes]) -> Prediction:
         """Country of a place seen on 1..8 photos. Raises InvalidInput with the server's reason."""
