@@ -225,7 +225,10 @@ class RegistryClient(_Client):
     def card(self, run_id: str) -> ModelCard:
         """Of the model of a run; its version is that of the registry for champions alone."""
         data = self._artifact(run_id, f"{MODEL_ARTIFACTS}/model.json")
-        return ModelCard.model_validate_json(data)
+        try:
+            return ModelCard.model_validate_json(data)
+        except ValidationError:
+            raise ServiceUnavailable(f"Run {run_id} has no readable model card.") from None
 
     def report(self, run_id: str) -> dict[str, Any]:
         """The evaluation report that was stored with the model of a run."""
