@@ -12,7 +12,8 @@ LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 IN_SET, OUTSIDE = "in the 90 % set", "not in it"
 SET_COLOURS = {IN_SET: BLUE, OUTSIDE: GREY}
-ROW_HEIGHT = 36  # pixels
+ROW_HEIGHT = 34  # pixels
+AXES_HEIGHT = 110  # pixels of legend, axis and title
 
 
 def top_chart(prediction: Prediction) -> LayeredChart:
@@ -42,4 +43,4 @@ def top_chart(prediction: Prediction) -> LayeredChart:
     numbers = base.mark_text(align="left", dx=4, color=GREY).encode(
         text=alt.Text("probability:Q", format=".1%")
     )
-    return alt.layer(bars, numbers).properties(height=ROW_HEIGHT * len(rows) + 20)
+    return alt.layer(bars, numbers).properties(height=ROW_HEIGHT * len(rows) + AXES_HEIGHT)

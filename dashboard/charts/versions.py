@@ -14,7 +14,7 @@ LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 CHAMPION, OTHER = "champion", "another version"
 COLOURS = {CHAMPION: ORANGE, OTHER: BLUE}
 SHAPES = {CHAMPION: "diamond", OTHER: "circle"}
-CHART_HEIGHT = 260  # pixels
+CHART_HEIGHT = 340  # pixels
 
 
 def versions_chart(accuracies: Mapping[str, Interval], champion: str | None) -> LayeredChart:
@@ -38,7 +38,7 @@ def versions_chart(accuracies: Mapping[str, Interval], champion: str | None) -> 
     )
     axis = alt.Axis(format="%", title="Places named right (%)")
     lines = base.mark_rule(strokeWidth=2).encode(
-        y=alt.Y("low:Q", axis=axis, scale=alt.Scale(domain=[0, 1])), y2="high:Q"
+        y=alt.Y("low:Q", axis=axis, scale=alt.Scale(zero=False)), y2="high:Q"
     )
     points = base.mark_point(filled=True, size=110, opacity=1).encode(
         y=alt.Y("value:Q", axis=axis),

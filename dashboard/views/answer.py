@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from dashboard.charts.maps import probability_map
+from dashboard.charts.maps import MAP_HEIGHT, probability_map
 from dashboard.charts.prediction import top_chart
 from dashboard.text import plain
 from euguess.countries import COUNTRIES
 from euguess.schemas import Prediction
 
 NAMES = {country.code: country.name for country in COUNTRIES}
-MAP_HEIGHT = 420  # pixels
 
 
 def answer(prediction: Prediction, truth: str | None = None) -> None:
     """Draw it; truth is the code of the country where it is known."""
-    st.header(f"{plain(prediction.country)}, {prediction.probability:.0%}")
+    guess = f"{plain(prediction.country)}, {prediction.probability:.0%}"
+    st.header(f"Perhaps {guess}" if prediction.abstain else guess)
     if prediction.abstain:
         st.warning(
             "The model would rather not answer: it is too unsure to be right 9 times out of 10.",
@@ -30,10 +30,8 @@ def answer(prediction: Prediction, truth: str | None = None) -> None:
         _map(prediction)
     model = prediction.model
     views = "1 photo" if prediction.views == 1 else f"{prediction.views} photos together"
-    st.caption(
-        plain(f"Version {model.version}, trained on {model.dataset}, {model.trained_at:%Y-%m-%d}; ")
-        + views
-    )
+    trained = f"trained on {model.dataset}, {model.trained_at:%Y-%m-%d}"
+    st.caption(plain(f"From {views} by version {model.version}, {trained}"))
 
 
 def _truth(prediction: Prediction, truth: str) -> None:
@@ -59,6 +57,6 @@ def _map(prediction: Prediction) -> None:
     st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-probabilities")
     rest = max(0.0, 1 - sum(shares.values()))
     st.caption(
-        f"Blue: the {len(shares)} likeliest countries, the darker the likelier; orange border: the "
+        f"Blue: the {len(shares)} likeliest countries, the stronger the likelier; orange border: the "
         f"country set. The server names no others; they share {rest:.1%}."
     )

@@ -28,7 +28,7 @@ def _row(entry: Entry) -> dict[str, object]:
         "Decision": f"{entry.act.value}{forced}",
         "Champion before": entry.champion_before or "",
         "Lead (points)": points(contest.difference) if contest else "",
-        "Places": contest.places if contest else None,
+        "Places": str(contest.places) if contest else "",
         "Reason given": entry.reason or "",
         "Grounds": entry.verdict,
         "Who": entry.by,

@@ -15,7 +15,7 @@ from dashboard.trouble import next_step
 from euguess.schemas import ModelCard
 
 PICTURE_SIDE = 320
-PICTURE_WIDTH = 220
+PICTURE_WIDTH = 164  # pixels; two fit a phone
 DRAWN = "predict-example"  # (version of the champion, its place)
 
 

@@ -48,6 +48,7 @@ def test_uploaded_photos_are_answered_in_words_bars_and_a_map(draw: Draw) -> Non
 
 def test_an_unsure_model_is_said_to_abstain(draw: Draw) -> None:
     page = asked(draw, FakeServices(guess=lambda _: unsure()), photo())
+    assert page.header[0].value == "Perhaps France, 30%"
     assert "would rather not answer" in page.warning[0].value
     assert any("France, Poland, Germany" in text.value for text in page.markdown)
 
