@@ -38,8 +38,7 @@ def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -
     """Countries by the probability (0..1) that a place lies there; keys are codes.
 
     The likelier, the less transparent, by the square root, so that 4 % can be seen beside 90 %.
-    The country set is outlined, also where the probability of
-    one of its countries is not known.
+    The country set is outlined, also where the probability of one of its countries is not known.
     """
     rows = [
         {

@@ -57,6 +57,6 @@ def _map(prediction: Prediction) -> None:
     st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-probabilities")
     rest = max(0.0, 1 - sum(shares.values()))
     st.caption(
-        f"Blue: the {len(shares)} likeliest countries, the stronger the likelier; orange border: the "
-        f"country set. The server names no others; they share {rest:.1%}."
+        f"Blue: the {len(shares)} likeliest countries, the stronger the likelier; orange border: "
+        f"the country set. The server names no others; they share {rest:.1%}."
     )

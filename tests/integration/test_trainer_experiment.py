@@ -311,13 +311,20 @@ def test_a_tracking_server_serves_the_champion_to_its_clients(
 ) -> None:
     order = tiny_order("epochs=2", promoted=True)
     outcome = run_experiment(order, trainer.workshop(mlflow_server))
-    client = RegistryClient(mlflow_server.url)
-    card, report = client.champion(), client.champion_report()
-    assert card is not None
-    assert report is not None
-    assert (card.version, card.network) == ("1", "customnet")
-    assert report["run_id"] == outcome.run_id
-    assert report["metrics"]["top1_accuracy"]["value"] == card.metrics["top1_accuracy"].value
+    with RegistryClient(mlflow_server.url) as client:
+        card, report = client.champion(), client.champion_report()
+        assert card is not None
+        assert report is not None
+        assert (card.version, card.network) == ("1", "customnet")
+        assert report["run_id"] == outcome.run_id
+        assert report["metrics"]["top1_accuracy"]["value"] == card.metrics["top1_accuracy"].value
+        champion = client.champion_version()
+        assert champion == outcome.candidate
+        assert champion is not None
+        assert client.versions() == [client.version(champion.version)] == [champion]
+        client.crown(champion.version)
+        with pytest.raises(InvalidInput, match="no version 99"):
+            client.version("99")
     again = evaluate_stored("champion", "tiny", trainer.workshop(mlflow_server), OnDamage.RAISE)
     assert again.metrics == outcome.report.metrics
 
