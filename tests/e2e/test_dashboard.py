@@ -101,6 +101,27 @@ def test_the_dataset_page_shows_balance_and_gallery(
     assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
 
 
+def test_the_served_model_answers_about_a_held_out_example(
+    browser: webdriver.Chrome, demo_stack: DemoStack
+) -> None:
+    open_page(browser, demo_stack, "predict", "Show the model")
+    press(browser, "An example")
+    wait_for(browser, "Country set")
+    press(browser, "Another example")
+    wait_for(browser, "Held out from training")
+    save_screenshot(browser, "dashboard-predict.png")
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+
+
+def test_the_models_page_shows_the_champion_and_how_it_became_so(
+    browser: webdriver.Chrome, demo_stack: DemoStack
+) -> None:
+    open_page(browser, demo_stack, "models", "is the champion: it is served")
+    wait_for(browser, "Audit log")
+    save_screenshot(browser, "dashboard-models.png")
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+
+
 def test_a_round_of_the_game_is_played_by_keys_against_the_served_model(
     browser: webdriver.Chrome, demo_stack: DemoStack
 ) -> None:

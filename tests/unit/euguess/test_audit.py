@@ -4,11 +4,21 @@ import asyncio
 
 import pytest
 
-from euguess.audit import Act, Entry, append, champion_before, read_log, succession
+from euguess.audit import (
+    Act,
+    Entry,
+    append,
+    champion_before,
+    read_log,
+    recorded_contest,
+    succession,
+)
 from euguess.clock import utc_now
 from euguess.errors import StoreError
 from euguess.layout import audit_key
+from euguess.schemas import Interval
 from euguess.storage import ObjectStore
+from euguess.verdict import Contest
 
 
 def entry(number: int, act: Act, version: str, before: str | None = None) -> Entry:
@@ -28,6 +38,7 @@ def history(*acts: tuple[Act, str, str | None]) -> list[Entry]:
     return [entry(number, *act) for number, act in enumerate(acts, start=1)]
 
 
+SHARE = Interval(value=0.5, low=0.4, high=0.6)
 UP, NO, BACK = Act.PROMOTED, Act.REFUSED, Act.ROLLED_BACK
 
 
@@ -91,6 +102,27 @@ def test_the_champion_before_is_the_one_below_in_the_line(
 ) -> None:
     entries = history((UP, "1", None), (UP, "2", "1"), (UP, "3", "2"))
     assert champion_before(entries, champion) == before
+
+
+def test_a_contest_counts_for_the_two_that_met_alone() -> None:
+    contests = [
+        Contest(
+            dataset="demo",
+            manifest_digest="0" * 64,
+            places=places,
+            challenger=SHARE,
+            champion=SHARE,
+            difference=SHARE,
+        )
+        for places in (30, 40)
+    ]
+    entries = [
+        entry(number, NO, "2", "1").model_copy(update={"contest": contest})
+        for number, contest in enumerate((*contests, None), start=1)
+    ]
+    assert recorded_contest(entries, "2", "1") == contests[1]
+    assert recorded_contest(entries, "1", "2") is None
+    assert recorded_contest(entries, "2", "3") is None
 
 
 def test_going_back_twice_goes_back_two_champions() -> None:

@@ -1,14 +1,15 @@
 """Who may become champion."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from euguess.audit import Act, Entry
 from euguess.errors import InvalidInput
-from euguess.promotion import Nomination
+from euguess.promotion import Nomination, promote
 from euguess.registry import Candidate
 from euguess.schemas import Interval
-from euguess.verdict import Contest, faulty, forced, judge, leaky, unrivalled
+from euguess.verdict import Contest, NotComparable, faulty, forced, judge, leaky, unrivalled
 
 CANDIDATE = Candidate(
     version="2",
@@ -79,3 +80,90 @@ def test_force_keeps_what_was_found_against_it() -> None:
 def test_force_without_a_reason_is_refused() -> None:
     with pytest.raises(InvalidInput, match="--reason"):
         Nomination(CANDIDATE, is_forced=True, reason=" ")
+
+
+@dataclass
+class Versions:
+    """A registry in memory."""
+
+    known: dict[str, Candidate]
+    crowned: str | None = None
+
+    def champion(self) -> Candidate | None:
+        return self.known[self.crowned] if self.crowned else None
+
+    def version(self, number: str) -> Candidate:
+        return self.known[number]
+
+    def crown(self, version: str) -> None:
+        self.crowned = version
+
+
+@dataclass
+class BusyLog:
+    """A log whose first entries are written by others, who crown version 3, at the same moment."""
+
+    registry: Versions
+    rivals: int = 0
+    kept: list[Entry] = field(default_factory=list)
+
+    def entries(self) -> list[Entry]:
+        return list(self.kept)
+
+    def append(self, entry: Entry) -> bool:
+        is_overtaken = self.rivals > 0
+        if is_overtaken:
+            self.rivals -= 1
+            self.registry.crown("3")
+            entry = entry.model_copy(update={"version": "3", "verdict": "a rival"})
+        self.kept.append(entry)
+        return not is_overtaken
+
+
+def versions(*candidates: Candidate, crowned: str | None = None) -> Versions:
+    return Versions({candidate.version: candidate for candidate in candidates}, crowned)
+
+
+def won(_: Candidate) -> Contest:
+    return contest(0.01, 0.09)
+
+
+def never_met(_: Candidate) -> Contest:
+    raise NotComparable("they never met.")
+
+
+def test_a_winner_is_crowned_after_the_decision_is_written_down() -> None:
+    registry = versions(CANDIDATE, CHAMPION, crowned="1")
+    log = BusyLog(registry)
+    assert promote(Nomination(CANDIDATE), registry, log, won).is_promoted
+    assert registry.crowned == "2"
+    assert [(e.act, e.version, e.champion_before) for e in log.kept] == [(Act.PROMOTED, "2", "1")]
+
+
+def test_a_refusal_is_written_down_and_crowns_nobody() -> None:
+    registry = versions(CANDIDATE, CHAMPION, crowned="1")
+    log = BusyLog(registry)
+    verdict = promote(Nomination(CANDIDATE), registry, log, never_met)
+    assert verdict.reason.endswith("version 1: they never met")
+    assert registry.crowned == "1"
+    assert log.kept[0].act is Act.REFUSED
+
+
+def test_a_decision_that_is_overtaken_is_made_again_against_the_new_champion() -> None:
+    registry = versions(CANDIDATE, CHAMPION, replace(CANDIDATE, version="3"), crowned="1")
+    log, met = BusyLog(registry, rivals=1), []
+
+    def hold(champion: Candidate) -> Contest:
+        met.append(champion.version)
+        return won(champion)
+
+    assert promote(Nomination(CANDIDATE), registry, log, hold).is_promoted
+    assert met == ["1", "3"]
+    assert (log.kept[-1].number, log.kept[-1].champion_before) == (2, "3")
+
+
+def test_promoting_the_champion_writes_nothing() -> None:
+    registry = versions(CHAMPION, crowned="1")
+    log = BusyLog(registry)
+    assert promote(Nomination(CHAMPION), registry, log, never_met).is_promoted
+    assert log.kept == []
