@@ -48,7 +48,9 @@ def _country_set(prediction: Prediction) -> None:
     names = ", ".join(plain(NAMES.get(code, code)) for code in prediction.country_set)
     count = len(prediction.country_set)
     st.markdown(f"**Country set** ({count}): {names}")
-    st.caption("For 9 of 10 places like those of training, the true country is in this set.")
+    st.caption(
+        "A calibrated model's set holds the true country of 9 in 10 places like its training's."
+    )
 
 
 def _map(prediction: Prediction) -> None:

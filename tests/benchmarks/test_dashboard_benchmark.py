@@ -18,7 +18,7 @@ from dashboard.connections import Connections
 from euguess.countries import PRESETS
 from euguess.datasets import total_counts
 from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus, SeenViews, StatusCounts
-from tests.dashboard_services import FakeServices, fill, model_card
+from tests.dashboard_services import FakeServices, candidate, fill, model_card
 from tests.generated_dataset import generated_objects, generated_rows
 
 pytestmark = pytest.mark.benchmark
@@ -26,11 +26,13 @@ pytestmark = pytest.mark.benchmark
 FULL, SMALL = PRESETS["eu32"].quotas, {"FR": 40, "LU": 40}
 PAINT_SECONDS, INTERACTION_SECONDS = 2.0, 1.0
 REPEATS = 5
+VERSIONS = 50
 SECTIONS = ("Map", "Export", "Balance")
 
 
 def services(quotas: dict[str, int]) -> FakeServices:
-    made = FakeServices(card=model_card(*quotas))
+    versions = [candidate(number) for number in range(1, VERSIONS + 1)]
+    made = FakeServices(card=model_card(*quotas), versions=versions, crowned="1")
     fill(made, *generated_objects("demo", quotas))
     ids = {row["location_id"] for row in generated_rows("demo", quotas)}
     made.seen = SeenViews(location_ids=tuple(sorted(ids)[: len(ids) * 4 // 5]), sha256s=())
@@ -91,7 +93,20 @@ def start_of_a_game(connections: Connections) -> float:
     return seconds(lambda: drawn.button[0].click().run(timeout=60))
 
 
-@pytest.mark.parametrize("view", ["overview", "dataset", "play"])
+def choice_of_an_example(connections: Connections) -> float:
+    """The place alone: generated datasets have no photos."""
+    drawn = painted("predict", connections)
+    drawn.segmented_control[0].set_value("An example")
+    return seconds(lambda: drawn.run(timeout=60))
+
+
+def choice_of_a_version(connections: Connections) -> float:
+    drawn = painted("models", connections)
+    drawn.selectbox[0].set_value("7")
+    return seconds(lambda: drawn.run(timeout=60))
+
+
+@pytest.mark.parametrize("view", ["overview", "dataset", "predict", "models", "play"])
 def test_the_first_paint_is_quick_at_full_size(view: str) -> None:
     importlib.import_module(f"dashboard.views.{view}")
     full, small = services(dict(FULL)).connections(), services(dict(SMALL)).connections()
@@ -108,6 +123,8 @@ def test_interactions_are_quick_at_full_size() -> None:
     full = services(dict(FULL)).connections()
     durations = {f"dataset, {name}": times for name, times in interactions(full).items()}
     durations["play, start"] = [start_of_a_game(full) for _ in range(REPEATS)]
+    durations["predict, example"] = [choice_of_an_example(full) for _ in range(REPEATS)]
+    durations["models, version"] = [choice_of_a_version(full) for _ in range(REPEATS)]
     for name, times in durations.items():
         print(f"\n{name}: {statistics.median(times):.2f} s, slowest {max(times):.2f} s")
     assert all(statistics.median(times) < INTERACTION_SECONDS for times in durations.values())
