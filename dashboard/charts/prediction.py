@@ -1,15 +1,18 @@
 """What a model says of a place, as a chart; nothing here knows Streamlit."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.palette import BLUE, GREY
+from dashboard.charts.palette import BLUE, GREY, ORANGE
 from euguess.schemas import Prediction
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
+AGREES, DIFFERS = "names the same country", "names another"
+VIEW_COLOURS = {AGREES: BLUE, DIFFERS: ORANGE}
 IN_SET, OUTSIDE = "in the 90 % set", "not in it"
 SET_COLOURS = {IN_SET: BLUE, OUTSIDE: GREY}
 ROW_HEIGHT = 34  # pixels
@@ -44,3 +47,43 @@ def top_chart(prediction: Prediction) -> LayeredChart:
         text=alt.Text("probability:Q", format=".1%")
     )
     return alt.layer(bars, numbers).properties(height=ROW_HEIGHT * len(rows) + AXES_HEIGHT)
+
+
+def views_frame(together: Prediction, alone: Sequence[Prediction]) -> pd.DataFrame:
+    """One row per view: view, probability of the common answer, says (what it names alone), agrees.
+
+    A probability that is not among the view's five likeliest is 0.
+    """
+    rows = []
+    for number, one in enumerate(alone, start=1):
+        shares = {row.country_code: row.probability for row in one.top}
+        rows.append(
+            {
+                "view": f"View {number}",
+                "probability": shares.get(together.country_code, 0.0),
+                "says": f"{one.country}, {one.probability:.0%}",
+                "agrees": AGREES if one.country_code == together.country_code else DIFFERS,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def views_chart(together: Prediction, alone: Sequence[Prediction]) -> LayeredChart:
+    """How likely each view alone makes the common answer, and what it would name itself."""
+    frame = views_frame(together, alone)
+    scale = alt.Scale(domain=list(VIEW_COLOURS), range=list(VIEW_COLOURS.values()))
+    base = alt.Chart(frame).encode(
+        x=alt.X(
+            "probability:Q",
+            title=f"Probability of {together.country} (%)",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format="%", tickCount=5),
+        ),
+        y=alt.Y("view:N", sort=None, title="Photo"),
+        tooltip=["view", alt.Tooltip("probability:Q", format=".2%"), "says"],
+    )
+    bars = base.mark_bar().encode(
+        color=alt.Color("agrees:N", scale=scale, legend=alt.Legend(orient="top", title=None))
+    )
+    names = base.mark_text(align="left", dx=4, color=GREY).encode(text="says:N")
+    return alt.layer(bars, names).properties(height=ROW_HEIGHT * len(frame) + AXES_HEIGHT)

@@ -9,6 +9,7 @@ from dashboard.text import plain
 from dashboard.trouble import trouble_shown
 from dashboard.views.answer import answer
 from dashboard.views.photo_choice import Chosen, example, uploaded
+from dashboard.views.views_alone import views_alone
 from euguess.clients import MAX_VIEWS, InferenceClient
 
 UPLOAD, EXAMPLE = "My photos", "An example"
@@ -27,6 +28,7 @@ def render(connections: Connections) -> None:
     with trouble_shown():
         prediction = read_prediction(connections.inference, chosen.photos)
         answer(prediction, chosen.truth)
+        views_alone(prediction, chosen.photos, connections.inference)
     _command(connections.inference, len(chosen.photos))
 
 

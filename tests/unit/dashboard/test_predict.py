@@ -7,7 +7,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.maps import probability_map
-from dashboard.charts.prediction import top_chart
+from dashboard.charts.prediction import top_chart, views_chart, views_frame
 from dashboard.curl import predict_command, token_command
 from euguess.schemas import Prediction, SeenViews
 from tests.dashboard_services import FakeServices, prediction
@@ -15,9 +15,9 @@ from tests.unit.dashboard.conftest import Draw
 from tests.unit.dashboard.held_out_places import PLACES, services
 
 
-def photo() -> bytes:
+def photo(red: int = 90) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (48, 32), (90, 140, 90)).save(buffer, "JPEG")
+    Image.new("RGB", (48, 32), (red, 140, 90)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
@@ -98,6 +98,30 @@ def test_what_is_down_is_said(draw: Draw, name: str) -> None:
     page = example(draw, given)
     assert not page.exception
     assert len(page.error) == 1
+
+
+def test_each_photo_is_asked_about_alone_on_demand(draw: Draw) -> None:
+    asked_about: list[bytes] = []
+
+    def guess(body: bytes) -> Prediction:
+        asked_about.append(body)
+        return prediction("FR" if b"view2" in body else "PL")
+
+    first, second = photo(), photo(200)
+    page = asked(draw, FakeServices(guess=guess), first, second)
+    assert len(asked_about) == 1
+    page = page.toggle[0].set_value(True).run(timeout=30)
+    assert not page.exception
+    assert asked_about[1:] == [first, second]
+
+
+def test_a_photo_that_names_another_country_is_told_apart() -> None:
+    frame = views_frame(prediction("FR"), [prediction("FR", 0.9), prediction("PL", 0.4)])
+    assert frame["agrees"].tolist() == ["names the same country", "names another"]
+    assert frame["probability"].tolist() == [0.9, 0.0]
+    assert frame["says"].tolist() == ["France, 90%", "Poland, 40%"]
+    chart = views_chart(prediction("FR"), [prediction("PL")]).to_json()
+    assert "Probability of France (%)" in chart
 
 
 def test_the_token_stays_in_a_variable() -> None:
