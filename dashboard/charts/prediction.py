@@ -15,6 +15,7 @@ AGREES, DIFFERS = "names the same country", "names another"
 VIEW_COLOURS = {AGREES: BLUE, DIFFERS: ORANGE}
 IN_SET, OUTSIDE = "in the 90 % set", "not in it"
 SET_COLOURS = {IN_SET: BLUE, OUTSIDE: GREY}
+WIDEST = 1.15  # leaves room for the number beside a full bar
 ROW_HEIGHT = 34  # pixels
 AXES_HEIGHT = 110  # pixels of legend, axis and title
 
@@ -34,8 +35,8 @@ def top_chart(prediction: Prediction) -> LayeredChart:
         x=alt.X(
             "probability:Q",
             title="Probability (%)",
-            scale=alt.Scale(domain=[0, 1]),
-            axis=alt.Axis(format="%", tickCount=5),
+            scale=alt.Scale(domain=[0, WIDEST], nice=False),
+            axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
         ),
         y=alt.Y("country:N", sort=None, title="Country", axis=alt.Axis(labelLimit=140)),
         tooltip=["country", alt.Tooltip("probability:Q", format=".2%"), "set"],
@@ -50,7 +51,7 @@ def top_chart(prediction: Prediction) -> LayeredChart:
 
 
 def views_frame(together: Prediction, alone: Sequence[Prediction]) -> pd.DataFrame:
-    """One row per view: view, probability of the common answer, says (what it names alone), agrees.
+    """One row per view: view (with what it names alone), probability of the common answer, agrees.
 
     A probability that is not among the view's five likeliest is 0.
     """
@@ -59,31 +60,27 @@ def views_frame(together: Prediction, alone: Sequence[Prediction]) -> pd.DataFra
         shares = {row.country_code: row.probability for row in one.top}
         rows.append(
             {
-                "view": f"View {number}",
+                "view": f"{number}: {one.country}, {one.probability:.0%}",
                 "probability": shares.get(together.country_code, 0.0),
-                "says": f"{one.country}, {one.probability:.0%}",
                 "agrees": AGREES if one.country_code == together.country_code else DIFFERS,
             }
         )
     return pd.DataFrame(rows)
 
 
-def views_chart(together: Prediction, alone: Sequence[Prediction]) -> LayeredChart:
+def views_chart(together: Prediction, alone: Sequence[Prediction]) -> alt.Chart:
     """How likely each view alone makes the common answer, and what it would name itself."""
     frame = views_frame(together, alone)
     scale = alt.Scale(domain=list(VIEW_COLOURS), range=list(VIEW_COLOURS.values()))
-    base = alt.Chart(frame).encode(
+    bars: alt.Chart = alt.Chart(frame).mark_bar()
+    return bars.encode(
         x=alt.X(
             "probability:Q",
             title=f"Probability of {together.country} (%)",
             scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format="%", tickCount=5),
         ),
-        y=alt.Y("view:N", sort=None, title="Photo"),
-        tooltip=["view", alt.Tooltip("probability:Q", format=".2%"), "says"],
-    )
-    bars = base.mark_bar().encode(
-        color=alt.Color("agrees:N", scale=scale, legend=alt.Legend(orient="top", title=None))
-    )
-    names = base.mark_text(align="left", dx=4, color=GREY).encode(text="says:N")
-    return alt.layer(bars, names).properties(height=ROW_HEIGHT * len(frame) + AXES_HEIGHT)
+        y=alt.Y("view:N", sort=None, title="Photo, what it says", axis=alt.Axis(labelLimit=150)),
+        tooltip=["view", alt.Tooltip("probability:Q", format=".2%")],
+        color=alt.Color("agrees:N", scale=scale, legend=alt.Legend(orient="top", title=None)),
+    ).properties(height=ROW_HEIGHT * len(frame) + AXES_HEIGHT)

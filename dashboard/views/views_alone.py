@@ -19,6 +19,6 @@ def views_alone(
         alone = [read_prediction(inference, (photo,)) for photo in photos]
         st.altair_chart(views_chart(together, alone))
         st.caption(
-            "Beside each bar: what the model names from that photo alone. A country that is not "
+            "Left of each bar: what the model names from that photo alone. A country that is not "
             "among the photo's five likeliest counts as 0."
         )

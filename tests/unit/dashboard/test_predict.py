@@ -119,7 +119,7 @@ def test_a_photo_that_names_another_country_is_told_apart() -> None:
     frame = views_frame(prediction("FR"), [prediction("FR", 0.9), prediction("PL", 0.4)])
     assert frame["agrees"].tolist() == ["names the same country", "names another"]
     assert frame["probability"].tolist() == [0.9, 0.0]
-    assert frame["says"].tolist() == ["France, 90%", "Poland, 40%"]
+    assert frame["view"].tolist() == ["1: France, 90%", "2: Poland, 40%"]
     chart = views_chart(prediction("FR"), [prediction("PL")]).to_json()
     assert "Probability of France (%)" in chart
 
