@@ -80,7 +80,7 @@ def views_chart(together: Prediction, alone: Sequence[Prediction]) -> alt.Chart:
             scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format="%", tickCount=5),
         ),
-        y=alt.Y("view:N", sort=None, title="Photo, what it says", axis=alt.Axis(labelLimit=150)),
+        y=alt.Y("view:N", sort=None, title="Photo", axis=alt.Axis(labelLimit=150)),
         tooltip=["view", alt.Tooltip("probability:Q", format=".2%")],
         color=alt.Color("agrees:N", scale=scale, legend=alt.Legend(orient="top", title=None)),
     ).properties(height=ROW_HEIGHT * len(frame) + AXES_HEIGHT)
