@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from dashboard.text import plain
-from euguess.errors import EUGuessError
+from euguess.errors import EUGuessError, InvalidInput
 
 
 @contextmanager
@@ -15,7 +15,9 @@ def trouble_shown() -> Iterator[None]:
     try:
         yield
     except EUGuessError as error:
-        st.error(plain(error), icon=":material/cloud_off:")
+        is_ours = isinstance(error, InvalidInput)  # what was given, not a service, is at fault
+        icon = ":material/rule:" if is_ours else ":material/cloud_off:"
+        st.error(plain(error), icon=icon)
 
 
 def next_step(sentence: str, command: str) -> None:

@@ -1,9 +1,11 @@
 """Services that answer the dashboard's clients from memory, and can be down one by one."""
 
 import asyncio
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 
@@ -12,6 +14,7 @@ from dashboard.store import Store
 from euguess.clients import InferenceClient, RegistryClient, SamplerClient
 from euguess.countries import country
 from euguess.errors import StoreUnavailable
+from euguess.registry import DECISIVE_METRIC, Candidate
 from euguess.schemas import (
     CountryProbability,
     DatasetStatus,
@@ -84,9 +87,13 @@ class FakeServices:
     )
     letters: list[DeadLetter] = field(default_factory=list)
     troubles: dict[str, str] = field(default_factory=dict)
-    card: ModelCard | None = None
+    card: ModelCard | None = None  # of all versions
+    versions: list[Candidate] = field(default_factory=list)
+    crowned: str | None = None
+    report: dict[str, Any] = field(default_factory=dict)
     seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
     guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
+    refusal: str = ""  # the model server's reason, in place of an answer
     objects: ObjectStore = field(default_factory=memory_store)
     down: set[str] = field(default_factory=set)
 
@@ -124,19 +131,65 @@ class FakeServices:
     def _mlflow(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/health":
             return httpx.Response(200)
+        if request.url.path.endswith("/model-versions/search"):
+            found = [_version(candidate) for candidate in self.versions]
+            return httpx.Response(200, json={"model_versions": found})
+        if self.versions and request.url.path != "/get-artifact":
+            return self._version_asked_for(request)
         if self.card is None:
             return httpx.Response(404, json={})
         if request.url.path == "/get-artifact":
-            is_card = request.url.params["path"].endswith("model.json")
-            record = self.card if is_card else self.seen
+            name = request.url.params["path"]
+            if name.endswith("report.json"):
+                return httpx.Response(200, json=self.report)
+            record = self.card if name.endswith("model.json") else self.seen
             return httpx.Response(200, json=record.model_dump(mode="json"))
         version = {"run_id": "run", "version": self.card.version}
         return httpx.Response(200, json={"model_version": version})
 
+    def _version_asked_for(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.crowned = json.loads(request.content)["version"]
+            return httpx.Response(200, json={})
+        number = request.url.params.get("version", self.crowned)
+        named = [_version(one) for one in self.versions if one.version == number]
+        found = {"model_version": named[0]} if named else {}
+        return httpx.Response(200 if named else 404, json=found)
+
     def _torchserve(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/ping":
             return httpx.Response(200, json={"status": "Healthy"})
+        if self.refusal:
+            return httpx.Response(400, json={"code": 400, "message": self.refusal})
         return httpx.Response(200, json=self.guess(request.read()).model_dump(mode="json"))
+
+
+def candidate(number: int, **changes: Any) -> Candidate:
+    """A registered version with an honest test."""
+    made = Candidate(
+        version=str(number),
+        run_id=f"run-{number}",
+        dataset="demo",
+        manifest_digest="0" * 64,
+        protocol="location",
+        accuracy=0.5,
+        is_honest=True,
+    )
+    return replace(made, **changes)
+
+
+def _version(one: Candidate) -> dict[str, object]:
+    """As MLflow sends it."""
+    tags = {
+        "dataset": one.dataset,
+        "manifest_digest": one.manifest_digest,
+        "protocol": one.protocol,
+        "is_honest": str(one.is_honest),
+        "faults": ",".join(one.faults),
+        DECISIVE_METRIC: str(one.accuracy),
+    }
+    rows = [{"key": key, "value": value} for key, value in tags.items()]
+    return {"version": one.version, "run_id": one.run_id, "tags": rows}
 
 
 def fill(services: FakeServices, *objects: tuple[str, bytes]) -> None:

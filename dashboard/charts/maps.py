@@ -3,13 +3,14 @@
 Nothing here knows Streamlit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 import pydeck
 
 from dashboard.charts.geography import features
-from dashboard.charts.palette import GREY, rgb
+from dashboard.charts.palette import BLUE, GREY, ORANGE, rgb
+from euguess.countries import country
 
 CENTRE = {"latitude": 55.5, "longitude": 11.0, "zoom": 2.4}
 MAP_HEIGHT = 560  # pixels, in which that shows all of Europe
@@ -17,6 +18,7 @@ BORDER = [*rgb(GREY), 255]
 LAND = [*rgb(GREY), 40]
 POINT_DECIMALS = 3  # 100 m
 MIN_POINT_PIXELS = 2.0
+FAINTEST = 30  # of 255, so that a known probability near zero differs from an unknown one
 
 
 def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -> pydeck.Deck:
@@ -30,6 +32,44 @@ def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -
         for name, rows in known.groupby(group, sort=False)
     ]
     return _deck([countries_layer(), *layers])
+
+
+def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -> pydeck.Deck:
+    """Countries by the probability (0..1) that a place lies there; keys are codes.
+
+    The likelier, the less transparent. The country set is outlined, also where the probability of
+    one of its countries is not known.
+    """
+    rows = [
+        {
+            "type": "Feature",
+            "geometry": geometry,
+            "properties": _shading(code, shares.get(code), is_likely=code in country_set),
+        }
+        for code, geometry in features().items()
+        if code in shares or code in country_set
+    ]
+    shaded = pydeck.Layer(
+        "GeoJsonLayer",
+        rows,
+        id="probabilities",
+        filled=True,
+        pickable=True,
+        get_fill_color="properties.fill",
+        get_line_color="properties.line",
+        line_width_min_pixels=2,
+    )
+    return _deck([countries_layer(), shaded], tooltip={"text": "{country}: {share}"})
+
+
+def _shading(code: str, share: float | None, *, is_likely: bool) -> dict[str, object]:
+    alpha = 0 if share is None else FAINTEST + round((255 - FAINTEST) * share)
+    return {
+        "country": country(code).name,
+        "share": "in the 90 % set" if share is None else f"{share:.1%}",
+        "fill": [*rgb(BLUE), alpha],
+        "line": [*rgb(ORANGE), 255] if is_likely else BORDER,
+    }
 
 
 def countries_layer() -> pydeck.Layer:
@@ -63,6 +103,8 @@ def _points(name: object, rows: pd.DataFrame, colour: str) -> pydeck.Layer:
     )
 
 
-def _deck(layers: list[pydeck.Layer]) -> pydeck.Deck:
+def _deck(layers: list[pydeck.Layer], tooltip: dict[str, str] | None = None) -> pydeck.Deck:
     view = pydeck.ViewState(**CENTRE, min_zoom=2, max_zoom=12)
-    return pydeck.Deck(layers=layers, initial_view_state=view, map_provider=None, tooltip=False)
+    return pydeck.Deck(
+        layers=layers, initial_view_state=view, map_provider=None, tooltip=tooltip or False
+    )

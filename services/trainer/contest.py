@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from euguess.errors import EUGuessError
+from euguess.verdict import Contest, NotComparable
 from services.trainer.batches import DeviceImages, Pixels
 from services.trainer.bootstrap import bootstrap_interval, paired_difference
 from services.trainer.cache_decoding import OnDamage
@@ -17,7 +17,6 @@ from services.trainer.material import first_views, hashed_views, subset
 from services.trainer.metrics import fuse_views, log_softmax
 from services.trainer.stored_model import StoredModel
 from services.trainer.unseen import unseen_places
-from services.trainer.verdict import Contest
 from services.trainer.view_index import Strings, ViewIndex
 from services.trainer.workshop import Workshop, load_cache
 
@@ -26,10 +25,6 @@ from services.trainer.workshop import Workshop, load_cache
 # to 100 places, of which the models' answers differ at 10, 30 and 50 %).
 MIN_PLACES = 30
 MOST_VIEWS = 8  # of a place, as many as are served at once
-
-
-class NotComparable(EUGuessError):
-    """The two models cannot be compared."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from euguess.clock import utc_now
-from euguess.registry import SEEN_FILE
+from euguess.registry import SEEN_FILE, Candidate
+from euguess.verdict import Verdict
 from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.checkpoint import Checkpoint
@@ -23,11 +24,9 @@ from services.trainer.networks import cut_head
 from services.trainer.promotion import Wish, promote
 from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
-from services.trainer.registry import Candidate
 from services.trainer.report import Report
 from services.trainer.tracking import ANSWERS_FILE, RECIPE_FILE
 from services.trainer.training import Progress, train
-from services.trainer.verdict import Verdict
 from services.trainer.workshop import Workshop, load_cache
 
 CHECKPOINTS = "checkpoints"

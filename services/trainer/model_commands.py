@@ -18,7 +18,7 @@ from services.trainer.terminal import (
 )
 
 if TYPE_CHECKING:
-    from services.trainer.audit import Entry
+    from euguess.audit import Entry
 
 Reason = Annotated[str | None, typer.Option(help="Why, for the audit log")]
 
@@ -86,8 +86,8 @@ def promote(
 
 def rollback(reason: Reason = None, as_json: AsJson = False) -> None:
     """Make the champion before the present one champion again; needs --reason."""
-    from services.trainer.audit import AuditLog
-    from services.trainer.rollback import roll_back
+    from euguess.audit import AuditLog
+    from euguess.rollback import roll_back
 
     _, registry = open_records()
     entry = roll_back(registry, AuditLog(StoreSettings.load()), reason or "")
@@ -99,7 +99,7 @@ def rollback(reason: Reason = None, as_json: AsJson = False) -> None:
 
 def audit(as_json: AsJson = False) -> None:
     """Show who made which version champion, when and why, and what was refused."""
-    from services.trainer.audit import AuditLog
+    from euguess.audit import AuditLog
 
     entries = AuditLog(StoreSettings.load()).entries()
     if as_json:
@@ -114,7 +114,7 @@ def audit(as_json: AsJson = False) -> None:
 
 
 def _cells(entry: "Entry") -> tuple[str, ...]:
-    from services.trainer.verdict import points
+    from euguess.verdict import points
 
     before = f" (before: {entry.champion_before})" if entry.champion_before else ""
     mark = ", by force" if entry.is_forced else ""

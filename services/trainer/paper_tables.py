@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from euguess.schemas import Interval
+from euguess.verdict import points
 from services.trainer.differences import photo_by_photo, unpaired_difference
 from services.trainer.paper import Finding, Paper
 from services.trainer.report import Report, percent
 from services.trainer.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
-from services.trainer.verdict import points
 
 ABSENT = "-"
 TOP1 = "top1_accuracy"

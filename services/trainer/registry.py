@@ -1,32 +1,21 @@
 """Versions of the model and who is champion."""
 
-from dataclasses import dataclass
-
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from euguess.errors import InvalidInput
-from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
+from euguess.registry import (
+    CHAMPION,
+    DECISIVE_METRIC,
+    MODEL_ARTIFACTS,
+    REGISTERED_MODEL,
+    Candidate,
+)
 from services.trainer.report import Report
 from services.trainer.tracking import mlflow_errors, unavailable
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-DECISIVE_METRIC = "top1_accuracy"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A registered version and what decides on its promotion."""
-
-    version: str
-    run_id: str
-    dataset: str
-    manifest_digest: str
-    protocol: str
-    accuracy: float
-    is_honest: bool
-    faults: tuple[str, ...] = ()  # of the study, repeated on purpose
 
 
 class Registry:
@@ -71,7 +60,7 @@ class Registry:
             raise unavailable(error) from None
 
     def crown(self, version: str) -> None:
-        """Give a version the alias that is served; the rules are in services.trainer.promotion."""
+        """Give a version the alias that is served; the rules are in euguess.promotion."""
         with mlflow_errors():
             self._client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
 
@@ -95,14 +84,4 @@ def _tags(report: Report) -> dict[str, str]:
 
 
 def _candidate(version: ModelVersion) -> Candidate:
-    tags = dict(version.tags)
-    return Candidate(
-        version=str(version.version),
-        run_id=str(version.run_id),
-        dataset=tags.get("dataset", ""),
-        manifest_digest=tags.get("manifest_digest", ""),
-        protocol=tags.get("protocol", ""),
-        accuracy=float(tags.get(DECISIVE_METRIC, "0")),
-        is_honest=tags.get("is_honest") == "True",
-        faults=tuple(filter(None, tags.get("faults", "").split(","))),
-    )
+    return Candidate.of(str(version.version), str(version.run_id), dict(version.tags))

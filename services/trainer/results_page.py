@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from euguess.verdict import points
 from services.trainer.report import percent
 from services.trainer.results_table import BEST, STUDY, Line, Results
-from services.trainer.verdict import points
 
 COLUMNS = (
     *("recipe", "single view", "all views fused", "macro recall, fused"),

@@ -1,7 +1,7 @@
 """Typed HTTP clients of the services, for the command line and the dashboard."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,7 +9,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from euguess.errors import DatasetConflict, DatasetNotFound, InvalidInput, ServiceUnavailable
-from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL, SEEN_FILE
+from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL, SEEN_FILE, Candidate
 from euguess.schemas import (
     DatasetSpec,
     DatasetStatus,
@@ -22,6 +22,8 @@ from euguess.schemas import (
 
 TIMEOUT_SECONDS = 30.0
 MAX_VIEWS = 8
+MOST_VERSIONS = 200
+_API = "/api/2.0/mlflow"
 
 
 class _Client:
@@ -35,6 +37,11 @@ class _Client:
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._http = httpx.Client(base_url=base_url, timeout=timeout_seconds, transport=transport)
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return str(self._http.base_url)
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +126,11 @@ class InferenceClient(_Client):
         super().__init__(base_url, transport, timeout_seconds=timeout_seconds)
         self._key_file = key_file
 
+    @property
+    def key_file(self) -> Path | None:
+        """Where the token is read from; None where none is asked for."""
+        return self._key_file
+
     def predict(self, views: Sequence[bytes]) -> Prediction:
         """Country of a place seen on 1..8 photos. Raises InvalidInput with the server's reason."""
         if not 1 <= len(views) <= MAX_VIEWS:
@@ -181,15 +193,55 @@ def _reason(answer: httpx.Response) -> str:
 
 
 class RegistryClient(_Client):
-    """Reads the champion from an MLflow server. Raises ServiceUnavailable when it is down."""
+    """Versions in an MLflow server. Raises ServiceUnavailable when it is down."""
+
+    def versions(self) -> list[Candidate]:
+        """The newest versions, newest first."""
+        query = {"filter": f"name = '{REGISTERED_MODEL}'", "max_results": str(MOST_VERSIONS)}
+        answer = self._get(f"{_API}/model-versions/search", query)
+        self._raise(answer)
+        found = [_candidate(version) for version in answer.json().get("model_versions", ())]
+        return sorted(found, key=lambda candidate: -int(candidate.version))
+
+    def version(self, number: str) -> Candidate:
+        """Raises InvalidInput when there is no such version."""
+        query = {"name": REGISTERED_MODEL, "version": number}
+        answer = self._get(f"{_API}/model-versions/get", query)
+        if answer.status_code in (400, 404):
+            raise InvalidInput(f"The registry has no version {number} (any more).")
+        self._raise(answer)
+        return _candidate(answer.json()["model_version"])
+
+    def champion_version(self) -> Candidate | None:
+        """None before the first promotion."""
+        found = self._champion_version()
+        return None if found is None else _candidate(found)
+
+    def crown(self, version: str) -> None:
+        """Give a version the alias that is served; the rules are in euguess.promotion."""
+        body = {"name": REGISTERED_MODEL, "alias": CHAMPION, "version": version}
+        self._raise(self._ask("POST", f"{_API}/registered-models/alias", json=body))
+
+    def card(self, run_id: str) -> ModelCard:
+        """Of the model of a run; its version is that of the registry for champions alone."""
+        data = self._artifact(run_id, f"{MODEL_ARTIFACTS}/model.json")
+        try:
+            return ModelCard.model_validate_json(data)
+        except ValidationError:
+            raise ServiceUnavailable(f"Run {run_id} has no readable model card.") from None
+
+    def report(self, run_id: str) -> dict[str, Any]:
+        """The evaluation report that was stored with the model of a run."""
+        data = self._artifact(run_id, f"{MODEL_ARTIFACTS}/report.json")
+        report: dict[str, Any] = json.loads(data)
+        return report
 
     def champion(self) -> ModelCard | None:
         """Card of the champion with its registry version, or None before the first promotion."""
         version = self._champion_version()
         if version is None:
             return None
-        data = self._artifact(version["run_id"], f"{MODEL_ARTIFACTS}/model.json")
-        card = ModelCard.model_validate_json(data)
+        card = self.card(version["run_id"])
         return card.model_copy(update={"version": str(version["version"])})
 
     def champion_report(self) -> dict[str, Any] | None:
@@ -197,9 +249,7 @@ class RegistryClient(_Client):
         version = self._champion_version()
         if version is None:
             return None
-        data = self._artifact(version["run_id"], f"{MODEL_ARTIFACTS}/report.json")
-        report: dict[str, Any] = json.loads(data)
-        return report
+        return self.report(version["run_id"])
 
     def champion_seen(self) -> SeenViews | None:
         """What the champion was trained on or chosen by."""
@@ -214,7 +264,7 @@ class RegistryClient(_Client):
 
     def _champion_version(self) -> dict[str, Any] | None:
         query = {"name": REGISTERED_MODEL, "alias": CHAMPION}
-        answer = self._get("/api/2.0/mlflow/registered-models/alias", query)
+        answer = self._get(f"{_API}/registered-models/alias", query)
         if answer.status_code in (400, 404):
             return None
         self._raise(answer)
@@ -228,8 +278,11 @@ class RegistryClient(_Client):
         return answer.content
 
     def _get(self, path: str, query: dict[str, str]) -> httpx.Response:
+        return self._ask("GET", path, params=query)
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            return self._http.get(path, params=query)
+            return self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise ServiceUnavailable(
                 f"MLflow at {self._http.base_url} does not answer ({type(error).__name__}); "
@@ -239,3 +292,8 @@ class RegistryClient(_Client):
     def _raise(self, answer: httpx.Response) -> None:
         if not answer.is_success:
             raise ServiceUnavailable(f"MLflow answered HTTP {answer.status_code}.")
+
+
+def _candidate(version: Mapping[str, Any]) -> Candidate:
+    tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
+    return Candidate.of(str(version["version"]), str(version["run_id"]), tags)

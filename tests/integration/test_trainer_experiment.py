@@ -11,9 +11,11 @@ import torch
 from mlflow import MlflowClient
 from rich.console import Console
 
+from euguess.audit import Act, AuditLog
 from euguess.clients import RegistryClient
 from euguess.errors import InvalidInput
 from euguess.preprocessing import decode_photo
+from euguess.rollback import roll_back
 from euguess.schemas import ImageSpec, ModelCard
 from euguess.settings import MlflowSettings
 from euguess.stack.ports import free_ports
@@ -22,7 +24,6 @@ from euguess.stack.servers import http_ready
 from services.inference.classifier import Classifier, load_classifier
 from services.inference.registry import MlflowRegistry
 from services.trainer.abstention import is_answered
-from services.trainer.audit import Act, AuditLog
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.calibration import tempered
 from services.trainer.certainty import calibration_for
@@ -33,7 +34,6 @@ from services.trainer.export import export_onnx
 from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
 from services.trainer.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
-from services.trainer.rollback import roll_back
 from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from tests.country_photos import country_photo
 from tests.trainer_home import QUOTAS, TrainerHome, tiny_order

@@ -10,32 +10,10 @@ from streamlit.testing.v1 import AppTest
 from dashboard.game import Game
 from dashboard.scoreboard import read_results
 from dashboard.sources.photos import picture
-from euguess.layout import location_key, manifest_key
-from euguess.manifest_format import digest_of, encode_manifest, rows_of, table_of
-from euguess.schemas import LocationRecord, Prediction, SeenViews
-from tests.dashboard_services import FakeServices, model_card, prediction
-from tests.stored_datasets import DatasetBuilder
+from euguess.schemas import Prediction, SeenViews
+from tests.dashboard_services import FakeServices, prediction
 from tests.unit.dashboard.conftest import Draw
-
-PLACES = 12
-
-
-def services(**changes: object) -> FakeServices:
-    """A stored dataset of twelve places, two of which the champion has seen."""
-    made = FakeServices(card=model_card("FR", "PL"), **changes)  # type: ignore[arg-type] # fields
-
-    async def build() -> None:
-        builder = DatasetBuilder(made.objects)
-        await builder.create({"FR": PLACES})
-        ids = [await builder.add_location("FR", index) for index in range(PLACES)]
-        keys = [location_key("demo", "FR", name) for name in ids]
-        records = [LocationRecord.model_validate_json(await made.objects.get(k)) for k in keys]
-        table = table_of([row for record in records for row in rows_of(record)])
-        await made.objects.put(manifest_key("demo"), encode_manifest(table, digest_of(table)))
-
-    asyncio.run(build())
-    made.seen = SeenViews(location_ids=("simulator-FR0", "simulator-FR1"), sha256s=())
-    return made
+from tests.unit.dashboard.held_out_places import PLACES, services
 
 
 def started(draw: Draw, given: FakeServices) -> AppTest:

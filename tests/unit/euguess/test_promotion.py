@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from euguess.errors import InvalidInput
+from euguess.promotion import Nomination
+from euguess.registry import Candidate
 from euguess.schemas import Interval
-from services.trainer.promotion import Wish
-from services.trainer.registry import Candidate
-from services.trainer.verdict import Contest, faulty, forced, judge, leaky, unrivalled
+from euguess.verdict import Contest, faulty, forced, judge, leaky, unrivalled
 
 CANDIDATE = Candidate(
     version="2",
@@ -78,4 +78,4 @@ def test_force_keeps_what_was_found_against_it() -> None:
 
 def test_force_without_a_reason_is_refused() -> None:
     with pytest.raises(InvalidInput, match="--reason"):
-        Wish(CANDIDATE, "demo", is_forced=True)
+        Nomination(CANDIDATE, is_forced=True, reason=" ")

@@ -1,13 +1,16 @@
 """Going back to the champion before."""
 
+from euguess.audit import Act, Entry, Log, champion_before, person
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput
-from services.trainer.audit import Act, AuditLog, Entry, champion_before, person
-from services.trainer.registry import Candidate, Registry
+from euguess.registry import Candidate, Throne
 
 
-def roll_back(registry: Registry, log: AuditLog, reason: str) -> Entry:
-    """Crown the version that the champion replaced. Raises InvalidInput when none is known."""
+def roll_back(registry: Throne, log: Log, reason: str, by: str | None = None) -> Entry:
+    """Crown the version that the champion replaced. Raises InvalidInput when none is known.
+
+    by: whoever goes back, by default the person who runs this process.
+    """
     champion = registry.champion()
     if champion is None:
         raise InvalidInput("There is no champion to go back from.")
@@ -19,20 +22,20 @@ def roll_back(registry: Registry, log: AuditLog, reason: str) -> Entry:
         if before is None:
             raise InvalidInput(
                 f"The audit log knows no champion before version {champion.version}; promote "
-                "another run by `python -m services.trainer promote RUN`."
+                "another run by `euguess models promote RUN`."
             )
         target = registry.version(before)
-        entry = _entry(len(entries) + 1, champion, target, reason)
+        entry = _entry(len(entries) + 1, champion, target, reason, by or person())
         if log.append(entry):
             registry.crown(target.version)
             return entry
 
 
-def _entry(number: int, champion: Candidate, target: Candidate, reason: str) -> Entry:
+def _entry(number: int, champion: Candidate, target: Candidate, reason: str, by: str) -> Entry:
     return Entry(
         number=number,
         at=utc_now(),
-        by=person(),
+        by=by,
         act=Act.ROLLED_BACK,
         version=target.version,
         run_id=target.run_id,

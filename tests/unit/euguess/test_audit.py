@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from euguess.audit import Act, Entry, append, champion_before, read_log, succession
 from euguess.clock import utc_now
 from euguess.errors import StoreError
 from euguess.layout import audit_key
 from euguess.storage import ObjectStore
-from services.trainer.audit import Act, Entry, append, champion_before, read_log, succession
 
 
 def entry(number: int, act: Act, version: str, before: str | None = None) -> Entry:

@@ -4,8 +4,13 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from euguess.errors import EUGuessError
+from euguess.registry import Candidate
 from euguess.schemas import DatasetName, Interval, Record, Sha256
-from services.trainer.registry import Candidate
+
+
+class NotComparable(EUGuessError):
+    """The two models cannot be compared."""
 
 
 class Contest(Record):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, ValidationError
 
@@ -20,7 +20,7 @@ from euguess.layout import AUDIT_LOG, audit_key
 from euguess.schemas import Record
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
-from services.trainer.verdict import Contest
+from euguess.verdict import Contest
 
 
 class Act(StrEnum):
@@ -46,6 +46,16 @@ class Entry(Record):
     reason: str | None = Field(default=None, description="Why the person wanted it")
     contest: Contest | None = None
     schema_version: Literal[1] = 1
+
+
+class Log(Protocol):
+    """Where decisions are written down."""
+
+    def entries(self) -> list[Entry]:
+        """All entries, oldest first. Raises StoreError when one is missing or damaged."""
+
+    def append(self, entry: Entry) -> bool:
+        """Write an entry; False when another one has taken its number meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,16 @@ def champion_before(entries: Sequence[Entry], champion: str) -> str | None:
         return None
     position = len(line) - 1 - line[::-1].index(champion)
     return line[position - 1] if position else None
+
+
+def recorded_contest(entries: Sequence[Entry], challenger: str, champion: str) -> Contest | None:
+    """The newest one between two versions; None when they never met."""
+    met = [
+        entry.contest
+        for entry in entries
+        if entry.version == challenger and entry.champion_before == champion and entry.contest
+    ]
+    return met[-1] if met else None
 
 
 def person() -> str:

@@ -1,0 +1,51 @@
+"""Versions of the model beside each other; nothing here knows Streamlit."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.palette import BLUE, ORANGE
+from euguess.schemas import Interval
+
+LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
+
+CHAMPION, OTHER = "champion", "another version"
+COLOURS = {CHAMPION: ORANGE, OTHER: BLUE}
+SHAPES = {CHAMPION: "diamond", OTHER: "circle"}
+CHART_HEIGHT = 260  # pixels
+
+
+def versions_chart(accuracies: Mapping[str, Interval], champion: str | None) -> LayeredChart:
+    """Accuracy (0..1) with its 95 % interval by version number."""
+    rows = [
+        {
+            "version": version,
+            "value": accuracy.value,
+            "low": accuracy.low,
+            "high": accuracy.high,
+            "kind": CHAMPION if version == champion else OTHER,
+        }
+        for version, accuracy in sorted(accuracies.items(), key=lambda item: int(item[0]))
+    ]
+    kinds = list(COLOURS)
+    colours = alt.Scale(domain=kinds, range=list(COLOURS.values()))
+    shapes = alt.Scale(domain=kinds, range=list(SHAPES.values()))
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("version:N", sort=None, title="Version", axis=alt.Axis(labelAngle=0)),
+        color=alt.Color("kind:N", scale=colours, legend=alt.Legend(orient="top", title=None)),
+    )
+    axis = alt.Axis(format="%", title="Places named right (%)")
+    lines = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", axis=axis, scale=alt.Scale(domain=[0, 1])), y2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=110, opacity=1).encode(
+        y=alt.Y("value:Q", axis=axis),
+        shape=alt.Shape("kind:N", scale=shapes, legend=None),
+        tooltip=[
+            "version",
+            *(alt.Tooltip(f"{name}:Q", format=".1%") for name in ("value", "low", "high")),
+        ],
+    )
+    return alt.layer(lines, points).properties(height=CHART_HEIGHT)

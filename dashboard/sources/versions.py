@@ -1,0 +1,68 @@
+"""Versions of the registry with their cards and reports, and the audit log."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from dashboard.store import Store
+from euguess.audit import Entry, read_log
+from euguess.clients import RegistryClient
+from euguess.errors import ServiceUnavailable
+from euguess.registry import Candidate
+from euguess.schemas import ModelCard
+
+KEPT_SECONDS = 5.0
+FILES_KEPT_SECONDS = 3600.0  # those of a run never change
+MOST_SHOWN = 50
+READS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Versions, newest first, and the one that is served."""
+
+    versions: list[Candidate]
+    champion: Candidate | None
+
+
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+def read_registered(_registry: RegistryClient) -> Registered:
+    """Raises ServiceUnavailable."""
+    return Registered(_registry.versions()[:MOST_SHOWN], _registry.champion_version())
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_cards() -> dict[str, ModelCard]:
+    return {}
+
+
+def read_cards(registry: RegistryClient, run_ids: tuple[str, ...]) -> dict[str, ModelCard]:
+    """Cards by run id; runs whose card is gone are left out."""
+    kept = _kept_cards()
+    missing = [run_id for run_id in run_ids if run_id not in kept]
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        found = pool.map(lambda run_id: _card(registry, run_id), missing)
+    read = {run_id: card for run_id, card in zip(missing, found, strict=True) if card}
+    kept.update(read)
+    return {run_id: kept[run_id] for run_id in run_ids if run_id in kept}
+
+
+def _card(registry: RegistryClient, run_id: str) -> ModelCard | None:
+    try:
+        return registry.card(run_id)
+    except ServiceUnavailable:
+        return None
+
+
+@st.cache_data(ttl=FILES_KEPT_SECONDS, max_entries=16, show_spinner=False)
+def read_report(_registry: RegistryClient, run_id: str) -> dict[str, Any]:
+    """report.json of a run. Raises ServiceUnavailable."""
+    return _registry.report(run_id)
+
+
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+def read_audit(_store: Store) -> list[Entry]:
+    """Oldest first. Raises StoreError."""
+    return _store.run(read_log)

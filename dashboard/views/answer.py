@@ -1,0 +1,64 @@
+"""A prediction in words, bars and on the map."""
+
+import streamlit as st
+
+from dashboard.charts.maps import probability_map
+from dashboard.charts.prediction import top_chart
+from dashboard.text import plain
+from euguess.countries import COUNTRIES
+from euguess.schemas import Prediction
+
+NAMES = {country.code: country.name for country in COUNTRIES}
+MAP_HEIGHT = 420  # pixels
+
+
+def answer(prediction: Prediction, truth: str | None = None) -> None:
+    """Draw it; truth is the code of the country where it is known."""
+    st.header(f"{plain(prediction.country)}, {prediction.probability:.0%}")
+    if prediction.abstain:
+        st.warning(
+            "The model would rather not answer: it is too unsure to be right 9 times out of 10.",
+            icon=":material/help:",
+        )
+    if truth is not None:
+        _truth(prediction, truth)
+    bars, land = st.columns(2)
+    with bars:
+        st.altair_chart(top_chart(prediction))
+        _country_set(prediction)
+    with land:
+        _map(prediction)
+    model = prediction.model
+    views = "1 photo" if prediction.views == 1 else f"{prediction.views} photos together"
+    st.caption(
+        plain(f"Version {model.version}, trained on {model.dataset}, {model.trained_at:%Y-%m-%d}; ")
+        + views
+    )
+
+
+def _truth(prediction: Prediction, truth: str) -> None:
+    name = plain(NAMES.get(truth, truth))
+    if prediction.country_code == truth:
+        st.success(f"Right: this is {name}.", icon=":material/check_circle:")
+    elif truth in prediction.country_set:
+        st.info(f"This is {name}, which is in its country set.", icon=":material/adjust:")
+    else:
+        st.error(f"Wrong: this is {name}.", icon=":material/cancel:")
+
+
+def _country_set(prediction: Prediction) -> None:
+    names = ", ".join(plain(NAMES.get(code, code)) for code in prediction.country_set)
+    count = len(prediction.country_set)
+    st.markdown(f"**Country set** ({count}): {names}")
+    st.caption("For 9 of 10 places like those of training, the true country is in this set.")
+
+
+def _map(prediction: Prediction) -> None:
+    shares = {row.country_code: row.probability for row in prediction.top}
+    deck = probability_map(shares, prediction.country_set)
+    st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-probabilities")
+    rest = max(0.0, 1 - sum(shares.values()))
+    st.caption(
+        f"Blue: the {len(shares)} likeliest countries, the darker the likelier; orange border: the "
+        f"country set. The server names no others; they share {rest:.1%}."
+    )

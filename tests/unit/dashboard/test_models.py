@@ -1,0 +1,198 @@
+"""The page of models: what the gate says is what happens, and the audit log tells of it."""
+
+import asyncio
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.charts.versions import versions_chart
+from dashboard.sources.versions import read_cards
+from euguess.audit import Act, Entry, append, read_log
+from euguess.clock import utc_now
+from euguess.errors import InvalidInput
+from euguess.registry import Candidate
+from euguess.schemas import Interval
+from euguess.verdict import Contest
+from tests.dashboard_services import FakeServices, candidate, model_card
+from tests.unit.dashboard.conftest import Draw
+
+HALF = Interval(value=0.5, low=0.4, high=0.6)
+
+
+def contest(low: float) -> Contest:
+    return Contest(
+        dataset="demo",
+        manifest_digest="0" * 64,
+        places=64,
+        challenger=HALF,
+        champion=HALF,
+        difference=Interval(value=low + 0.05, low=low, high=low + 0.1),
+    )
+
+
+def entry(number: int, act: Act, version: str, before: str | None, met: Contest | None) -> Entry:
+    return Entry(
+        number=number,
+        at=utc_now(),
+        by="someone@somewhere",
+        act=act,
+        version=version,
+        run_id=f"run-{version}",
+        champion_before=before,
+        verdict="<b>because</b>",
+        contest=met,
+    )
+
+
+def services(*versions: Candidate, champion: str | None = "1") -> FakeServices:
+    """Versions, newest first in the page; the champion was promoted by the audit log."""
+    made = FakeServices(card=model_card("FR", "PL"), versions=list(versions), crowned=champion)
+    if champion:
+        write(made, entry(1, Act.PROMOTED, champion, None, None))
+    return made
+
+
+def write(given: FakeServices, *entries: Entry) -> None:
+    async def put() -> None:
+        for one in entries:
+            assert await append(given.objects, one)
+
+    asyncio.run(put())
+
+
+def log(given: FakeServices) -> list[Entry]:
+    return asyncio.run(read_log(given.objects))
+
+
+def drawn(draw: Draw, given: FakeServices) -> AppTest:
+    page = draw("models", given.connections())
+    assert not page.exception
+    return page
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    button = next(button for button in page.button if label in button.label)
+    page = button.click().run(timeout=30)
+    assert not page.exception
+    return page
+
+
+def test_versions_are_listed_with_their_accuracy_and_the_champion_marked(draw: Draw) -> None:
+    faulty = candidate(3, is_honest=False, faults=("no_shuffling",))
+    page = drawn(draw, services(candidate(1), candidate(2, is_honest=False), faulty))
+    rows = page.dataframe[0].value
+    assert rows["Version"].tolist() == [3, 2, 1]
+    assert rows["Status"].tolist() == ["", "", "★ champion"]
+    assert rows["Right, all photos"].tolist() == ["53.0 % [41, 66]"] * 3
+    tested = ["faulty: no_shuffling", "LEAKY, location split", "honest, location split"]
+    assert rows["Tested"].tolist() == tested
+
+
+def test_the_first_champion_needs_no_contest(draw: Draw) -> None:
+    given = services(candidate(1), champion=None)
+    page = press(drawn(draw, given), "Promote version 1")
+    assert given.crowned == "1"
+    assert "Promoted" in page.success[0].value
+    (written,) = log(given)
+    assert (written.act, written.is_forced) == (Act.PROMOTED, False)
+    assert written.by.endswith("(dashboard)")
+
+
+def test_a_recorded_lead_lets_a_version_through(draw: Draw) -> None:
+    given = services(candidate(1), candidate(2))
+    write(given, entry(2, Act.REFUSED, "2", "1", contest(0.01)))
+    page = drawn(draw, given)
+    assert "The gate would let it through" in page.info[0].value
+    press(page, "Promote version 2")
+    assert given.crowned == "2"
+    assert log(given)[-1].contest == contest(0.01)
+
+
+def test_a_lead_over_an_earlier_champion_is_none_over_the_present_one(draw: Draw) -> None:
+    given = services(candidate(1), candidate(2), candidate(3))
+    write(given, entry(2, Act.REFUSED, "3", "1", contest(0.01)))
+    write(given, entry(3, Act.PROMOTED, "2", "1", contest(0.01)))
+    given.crowned = "2"
+    page = drawn(draw, given)
+    assert "not been measured" in page.warning[0].value
+    assert "euguess models promote run-3" in [code.value for code in page.code]
+
+
+@pytest.mark.parametrize("reason", ["", "   "])
+def test_what_the_gate_refuses_is_not_forced_without_a_reason(draw: Draw, reason: str) -> None:
+    given = services(candidate(1), candidate(2, is_honest=False))
+    page = drawn(draw, given)
+    assert "The gate would refuse it" in page.warning[0].value
+    assert "Promote version 2" not in [button.label for button in page.button]
+    page.text_input[0].set_value(reason)
+    page = press(page, "by force")
+    assert "needs a reason" in page.error[0].value
+    assert given.crowned == "1"
+    assert len(log(given)) == 1
+
+
+def test_force_with_a_reason_is_written_down_with_what_spoke_against_it(draw: Draw) -> None:
+    given = services(candidate(1), candidate(2))
+    write(given, entry(2, Act.REFUSED, "2", "1", contest(-0.2)))
+    page = drawn(draw, given)
+    page.text_input[0].set_value("a <b>demo</b>")
+    page = press(page, "by force")
+    assert given.crowned == "2"
+    written = log(given)[-1]
+    assert (written.is_forced, written.reason) == (True, "a <b>demo</b>")
+    assert "not shown to be better" in written.verdict
+    assert page.dataframe[-1].value["Reason given"].tolist()[0] == "a <b>demo</b>"
+
+
+def test_going_back_needs_a_reason_and_is_written_down(draw: Draw) -> None:
+    given = services(candidate(1), candidate(2))
+    write(given, entry(2, Act.PROMOTED, "2", "1", contest(0.01)))
+    given.crowned = "2"
+    page = press(drawn(draw, given), "Go back to version 1")
+    assert "needs a reason" in page.error[0].value
+    page.text_input[-1].set_value("it was slow")
+    page = press(page, "Go back to version 1")
+    assert given.crowned == "1"
+    assert (log(given)[-1].act, log(given)[-1].reason) == (Act.ROLLED_BACK, "it was slow")
+
+
+def test_the_full_report_is_read_on_demand(draw: Draw) -> None:
+    given = services(candidate(1))
+    row = {"country_code": "FR", "images": 9, "recall": 2 / 3, "precision": None}
+    given.report = {"per_country": [row]}
+    page = drawn(draw, given)
+    page = page.toggle[0].set_value(True).run(timeout=30)
+    assert not page.exception
+    assert page.dataframe[1].value["Recall (%)"].tolist() == [66.7]
+
+
+def test_without_versions_the_page_teaches_how_to_get_one(draw: Draw) -> None:
+    page = drawn(draw, FakeServices())
+    assert "euguess train" in page.code[0].value
+    assert "Nothing has been promoted" in page.info[-1].value
+
+
+@pytest.mark.parametrize("name", ["mlflow", "store"])
+def test_what_is_down_is_said(draw: Draw, name: str) -> None:
+    given = services(candidate(1), candidate(2))
+    given.down = {name}
+    assert drawn(draw, given).error
+
+
+def test_cards_are_read_once(draw: Draw) -> None:
+    registry = services(candidate(1)).connections().registry
+    (card,) = read_cards(registry, ("run-1",)).values()
+    assert read_cards(registry, ("run-1",))["run-1"] is card
+
+
+def test_a_version_that_is_gone_is_named() -> None:
+    registry = services(candidate(1)).connections().registry
+    assert registry.version("1") == candidate(1)
+    with pytest.raises(InvalidInput, match="no version 9"):
+        registry.version("9")
+
+
+def test_the_chart_of_versions_names_its_axes() -> None:
+    text = versions_chart({"2": HALF, "10": HALF}, "2").to_json()
+    assert "Places named right (%)" in text
+    assert text.index('"version": "2"') < text.index('"version": "10"')
