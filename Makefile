@@ -20,7 +20,7 @@ export DOCKER_BUILDKIT := 1
 export COMPOSE_DOCKER_CLI_BUILD := 1
 
 .PHONY: help setup demo local up down logs ps images backup restore test unit integration e2e \
-	e2e-compose bench real-results lint format lock minio clean
+	e2e-dashboard e2e-compose bench real-results lint format lock minio clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -78,6 +78,9 @@ integration: setup ## Tests against real Redis, S3, Celery and TorchServe
 
 e2e: setup ## The whole stack, started and used as a user would
 	$(BIN)/pytest tests/e2e $(ARGS)
+
+e2e-dashboard: setup ## The dashboard's pages in a real browser; pictures go to artifacts/screenshots
+	$(BIN)/pytest tests/e2e/test_dashboard.py $(ARGS)
 
 e2e-compose: setup ## The containers, built, started and used (installs Docker where it is missing)
 	tests/compose/run.sh $(ARGS)

@@ -12,7 +12,7 @@ LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 IN_SET, OUTSIDE = "in the 90 % set", "not in it"
 SET_COLOURS = {IN_SET: BLUE, OUTSIDE: GREY}
-ROW_HEIGHT = 36  # pixels
+ROW_HEIGHT, FRAME_HEIGHT = 28, 100  # pixels; the frame is legend, axis and its title
 
 
 def top_chart(prediction: Prediction) -> LayeredChart:
@@ -33,7 +33,12 @@ def top_chart(prediction: Prediction) -> LayeredChart:
             scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format="%", tickCount=5),
         ),
-        y=alt.Y("country:N", sort=None, title="Country", axis=alt.Axis(labelLimit=140)),
+        y=alt.Y(
+            "country:N",
+            sort=None,
+            title="Country",
+            axis=alt.Axis(labelLimit=140, labelOverlap=False),
+        ),
         tooltip=["country", alt.Tooltip("probability:Q", format=".2%"), "set"],
     )
     bars = base.mark_bar().encode(
@@ -42,4 +47,4 @@ def top_chart(prediction: Prediction) -> LayeredChart:
     numbers = base.mark_text(align="left", dx=4, color=GREY).encode(
         text=alt.Text("probability:Q", format=".1%")
     )
-    return alt.layer(bars, numbers).properties(height=ROW_HEIGHT * len(rows) + 20)
+    return alt.layer(bars, numbers).properties(height=ROW_HEIGHT * len(rows) + FRAME_HEIGHT)

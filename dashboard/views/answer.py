@@ -31,8 +31,8 @@ def answer(prediction: Prediction, truth: str | None = None) -> None:
     model = prediction.model
     views = "1 photo" if prediction.views == 1 else f"{prediction.views} photos together"
     st.caption(
-        plain(f"Version {model.version}, trained on {model.dataset}, {model.trained_at:%Y-%m-%d}; ")
-        + views
+        plain(f"Version {model.version}, trained on {model.dataset}, {model.trained_at:%Y-%m-%d}")
+        + f" · {views}"
     )
 
 
