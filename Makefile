@@ -20,7 +20,7 @@ export DOCKER_BUILDKIT := 1
 export COMPOSE_DOCKER_CLI_BUILD := 1
 
 .PHONY: help setup demo local up down logs ps images backup restore test unit integration e2e \
-	e2e-compose bench real-results lint format lock minio clean
+	e2e-dashboard e2e-compose bench real-results lint format lock minio clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -28,12 +28,13 @@ help: ## List the targets
 setup: $(VENV)/.ready ## Make the virtual environment with everything that is needed
 
 # uv installs the hashed requirements in a minute or two; its own version is pinned with a hash.
+# Compiled now: where nobody may write bytecode, each process would compile torch for itself.
 $(VENV)/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14))' \
 		|| { echo "EUGuess needs Python 3.11, 3.12 or 3.13; try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -70,13 +71,16 @@ test: unit ## All tests: unit, integration and end to end
 	$(BIN)/pytest tests/integration tests/e2e $(ARGS)
 
 unit: setup ## Unit tests only: no network, no server
-	$(BIN)/pytest tests/unit -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile $(ARGS)
 
 integration: setup ## Tests against real Redis, S3, Celery and TorchServe
 	$(BIN)/pytest tests/integration $(ARGS)
 
 e2e: setup ## The whole stack, started and used as a user would
 	$(BIN)/pytest tests/e2e $(ARGS)
+
+e2e-dashboard: setup ## The dashboard's pages in a real browser; pictures go to artifacts/screenshots
+	$(BIN)/pytest tests/e2e/test_dashboard.py $(ARGS)
 
 e2e-compose: setup ## The containers, built, started and used (installs Docker where it is missing)
 	tests/compose/run.sh $(ARGS)

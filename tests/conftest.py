@@ -22,7 +22,6 @@ from euguess.storage.memory import memory_store as new_memory_store
 pytest.register_assert_rewrite("tests.store_contract")
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
-NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 PHOTOS = PROJECT_ROOT.parent / "shared" / "data"
 
 
@@ -33,10 +32,6 @@ def _clean_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in child_environment():
             if name.startswith(ENV_PREFIX):
                 patch.delenv(name)
-        if child_environment().get(NO_BYTECODE):
-            # Programs that tests start would compile torch and MLflow anew each: 15 s of CPU.
-            patch.delenv(NO_BYTECODE)
-            patch.setenv("PYTHONPYCACHEPREFIX", str(PROJECT_ROOT / ".pytest_cache" / "bytecode"))
         patch.setenv("EUGUESS_HOME", str(tmp_path_factory.mktemp("session-home")))
         yield
 

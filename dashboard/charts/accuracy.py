@@ -28,9 +28,7 @@ def metrics_chart(metrics: Mapping[str, Interval], chance: float) -> LayeredChar
         for key, name in METRIC_NAMES.items()
         if (m := metrics.get(key)) is not None
     ]
-    axis = alt.Axis(
-        format="%", tickCount=10, title="Share right, with 95 % interval; dashed: chance"
-    )
+    axis = alt.Axis(format="%", tickCount=10, title="Share right (%)")
     names = alt.Axis(labelLimit=0)
     base = alt.Chart(pd.DataFrame(rows)).encode(
         y=alt.Y("metric:N", sort=None, title=None, axis=names)

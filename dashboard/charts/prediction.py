@@ -38,7 +38,12 @@ def top_chart(prediction: Prediction) -> LayeredChart:
             scale=alt.Scale(domain=[0, WIDEST], nice=False),
             axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
         ),
-        y=alt.Y("country:N", sort=None, title="Country", axis=alt.Axis(labelLimit=140)),
+        y=alt.Y(
+            "country:N",
+            sort=None,
+            title="Country",
+            axis=alt.Axis(labelLimit=140, labelOverlap=False),
+        ),
         tooltip=["country", alt.Tooltip("probability:Q", format=".2%"), "set"],
     )
     bars = base.mark_bar().encode(

@@ -30,8 +30,10 @@ def answer(prediction: Prediction, truth: str | None = None) -> None:
         _map(prediction)
     model = prediction.model
     views = "1 photo" if prediction.views == 1 else f"{prediction.views} photos together"
-    trained = f"trained on {model.dataset}, {model.trained_at:%Y-%m-%d}"
-    st.caption(plain(f"From {views} by version {model.version}, {trained}"))
+    st.caption(
+        plain(f"Version {model.version}, trained on {model.dataset}, {model.trained_at:%Y-%m-%d}")
+        + f" · {views}"
+    )
 
 
 def _truth(prediction: Prediction, truth: str) -> None:

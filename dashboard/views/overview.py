@@ -63,6 +63,7 @@ def _champion(registry: RegistryClient) -> None:
     _accuracy(card)
     with st.expander("All measures", icon=":material/bar_chart:", expanded=True):
         st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))
+        st.caption("Orange: 95 % interval. Dashed: chance.")
 
 
 def _accuracy(card: ModelCard) -> None:

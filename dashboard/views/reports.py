@@ -25,6 +25,7 @@ def report(version: Candidate, card: ModelCard | None, registry: RegistryClient)
         return
     if any(name in card.metrics for name in METRIC_NAMES):
         st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))
+        st.caption("Orange: 95 % interval. Dashed: chance.")
     names = ", ".join(country.name for country in card.countries)
     with st.expander(f"{len(card.countries)} countries", icon=":material/flag:"):
         st.markdown(plain(names))

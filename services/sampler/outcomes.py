@@ -12,10 +12,10 @@ async def known_outcomes(
     """All final outcomes; the live view has them all, and no other, afterwards.
 
     The store is the truth: an outcome that only the live view has belongs to a dataset of this
-    name that was deleted.
+    name that was deleted. Fetchers write to the store first, so the live view is read first.
     """
-    stored = await stored_slots(store, spec.name)
     live = await ledger.outcomes(spec.name)
+    stored = await stored_slots(store, spec.name)
     if live.keys() - set(stored):
         await ledger.forget(spec.name)
         live = {}

@@ -10,7 +10,6 @@ import pytest
 
 from euguess.settings import child_environment
 from tests.compose.stack import HERE, MINIO_IMAGE, Docker, Generations, NewStack, Stack, run
-from tests.e2e.test_dashboard import browser as browser
 
 IMAGES_SECONDS = 2400  # from nothing, on two cores
 FIRST_RUN_SECONDS = 900

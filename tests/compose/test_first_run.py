@@ -1,18 +1,15 @@
 """A few minutes after `docker compose up` without any configuration."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from playwright.sync_api import expect
 
 from services.inference.golden import golden_photo
+from tests.browser import CHARTS, WAIT_MS, opened_browser, save_screenshot, wait_for_text
 from tests.compose.clients import dataset_status, inference_client, stored_views
 from tests.compose.stack import Stack
-from tests.e2e.test_dashboard import WAIT_SECONDS, page_text, save_screenshot
 
 pytestmark = pytest.mark.timeout(4000)  # the first one builds the images and waits for training
 
@@ -64,18 +61,10 @@ def test_torchserve_refuses_whoever_has_no_valid_token(
     assert "InvalidKeyException" in answer.text
 
 
-def charts(browser: webdriver.Chrome) -> Sequence[object]:
-    return browser.find_elements(By.CSS_SELECTOR, "[data-testid=stVegaLiteChart] svg")
-
-
-def test_the_dashboard_shows_the_balance_and_the_champion(
-    stack: Stack, browser: webdriver.Chrome
-) -> None:
-    browser.get(f"http://127.0.0.1:{stack.ports.dashboard}")
-    WebDriverWait(browser, WAIT_SECONDS).until(lambda b: "Champion" in page_text(b))
-    WebDriverWait(browser, WAIT_SECONDS).until(lambda b: len(charts(b)) >= 2)
-    text = page_text(browser)
-    save_screenshot(browser, "dashboard-in-containers.png")
-    for expected in ("Requested", "Stored", "No coverage", "Failed", "Pending", "location split"):
-        assert expected in text
-    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+def test_the_dashboard_shows_the_balance_and_the_champion(stack: Stack) -> None:
+    with opened_browser() as page:
+        page.goto(f"http://127.0.0.1:{stack.ports.dashboard}")
+        for expected in ("Champion", "Requested", "Stored", "Failed", "Pending", "location split"):
+            wait_for_text(page, expected)
+        expect(page.locator(CHARTS).nth(1)).to_be_visible(timeout=WAIT_MS)
+        save_screenshot(page, "dashboard-in-containers")

@@ -1,140 +1,143 @@
-"""The dashboard in a real browser, beside the running stack."""
+"""Each page of the dashboard in a real browser, beside the running stack."""
 
-import shutil
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
+from PIL import Image
+from playwright.sync_api import Page, expect
 
-from tests.e2e.running import PROJECT_ROOT, DemoStack
+from services.inference.golden import golden_photo
+from tests.browser import (
+    CHARTS,
+    DESKTOP,
+    PHONE,
+    WAIT_MS,
+    opened_browser,
+    save_screenshot,
+    wait_for_text,
+    wait_until_drawn,
+)
+from tests.e2e.running import DemoStack
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.browser]
 
-SCREENSHOTS = PROJECT_ROOT / "artifacts" / "screenshots"
-WAIT_SECONDS = 60
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+# What each page shows last when the demonstration has run.
+PAGES = {
+    "overview": "Champion",
+    "dataset": "Places per country",
+    "predict": "Photos of one place",
+    "models": "Audit log",
+    "play": "Your name",
+}
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
-    if driver is None or chromium is None:
-        pytest.skip("chromium and chromedriver are not on PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, "--window-size=1280,1700"):
-        options.add_argument(flag)
-    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
+def page() -> Iterator[Page]:
+    with opened_browser() as page:
+        yield page
 
 
-def page_text(browser: webdriver.Chrome) -> str:
-    return browser.find_element(By.TAG_NAME, "body").text
+def open_page(page: Page, stack: DemoStack, name: str) -> None:
+    path = "" if name == "overview" else name  # the first page has no path of its own
+    page.goto(f"http://127.0.0.1:{stack.port_base}/{path}")
+    wait_for_text(page, PAGES[name])
+    wait_until_drawn(page)
 
 
-def open_dashboard(browser: webdriver.Chrome, stack: DemoStack) -> None:
-    browser.get(f"http://127.0.0.1:{stack.port_base}")
-    WebDriverWait(browser, WAIT_SECONDS).until(lambda b: "Champion" in page_text(b))
-    WebDriverWait(browser, WAIT_SECONDS).until(
-        lambda b: len(b.find_elements(By.CSS_SELECTOR, "[data-testid=stVegaLiteChart] svg")) >= 2
-    )
-
-
-def save_screenshot(browser: webdriver.Chrome, name: str) -> Path:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    path = SCREENSHOTS / name
-    assert browser.save_screenshot(str(path))
-    return path
-
-
-def test_the_page_shows_the_counts_and_the_champion(
-    browser: webdriver.Chrome, demo_stack: DemoStack
-) -> None:
-    open_dashboard(browser, demo_stack)
-    text = page_text(browser)
-    save_screenshot(browser, "dashboard.png")
-    for expected in ("Requested", "Stored", "No coverage", "Failed", "Pending", "location split"):
-        assert expected in text
-    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
-
-
-def open_page(browser: webdriver.Chrome, stack: DemoStack, name: str, expected: str) -> None:
-    browser.get(f"http://127.0.0.1:{stack.port_base}/{name}")
-    wait_for(browser, expected)
-
-
-def wait_for(browser: webdriver.Chrome, text: str) -> None:
-    WebDriverWait(browser, WAIT_SECONDS).until(lambda b: text in page_text(b))
-
-
-def press(browser: webdriver.Chrome, label: str) -> None:
+def press(page: Page, label: str) -> None:
     """Click a button once it is there and enabled."""
-    path = f"//button[not(@disabled) and contains(., '{label}')]"
-    WebDriverWait(browser, WAIT_SECONDS).until(lambda b: b.find_elements(By.XPATH, path))
-    browser.find_element(By.XPATH, path).click()
+    page.get_by_role("button", name=label).first.click()
 
 
-def test_the_dataset_page_shows_balance_and_gallery(
-    browser: webdriver.Chrome, demo_stack: DemoStack
+def choose(page: Page, label: str) -> None:
+    """Click one of several buttons of which one is always chosen."""
+    page.locator("button", has_text=label).first.click()
+
+
+def test_the_overview_shows_the_counts_and_the_champion(page: Page, demo_stack: DemoStack) -> None:
+    page.goto(f"http://127.0.0.1:{demo_stack.port_base}")
+    for expected in ("Requested", "Stored", "No coverage", "Failed", "Pending", "location split"):
+        wait_for_text(page, expected)
+    expect(page.locator(CHARTS).nth(1)).to_be_visible(timeout=WAIT_MS)
+    save_screenshot(page, "dashboard")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_is_drawn_by_day_and_by_night(
+    page: Page, demo_stack: DemoStack, name: str, scheme: str
 ) -> None:
-    open_page(browser, demo_stack, "dataset", "Places per country")
-    save_screenshot(browser, "dashboard-dataset.png")
-    press(browser, "Gallery")
-    WebDriverWait(browser, WAIT_SECONDS).until(
-        lambda b: len(b.find_elements(By.CSS_SELECTOR, "[data-testid=stImage] img")) >= 3
-    )
-    save_screenshot(browser, "dashboard-gallery.png")
-    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    open_page(page, demo_stack, name)
+    save_screenshot(page, f"dashboard-{name}-{scheme}")
+    page.emulate_media(color_scheme="light")
 
 
-def test_the_served_model_answers_about_a_held_out_example(
-    browser: webdriver.Chrome, demo_stack: DemoStack
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_is_wider_than_a_phone(page: Page, demo_stack: DemoStack, name: str) -> None:
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    try:
+        open_page(page, demo_stack, name)
+        save_screenshot(page, f"dashboard-{name}-phone")
+        main = page.get_by_test_id("stMain")
+        assert main.evaluate("element => element.scrollWidth") <= PHONE[0]
+    finally:
+        page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+
+
+def test_the_gallery_shows_photos(page: Page, demo_stack: DemoStack) -> None:
+    open_page(page, demo_stack, "dataset")
+    choose(page, "Gallery")
+    expect(page.locator("[data-testid=stImage] img").nth(2)).to_be_visible(timeout=WAIT_MS)
+    save_screenshot(page, "dashboard-gallery")
+
+
+def test_an_uploaded_photo_is_answered_by_the_served_model(
+    page: Page, demo_stack: DemoStack, tmp_path: Path
 ) -> None:
-    open_page(browser, demo_stack, "predict", "Show the model")
-    press(browser, "An example")
-    wait_for(browser, "Country set")
-    press(browser, "Another example")
-    wait_for(browser, "Held out from training")
-    save_screenshot(browser, "dashboard-predict.png")
-    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+    photo = tmp_path / "photo.jpg"
+    Image.open(io.BytesIO(golden_photo())).convert("RGB").save(photo)
+    open_page(page, demo_stack, "predict")
+    page.locator("input[type=file]").set_input_files(photo)
+    wait_for_text(page, "The same by curl")
+    save_screenshot(page, "dashboard-prediction")
 
 
-def test_the_models_page_shows_the_champion_and_how_it_became_so(
-    browser: webdriver.Chrome, demo_stack: DemoStack
+def test_an_upload_that_is_no_photo_gets_the_servers_reason(
+    page: Page, demo_stack: DemoStack, tmp_path: Path
 ) -> None:
-    open_page(browser, demo_stack, "models", "is the champion: it is served")
-    wait_for(browser, "Audit log")
-    save_screenshot(browser, "dashboard-models.png")
-    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+    text = tmp_path / "notes.jpg"
+    text.write_text("no photo")
+    open_page(page, demo_stack, "predict")
+    page.locator("input[type=file]").set_input_files(text)
+    expect(page.get_by_test_id("stAlert").last).to_contain_text("image", timeout=WAIT_MS)
+    save_screenshot(page, "dashboard-refused")
+
+
+def test_a_held_out_place_is_predicted_and_its_truth_told(
+    page: Page, demo_stack: DemoStack
+) -> None:
+    open_page(page, demo_stack, "predict")
+    choose(page, "An example")
+    wait_for_text(page, "Held out from training")
+    wait_for_text(page, "3 photos together")
+    wait_for_text(page, "The same by curl")
+    save_screenshot(page, "dashboard-example")
 
 
 def test_a_round_of_the_game_is_played_by_keys_against_the_served_model(
-    browser: webdriver.Chrome, demo_stack: DemoStack
+    page: Page, demo_stack: DemoStack
 ) -> None:
-    open_page(browser, demo_stack, "play", "Your name")
-    press(browser, "Start")
-    wait_for(browser, "Round 1 of 10")
-    choice = WebDriverWait(browser, WAIT_SECONDS).until(
-        lambda b: b.find_element(By.CSS_SELECTOR, "[data-testid=stSelectbox] input")
-    )
-    save_screenshot(browser, "dashboard-play.png")
-    choice.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
-    press(browser, "Guess")
-    wait_for(browser, "This is ")
-    save_screenshot(browser, "dashboard-truth.png")
-    assert "The model:" in page_text(browser)
-    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+    open_page(page, demo_stack, "play")
+    press(page, "Start")
+    wait_for_text(page, "Round 1 of 10")
+    choice = page.get_by_test_id("stSelectbox").locator("input").first
+    save_screenshot(page, "dashboard-round")
+    choice.press("ArrowDown")
+    choice.press("Enter")
+    press(page, "Guess")
+    wait_for_text(page, "This is ")
+    wait_for_text(page, "The model:")
+    save_screenshot(page, "dashboard-truth")

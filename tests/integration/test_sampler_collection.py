@@ -81,6 +81,16 @@ class Stack:
         os.killpg(self.running[name].pid, signal.SIGKILL)
         self.running.pop(name).stop()
 
+    def keep_worker(self) -> None:
+        """Start a worker again that ended, as every supervisor of fetchers does.
+
+        Celery's worker ends when it loses Redis in the middle of an acknowledgement.
+        """
+        worker = self.running.get("worker")
+        if worker is not None and worker.exit_code is not None:
+            worker.stop()
+            self._start(worker.spec)
+
     def stop(self) -> None:
         self.transport.close()
         self.redis_client.close()
@@ -128,6 +138,7 @@ def wait_for(
     """Poll the status, which adds up at every observation, until a condition holds."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
+        stack.keep_worker()
         with contextlib.suppress(ServiceUnavailable):
             status = stack.client.status(name)
             assert status.total.requested == status.spec.requested

@@ -10,6 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna import Study
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
@@ -72,7 +73,7 @@ def test_two_workers_share_a_sweep_and_a_later_one_adds_to_it(trainer: TrainerHo
 
 @pytest.fixture
 def killed(trainer: TrainerHome) -> Iterator[subprocess.Popen[bytes]]:
-    file = sweep_file(trainer, "killed", 2, epochs=12)
+    file = sweep_file(trainer, "killed", 2, epochs=20)
     options = ("--space", str(file), "--silence", str(SILENCE_SECONDS), "--device", "cpu")
     process = subprocess.Popen(
         service_command("trainer", "sweep", "tiny", *options),
@@ -104,12 +105,17 @@ def test_a_trial_whose_worker_was_killed_is_run_again(
 
 
 def _first_running(trainer: TrainerHome, worker: subprocess.Popen[bytes]) -> FrozenTrial:
-    """The first trial that has shown a sign of life and finished an epoch."""
+    """The first trial that has shown a sign of life and finished an epoch.
+
+    The worker stands still while it is looked at, so that a fast machine cannot outrun the look.
+    """
     while worker.poll() is None:
+        worker.send_signal(signal.SIGSTOP)
         for trial in _running(trainer):
             if STARTED in trial.user_attrs and trial.intermediate_values:
                 return trial
-        time.sleep(0.1)
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
     raise AssertionError("the worker ended before it could be killed")
 
 
@@ -118,14 +124,19 @@ def _running(trainer: TrainerHome) -> list[FrozenTrial]:
         return []
     try:
         return _study(trainer, "killed").get_trials(states=(TrialState.RUNNING,))
-    except (KeyError, OperationalError):  # it is just being made
+    except (KeyError, OperationalError, StorageInternalError):  # made or written to just now
         return []
 
 
 def _study(trainer: TrainerHome, name: str) -> Study:
     (folder,) = trainer.folder.glob(f"sweeps/{name}-*")
     url = f"sqlite:///{folder / 'study.db'}"
-    storage = RDBStorage(url, skip_table_creation=True, skip_compatibility_check=True)
+    storage = RDBStorage(
+        url,
+        engine_kwargs={"connect_args": {"timeout": 0.2}},
+        skip_table_creation=True,
+        skip_compatibility_check=True,
+    )
     return optuna.load_study(study_name=folder.name, storage=storage)
 
 

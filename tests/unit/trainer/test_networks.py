@@ -113,7 +113,7 @@ def test_networks_of_timm_are_built_by_name() -> None:
     with torch.device("meta"):
         network = build_network("timm/tf_efficientnet_lite0", COUNTRIES).eval()
         assert network(torch.empty(2, 3, 64, 64)).shape == (2, COUNTRIES)
-    with pytest.raises(UnknownNetwork, match="timm has no network 'nothing'"):
+    with pytest.raises(UnknownNetwork, match="timm has no 'nothing'"):
         build_network("timm/nothing", COUNTRIES)
 
 

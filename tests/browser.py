@@ -1,0 +1,57 @@
+"""A real browser for tests, and what looking at the dashboard with it needs."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from euguess.project import project_root
+
+SCREENSHOTS = project_root() / "artifacts" / "screenshots"
+WAIT_MS = 60_000
+DESKTOP, PHONE = (1280, 1700), (390, 1400)
+CHARTS = "[data-testid=stVegaLiteChart] svg"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+)
+
+
+@contextmanager
+def opened_browser() -> Iterator[Page]:
+    """A page of headless Chromium; the test is skipped where there is none."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not on PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+        page.set_default_timeout(WAIT_MS)
+        yield page
+        browser.close()
+
+
+def wait_for_text(page: Page, text: str) -> None:
+    """Until the text is to be seen."""
+    expect(page.locator("body")).to_contain_text(re.compile(re.escape(text)), timeout=WAIT_MS)
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Until Streamlit has run the whole script, without an exception."""
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WAIT_MS)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=WAIT_MS)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def save_screenshot(page: Page, name: str) -> Path:
+    """Kept for people to look at."""
+    wait_until_drawn(page)
+    path = SCREENSHOTS / f"{name}.png"
+    page.screenshot(path=path)
+    return path

@@ -1,0 +1,68 @@
+"""Final outcomes of the store and of the live view, brought together."""
+
+from collections.abc import AsyncIterator
+
+from euguess.layout import slot_key
+from euguess.schemas import DatasetSpec, SlotKey, SlotOutcome, SlotRequest, SlotStatus
+from services.sampler.outcomes import known_outcomes
+from tests.sampler_fakes import FakeLedger, FlakyStore, outcome_of
+
+SPEC = DatasetSpec(name="demo", quotas={"FR": 3})
+
+
+def stored(index: int) -> SlotOutcome:
+    request = SlotRequest(
+        slot=SlotKey(country_code="FR", index=index),
+        candidates=((0.5, 0.5),),
+        first_candidate=0,
+        attempt=1,
+    )
+    return outcome_of(SPEC.name, request, SlotStatus.STORED)
+
+
+async def keep(store: FlakyStore, ledger: FakeLedger, outcome: SlotOutcome) -> None:
+    """As a fetcher does: the store first."""
+    key = slot_key(SPEC.name, outcome.slot)
+    await store.create(key, outcome.model_dump_json().encode())
+    await ledger.record(outcome)
+
+
+class BusyStore(FlakyStore):
+    """A store in which a fetcher ends slot 2 just after the slots were listed."""
+
+    def __init__(self, ledger: FakeLedger) -> None:
+        super().__init__()
+        self._ledger = ledger
+
+    async def list(self, prefix: str) -> AsyncIterator[str]:
+        keys = [key async for key in super().list(prefix)]
+        await keep(self, self._ledger, stored(2))
+        for key in keys:
+            yield key
+
+
+async def test_an_outcome_that_comes_during_the_look_is_kept() -> None:
+    ledger = FakeLedger()
+    store = BusyStore(ledger)
+    await keep(store, ledger, stored(0))
+    await keep(store, ledger, stored(1))
+    known = await known_outcomes(store, ledger, SPEC)
+    assert sorted(outcome.slot.index for outcome in known) == [0, 1]
+    assert sorted(slot.index for slot in ledger.finals[SPEC.name]) == [0, 1, 2]
+
+
+async def test_what_only_the_live_view_has_is_of_a_deleted_dataset() -> None:
+    store, ledger = FlakyStore(), FakeLedger()
+    await keep(store, ledger, stored(0))
+    await ledger.record(stored(1))
+    known = await known_outcomes(store, ledger, SPEC)
+    assert [outcome.slot.index for outcome in known] == [0]
+    assert [slot.index for slot in ledger.finals[SPEC.name]] == [0]
+
+
+async def test_what_only_the_store_has_comes_back() -> None:
+    store, ledger = FlakyStore(), FakeLedger()
+    await keep(store, ledger, stored(0))
+    ledger.wipe()
+    assert [o.slot.index for o in await known_outcomes(store, ledger, SPEC)] == [0]
+    assert [slot.index for slot in ledger.finals[SPEC.name]] == [0]
