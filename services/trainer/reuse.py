@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from euguess.errors import InvalidInput
+from euguess.report import Report
 from services.trainer.experiment import REPORT_FILE, Order, run_experiment
-from services.trainer.report import Report
 from services.trainer.workshop import Workshop, load_cache
 
 
