@@ -13,6 +13,7 @@ from torch import nn
 from euguess.clock import utc_now
 from euguess.registry import SEEN_FILE, Candidate
 from euguess.report import Report
+from euguess.runs import REPORT_FILE
 from euguess.verdict import Verdict
 from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
@@ -30,7 +31,6 @@ from services.trainer.training import Progress, train
 from services.trainer.workshop import Workshop, load_cache
 
 CHECKPOINTS = "checkpoints"
-REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True)

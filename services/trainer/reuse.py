@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from euguess.errors import InvalidInput
 from euguess.report import Report
-from services.trainer.experiment import REPORT_FILE, Order, run_experiment
+from euguess.runs import REPORT_FILE
+from services.trainer.experiment import Order, run_experiment
 from services.trainer.workshop import Workshop, load_cache
 
 
