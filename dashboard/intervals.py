@@ -7,7 +7,7 @@ from euguess.schemas import Interval
 NORMAL_975 = 1.959964  # of the standard normal distribution, for 95 %
 
 
-def wilson(right: int, total: int) -> Interval:
+def wilson(right: float, total: int) -> Interval:
     """A share with its 95 % score interval (Wilson, J. Am. Stat. Assoc. 22, 1927); total >= 1."""
     share, square = right / total, NORMAL_975**2
     centre = (share + square / (2 * total)) / (1 + square / total)

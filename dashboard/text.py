@@ -2,6 +2,8 @@
 
 import re
 
+from euguess.schemas import Interval
+
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 
 
@@ -15,3 +17,9 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def percent(interval: Interval) -> str:
+    """A share with its interval, as 61.2 % [55, 67]."""
+    value, low, high = (100 * number for number in (interval.value, interval.low, interval.high))
+    return f"{value:.1f} % [{low:.0f}, {high:.0f}]"

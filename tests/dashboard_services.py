@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,8 @@ from euguess.clients import InferenceClient, RegistryClient, SamplerClient
 from euguess.countries import country
 from euguess.errors import StoreUnavailable
 from euguess.registry import DECISIVE_METRIC, Candidate
+from euguess.report import Report
+from euguess.runs import MILLISECONDS, TESTED_METRIC
 from euguess.schemas import (
     CountryProbability,
     DatasetStatus,
@@ -91,6 +93,7 @@ class FakeServices:
     versions: list[Candidate] = field(default_factory=list)
     crowned: str | None = None
     report: dict[str, Any] = field(default_factory=dict)
+    runs: dict[str, Report] = field(default_factory=dict)  # finished ones by id, newest first
     seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
     guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
     refusal: str = ""  # the model server's reason, in place of an answer
@@ -131,6 +134,11 @@ class FakeServices:
     def _mlflow(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/health":
             return httpx.Response(200)
+        if request.url.path.endswith(("/experiments/get-by-name", "/runs/search")):
+            return self._runs_asked_for(request)
+        if request.url.path == "/get-artifact" and request.url.params["run_uuid"] in self.runs:
+            report = self.runs[request.url.params["run_uuid"]]
+            return httpx.Response(200, text=report.model_dump_json())
         if request.url.path.endswith("/model-versions/search"):
             found = [_version(candidate) for candidate in self.versions]
             return httpx.Response(200, json={"model_versions": found})
@@ -146,6 +154,13 @@ class FakeServices:
             return httpx.Response(200, json=record.model_dump(mode="json"))
         version = {"run_id": "run", "version": self.card.version}
         return httpx.Response(200, json={"model_version": version})
+
+    def _runs_asked_for(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            experiment = {"experiment": {"experiment_id": "1"}}
+            return httpx.Response(200 if self.runs else 404, json=experiment if self.runs else {})
+        found = [_run(run_id, report) for run_id, report in self.runs.items()]
+        return httpx.Response(200, json={"runs": found})
 
     def _version_asked_for(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
@@ -188,8 +203,22 @@ def _version(one: Candidate) -> dict[str, object]:
         "faults": ",".join(one.faults),
         DECISIVE_METRIC: str(one.accuracy),
     }
-    rows = [{"key": key, "value": value} for key, value in tags.items()]
-    return {"version": one.version, "run_id": one.run_id, "tags": rows}
+    return {"version": one.version, "run_id": one.run_id, "tags": _rows(tags)}
+
+
+def _run(run_id: str, report: Report) -> dict[str, object]:
+    """As MLflow sends it."""
+    trained_at = report.trained_at or TRAINED_AT
+    params = {"name": report.recipe_name, "network": report.network}
+    tags = {"dataset": report.dataset, "protocol": report.protocol}
+    metrics = {TESTED_METRIC: report.metrics[DECISIVE_METRIC].value}
+    info = {"run_id": run_id, "start_time": int(trained_at.timestamp() * MILLISECONDS)}
+    data = {"params": _rows(params), "tags": _rows(tags), "metrics": _rows(metrics)}
+    return {"info": info, "data": data}
+
+
+def _rows(pairs: Mapping[str, object]) -> list[dict[str, object]]:
+    return [{"key": key, "value": value} for key, value in pairs.items()]
 
 
 def fill(services: FakeServices, *objects: tuple[str, bytes]) -> None:

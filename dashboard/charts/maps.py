@@ -4,12 +4,14 @@ Nothing here knows Streamlit.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 import pydeck
 
+from dashboard.charts.confusion import Confusion
 from dashboard.charts.geography import features
+from dashboard.charts.order import centres
 from dashboard.charts.palette import BLUE, GREY, ORANGE, rgb
 from euguess.countries import country
 
@@ -19,6 +21,8 @@ BORDER = [*rgb(GREY), 255]
 LAND = [*rgb(GREY), 40]
 POINT_DECIMALS = 3  # 100 m
 MIN_POINT_PIXELS = 2.0
+ARC_TILT_DEG = 35  # seen from above, arcs of both directions bow to different sides
+WIDEST_ARC_PIXELS = 8.0
 
 
 def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -> pydeck.Deck:
@@ -69,6 +73,38 @@ def _shading(code: str, share: float | None, *, is_likely: bool) -> dict[str, ob
         "share": "in the 90 % set" if share is None else f"{share:.1%}",
         "fill": [*rgb(BLUE), alpha],
         "line": [*rgb(ORANGE), 255] if is_likely else BORDER,
+    }
+
+
+def confusion_map(strongest: Sequence[Confusion]) -> pydeck.Deck:
+    """Arcs from true countries to those they were taken for, wider for more photos."""
+    most = max((one.photos for one in strongest), default=1)
+    arcs = pydeck.Layer(
+        "ArcLayer",
+        [_arc(one, most) for one in strongest if {one.true, one.named} <= centres().keys()],
+        id="confusions",
+        pickable=True,
+        get_source_position="from",
+        get_target_position="to",
+        get_source_color=[*rgb(BLUE), 220],
+        get_target_color=[*rgb(ORANGE), 220],
+        get_width="width",
+        get_tilt=ARC_TILT_DEG,
+    )
+    tooltip = {"text": "{true} taken for {named}: {photos} photos, {share} of its own"}
+    return _deck([countries_layer(), arcs], tooltip=tooltip)
+
+
+def _arc(one: Confusion, most: int) -> dict[str, object]:
+    true, named = centres()[one.true], centres()[one.named]
+    return {
+        "from": [round(true.lon, POINT_DECIMALS), round(true.lat, POINT_DECIMALS)],
+        "to": [round(named.lon, POINT_DECIMALS), round(named.lat, POINT_DECIMALS)],
+        "width": 1 + round((WIDEST_ARC_PIXELS - 1) * one.photos / most, 1),
+        "true": country(one.true).name,
+        "named": country(one.named).name,
+        "photos": one.photos,
+        "share": f"{one.share:.0%}",
     }
 
 

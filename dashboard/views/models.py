@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.charts.versions import versions_chart
 from dashboard.connections import Connections
 from dashboard.sources.versions import Registered, read_audit, read_cards, read_registered
+from dashboard.text import percent
 from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.audit_log import audit_log
 from dashboard.views.promotions import promotion, roll_back_form, show_outcome
@@ -107,7 +108,4 @@ def _version(
 
 
 def _percent(interval: Interval | None) -> str:
-    if interval is None:
-        return ""
-    value, low, high = (100 * number for number in (interval.value, interval.low, interval.high))
-    return f"{value:.1f} % [{low:.0f}, {high:.0f}]"
+    return "" if interval is None else percent(interval)

@@ -1,11 +1,10 @@
 """Whether probabilities mean what they say. Log-probabilities are (N, C), labels are (N,)."""
 
 import numpy as np
-from pydantic import Field
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from euguess.schemas import Record
+from euguess.report import ReliabilityBin
 from services.trainer.metrics import LogProbabilities, log_softmax
 from services.trainer.view_index import Floats, Rows
 
@@ -58,16 +57,6 @@ def brier_scores(log_probabilities: LogProbabilities, labels: Rows) -> Floats:
     probabilities = np.exp(log_probabilities)
     own = probabilities[np.arange(len(labels)), labels]
     return np.asarray((probabilities**2).sum(axis=1) - 2 * own + 1)
-
-
-class ReliabilityBin(Record):
-    """Samples whose highest probability is in (low, high]; means over them."""
-
-    low: float
-    high: float
-    samples: int = Field(ge=1)
-    confidence: float
-    accuracy: float
 
 
 def reliability(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from euguess.schemas import Interval, Record, ViewsCalibration
+from euguess.report import Certainty, CoveragePoint
+from euguess.schemas import ViewsCalibration
 from services.trainer.abstention import (
     RiskCoverage,
     abstain_threshold,
@@ -24,7 +24,6 @@ from services.trainer.abstention import (
 )
 from services.trainer.bootstrap import bootstrap_interval
 from services.trainer.calibration import (
-    ReliabilityBin,
     brier_scores,
     expected_calibration_error,
     fit_temperature,
@@ -38,40 +37,6 @@ from services.trainer.view_index import Floats, Rows, Strings
 CURVE_POINTS = 100
 
 Calibration = tuple[ViewsCalibration, ...]  # by rising number of views, from 1; or empty
-
-
-class CoveragePoint(Record):
-    """Accuracy over the share of places whose answers are at least so confident."""
-
-    confidence: float
-    coverage: float
-    accuracy: float
-
-
-class Certainty(Record):
-    """One number of views, over the locations that have so many."""
-
-    views: int = Field(ge=1)
-    locations: int = Field(ge=1)
-    calibration: ViewsCalibration = Field(description="The one that was used")
-    nll: Interval
-    brier: Interval
-    ece: float
-    uncalibrated_nll: Interval
-    uncalibrated_ece: float
-    reliability: tuple[ReliabilityBin, ...]
-    set_coverage: Interval = Field(description="Share of country sets that hold the country")
-    set_size: Interval
-    answered: Interval = Field(description="Share of places that the model does not abstain from")
-    answered_accuracy: Interval | None = Field(description="None when nothing is answered")
-    risk_coverage_area: float = Field(description="Mean risk over all coverages (AURC)")
-    risk_coverage: tuple[CoveragePoint, ...]
-
-    @property
-    def intervals(self) -> dict[str, Interval]:
-        """What a model card tells of it, by name."""
-        names = ("nll", "brier", "set_coverage", "set_size", "answered", "answered_accuracy")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def fit_calibration(

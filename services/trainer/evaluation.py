@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from euguess.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
 from euguess.schemas import Interval
 from services.trainer.batches import DeviceImages
 from services.trainer.bootstrap import (
@@ -31,13 +32,6 @@ from services.trainer.metrics import (
     mean_of_batches,
 )
 from services.trainer.recipe import Recipe
-from services.trainer.report import (
-    Baselines,
-    CountryAccuracy,
-    FusedAccuracy,
-    PartSizes,
-    Report,
-)
 from services.trainer.view_index import Floats, Rows, Strings, ViewIndex
 
 TOP = 5
@@ -122,7 +116,8 @@ def report_on(subject: Subject, views: DividedViews, answers: Answers) -> Report
     single, labels, index = answers.single, views.labels[rows], subset(views.index, rows)
     leaks = find_leaks(views.index, views.split, buffer_km=subject.apart_km)
     centres = country_centres(tuple(country.country_code for country in views.countries))
-    confusion = confusion_matrix(labels, single.argmax(axis=1), len(views.countries))
+    named = single.argmax(axis=1)
+    confusion = confusion_matrix(labels, named, len(views.countries))
     return Report(
         dataset=views.dataset,
         manifest_digest=views.manifest_digest,
@@ -139,7 +134,7 @@ def report_on(subject: Subject, views: DividedViews, answers: Answers) -> Report
         calibration=answers.calibration,
         certainty=measure_certainty(single, labels, index.location_ids, answers.calibration),
         baselines=_baselines(views),
-        per_country=_per_country(views, confusion),
+        per_country=_per_country(views, labels, named, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         faults=subject.faults,
     )
@@ -222,7 +217,10 @@ def _baselines(views: DividedViews) -> Baselines:
     return Baselines(chance=1 / len(views.countries), majority=float(majority))
 
 
-def _per_country(views: DividedViews, confusion: NDArray[np.int64]) -> tuple[CountryAccuracy, ...]:
+def _per_country(
+    views: DividedViews, labels: Rows, named: Rows, confusion: NDArray[np.int64]
+) -> tuple[CountryAccuracy, ...]:
+    ids = views.index.location_ids[views.split.test]
     return tuple(
         CountryAccuracy(
             country_code=country.country_code,
@@ -230,6 +228,10 @@ def _per_country(views: DividedViews, confusion: NDArray[np.int64]) -> tuple[Cou
             predicted=score.predicted,
             recall=score.recall,
             precision=score.precision,
+            locations=len(np.unique(ids[labels == label])),
+            predicted_locations=len(np.unique(ids[named == label])),
         )
-        for country, score in zip(views.countries, country_table(confusion), strict=True)
+        for label, (country, score) in enumerate(
+            zip(views.countries, country_table(confusion), strict=True)
+        )
     )

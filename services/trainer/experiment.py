@@ -12,6 +12,8 @@ from torch import nn
 
 from euguess.clock import utc_now
 from euguess.registry import SEEN_FILE, Candidate
+from euguess.report import Report
+from euguess.runs import REPORT_FILE
 from euguess.verdict import Verdict
 from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
@@ -24,13 +26,11 @@ from services.trainer.networks import cut_head
 from services.trainer.promotion import Wish, promote
 from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
-from services.trainer.report import Report
 from services.trainer.tracking import ANSWERS_FILE, RECIPE_FILE
 from services.trainer.training import Progress, train
 from services.trainer.workshop import Workshop, load_cache
 
 CHECKPOINTS = "checkpoints"
-REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True)

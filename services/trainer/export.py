@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from euguess.errors import EUGuessError
+from euguess.report import Report
 from euguess.schemas import ImageSpec, ModelCard
 from services.trainer import networks
 from services.trainer.recipe import Recipe
-from services.trainer.report import Report
 
 WEIGHTS, ONNX, SOURCE = "model.safetensors", "model.onnx", "network.py"
 CARD, REPORT = "model.json", "report.json"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from euguess.report import Report
 from services.trainer.backbones import Backbone
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.cache_format import TensorCache
@@ -12,7 +13,6 @@ from services.trainer.evaluation import Answers, Subject, report_on
 from services.trainer.head_choice import ChosenHead, EmbeddedViews, choose_head
 from services.trainer.head_recipe import HeadRecipe, Pooling
 from services.trainer.material import divide_views
-from services.trainer.report import Report
 from services.trainer.workshop import Workshop, load_cache
 
 # The penultimate features and those of each layer, in the rows of the tensor cache.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from services.trainer.leaks import LeakingPair
+from euguess.report import LeakingPair
 
 SHOWN_PAIRS = 5  # of each kind
 

@@ -6,9 +6,8 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from euguess.schemas import Record
+from euguess.report import LeakingPair
 from services.trainer.perceptual import nearest_copies
 from services.trainer.proximity import Neighbourhood, distances_km
 from services.trainer.splits import Split
@@ -34,18 +33,6 @@ class Leak:
     kind: LeakKind
     train_row: int
     test_row: int
-
-
-class LeakingPair(Record):
-    """A leak by the names of its two views. Distances are None where a position is unknown."""
-
-    kind: str
-    test_location: str
-    test_heading: float = Field(description="degrees")
-    train_location: str
-    train_heading: float = Field(description="degrees")
-    distance_km: float | None
-    bits: int | None = Field(description="By which the perceptual hashes differ, of 64")
 
 
 def find_leaks(index: ViewIndex, split: Split, *, buffer_km: float = 0.0) -> list[Leak]:

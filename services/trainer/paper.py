@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from euguess.errors import EUGuessError, InvalidInput, ServiceUnavailable, StoreError
+from euguess.report import Report
 from euguess.storage import open_store
 from services.trainer.answers import Answers
 from services.trainer.cache_decoding import OnDamage
@@ -22,7 +23,6 @@ from services.trainer.experiment import Order
 from services.trainer.manifest import load_manifest
 from services.trainer.protocols import RENEWAL
 from services.trainer.recipe import Recipe, read_recipe
-from services.trainer.report import Report
 from services.trainer.reuse import measured, stored_report
 from services.trainer.stored_model import evaluate_stored
 from services.trainer.tracking import ANSWERS_FILE

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from euguess.schemas import Interval
+from euguess.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.paper import Finding, Paper
 from services.trainer.paper_tables import PAIRED, TOP1, UNPAIRED, difference
-from services.trainer.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 
 # Okabe and Ito's palette, told apart by people with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")

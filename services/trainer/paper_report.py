@@ -7,6 +7,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from euguess.providers import ProviderName
+from euguess.study_facts import CHANCE, COUNTRIES, PLACES, TABLES
 from services.trainer.paper import Paper
 from services.trainer.paper_plots import draw_plots
 from services.trainer.paper_tables import (
@@ -17,7 +18,6 @@ from services.trainer.paper_tables import (
     share,
     study_table,
 )
-from services.trainer.study_facts import CHANCE, COUNTRIES, PLACES, TABLES
 
 MARKDOWN, PAGE = "report.md", "report.html"
 STYLE = """

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from euguess.report import Report
 from euguess.schemas import Interval
+from euguess.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
 from euguess.verdict import points
 from services.trainer.differences import photo_by_photo, unpaired_difference
 from services.trainer.paper import Finding, Paper
-from services.trainer.report import Report, percent
-from services.trainer.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
+from services.trainer.report import percent
 
 ABSENT = "-"
 TOP1 = "top1_accuracy"

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from euguess.errors import InvalidInput
+from euguess.report import Report
 from services.trainer.experiment import Order
-from services.trainer.report import Report, percent
+from services.trainer.report import percent
 from services.trainer.reuse import measured
 from services.trainer.splits import SplitProtocol
 from services.trainer.stored_model import evaluate_stored

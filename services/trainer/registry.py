@@ -12,7 +12,7 @@ from euguess.registry import (
     REGISTERED_MODEL,
     Candidate,
 )
-from services.trainer.report import Report
+from euguess.report import Report
 from services.trainer.tracking import mlflow_errors, unavailable
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")

@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from euguess.errors import InvalidInput
-from services.trainer.experiment import REPORT_FILE, Order, run_experiment
-from services.trainer.report import Report
+from euguess.report import Report
+from euguess.runs import REPORT_FILE
+from services.trainer.experiment import Order, run_experiment
 from services.trainer.workshop import Workshop, load_cache
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from euguess.errors import ChecksumMismatch, InvalidInput
 from euguess.registry import MODEL_ARTIFACTS, SEEN_FILE
+from euguess.report import Report
 from euguess.schemas import ModelCard, SeenViews
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.evaluation import evaluate
@@ -17,7 +18,6 @@ from services.trainer.export import CARD, WEIGHTS
 from services.trainer.material import load_material, load_unseen
 from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
-from services.trainer.report import Report
 from services.trainer.tracking import RECIPE_FILE
 from services.trainer.workshop import Workshop, load_cache
 

@@ -20,9 +20,9 @@ from mlflow.telemetry import set_telemetry_client
 
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.registry import MODEL_ARTIFACTS
+from euguess.runs import EXPERIMENT
 from services.trainer.history import EpochResult
 
-EXPERIMENT = "euguess"
 # Their artifacts lie at addresses that the other kind of access cannot resolve.
 LOCAL_EXPERIMENT = "euguess-local"
 ARTIFACT_FOLDER = "mlflow-artifacts"

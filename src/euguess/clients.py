@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from euguess.errors import DatasetConflict, DatasetNotFound, InvalidInput, ServiceUnavailable
 from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL, SEEN_FILE, Candidate
+from euguess.report import Report
+from euguess.runs import EXPERIMENT, FINISHED_AND_TESTED, REPORT_FILE, FinishedRun
 from euguess.schemas import (
     DatasetSpec,
     DatasetStatus,
@@ -23,6 +25,7 @@ from euguess.schemas import (
 TIMEOUT_SECONDS = 30.0
 MAX_VIEWS = 8
 MOST_VERSIONS = 200
+MOST_RUNS = 200
 _API = "/api/2.0/mlflow"
 
 
@@ -235,6 +238,31 @@ class RegistryClient(_Client):
         data = self._artifact(run_id, f"{MODEL_ARTIFACTS}/report.json")
         report: dict[str, Any] = json.loads(data)
         return report
+
+    def finished_runs(self) -> list[FinishedRun]:
+        """The newest runs that were tested, newest first."""
+        query = {"experiment_name": EXPERIMENT}
+        found = self._get(f"{_API}/experiments/get-by-name", query)
+        if found.status_code == 404:
+            return []
+        self._raise(found)
+        body = {
+            "experiment_ids": [found.json()["experiment"]["experiment_id"]],
+            "filter": FINISHED_AND_TESTED,
+            "max_results": MOST_RUNS,
+            "order_by": ["attributes.start_time DESC"],
+        }
+        answer = self._ask("POST", f"{_API}/runs/search", json=body)
+        self._raise(answer)
+        return [FinishedRun.of(run) for run in answer.json().get("runs", ())]
+
+    def run_report(self, run_id: str) -> Report:
+        """The evaluation report of a finished run, registered or not."""
+        data = self._artifact(run_id, REPORT_FILE)
+        try:
+            return Report.model_validate_json(data)
+        except ValidationError:
+            raise ServiceUnavailable(f"Run {run_id} has no readable report.") from None
 
     def champion(self) -> ModelCard | None:
         """Card of the champion with its registry version, or None before the first promotion."""

@@ -10,13 +10,13 @@ import asyncio
 import pytest
 
 from euguess.project import project_root
+from euguess.report import Report
 from euguess.schemas import Interval
 from euguess.storage import open_store
 from services.trainer.differences import unpaired_difference
 from services.trainer.experiment import Order
 from services.trainer.protocols import Survey, run_survey
 from services.trainer.recipe import read_recipe
-from services.trainer.report import Report
 from tests.simulated_datasets import SimulatedDataset
 from tests.trainer_home import TrainerHome
 

@@ -8,9 +8,9 @@ from mlflow import MlflowClient
 from euguess.clock import utc_now
 from euguess.errors import DatasetNotFound
 from euguess.project import project_root
+from euguess.study_facts import BEST
 from services.trainer.paper import Paper, PaperOrder, read_experiments, run_paper
 from services.trainer.paper_report import write_report
-from services.trainer.study_facts import BEST
 from tests.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(

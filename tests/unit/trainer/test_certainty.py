@@ -5,12 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from services.trainer.certainty import (
-    Certainty,
-    calibration_for,
-    fit_calibration,
-    measure_certainty,
-)
+from euguess.report import Certainty
+from services.trainer.certainty import calibration_for, fit_calibration, measure_certainty
 from services.trainer.metrics import LogProbabilities, log_softmax
 from services.trainer.view_index import Rows, Strings
 

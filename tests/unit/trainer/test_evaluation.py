@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from euguess.boundaries import load_boundaries
 from euguess.geodesy import great_circle_km
 from euguess.locations import Coordinate
+from euguess.report import Report
 from euguess.schemas import SeenViews
 from services.trainer.evaluation import evaluate
 from services.trainer.material import Material, seen_views
 from services.trainer.recipe import Recipe
-from services.trainer.report import Report, percent, print_comparison, print_report, shown
+from services.trainer.report import percent, print_comparison, print_report, shown
 from services.trainer.splits import SplitProtocol
 from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
 
@@ -71,6 +72,18 @@ def test_naming_one_country_scores_its_share_and_the_baselines() -> None:
     assert found.baselines.chance == pytest.approx(1 / 3)
     assert found.baselines.majority == pytest.approx(own / test)
     assert [row.recall for row in found.per_country] == [1.0, 0.0, 0.0]
+    assert [row.images for row in found.per_country] == [
+        3 * (row.locations or 0) for row in found.per_country
+    ]
+    named = [row.predicted_locations for row in found.per_country]
+    assert named == [found.parts["test"].locations, 0, 0]
+
+
+def test_reports_of_older_versions_load() -> None:
+    stored = report(France()).model_dump(mode="json")
+    for row in stored["per_country"]:
+        del row["locations"], row["predicted_locations"]
+    assert Report.model_validate(stored).per_country[0].locations is None
 
 
 def test_intervals_hold_the_estimate_and_are_wide_for_few_places() -> None:

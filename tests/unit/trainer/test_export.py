@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from euguess.errors import EUGuessError
+from euguess.report import Report
 from euguess.schemas import ImageSpec, ModelCard
 from services.trainer.evaluation import evaluate
 from services.trainer.export import check_parity, export_package
 from services.trainer.networks import build_network
-from services.trainer.report import Report
 from tests.unit.trainer.learning import SIZE, tiny_material, tiny_recipe
 
 THEN = datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,6 +10,7 @@ from PIL import Image
 from euguess.errors import InvalidInput
 from euguess.project import project_root
 from euguess.schemas import Interval
+from euguess.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.answers import answers_of
 from services.trainer.evaluation import evaluate
 from services.trainer.learner import new_learner
@@ -24,7 +25,6 @@ from services.trainer.paper import (
 )
 from services.trainer.paper_report import MARKDOWN, PAGE, write_report
 from services.trainer.paper_tables import PAIRED, UNPAIRED, difference, duration, markdown_table
-from services.trainer.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 FOLDER = project_root() / "experiments"

@@ -1,0 +1,99 @@
+"""How far a model's probabilities can be trusted; nothing here knows Streamlit.
+
+Each point is of places, one answer each, so that Wilson's interval holds.
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.figures import percents
+from dashboard.charts.palette import BLUE, GREY
+from dashboard.charts.series import colours, dashes
+from dashboard.intervals import wilson
+from euguess.report import Certainty
+
+LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
+
+SHARES = alt.Scale(domain=[0, 1])
+CHART_HEIGHT = 340  # pixels
+
+
+def reliability_frame(certainty: Certainty) -> pd.DataFrame:
+    """One row per bin: confidence, accuracy, low, high (shares) and places."""
+    rows = [
+        {
+            "confidence": one.confidence,
+            "places": one.samples,
+            **_interval(one.accuracy, one.samples),
+        }
+        for one in certainty.reliability
+    ]
+    return pd.DataFrame(rows)
+
+
+def reliability_chart(certainty: Certainty) -> LayeredChart:
+    """Accuracy by confidence; on the dashed line probabilities mean what they say."""
+    base = alt.Chart(reliability_frame(certainty)).encode(
+        x=alt.X("confidence:Q", scale=SHARES, axis=_axis("Mean confidence (%)"))
+    )
+    accuracy = _axis("Places named right (%)")
+    lines = base.mark_rule(strokeWidth=2, color=BLUE).encode(
+        y=alt.Y("low:Q", scale=SHARES, axis=accuracy), y2="high:Q"
+    )
+    points = base.mark_point(filled=True, color=BLUE, opacity=1).encode(
+        y=alt.Y("value:Q", axis=accuracy),
+        size=alt.Size(
+            "places:Q",
+            scale=alt.Scale(range=[30, 260]),
+            legend=alt.Legend(orient="top", title="Places", tickCount=3, symbolFillColor=BLUE),
+        ),
+        tooltip=["places", *percents("confidence", "value", "low", "high")],
+    )
+    ends = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
+    ideal = alt.Chart(ends).mark_line(strokeDash=[4, 4], color=GREY).encode(x="x:Q", y="y:Q")
+    return alt.layer(ideal, lines, points).properties(height=CHART_HEIGHT)
+
+
+def coverage_frame(certainties: Mapping[str, Certainty]) -> pd.DataFrame:
+    """Points of the curves of runs: run, coverage, confidence, value, low, high (shares)."""
+    rows = [
+        {
+            "run": run,
+            "coverage": point.coverage,
+            "confidence": point.confidence,
+            **_interval(point.accuracy, round(point.coverage * certainty.locations)),
+        }
+        for run, certainty in certainties.items()
+        for point in certainty.risk_coverage
+    ]
+    return pd.DataFrame(rows)
+
+
+def coverage_chart(certainties: Mapping[str, Certainty]) -> LayeredChart:
+    """Accuracy over the share of places that are answered, the surest first, by run."""
+    names = list(certainties)
+    base = alt.Chart(coverage_frame(certainties)).encode(
+        x=alt.X("coverage:Q", scale=SHARES, axis=_axis("Places answered, the surest first (%)")),
+        color=colours(names),
+    )
+    accuracy = _axis("Right among these (%)")
+    band = base.mark_area(opacity=0.15).encode(
+        y=alt.Y("low:Q", scale=SHARES, axis=accuracy), y2="high:Q"
+    )
+    line = base.mark_line(strokeWidth=2).encode(
+        y=alt.Y("value:Q", axis=accuracy),
+        strokeDash=dashes(names),
+        tooltip=["run", *percents("coverage", "confidence", "value", "low", "high")],
+    )
+    return alt.layer(band, line).properties(height=CHART_HEIGHT)
+
+
+def _interval(share: float, total: int) -> dict[str, float]:
+    return wilson(share * total, total).model_dump()
+
+
+def _axis(title: str) -> alt.Axis:
+    return alt.Axis(format="%", tickCount=5, title=title)

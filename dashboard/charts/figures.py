@@ -1,0 +1,71 @@
+"""Accuracies of several kinds in rows, with their intervals; nothing here knows Streamlit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from euguess.schemas import Interval
+
+LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
+Styles: TypeAlias = Mapping[str, tuple[str, str]]  # colour and shape of each kind
+
+ROW_HEIGHT, FRAME_HEIGHT, LINE_HEIGHT = 30, 70, 20  # pixels
+
+STUDY = "the study's figure"
+LEAKY, ONE, ALL = "ours, leaky test", "ours, new places", "ours, new places, all views"
+STUDY_STYLES = {
+    STUDY: (ORANGE, "diamond"),
+    LEAKY: (VERMILLION, "square"),
+    ONE: (BLUE, "circle"),
+    ALL: (GREEN, "triangle-up"),
+}
+PRETENDED, HONEST = "leaky: places also trained on", "honest: new places"
+HONESTY_STYLES = {PRETENDED: (VERMILLION, "square"), HONEST: (BLUE, "circle")}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An accuracy (0..1) of a row; one without an interval has its value at both ends."""
+
+    row: str
+    kind: str
+    accuracy: Interval
+
+
+def figures_chart(figures: Sequence[Figure], styles: Styles, chance: float) -> LayeredChart:
+    """Kinds beside each other in each row, with 95 % intervals; the dashed line is chance."""
+    frame = pd.DataFrame(
+        [{"row": one.row, "kind": one.kind, **one.accuracy.model_dump()} for one in figures]
+    )
+    kinds = [kind for kind in styles if kind in set(frame["kind"])]
+    legend = alt.Legend(orient="top", title=None, columns=1, labelLimit=0)
+    axis = alt.Axis(format="%", tickCount=6, title="Named right (%); dashed: chance")
+    base = alt.Chart(frame).encode(
+        y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=150)),
+        yOffset=alt.YOffset("kind:N", sort=kinds),
+        color=alt.Color("kind:N", scale=_scale(kinds, styles, 0), legend=legend),
+    )
+    lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", axis=axis), x2="high:Q")
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(
+        x=alt.X("value:Q", axis=axis),
+        shape=alt.Shape("kind:N", scale=_scale(kinds, styles, 1), legend=legend),
+        tooltip=["row", "kind", *percents("value", "low", "high")],
+    )
+    line = alt.Chart(pd.DataFrame({"chance": [chance]})).encode(x="chance:Q")
+    dashed = line.mark_rule(strokeDash=[4, 4], color=GREY)
+    rows = frame["row"].nunique() * max(2, len(kinds)) * ROW_HEIGHT // 2
+    height = rows + FRAME_HEIGHT + LINE_HEIGHT * len(kinds)
+    return alt.layer(dashed, lines, points).properties(height=height)
+
+
+def percents(*names: str) -> list[alt.Tooltip]:
+    """Tooltips of shares."""
+    return [alt.Tooltip(f"{name}:Q", format=".1%") for name in names]
+
+
+def _scale(kinds: Sequence[str], styles: Styles, part: int) -> alt.Scale:
+    return alt.Scale(domain=list(kinds), range=[styles[kind][part] for kind in kinds])

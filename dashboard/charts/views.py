@@ -1,0 +1,55 @@
+"""What more views of a place are worth; nothing here knows Streamlit."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.figures import percents
+from dashboard.charts.palette import GREY
+from dashboard.charts.series import colours, shapes
+from euguess.report import Report
+
+LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
+
+TOP1 = "top1_accuracy"
+CHART_HEIGHT = 320  # pixels
+
+
+def views_frame(reports: Mapping[str, Report]) -> pd.DataFrame:
+    """One row per run and number of views: run, views, places, value, low, high (shares)."""
+    rows = [
+        {
+            "run": run,
+            "views": fused.views,
+            "places": fused.locations,
+            **fused.metrics[TOP1].model_dump(),
+        }
+        for run, report in reports.items()
+        for fused in report.fused
+    ]
+    return pd.DataFrame(rows)
+
+
+def fusion_chart(reports: Mapping[str, Report]) -> LayeredChart:
+    """Accuracy over places with its 95 % interval by the number of views that are fused."""
+    names = list(reports)
+    base = alt.Chart(views_frame(reports)).encode(
+        x=alt.X("views:O", title="Views of a place (photos)", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("run:N", sort=names),
+        color=colours(names),
+    )
+    axis = alt.Axis(format="%", tickCount=6, title="Places named right (%); dashed: chance")
+    lines = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", axis=axis, scale=alt.Scale(zero=True)), y2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(
+        y=alt.Y("value:Q", axis=axis),
+        shape=shapes(names),
+        tooltip=["run", "views", "places", *percents("value", "low", "high")],
+    )
+    chances = sorted({report.baselines.chance for report in reports.values()})
+    chance = alt.Chart(pd.DataFrame({"chance": chances})).encode(y="chance:Q")
+    dashed = chance.mark_rule(strokeDash=[4, 4], color=GREY)
+    return alt.layer(dashed, lines, points).properties(height=CHART_HEIGHT)

@@ -1,0 +1,132 @@
+"""The page of results: what reports say is what it shows, and what is missing it teaches."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.views.results import SECTIONS
+from tests.dashboard_services import FakeServices, candidate, model_card
+from tests.generated_reports import generated_report
+from tests.unit.dashboard.conftest import Draw
+
+CODES = ("ES", "FR", "DE", "PL")
+HONEST = generated_report(CODES, seed=3)
+LEAKY = generated_report(CODES, is_leaky=True, seed=2)
+GOOGLENET = generated_report(CODES, "study-table2-googlenet", is_leaky=True, seed=1)
+
+
+def services() -> FakeServices:
+    """The champion's run is the second newest."""
+    return FakeServices(
+        card=model_card(*CODES),
+        versions=[candidate(1)],
+        crowned="1",
+        runs={"run-9": LEAKY, "run-1": HONEST, "run-0": GOOGLENET},
+    )
+
+
+def drawn(draw: Draw, given: FakeServices) -> AppTest:
+    page = draw("results", given.connections())
+    assert not page.exception
+    return page
+
+
+def opened(page: AppTest, section: str) -> AppTest:
+    page = page.segmented_control(key="results-section").set_value(section).run(timeout=30)
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def captions(page: AppTest) -> str:
+    return " ".join(caption.value for caption in page.caption)
+
+
+def test_the_champions_run_is_shown_first(draw: Draw) -> None:
+    page = drawn(draw, services())
+    assert page.selectbox(key="results-run").value == "run-1"
+    assert "The champion" in captions(page)
+    assert not page.warning
+
+
+def test_table_2_shows_the_studys_figures_beside_ours(draw: Draw) -> None:
+    rows = drawn(draw, services()).dataframe[0].value.set_index("Run")
+    assert rows["Study"]["GoogLeNet"] == "25.1%"
+    assert rows["Test"]["GoogLeNet"] == "leaky: 90% of photos"
+    assert rows["Ours, one photo"]["CustomNet"] == ""
+    assert rows["Ours, one photo"]["This run"]
+
+
+def test_a_leaky_run_says_that_it_flatters(draw: Draw) -> None:
+    page = drawn(draw, services())
+    page = page.selectbox(key="results-run").set_value("run-9").run(timeout=30)
+    assert "flatter" in page.warning[0].value
+
+
+def test_leaky_and_honest_tests_stand_side_by_side(draw: Draw) -> None:
+    page = opened(drawn(draw, services()), "Honesty")
+    rows = page.dataframe[0].value
+    assert rows["Recipe"].tolist() == ["demo"]
+    gap = LEAKY.metrics["top1_accuracy"].value - HONEST.metrics["top1_accuracy"].value
+    assert rows["Pretended (points)"].tolist() == [f"{100 * gap:+.1f}"]
+
+
+def test_a_recipe_tested_one_way_teaches_how_to_test_it_both_ways(draw: Draw) -> None:
+    given = services()
+    given.runs = {"run-1": HONEST}
+    page = opened(drawn(draw, given), "Honesty")
+    assert "euguess compare demo" in page.code[0].value
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_countries_have_intervals_where_the_report_counts_places(
+    draw: Draw, is_known: bool
+) -> None:
+    given = services()
+    if not is_known:
+        old = [row.model_copy(update={"locations": None}) for row in HONEST.per_country]
+        given.runs = {"run-1": HONEST.model_copy(update={"per_country": tuple(old)})}
+    page = opened(drawn(draw, given), "Countries")
+    page = page.segmented_control(key="results-countries").set_value("Table").run(timeout=30)
+    intervals = page.dataframe[0].value["Recall, interval"]
+    assert all(bool(cell) is is_known for cell in intervals)
+
+
+def test_confusions_are_drawn_on_the_map(draw: Draw) -> None:
+    page = opened(drawn(draw, services()), "Countries")
+    page = page.segmented_control(key="results-countries").set_value("Map").run(timeout=30)
+    assert not page.exception
+    assert "confusions, by photos" in captions(page)
+
+
+@pytest.mark.parametrize("section", ["Views", "Certainty"])
+def test_runs_are_compared(draw: Draw, section: str) -> None:
+    page = opened(drawn(draw, services()), section)
+    page = page.multiselect(key="results-others").set_value(["run-9"]).run(timeout=30)
+    assert not page.exception
+    assert not page.error
+
+
+def test_a_run_without_calibration_says_how_to_get_one(draw: Draw) -> None:
+    given = services()
+    bare = HONEST.model_copy(update={"certainty": (), "calibration": ()})
+    given.runs = {"run-1": bare}
+    page = opened(drawn(draw, given), "Certainty")
+    assert "split.val_fraction" in page.code[0].value
+
+
+def test_without_runs_the_page_teaches_how_to_get_one(draw: Draw) -> None:
+    assert "euguess compare" in drawn(draw, FakeServices()).code[0].value
+
+
+def test_a_service_that_is_down_is_named(draw: Draw) -> None:
+    given = services()
+    given.down = {"mlflow"}
+    assert "MLflow" in drawn(draw, given).error[0].value
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_names_of_recipes_show_as_they_are(draw: Draw, section: str) -> None:
+    given = services()
+    given.runs = {"run-1": HONEST.model_copy(update={"network": "<b>net</b>"})}
+    page = opened(drawn(draw, given), section)
+    assert "<b>" not in captions(page)
