@@ -7,6 +7,7 @@ import typer
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.exits import run_program
 from services.trainer import (
+    card_commands,
     commands,
     head_commands,
     model_commands,
@@ -39,6 +40,7 @@ for command in (
     model_commands.promote,
     model_commands.rollback,
     model_commands.audit,
+    card_commands.card,
     commands.worker,
     commands.check,
 ):

@@ -17,6 +17,7 @@ from euguess.runs import REPORT_FILE
 from euguess.verdict import Verdict
 from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
+from services.trainer.cards import write_cards
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.evaluation import evaluate
 from services.trainer.export import export_package
@@ -140,6 +141,7 @@ def _store(
     with tempfile.TemporaryDirectory() as folder:
         export_package(Path(folder), network, order.recipe, report, trained_at)
         workshop.tracking.log_model(run_id, Path(folder))
+    write_cards(run_id, order.recipe, report, workshop)
     candidate = workshop.registry.register(run_id, report)
     wish = Wish(candidate, order.dataset, on_damage=order.on_damage)
     verdict = promote(wish, workshop) if order.is_promoted else None

@@ -1,12 +1,11 @@
 """The sections of the report that `euguess paper` writes, as Markdown."""
 
-from collections.abc import Iterable, Sequence
-
 from euguess.report import Report
 from euguess.schemas import Interval
 from euguess.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
 from euguess.verdict import points
 from services.trainer.differences import photo_by_photo, unpaired_difference
+from services.trainer.markdown import markdown_table
 from services.trainer.paper import Finding, Paper
 from services.trainer.report import percent
 
@@ -82,12 +81,6 @@ def missing(paper: Paper) -> str:
     return "\n".join(("## What is missing", "", *lines)) if lines else ""
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
-    ruler = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(_line(cells) for cells in (header, ruler, *rows))
-
-
 def share(value: float | None) -> str:
     """A share without an interval."""
     return ABSENT if value is None else f"{100 * value:.1f} %"
@@ -153,7 +146,3 @@ def _others() -> str:
 def _short_revision(revision: str) -> str:
     commit, _, mark = revision.partition("-")
     return commit[:10] + (f"-{mark}" if mark else "")
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

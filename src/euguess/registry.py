@@ -7,6 +7,8 @@ from typing import Protocol
 REGISTERED_MODEL = "euguess"
 CHAMPION = "champion"
 SEEN_FILE = "seen.json"  # SeenViews of a run
+MODEL_CARD = "MODEL_CARD.md"
+DATASET_CARD = "DATASET_CARD.md"
 MODEL_ARTIFACTS = "model"  # artifact folder of a version's run
 DECISIVE_METRIC = "top1_accuracy"
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -102,6 +102,17 @@ class SweepSettings(Settings):
     """Database of sweeps, if not a file in the home: a URL that may hold a password."""
 
     sweep_storage: SecretStr = SecretStr("")
+
+
+class EnergySettings(Settings):
+    """What the energy of a training is estimated by.
+
+    Defaults: CodeCarbon's for a processor that it does not know, 85 W of which half is drawn; and
+    the world's electricity by the IEA's Global Energy and CO2 Status Report 2019.
+    """
+
+    cpu_watts: float = Field(default=42.5, gt=0)
+    grid_grams_per_kwh: float = Field(default=475.0, ge=0)
 
 
 class SamplerSettings(Settings):

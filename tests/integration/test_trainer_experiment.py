@@ -34,6 +34,8 @@ from services.trainer.export import export_onnx
 from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
 from services.trainer.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
+from services.trainer.report import percent
+from services.trainer.stored_cards import read_card
 from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from tests.country_photos import country_photo
 from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
@@ -67,6 +69,37 @@ def test_an_honest_model_that_learnt_becomes_the_first_champion(
     assert champion.verdict is not None
     assert champion.verdict.is_promoted
     assert trainer.workshop().registry.champion() == champion.candidate
+
+
+def test_every_version_has_its_cards_before_it_can_be_promoted(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    registered = run_experiment(tiny_order("epochs=1"), trainer.workshop())
+    assert registered.candidate is not None
+    version, report = registered.candidate.version, registered.report
+    model, dataset = (card_of(trainer, version, is_data=is_data) for is_data in (False, True))
+    assert percent(report.metrics["top1_accuracy"]) in model
+    assert "1 of 1 epochs" in model
+    assert "Energy, an estimate" in model
+    assert "Never promoted" in model
+    assert report.manifest_digest in model
+    assert report.manifest_digest in dataset
+    assert "54 photos of 18 places in 3 countries" in dataset
+
+
+def test_a_card_of_a_promoted_version_says_on_what_grounds(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    assert "promoted: version 1" in card_of(trainer)
+    assert "is the first champion" in card_of(trainer)
+    with pytest.raises(InvalidInput, match="no version 999"):
+        card_of(trainer, "999")
+
+
+def card_of(trainer: TrainerHome, version: str | None = None, *, is_data: bool = False) -> str:
+    workshop, log = trainer.workshop(), AuditLog(trainer.store)
+    found = read_card(version, workshop.tracking, workshop.registry, log, is_data=is_data)
+    return found.text
 
 
 def test_a_leaky_model_is_registered_but_not_promoted(

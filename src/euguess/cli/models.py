@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(sweep)
     app.command(context_settings=PASS_ON, add_help_option=False)(paper)
     app.command()(predict)
-    for command in (runs, promote, rollback, audit):
+    for command in (runs, promote, rollback, audit, card):
         models.command(context_settings=PASS_ON, add_help_option=False)(command)
     app.add_typer(models, name="models")
 
@@ -91,6 +91,11 @@ def rollback(context: typer.Context) -> None:
 def audit(context: typer.Context) -> None:
     """Show who made which version champion, when and on what grounds."""
     raise typer.Exit(run_service("trainer", "audit", *context.args))
+
+
+def card(context: typer.Context) -> None:
+    """Print the model card of a version, with --data that of its dataset: euguess models card 3."""
+    raise typer.Exit(run_service("trainer", "card", *context.args))
 
 
 def predict(

@@ -14,6 +14,7 @@ from euguess.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.answers import answers_of
 from services.trainer.evaluation import evaluate
 from services.trainer.learner import new_learner
+from services.trainer.markdown import markdown_table
 from services.trainer.paper import (
     Course,
     Experiment,
@@ -24,7 +25,7 @@ from services.trainer.paper import (
     read_experiments,
 )
 from services.trainer.paper_report import MARKDOWN, PAGE, write_report
-from services.trainer.paper_tables import PAIRED, UNPAIRED, difference, duration, markdown_table
+from services.trainer.paper_tables import PAIRED, UNPAIRED, difference, duration
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 FOLDER = project_root() / "experiments"

@@ -1,0 +1,39 @@
+"""Markdown with text of others in it: escaped, so that nothing of it becomes markup."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+NOT_RECORDED = "not recorded"
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#!~&$])")
+
+
+def escaped(text: object) -> str:
+    """A text as it is, on one line; `not recorded` where there is none.
+
+    Bars are escaped by markdown_table.
+    """
+    line = " ".join(str(text).split()) if text is not None else ""
+    return _MARKUP.sub(r"\\\1", line).replace("://", ":\\/\\/") or NOT_RECORDED
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The first column to the left, the others to the right."""
+    ruler = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(_line(cells) for cells in (header, ruler, *rows))
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def front_matter(values: Mapping[str, Any]) -> str:
+    """YAML metadata before a card's text. The values are JSON, of which YAML is a superset."""
+    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
+    return "\n".join(("---", *lines, "---"))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
