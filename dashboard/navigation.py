@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from dashboard.connections import Connections
-from dashboard.views import dataset, models, overview, play, predict, results
+from dashboard.views import dataset, models, overview, play, predict, results, training
 
 Render = Callable[[Connections], None]
 
@@ -17,6 +17,7 @@ def pages(connections: Connections) -> list[StreamlitPage]:
         _page(overview.render, connections, "Overview", "monitoring"),
         _page(dataset.render, connections, "Dataset", "public"),
         _page(predict.render, connections, "Predict", "image_search"),
+        _page(training.render, connections, "Training", "model_training"),
         _page(results.render, connections, "Results", "query_stats"),
         _page(models.render, connections, "Models", "trophy"),
         _page(play.render, connections, "Play", "sports_esports"),

@@ -16,7 +16,7 @@ from euguess.countries import country
 from euguess.errors import StoreUnavailable
 from euguess.registry import DECISIVE_METRIC, Candidate
 from euguess.report import Report
-from euguess.runs import MILLISECONDS, TESTED_METRIC
+from euguess.runs import MILLISECONDS, TESTED_METRIC, TrainingRun
 from euguess.schemas import (
     CountryProbability,
     DatasetStatus,
@@ -94,6 +94,8 @@ class FakeServices:
     crowned: str | None = None
     report: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, Report] = field(default_factory=dict)  # finished ones by id, newest first
+    trainings: list[TrainingRun] = field(default_factory=list)  # newest first
+    histories: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # by run and metric
     seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
     guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
     refusal: str = ""  # the model server's reason, in place of an answer
@@ -136,6 +138,8 @@ class FakeServices:
             return httpx.Response(200)
         if request.url.path.endswith(("/experiments/get-by-name", "/runs/search")):
             return self._runs_asked_for(request)
+        if request.url.path.endswith("/metrics/get-history"):
+            return self._history_asked_for(request)
         if request.url.path == "/get-artifact" and request.url.params["run_uuid"] in self.runs:
             report = self.runs[request.url.params["run_uuid"]]
             return httpx.Response(200, text=report.model_dump_json())
@@ -158,9 +162,19 @@ class FakeServices:
     def _runs_asked_for(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
             experiment = {"experiment": {"experiment_id": "1"}}
-            return httpx.Response(200 if self.runs else 404, json=experiment if self.runs else {})
+            is_there = bool(self.runs or self.trainings)
+            return httpx.Response(200 if is_there else 404, json=experiment if is_there else {})
         found = [_run(run_id, report) for run_id, report in self.runs.items()]
+        if not json.loads(request.content)["filter"]:  # all, not the finished ones alone
+            found = [_training(run) for run in self.trainings]
         return httpx.Response(200, json={"runs": found})
+
+    def _history_asked_for(self, request: httpx.Request) -> httpx.Response:
+        curves = self.histories.get(request.url.params["run_id"], {})
+        name = request.url.params["metric_key"]
+        points = enumerate(curves.get(name, ()), start=1)
+        metrics = [{"key": name, "value": value, "step": step} for step, value in points]
+        return httpx.Response(200, json={"metrics": metrics})
 
     def _version_asked_for(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
@@ -215,6 +229,16 @@ def _run(run_id: str, report: Report) -> dict[str, object]:
     info = {"run_id": run_id, "start_time": int(trained_at.timestamp() * MILLISECONDS)}
     data = {"params": _rows(params), "tags": _rows(tags), "metrics": _rows(metrics)}
     return {"info": info, "data": data}
+
+
+def _training(run: TrainingRun) -> dict[str, object]:
+    """As MLflow sends it."""
+    started = int(run.started_at.timestamp() * MILLISECONDS)
+    tags = {"dataset": run.dataset, "protocol": run.protocol}
+    return {
+        "info": {"run_id": run.run_id, "status": run.status, "start_time": started},
+        "data": {"params": _rows(run.settings), "tags": _rows(tags)},
+    }
 
 
 def _rows(pairs: Mapping[str, object]) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from euguess.errors import DatasetConflict, DatasetNotFound, InvalidInput, ServiceUnavailable
 from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL, SEEN_FILE, Candidate
 from euguess.report import Report
-from euguess.runs import EXPERIMENT, FINISHED_AND_TESTED, REPORT_FILE, FinishedRun
+from euguess.runs import EXPERIMENT, FINISHED_AND_TESTED, REPORT_FILE, FinishedRun, TrainingRun
 from euguess.schemas import (
     DatasetSpec,
     DatasetStatus,
@@ -241,6 +241,21 @@ class RegistryClient(_Client):
 
     def finished_runs(self) -> list[FinishedRun]:
         """The newest runs that were tested, newest first."""
+        return [FinishedRun.of(run) for run in self._runs(FINISHED_AND_TESTED)]
+
+    def training_runs(self) -> list[TrainingRun]:
+        """The newest trainings, newest first, those that still run or failed too."""
+        found = (TrainingRun.of(run) for run in self._runs(""))
+        return [run for run in found if run.is_training]
+
+    def history(self, run_id: str, metric: str) -> dict[int, float]:
+        """Values of a metric by epoch, from 1; of an epoch that was run twice the later one."""
+        query = {"run_id": run_id, "metric_key": metric}
+        answer = self._get(f"{_API}/metrics/get-history", query)
+        self._raise(answer)
+        return {int(one["step"]): one["value"] for one in answer.json().get("metrics", ())}
+
+    def _runs(self, wanted: str) -> list[dict[str, Any]]:
         query = {"experiment_name": EXPERIMENT}
         found = self._get(f"{_API}/experiments/get-by-name", query)
         if found.status_code == 404:
@@ -248,13 +263,14 @@ class RegistryClient(_Client):
         self._raise(found)
         body = {
             "experiment_ids": [found.json()["experiment"]["experiment_id"]],
-            "filter": FINISHED_AND_TESTED,
+            "filter": wanted,
             "max_results": MOST_RUNS,
             "order_by": ["attributes.start_time DESC"],
         }
         answer = self._ask("POST", f"{_API}/runs/search", json=body)
         self._raise(answer)
-        return [FinishedRun.of(run) for run in answer.json().get("runs", ())]
+        runs: list[dict[str, Any]] = answer.json().get("runs", [])
+        return runs
 
     def run_report(self, run_id: str) -> Report:
         """The evaluation report of a finished run, registered or not."""

@@ -1,4 +1,4 @@
-"""Finished runs of the tracking server: names shared by trainer and clients, and what a run is."""
+"""Runs of the tracking server: names shared by trainer and clients, and what a run is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +38,49 @@ class FinishedRun:
             started_at=datetime.fromtimestamp(int(info.get("start_time", 0)) / MILLISECONDS, UTC),
             accuracy=float(metrics.get(TESTED_METRIC, 0)),
         )
+
+
+RUNNING = "RUNNING"
+RECIPE_FACTS = ("name", "network")  # every run of a training has logged these
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training, whatever has become of it. settings are the recipe's, by dotted name."""
+
+    run_id: str
+    status: str  # MLflow's: RUNNING, FINISHED, FAILED or KILLED
+    started_at: datetime
+    dataset: str
+    protocol: str
+    settings: Mapping[str, str]
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any]) -> "TrainingRun":
+        """From MLflow's answer to a search."""
+        info, data = run["info"], run["data"]
+        tags = _pairs(data, "tags")
+        return cls(
+            run_id=info["run_id"],
+            status=info.get("status", ""),
+            started_at=datetime.fromtimestamp(int(info.get("start_time", 0)) / MILLISECONDS, UTC),
+            dataset=tags.get("dataset", ""),
+            protocol=tags.get("protocol", ""),
+            settings=_pairs(data, "params"),
+        )
+
+    @property
+    def recipe(self) -> str:
+        return self.settings.get("name", "")
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == RUNNING
+
+    @property
+    def is_training(self) -> bool:
+        """Whether it is one: sweeps and heads leave runs of other kinds."""
+        return all(name in self.settings for name in RECIPE_FACTS)
 
 
 def _pairs(data: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -28,6 +28,8 @@ PAGES = {
     "overview": "Champion",
     "dataset": "Places per country",
     "predict": "Photos of one place",
+    "training": "Log loss",
+    "results": "Table 2",
     "models": "Audit log",
     "play": "Your name",
 }

@@ -1,0 +1,182 @@
+"""Training: how runs learn, what they were told, and how to start, stop and resume them."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts.figures import LEAKY, ONE, STUDY_STYLES, Figure, figures_chart
+from dashboard.charts.series import MOST_RUNS
+from dashboard.charts.training import curves_chart
+from dashboard.connections import Connections
+from dashboard.sources.runs import read_run_report
+from dashboard.sources.trainings import read_curves, read_trainings
+from dashboard.text import plain
+from dashboard.trouble import next_step, trouble_shown
+from euguess.clients import RegistryClient
+from euguess.errors import ServiceUnavailable
+from euguess.report import Report
+from euguess.runs import TrainingRun
+
+SECTIONS = ("Curves", "Test", "Settings")
+REFRESH_SECONDS = 5.0
+FIRST_SHOWN = 2
+TOP1 = "top1_accuracy"
+MARKS = {"RUNNING": "● running", "FAILED": "✕ failed", "KILLED": "◼ stopped"}
+
+
+def render(connections: Connections) -> None:
+    """Draw the page; while a chosen run goes on, it is drawn again every few seconds."""
+    st.title("Training")
+    with trouble_shown():
+        runs = read_trainings(connections.registry)
+        if not runs:
+            command = "euguess train demo --recipe experiments/demo.toml"
+            next_step("Nothing has been trained yet. Start a training:", command)
+            return
+        chosen = _choice(runs)
+        if chosen:
+            section = _section()
+            _refreshed(section, chosen, connections.registry)
+            _commands(chosen[0])
+
+
+def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
+    by_id = {run.run_id: run for run in runs}
+    first = [run.run_id for run in runs if run.is_running] or list(by_id)[:FIRST_SHOWN]
+    chosen = st.multiselect(
+        "Runs",
+        list(by_id),
+        default=first[:MOST_RUNS],
+        key="training-runs",
+        max_selections=MOST_RUNS,
+        format_func=lambda run_id: name_of(by_id[run_id]),
+        placeholder="Choose the runs to compare",
+    )
+    return [by_id[run_id] for run_id in chosen]
+
+
+def name_of(run: TrainingRun) -> str:
+    """Recipe, dataset, split, start, and what became of it unless it finished."""
+    facts = [
+        run.recipe,
+        run.dataset,
+        f"{run.protocol} split",
+        f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+    ]
+    mark = MARKS.get(run.status)
+    return ", ".join([*facts, mark] if mark else facts)
+
+
+def _section() -> str:
+    chosen: str | None = st.segmented_control(
+        "Section",
+        SECTIONS,
+        default=SECTIONS[0],
+        key="training-section",
+        label_visibility="collapsed",
+    )
+    return chosen or SECTIONS[0]
+
+
+def _refreshed(section: str, runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
+    is_live = any(run.is_running for run in runs)
+
+    @st.fragment(run_every=REFRESH_SECONDS if is_live else None)
+    def draw() -> None:
+        with trouble_shown():
+            present = {run.run_id: run for run in read_trainings(registry)}
+            shown = [present.get(run.run_id, run) for run in runs]
+            if is_live and not any(run.is_running for run in shown):
+                st.rerun()  # without the timer
+            _draw(section, shown, registry)
+
+    draw()
+
+
+def _draw(section: str, runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
+    match section:
+        case "Test":
+            _tested(runs, registry)
+        case "Settings":
+            _settings(runs)
+        case _:
+            _curves(runs, registry)
+
+
+def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
+    found = read_curves(registry, runs)
+    curves = {name_of(run): found[run.run_id] for run in runs if len(found[run.run_id])}
+    if not curves:
+        st.info("No epoch has ended yet.", icon=":material/hourglass_top:")
+        return
+    _progress(runs, found)
+    st.subheader("Accuracy")
+    st.altair_chart(curves_chart(curves, "accuracy", "Photos named right (%)"))
+    st.subheader("Log loss")
+    st.altair_chart(curves_chart(curves, "loss", "Mean log loss (nats)"))
+    st.caption(
+        "Whole lines: the photos trained on, as the study's figures 5 and 6 show them; dashed: "
+        "val, places that are not trained on."
+    )
+
+
+def _progress(runs: Sequence[TrainingRun], curves: Mapping[str, pd.DataFrame]) -> None:
+    for run in runs:
+        planned = int(run.settings.get("epochs", 0))
+        if run.is_running and planned:
+            done = len(curves[run.run_id])
+            share = min(1.0, done / planned)
+            st.progress(share, f"{plain(name_of(run))}: epoch {done} of {planned}")
+
+
+def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
+    pairs = [(name_of(run), _report(run, registry)) for run in runs]
+    reports = {name: report for name, report in pairs if report is not None}
+    if not reports:
+        st.info("None of these runs has been tested yet.", icon=":material/hourglass_top:")
+        return
+    figures = [
+        Figure(name, LEAKY if report.leaks else ONE, report.metrics[TOP1])
+        for name, report in reports.items()
+    ]
+    st.subheader("Test accuracy")
+    chance = next(iter(reports.values())).baselines.chance
+    st.altair_chart(figures_chart(figures, STUDY_STYLES, chance))
+    st.caption("Single photos, with 95 % intervals over places; the study's figures 7 and 8.")
+
+
+def _report(run: TrainingRun, registry: RegistryClient) -> Report | None:
+    if run.status != "FINISHED":
+        return None
+    try:
+        return read_run_report(registry, run.run_id)
+    except ServiceUnavailable:  # it was not tested, or its files are gone
+        return None
+
+
+def _settings(runs: Sequence[TrainingRun]) -> None:
+    frame = settings_frame(runs)
+    differing = frame.nunique(axis=1) > 1
+    st.subheader("Settings")
+    if len(runs) > 1 and differing.any():
+        st.markdown(f"**{differing.sum()} of {len(frame)} settings differ**")
+        st.dataframe(frame[differing])
+    with st.expander("All settings", expanded=len(runs) == 1):
+        st.dataframe(frame)
+
+
+def settings_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
+    """A row per setting of the recipes, a column per run; settings that a run lacks are empty."""
+    columns = {name_of(run): pd.Series(dict(run.settings), dtype=object) for run in runs}
+    return pd.DataFrame(columns).fillna("").sort_index().rename_axis("Setting")
+
+
+def _commands(run: TrainingRun) -> None:
+    """What a training is told on a command line, for the first of the chosen runs."""
+    train = f"euguess train {run.dataset} --recipe RECIPE.toml"
+    with st.expander("Start, stop, resume", icon=":material/terminal:"):
+        st.markdown("**Start**, with any setting of the recipe changed:")
+        st.code(f"{train} --set epochs=30 --set optimizer.learning_rate=0.001", language="bash")
+        st.markdown("**Stop** with Ctrl-C: the run keeps its last finished epoch. **Resume** it:")
+        st.code(f"{train} --resume", language="bash")

@@ -1,0 +1,144 @@
+"""The page of trainings: curves of chosen runs, their tests, and what they were told."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+from streamlit.testing.v1 import AppTest
+
+from dashboard.charts.training import curves_chart, curves_frame
+from dashboard.sources.trainings import METRICS, read_curves
+from dashboard.views.training import name_of, settings_frame
+from euguess.runs import TrainingRun
+from tests.dashboard_services import FakeServices
+from tests.generated_reports import generated_report
+from tests.unit.dashboard.conftest import Draw
+
+CODES = ("ES", "FR", "DE", "PL")
+STARTED = datetime(2026, 2, 3, tzinfo=UTC)
+LATER = TrainingRun(
+    run_id="run-2",
+    status="RUNNING",
+    started_at=STARTED + timedelta(hours=1),
+    dataset="demo",
+    protocol="location",
+    settings={"name": "deep", "network": "googlenet", "epochs": "8", "seed": "0"},
+)
+EARLIER = replace(
+    LATER,
+    run_id="run-1",
+    status="FINISHED",
+    started_at=STARTED,
+    settings={"name": "flat", "network": "smallnet", "epochs": "2", "seed": "0"},
+)
+CURVE = {name: [0.4, 0.5] for name in METRICS}
+
+
+def services(**changes: object) -> FakeServices:
+    made = FakeServices(
+        trainings=[LATER, EARLIER],
+        histories={"run-1": CURVE, "run-2": CURVE},
+        runs={"run-1": generated_report(CODES)},
+    )
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def drawn(draw: Draw, given: FakeServices, *run_ids: str) -> AppTest:
+    page = draw("training", given.connections())
+    if run_ids:
+        page = page.multiselect(key="training-runs").set_value(list(run_ids)).run(timeout=30)
+    assert not page.exception
+    return page
+
+
+def opened(page: AppTest, section: str) -> AppTest:
+    page = page.segmented_control(key="training-section").set_value(section).run(timeout=30)
+    assert not page.exception
+    return page
+
+
+def test_what_runs_now_is_shown_first_with_its_progress(draw: Draw) -> None:
+    page = drawn(draw, services())
+    assert page.multiselect(key="training-runs").value == ["run-2"]
+    assert [header.value for header in page.subheader] == ["Accuracy", "Log loss"]
+    (bar,) = page.get("progress")
+    assert bar.proto.value == 25
+    assert "epoch 2 of 8" in bar.proto.text
+
+
+def test_without_a_running_one_the_newest_are_shown(draw: Draw) -> None:
+    ended = replace(LATER, status="KILLED")
+    page = drawn(draw, services(trainings=[ended, EARLIER]))
+    assert page.multiselect(key="training-runs").value == ["run-2", "run-1"]
+    assert not page.get("progress")
+    assert name_of(ended).endswith("◼ stopped")
+
+
+def test_a_run_without_an_epoch_says_so(draw: Draw) -> None:
+    page = drawn(draw, services(histories={}))
+    assert "No epoch has ended yet" in page.info[0].value
+
+
+def test_only_finished_runs_have_a_test(draw: Draw) -> None:
+    page = opened(drawn(draw, services()), "Test")
+    assert "tested yet" in page.info[0].value
+    page = opened(drawn(draw, services(), "run-2", "run-1"), "Test")
+    assert [header.value for header in page.subheader] == ["Test accuracy"]
+
+
+def test_settings_that_differ_are_set_apart(draw: Draw) -> None:
+    page = opened(drawn(draw, services(), "run-2", "run-1"), "Settings")
+    assert "3 of 4 settings differ" in page.markdown[0].value
+    differing = page.dataframe[0].value
+    assert sorted(differing.index) == ["epochs", "name", "network"]
+    assert list(differing.loc["network"]) == ["googlenet", "smallnet"]
+
+
+def test_a_setting_that_a_run_lacks_is_empty() -> None:
+    more = replace(EARLIER, settings={**EARLIER.settings, "ema": "0.99"})
+    frame = settings_frame([LATER, more])
+    assert list(frame.loc["ema"]) == ["", "0.99"]
+
+
+def test_commands_name_the_dataset(draw: Draw) -> None:
+    page = drawn(draw, services())
+    assert all("euguess train demo " in block.value for block in page.code)
+    assert "--resume" in page.code[-1].value
+
+
+def test_without_any_run_the_page_tells_how_to_start_one(draw: Draw) -> None:
+    page = drawn(draw, FakeServices())
+    assert "euguess train demo" in page.code[0].value
+
+
+def test_names_with_markup_stay_text(draw: Draw) -> None:
+    page = drawn(draw, services(trainings=[replace(LATER, dataset="**x**")]))
+    (bar,) = page.get("progress")
+    assert r"\*\*x\*\*" in bar.proto.text
+
+
+def test_a_registry_that_is_down_is_told(draw: Draw) -> None:
+    page = drawn(draw, services(down={"mlflow"}))
+    assert "MLflow" in page.error[0].value
+
+
+def test_curves_of_ended_runs_are_read_once() -> None:
+    made = services()
+    registry = made.connections().registry
+    first = read_curves(registry, [LATER, EARLIER])
+    made.histories = {"run-1": {name: [0.9] for name in METRICS}, "run-2": {}}
+    again = read_curves(registry, [LATER, EARLIER])
+    assert first["run-1"].equals(again["run-1"])
+    assert (len(first["run-2"]), len(again["run-2"])) == (2, 0)
+
+
+def test_curves_are_drawn_for_train_and_val_with_named_axes() -> None:
+    frame = pd.DataFrame({"epoch": [1, 2], **CURVE})
+    rows = curves_frame({"a": frame, "b": frame}, "loss")
+    assert len(rows) == 8
+    assert set(rows["part"]) == {"train", "val"}
+    text = curves_chart({"a": frame}, "loss", "Mean log loss (nats)").to_json()
+    assert '"title": "Epoch"' in text
+    assert "Mean log loss (nats)" in text
