@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from euguess.cli import explanations
 from euguess.cli.output import console, prediction_table, print_json
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.exits import run_program
@@ -112,16 +113,26 @@ def predict(
 ) -> None:
     """Name the country of a place in this process, without TorchServe."""
     views = [_read(path) for path in images]
-    if model == local.CHAMPION_MODEL:
-        registry = MlflowRegistry(MlflowSettings.load().url)
-        package = local.champion_package(registry, working_directory() / "packages")
-    else:
-        package = Path(model)
-    prediction = local.predict(package, views)
+    prediction = local.predict(_package(model), views)
     if as_json:
         print_json(prediction)
     else:
         console.print(prediction_table(prediction))
+
+
+@app.command()
+def explain(
+    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of ONE place")],
+    model: Annotated[
+        str, typer.Option(help="A folder with a model package, or champion")
+    ] = local.CHAMPION_MODEL,
+    out: Annotated[Path, typer.Option(help="Folder of the pictures")] = explanations.FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Show where on each photo and by which photos a country was named, without TorchServe."""
+    views = [_read(path) for path in images]
+    found = local.explain(_package(model), views)
+    explanations.show(found, views, images, out, as_json=as_json)
 
 
 @app.command()
@@ -144,6 +155,13 @@ def check(
         print_json(prediction)
     else:
         console.print(f"ready: version {prediction.model.version} answers")
+
+
+def _package(model: str) -> Path:
+    if model != local.CHAMPION_MODEL:
+        return Path(model)
+    registry = MlflowRegistry(MlflowSettings.load().url)
+    return local.champion_package(registry, working_directory() / "packages")
 
 
 def _read(path: Path) -> bytes:

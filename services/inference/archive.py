@@ -16,16 +16,17 @@ from euguess.clock import utc_now
 from euguess.errors import InvalidInput
 from euguess.registry import REGISTERED_MODEL
 from euguess.schemas import ModelCard
-from services.inference import classifier, handler
+from services.inference import classifier, explanation, handler
 from services.inference.classifier import ModelRefused, file_sha256, verify_package
 
 REQUIRED_FILES = ("model.onnx", "model.safetensors")
 SOURCES = {
     "handler.py": handler.__file__,
     "classifier.py": classifier.__file__,
+    "explanation.py": explanation.__file__,
     "preprocessing.py": preprocessing.__file__,
 }
-LIBRARIES = ("numpy", "onnxruntime", "pillow", "torch", "torchserve", "torchvision")
+LIBRARIES = ("captum", "numpy", "onnxruntime", "pillow", "torch", "torchserve", "torchvision")
 CONTENTS = "archive.json"  # versions and digests of everything else in the archive
 
 

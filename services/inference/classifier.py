@@ -11,10 +11,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MAX_VIEWS = 8
 TOP_COUNT = 5
@@ -87,11 +90,11 @@ class Classifier:
 
     def classify(self, requests: Sequence[Sequence[bytes]]) -> list[dict[str, Any] | Refusal]:
         """Answer each request (1..8 encoded photos of one place) as euguess.schemas.Prediction."""
-        decoded = [self._decoded(views) for views in requests]
+        decoded = [self.decoded(views) for views in requests]
         photos = [views for views in decoded if not isinstance(views, Refusal)]
         probabilities = iter(self._probabilities(photos))
         return [
-            views if isinstance(views, Refusal) else self._answer(next(probabilities), len(views))
+            views if isinstance(views, Refusal) else self.answer(next(probabilities), len(views))
             for views in decoded
         ]
 
@@ -108,7 +111,8 @@ class Classifier:
             if not np.isfinite(logits).all():
                 raise ModelRefused("The network's outputs are not finite.")
 
-    def _decoded(self, views: Sequence[bytes]) -> list[NDArray[np.uint8]] | Refusal:
+    def decoded(self, views: Sequence[bytes]) -> list[NDArray[np.uint8]] | Refusal:
+        """S x S x 3 bytes of each of 1..8 encoded photos, or why there is no answer."""
         if not 1 <= len(views) <= MAX_VIEWS:
             return Refusal(InvalidViews(f"{len(views)} views; send 1 to {MAX_VIEWS} photos."))
         photos = []
@@ -124,15 +128,24 @@ class Classifier:
     ) -> list[NDArray[np.float64]]:
         if not requests:
             return []
-        views = np.stack([view for request in requests for view in request])
-        logits = self._forward(normalise(views, self._mean, self._std))
+        inputs = self.inputs([view for request in requests for view in request])
         ends = np.cumsum([len(request) for request in requests])[:-1]
-        return [
-            fuse(rows, Reading.of(self._card, len(rows)).temperature)
-            for rows in np.split(logits, ends)
-        ]
+        return [self.fused(rows) for rows in np.split(self.logits(inputs), ends)]
 
-    def _answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
+    def inputs(self, photos: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """S x S x 3 bytes each to the network's N x 3 x S x S."""
+        return normalise(np.stack(photos), self._mean, self._std)
+
+    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """N x countries."""
+        return self._forward(inputs)
+
+    def fused(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Views x countries logits of one place to country probabilities."""
+        return fuse(logits, Reading.of(self._card, len(logits)).temperature)
+
+    def answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
+        """As euguess.schemas.Prediction."""
         reading = Reading.of(self._card, views)
         order = np.argsort(-probabilities, kind="stable")
         rows = [self._row(index, probabilities[index]) for index in order[:TOP_COUNT]]
@@ -256,6 +269,20 @@ def _onnx_forward(folder: Path, card: Card) -> Forward:
 
 def _torch_forward(folder: Path, card: Card, device: str) -> Forward:
     import torch
+
+    network = load_network(folder, card, device)
+
+    def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        inputs = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            return np.asarray(network(inputs).float().cpu().numpy())
+
+    return forward
+
+
+def load_network(folder: Path, card: Card, device: str) -> "nn.Module":
+    """The torch network of a verified package, in evaluation mode. Raises ModelRefused."""
+    import torch
     from safetensors.torch import load_file
 
     weights = load_file(_verified(folder, card, "model.safetensors"))
@@ -264,18 +291,12 @@ def _torch_forward(folder: Path, card: Card, device: str) -> Forward:
     if "image_size" not in inspect.signature(build).parameters:  # a package of an older release
         options = {}
     try:
-        network = build(card["network"], len(card["countries"]), weights=None, **options)
+        network: nn.Module = build(card["network"], len(card["countries"]), weights=None, **options)
     except ValueError as error:
         raise ModelRefused(f"network.py cannot build {card['network']}: {error}.") from None
     network.load_state_dict(weights, strict=True)
-    network.eval().to(device, memory_format=torch.channels_last)
-
-    def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        inputs = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
-        with torch.inference_mode():
-            return np.asarray(network(inputs).float().cpu().numpy())
-
-    return forward
+    network.eval().to(device).to(memory_format=torch.channels_last)
+    return network
 
 
 def _load_source(path: Path) -> Any:

@@ -8,6 +8,7 @@ import importlib
 import json
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,20 @@ class CountryHandler:
         self._classification = importlib.import_module("classifier")
         self._preprocessing = importlib.import_module("preprocessing")
         gpu = properties.get("gpu_id")
+        device = None if gpu is None else f"cuda:{gpu}"
+        folder = Path(properties["model_dir"])
         self._classifier = self._classification.load_classifier(
-            Path(properties["model_dir"]),
-            self._preprocessing.decode_photo,
-            None if gpu is None else f"cuda:{gpu}",
+            folder, self._preprocessing.decode_photo, device
+        )
+        self._explainer = importlib.import_module("explanation").Explainer(
+            self._classifier, partial(self._network, folder, device or "cpu")
         )
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
         """One JSON text per request, in order; a bad request spoils no other of its batch."""
-        requests = [
-            self._views(row, context.get_all_request_header(index))
-            for index, row in enumerate(data)
-        ]
-        answers = self._answers(requests)
+        headers = [context.get_all_request_header(index) for index in range(len(data))]
+        requests = [self._views(*request) for request in zip(data, headers, strict=True)]
+        answers = self._answers(requests, [is_explanation(sent) for sent in headers])
         for index, (status, _) in enumerate(answers):
             context.set_response_content_type(index, "application/json")
             if status != 200:
@@ -59,13 +61,31 @@ class CountryHandler:
             )
         return views
 
-    def _answers(self, requests: list[Any]) -> list[tuple[int, dict[str, Any]]]:
-        accepted = [views for views in requests if not isinstance(views, ValueError)]
-        answers = iter(self._classify(accepted))
+    def _answers(
+        self, requests: list[Any], explained: list[bool]
+    ) -> list[tuple[int, dict[str, Any]]]:
+        refused = [isinstance(views, ValueError) for views in requests]
+        asked = list(zip(requests, refused, explained, strict=True))
+        predictions = iter(self._classify([v for v, bad, why in asked if not bad and not why]))
         return [
-            self._refused(views, str(views)) if isinstance(views, ValueError) else next(answers)
-            for views in requests
+            self._refused(views, str(views))
+            if bad
+            else self._explain(views)
+            if why
+            else next(predictions)
+            for views, bad, why in asked
         ]
+
+    def _explain(self, views: list[bytes]) -> tuple[int, dict[str, Any]]:
+        try:
+            return self._reply(self._explainer.explain(views))
+        except Exception:  # whatever it is, it must not reach the other requests of the batch
+            traceback.print_exc()
+            return 500, _error_body(500, "ExplainerError", "The model could not be explained.")
+
+    def _network(self, folder: Path, device: str) -> Any:
+        card = self._classification.verify_package(folder)
+        return self._classification.load_network(folder, card, device)
 
     def _classify(self, requests: list[list[bytes]]) -> list[tuple[int, dict[str, Any]]]:
         try:
@@ -75,17 +95,21 @@ class CountryHandler:
             if len(requests) == 1:
                 return [(500, _error_body(500, "ClassifierError", "The model failed."))]
             return [self._classify([views])[0] for views in requests]
-        refusal = self._classification.Refusal
-        return [
-            self._refused(answer.error, answer.reason)
-            if isinstance(answer, refusal)
-            else (200, answer)
-            for answer in answers
-        ]
+        return [self._reply(answer) for answer in answers]
+
+    def _reply(self, answer: Any) -> tuple[int, dict[str, Any]]:
+        if isinstance(answer, self._classification.Refusal):
+            return self._refused(answer.error, answer.reason)
+        return 200, answer
 
     def _refused(self, error: ValueError, reason: str) -> tuple[int, dict[str, Any]]:
         status = 413 if isinstance(error, self._preprocessing.ImageTooLarge) else 400
         return status, _error_body(status, type(error).__name__, reason)
+
+
+def is_explanation(headers: Mapping[str, str]) -> bool:
+    """TorchServe's front end sets this header by the path of the request, whatever was sent."""
+    return str(headers.get("explain", "")).lower() == "true"
 
 
 def _error_body(status: int, kind: str, message: str) -> dict[str, Any]:

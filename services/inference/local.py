@@ -1,13 +1,22 @@
-"""Predictions in this process, by the classifier that TorchServe runs."""
+"""Predictions and explanations in this process, by the classifier that TorchServe runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.preprocessing import decode_photo
-from euguess.schemas import Prediction
+from euguess.schemas import Explanation, Prediction
 from services.inference.agent import stamp_version
-from services.inference.classifier import ModelRefused, Refusal, load_classifier, verify_package
+from services.inference.classifier import (
+    ModelRefused,
+    Refusal,
+    load_classifier,
+    load_network,
+    verify_package,
+)
+from services.inference.explanation import Explainer
 from services.inference.registry import Registry
 
 CHAMPION_MODEL = "champion"
@@ -15,13 +24,33 @@ CHAMPION_MODEL = "champion"
 
 def predict(package: Path, views: Sequence[bytes]) -> Prediction:
     """Name the country of one place. Raises InvalidInput for bad photos or a bad package."""
-    try:
+    with _usable(package):
         answer = load_classifier(package, decode_photo).classify([views])[0]
+    return Prediction.model_validate(_accepted(answer))
+
+
+def explain(package: Path, views: Sequence[bytes]) -> Explanation:
+    """Why one place is given its country. Raises InvalidInput as predict does."""
+    with _usable(package):
+        classifier = load_classifier(package, decode_photo)
+        network = load_network(package, verify_package(package), "cpu")
+    return Explanation.model_validate(
+        _accepted(Explainer(classifier, lambda: network).explain(views))
+    )
+
+
+@contextmanager
+def _usable(package: Path) -> Iterator[None]:
+    try:
+        yield
     except ModelRefused as reason:
         raise InvalidInput(f"The model in {package} cannot be used: {reason}") from None
+
+
+def _accepted(answer: Any) -> Any:
     if isinstance(answer, Refusal):
         raise InvalidInput(answer.reason)
-    return Prediction.model_validate(answer)
+    return answer
 
 
 def champion_package(registry: Registry, folder: Path) -> Path:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +16,7 @@ from euguess.schemas import (
     DatasetSpec,
     DatasetStatus,
     DeadLetter,
+    Explanation,
     ModelCard,
     Prediction,
     QueueStatus,
@@ -27,6 +28,7 @@ MAX_VIEWS = 8
 MOST_VERSIONS = 200
 MOST_RUNS = 200
 _API = "/api/2.0/mlflow"
+Answer = TypeVar("Answer", Prediction, Explanation)
 
 
 class _Client:
@@ -136,25 +138,32 @@ class InferenceClient(_Client):
 
     def predict(self, views: Sequence[bytes]) -> Prediction:
         """Country of a place seen on 1..8 photos. Raises InvalidInput with the server's reason."""
-        if not 1 <= len(views) <= MAX_VIEWS:
-            raise InvalidInput(f"{len(views)} photos given; send 1 to {MAX_VIEWS} of one place.")
-        answer = self._send("POST", "/predictions/euguess", **_body(views))
-        if answer.status_code in (400, 413) and "InvalidKeyException" not in answer.text:
-            raise InvalidInput(_reason(answer))
-        if not answer.is_success:
-            raise ServiceUnavailable(f"TorchServe refused the request: {_reason(answer)}")
-        try:
-            return Prediction.model_validate_json(answer.content)
-        except ValidationError:
-            raise ServiceUnavailable(
-                f"{self._http.base_url} did not answer as the EUGuess model server does."
-            ) from None
+        return self._ask("predictions", views, Prediction)
+
+    def explain(self, views: Sequence[bytes]) -> Explanation:
+        """Why 1..8 photos of a place were given their country. Raises as predict does."""
+        return self._ask("explanations", views, Explanation)
 
     def check(self) -> None:
         """Raises ServiceUnavailable unless TorchServe answers."""
         answer = self._send("GET", "/ping")
         if not answer.is_success:
             raise ServiceUnavailable(f"TorchServe is not healthy: {_reason(answer)}")
+
+    def _ask(self, question: str, views: Sequence[bytes], kind: type[Answer]) -> Answer:
+        if not 1 <= len(views) <= MAX_VIEWS:
+            raise InvalidInput(f"{len(views)} photos given; send 1 to {MAX_VIEWS} of one place.")
+        answer = self._send("POST", f"/{question}/euguess", **_body(views))
+        if answer.status_code in (400, 413) and "InvalidKeyException" not in answer.text:
+            raise InvalidInput(_reason(answer))
+        if not answer.is_success:
+            raise ServiceUnavailable(f"TorchServe refused the request: {_reason(answer)}")
+        try:
+            return kind.model_validate_json(answer.content)
+        except ValidationError:
+            raise ServiceUnavailable(
+                f"{self._http.base_url} did not answer as the EUGuess model server does."
+            ) from None
 
     def _send(self, method: str, path: str, **body: Any) -> httpx.Response:
         try:

@@ -371,3 +371,30 @@ class Prediction(Record):
     )
     views: int = Field(ge=1, le=8)
     model: ServedModel
+
+
+class ViewExplanation(Record):
+    """What one photo of a place spoke for."""
+
+    heat_map: str = Field(
+        description="Base64 of a PNG of 8-bit grey, size x size pixels as the model's input (the "
+        "photo's central square): 255 where this view speaks most for the country, 0 where it "
+        "does not. Each view has its own scale"
+    )
+    effect: float | None = Field(
+        ge=-1,
+        le=1,
+        description="Leave-one-out effect: probability of the country with all views minus without "
+        "this one. None where there is no other view",
+    )
+
+
+class Explanation(Record):
+    """Answer of POST /explanations/euguess."""
+
+    country_code: CountryCode = Field(description="The predicted country, which is explained")
+    country: str
+    probability: float = Field(ge=0, le=1)
+    method: str = Field(description="Of the heat maps", examples=["grad-cam"])
+    views: tuple[ViewExplanation, ...] = Field(min_length=1, max_length=8)
+    model: ServedModel

@@ -1,5 +1,7 @@
 """TorchServe itself with our handler and agent, and a real MLflow registry."""
 
+import base64
+import io
 import json
 import threading
 import time
@@ -11,13 +13,14 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from PIL import Image
 
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.preprocessing import decode_photo
 from services.inference.classifier import load_classifier
 from services.inference.configuration import key_file_path
 from tests.inference_server import Serving, answers, serving
-from tests.model_packages import make_package
+from tests.model_packages import SIZE, make_package
 from tests.model_registry import LocalRegistry
 from tests.uploads import BAD_UPLOADS, photo
 
@@ -113,6 +116,22 @@ def _post_form(server: Serving, files: list[tuple[str, tuple[str, bytes]]]) -> h
     key = json.loads(server.key_file.read_text())["inference"]["key"]
     url = f"{server.url}/predictions/euguess"
     return httpx.post(url, files=files, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+
+
+def test_a_place_is_explained_with_a_heat_map_and_an_effect_per_view(server: Serving) -> None:
+    views = [photo(i) for i in range(3)]
+    explanation = server.client.explain(views)
+    assert explanation.probability == server.client.predict(views).probability
+    assert all(view.effect is not None for view in explanation.views)
+    pictures = [Image.open(io.BytesIO(base64.b64decode(v.heat_map))) for v in explanation.views]
+    assert [(picture.mode, picture.size) for picture in pictures] == [("L", (SIZE, SIZE))] * 3
+
+
+def test_what_is_no_photo_is_not_explained_either(server: Serving) -> None:
+    with pytest.raises(InvalidInput, match="Not an image"):
+        server.client.explain([b"words"])
+    with pytest.raises(InvalidInput, match="View 2"):
+        server.client.explain([photo(1), photo(1)[:500]])
 
 
 def test_nine_views_are_refused_with_a_reason(server: Serving) -> None:

@@ -1,11 +1,11 @@
-"""`euguess train`, `evaluate`, `compare`, `predict` and `models ...`."""
+"""`euguess train`, `evaluate`, `compare`, `predict`, `explain` and `models ...`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from euguess.cli import connections
+from euguess.cli import connections, explanations
 from euguess.cli.output import console, messages, prediction_table, print_json
 from euguess.errors import InvalidInput
 from euguess.project import run_service
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(sweep)
     app.command(context_settings=PASS_ON, add_help_option=False)(paper)
     app.command()(predict)
+    app.command()(explain)
     for command in (runs, promote, rollback, audit, card):
         models.command(context_settings=PASS_ON, add_help_option=False)(command)
     app.add_typer(models, name="models")
@@ -117,6 +118,25 @@ def predict(
         print_json(prediction)
     else:
         console.print(prediction_table(prediction))
+
+
+def explain(
+    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of ONE place")],
+    out: Annotated[Path, typer.Option(help="Folder of the pictures")] = explanations.FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Show why a place was given its country: where on each photo, and what each photo adds.
+
+    Writes each photo's central square with its heat map over it. Asks the running TorchServe;
+    without a stack, the champion answers in this process.
+    """
+    views = [_read(path) for path in images]
+    client = connections.inference_client()
+    if client is None:
+        messages.print("[dim]No stack is running; the champion answers in this process.[/dim]")
+        options = ["--out", str(out), *(["--json"] if as_json else [])]
+        raise typer.Exit(run_service("inference", "explain", *map(str, images), *options))
+    explanations.show(client.explain(views), views, images, out, as_json=as_json)
 
 
 def _read(path: Path) -> bytes:

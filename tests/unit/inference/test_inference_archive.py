@@ -21,6 +21,7 @@ CARRIED = {
     "MAR-INF/MANIFEST.json",
     "archive.json",
     "classifier.py",
+    "explanation.py",
     "handler.py",
     "model-config.yaml",
     "model.json",

@@ -1,13 +1,17 @@
 """The command line, in this process and without a server."""
 
+import io
+import json
 import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from euguess.schemas import Prediction
+from euguess.overlays import SIDE
+from euguess.schemas import Explanation, Prediction
 from services.inference.__main__ import main
 from tests.uploads import photo
 
@@ -123,3 +127,30 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert _exit_code("--help") == 0
     text = capsys.readouterr().out
     assert all(name in text for name in ("serve", "predict", "archive", "check"))
+
+
+def test_explain_writes_a_picture_per_view_and_prints_what_each_adds(
+    package: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "why"
+    assert _exit_code("explain", image, image, "--model", package, "--out", out, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    pictures = [Path(picture) for picture in answer.pop("pictures")]
+    assert len(Explanation.model_validate(answer).views) == 2
+    assert [Image.open(io.BytesIO(p.read_bytes())).size for p in pictures] == [(SIDE, SIDE)] * 2
+
+
+def test_explain_names_the_photo_and_its_part(
+    package: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _exit_code("explain", image, "--model", package, "--out", tmp_path / "why") == 0
+    drawn = capsys.readouterr().out
+    assert "photo.jpg" in drawn
+    assert "only view" in drawn
+
+
+def test_explain_refuses_a_file_in_place_of_its_folder(
+    package: Path, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _exit_code("explain", image, "--model", package, "--out", image) == 2
+    assert "choose another folder with --out" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from euguess.preprocessing import decode_photo
-from euguess.schemas import Prediction
+from euguess.schemas import Explanation, Prediction
 from services.inference.archive import ArchiveOptions, build_archive
 from services.inference.classifier import load_classifier
 from tests.uploads import BAD_UPLOADS, photo
@@ -43,7 +43,7 @@ def archive(package: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def handler(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An initialised handler that imported only what is in the archive."""
-    names = ("handler", "classifier", "preprocessing")
+    names = ("handler", "classifier", "explanation", "preprocessing")
     monkeypatch.syspath_prepend(str(archive))
     handler = importlib.import_module("handler").CountryHandler()
     handler.initialize(StubContext(archive))
@@ -151,3 +151,24 @@ def test_the_archive_decodes_photos_as_the_project_does(handler: Any) -> None:
     assert sys.modules["preprocessing"].__name__ != "euguess.preprocessing"
     data = photo(side=640)
     assert (decode(data, 64) == decode_photo(data, 64)).all()
+
+
+def test_explanations_and_predictions_share_a_batch(handler: Any, archive: Path) -> None:
+    places = [{"view1": photo(1), "view2": photo(2)}, {"body": photo(3)}, {"body": b"words"}]
+    headers = [{"explain": "True"}, {"explain": "False"}, {"explain": "True"}]
+    context = StubContext(archive, headers)
+    first, second, third = handler.handle(places, context)
+    explanation = Explanation.model_validate_json(first)
+    assert len(explanation.views) == 2
+    assert all(view.effect is not None for view in explanation.views)
+    assert Prediction.model_validate_json(second).views == 1
+    assert context.statuses == {2: 400}
+    assert "Not an image" in json.loads(third)["message"]
+
+
+def test_an_explanation_explains_what_is_predicted(handler: Any, archive: Path) -> None:
+    row = {"view1": photo(1), "view2": photo(2)}
+    explained = json.loads(handler.handle([row], StubContext(archive, [{"explain": "True"}]))[0])
+    predicted = json.loads(handler.handle([row], StubContext(archive))[0])
+    for name in ("country_code", "country", "probability", "model"):
+        assert explained[name] == predicted[name]

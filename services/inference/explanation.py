@@ -1,0 +1,185 @@
+"""Why a place was given its country: heat maps of its photos and what each photo adds.
+
+Travels in each archive, hence imports nothing of ours: the classifier is handed in.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+GRAD_CAM = "grad-cam"
+INPUT_X_GRADIENT = "input-x-gradient"
+PLACES = (4, 2)  # least side of a feature map: what tells places apart, else what has places
+PATCH = 16  # pixels
+
+
+class ViewClassifier(Protocol):
+    """What is asked of the classifier that answers predictions."""
+
+    def decoded(self, views: Sequence[bytes]) -> Any:
+        """Photos as S x S x 3 bytes, or a Refusal."""
+
+    def inputs(self, photos: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """N x 3 x S x S."""
+
+    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """N x countries."""
+
+    def fused(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities of the countries for all the views together."""
+
+    def answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
+        """As euguess.schemas.Prediction."""
+
+
+class Explainer:
+    """Explains what a classifier predicts; the torch network is loaded for the first request."""
+
+    def __init__(self, classifier: ViewClassifier, load: Callable[[], "nn.Module"]) -> None:
+        self._classifier = classifier
+        self._load = load
+        self._network: nn.Module | None = None
+
+    def explain(self, views: Sequence[bytes]) -> Any:
+        """As euguess.schemas.Explanation for 1..8 encoded photos of one place, or a Refusal."""
+        photos = self._classifier.decoded(views)
+        if not isinstance(photos, list):
+            return photos
+        inputs = self._classifier.inputs(photos)
+        logits = self._classifier.logits(inputs)
+        probabilities = self._classifier.fused(logits)
+        country = int(np.argmax(probabilities))
+        if self._network is None:
+            self._network = self._load()
+        method, maps = heat_maps(self._network, inputs, country)
+        effects = leave_one_out(logits, country, self._classifier.fused)
+        answer = self._classifier.answer(probabilities, len(photos))
+        return {
+            **{name: answer[name] for name in ("country_code", "country", "probability", "model")},
+            "method": method,
+            "views": [
+                {"heat_map": grey_png(one), "effect": effect}
+                for one, effect in zip(maps, effects, strict=True)
+            ],
+        }
+
+
+def leave_one_out(
+    logits: NDArray[np.float32],
+    country: int,
+    fused: Callable[[NDArray[np.float32]], NDArray[np.float64]],
+) -> list[float | None]:
+    """Probability of a country from all views minus without each; None of a single view."""
+    if len(logits) == 1:
+        return [None]
+    whole = fused(logits)[country]
+    return [
+        round(float(whole - fused(np.delete(logits, view, axis=0))[country]), 6)
+        for view in range(len(logits))
+    ]
+
+
+def heat_maps(
+    network: "nn.Module", inputs: NDArray[np.float32], country: int
+) -> tuple[str, NDArray[np.float32]]:
+    """Name of the method, and N x S x S maps in 0..1, for N x 3 x S x S inputs.
+
+    Grad-CAM (Selvaraju et al. 2017) of the last feature map; input times gradient (Shrikumar et
+    al. 2016), averaged per patch, where a transformer has no such map.
+    A map is divided by its largest value; it is 0 where nothing speaks for the country.
+    """
+    import torch
+
+    device = next(network.parameters()).device
+    images = torch.from_numpy(inputs).to(device)
+    layer = last_feature_map(network, images[:1])
+    if layer is not None:
+        method, coarse = GRAD_CAM, _grad_cam(network, layer, images, country)
+    else:
+        method, coarse = INPUT_X_GRADIENT, _patch_gradients(network, images, country)
+    size = images.shape[-2:]
+    maps = torch.nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)
+    maps = maps.squeeze(1).clamp(min=0)
+    largest = maps.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
+    return method, np.asarray((maps / largest).cpu().numpy())
+
+
+def last_feature_map(network: "nn.Module", image: "Tensor") -> "nn.Module | None":
+    """The last module whose output still tells places apart.
+
+    None for a transformer, whose tokens follow its patches, and for channels-last maps.
+    """
+    if str(getattr(network, "output_fmt", "NCHW")) != "NCHW":  # of timm's
+        return None
+    outputs = _outputs(network, image)
+    for side in PLACES:
+        maps = [
+            index
+            for index, (module, shape) in enumerate(outputs)
+            if len(shape) == 4 and min(shape[2:]) >= side and not ends_in_pooling(module)
+        ]
+        if maps:
+            has_tokens = any(len(shape) == 3 for _, shape in outputs[maps[-1] :])
+            return None if has_tokens else outputs[maps[-1]][0]
+    return None
+
+
+def _outputs(network: "nn.Module", image: "Tensor") -> list[tuple["nn.Module", tuple[int, ...]]]:
+    """Every module with the shape of its output, as they end."""
+    import torch
+
+    outputs: list[tuple[nn.Module, tuple[int, ...]]] = []
+
+    def note(module: "nn.Module", _: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            outputs.append((module, tuple(output.shape)))
+
+    hooks = [module.register_forward_hook(note) for module in network.modules()]
+    try:
+        with torch.inference_mode():
+            network(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return outputs
+
+
+def ends_in_pooling(module: "nn.Module") -> bool:
+    """Whether the last thing that a module does is to pool or to drop, so that places are lost."""
+    children = list(module.children())
+    if children and type(module).__name__ == "Sequential":
+        return ends_in_pooling(children[-1])
+    return not children and ("Pool" in type(module).__name__ or "Dropout" in type(module).__name__)
+
+
+def grey_png(heat_map: NDArray[np.float32]) -> str:
+    """Base64 of an 8-bit grey PNG of an S x S map in 0..1."""
+    buffer = io.BytesIO()
+    Image.fromarray((heat_map * 255).round().astype(np.uint8)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _grad_cam(network: "nn.Module", layer: "nn.Module", images: "Tensor", country: int) -> "Tensor":
+    from captum.attr import LayerGradCam
+
+    attribution = LayerGradCam(network, layer)
+    maps: Tensor = attribution.attribute(images, target=country, relu_attributions=True)
+    return maps.detach()
+
+
+def _patch_gradients(network: "nn.Module", images: "Tensor", country: int) -> "Tensor":
+    import torch
+    from captum.attr import InputXGradient
+
+    per_pixel = InputXGradient(network).attribute(images.requires_grad_(), target=country)
+    summed = per_pixel.detach().sum(dim=1, keepdim=True)
+    patches = max(PLACES[-1], images.shape[-1] // PATCH)
+    return torch.nn.functional.adaptive_avg_pool2d(summed, patches)

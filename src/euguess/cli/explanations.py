@@ -1,0 +1,57 @@
+"""How explanations are shown: a picture per view and what each view adds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from euguess.cli.output import console, print_json
+from euguess.errors import InvalidInput
+from euguess.overlays import overlay
+from euguess.schemas import Explanation
+
+FOLDER = Path("explanations")
+
+
+def show(
+    explanation: Explanation,
+    views: Sequence[bytes],
+    images: Sequence[Path],
+    out: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Write a picture per view into a folder and print what was found.
+
+    views: the bytes of the images, in the same order. Raises InvalidInput when out is no folder.
+    """
+    pictures = _write(explanation, views, images, out)
+    if as_json:
+        print_json(explanation.model_dump(mode="json") | {"pictures": [str(p) for p in pictures]})
+    else:
+        console.print(explanation_table(explanation, images))
+        console.print(f"Heat maps ({explanation.method}): {out}", highlight=False)
+
+
+def explanation_table(explanation: Explanation, images: Sequence[Path]) -> Table:
+    """What each view adds to the probability of the country."""
+    title = f"{explanation.country} ({explanation.probability:.0%})"
+    table = Table("view", title=title)
+    table.add_column("adds, in points", justify="right")
+    for image, view in zip(images, explanation.views, strict=True):
+        share = "only view" if view.effect is None else f"{100 * view.effect:+.1f}"
+        table.add_row(image.name, share)
+    return table
+
+
+def _write(
+    explanation: Explanation, views: Sequence[bytes], images: Sequence[Path], out: Path
+) -> list[Path]:
+    pictures = [out / f"view{i}-{image.stem}.png" for i, image in enumerate(images, start=1)]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path, photo, view in zip(pictures, views, explanation.views, strict=True):
+            overlay(photo, view.heat_map).save(path)
+    except OSError as error:
+        raise InvalidInput(f"{out}: {error.strerror}; choose another folder with --out.") from None
+    return pictures
