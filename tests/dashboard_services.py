@@ -1,6 +1,8 @@
 """Services that answer the dashboard's clients from memory, and can be down one by one."""
 
 import asyncio
+import base64
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from PIL import Image
 
 from dashboard.connections import Connections
 from dashboard.store import Store
@@ -21,6 +24,7 @@ from euguess.schemas import (
     CountryProbability,
     DatasetStatus,
     DeadLetter,
+    Explanation,
     ImageSpec,
     Interval,
     ModelCard,
@@ -29,6 +33,7 @@ from euguess.schemas import (
     QueueStatus,
     SeenViews,
     ServedModel,
+    ViewExplanation,
 )
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
@@ -70,6 +75,22 @@ def prediction(code: str, probability: float = 0.6) -> Prediction:
     )
 
 
+def explanation(prediction: Prediction, views: int) -> Explanation:
+    """Heat maps that are bright everywhere; each view adds more than the one before it."""
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8), 255).save(buffer, "PNG")
+    heat_map = base64.b64encode(buffer.getvalue()).decode()
+    effects = [0.1 * number if views > 1 else None for number in range(views)]
+    return Explanation(
+        country_code=prediction.country_code,
+        country=prediction.country,
+        probability=prediction.probability,
+        method="grad-cam",
+        views=tuple(ViewExplanation(heat_map=heat_map, effect=effect) for effect in effects),
+        model=prediction.model,
+    )
+
+
 class UnreachableStore(Store):
     """A store that is down."""
 
@@ -98,6 +119,7 @@ class FakeServices:
     histories: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # by run and metric
     seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
     guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
+    views_explained: int = 1
     refusal: str = ""  # the model server's reason, in place of an answer
     objects: ObjectStore = field(default_factory=memory_store)
     down: set[str] = field(default_factory=set)
@@ -190,7 +212,10 @@ class FakeServices:
             return httpx.Response(200, json={"status": "Healthy"})
         if self.refusal:
             return httpx.Response(400, json={"code": 400, "message": self.refusal})
-        return httpx.Response(200, json=self.guess(request.read()).model_dump(mode="json"))
+        guessed = self.guess(request.read())
+        is_why = request.url.path.startswith("/explanations/")
+        answer = explanation(guessed, self.views_explained) if is_why else guessed
+        return httpx.Response(200, json=answer.model_dump(mode="json"))
 
 
 def candidate(number: int, **changes: Any) -> Candidate:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from euguess.clients import InferenceClient
-from euguess.schemas import Prediction
+from euguess.schemas import Explanation, Prediction
 
 KEPT_SECONDS = 120.0
 MOST_KEPT = 32
@@ -13,3 +13,9 @@ MOST_KEPT = 32
 def read_prediction(_inference: InferenceClient, photos: tuple[bytes, ...]) -> Prediction:
     """Raises InvalidInput with the server's reason, or ServiceUnavailable; errors are not kept."""
     return _inference.predict(photos)
+
+
+@st.cache_data(ttl=KEPT_SECONDS, max_entries=MOST_KEPT, show_spinner="Asking the model why")
+def read_explanation(_inference: InferenceClient, photos: tuple[bytes, ...]) -> Explanation:
+    """Raises as read_prediction does."""
+    return _inference.explain(photos)

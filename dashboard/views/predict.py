@@ -8,6 +8,7 @@ from dashboard.sources.predictions import read_prediction
 from dashboard.text import plain
 from dashboard.trouble import trouble_shown
 from dashboard.views.answer import answer
+from dashboard.views.heat_maps import heat_maps
 from dashboard.views.photo_choice import Chosen, example, uploaded
 from dashboard.views.views_alone import views_alone
 from euguess.clients import MAX_VIEWS, InferenceClient
@@ -29,6 +30,7 @@ def render(connections: Connections) -> None:
         prediction = read_prediction(connections.inference, chosen.photos)
         answer(prediction, chosen.truth)
         views_alone(prediction, chosen.photos, connections.inference)
+        heat_maps(chosen.photos, connections.inference)
     _command(connections.inference, len(chosen.photos))
 
 

@@ -96,6 +96,25 @@ def test_the_gallery_shows_photos(page: Page, demo_stack: DemoStack) -> None:
     save_screenshot(page, "dashboard-gallery")
 
 
+@pytest.mark.parametrize("section", ["Honesty", "Countries", "Views", "Certainty"])
+def test_each_section_of_the_results_is_drawn(
+    page: Page, demo_stack: DemoStack, section: str
+) -> None:
+    open_page(page, demo_stack, "results")
+    choose(page, section)
+    expect(page.locator(CHARTS).first).to_be_visible(timeout=WAIT_MS)
+    save_screenshot(page, f"dashboard-results-{section.lower()}")
+
+
+def test_test_accuracies_of_trainings_stand_side_by_side(page: Page, demo_stack: DemoStack) -> None:
+    open_page(page, demo_stack, "training")
+    expect(page.locator(CHARTS).nth(1)).to_be_visible(timeout=WAIT_MS)
+    save_screenshot(page, "dashboard-curves")
+    choose(page, "Test")
+    wait_for_text(page, "Test accuracy")
+    save_screenshot(page, "dashboard-tests")
+
+
 def test_an_uploaded_photo_is_answered_by_the_served_model(
     page: Page, demo_stack: DemoStack, tmp_path: Path
 ) -> None:
@@ -127,6 +146,10 @@ def test_a_held_out_place_is_predicted_and_its_truth_told(
     wait_for_text(page, "3 photos together")
     wait_for_text(page, "The same by curl")
     save_screenshot(page, "dashboard-example")
+    page.get_by_text("Why: heat maps").click()
+    wait_for_text(page, "grad-cam")
+    expect(page.locator("[data-testid=stImage] img").nth(5)).to_be_visible(timeout=WAIT_MS)
+    save_screenshot(page, "dashboard-why")
 
 
 def test_a_round_of_the_game_is_played_by_keys_against_the_served_model(

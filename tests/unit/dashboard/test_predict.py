@@ -110,9 +110,25 @@ def test_each_photo_is_asked_about_alone_on_demand(draw: Draw) -> None:
     first, second = photo(), photo(200)
     page = asked(draw, FakeServices(guess=guess), first, second)
     assert len(asked_about) == 1
-    page = page.toggle[0].set_value(True).run(timeout=30)
+    page = page.toggle(key="predict-alone").set_value(True).run(timeout=30)
     assert not page.exception
     assert asked_about[1:] == [first, second]
+
+
+def test_heat_maps_and_what_each_photo_adds_are_shown_on_demand(draw: Draw) -> None:
+    page = asked(draw, FakeServices(views_explained=2), photo(), photo(200))
+    assert not page.get("image")[2:]
+    page = page.toggle(key="predict-why").set_value(True).run(timeout=30)
+    assert not page.exception
+    maps = [image.proto.imgs[0].caption for image in page.get("image")[2:]]
+    assert maps == ["View 1: +0.0 points", "View 2: +10.0 points"]
+    assert any("grad\\-cam" in text.value for text in page.caption)
+
+
+def test_one_photo_alone_has_a_heat_map_and_no_share(draw: Draw) -> None:
+    page = asked(draw, FakeServices(), photo())
+    page = page.toggle(key="predict-why").set_value(True).run(timeout=30)
+    assert [image.proto.imgs[0].caption for image in page.get("image")[1:]] == ["View 1"]
 
 
 def test_a_photo_that_names_another_country_is_told_apart() -> None:

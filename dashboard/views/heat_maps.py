@@ -1,0 +1,45 @@
+"""What in each photo spoke for the predicted country, and what each photo added; on demand."""
+
+import io
+
+import streamlit as st
+
+from dashboard.sources.predictions import read_explanation
+from dashboard.text import plain
+from dashboard.trouble import trouble_shown
+from euguess.clients import InferenceClient
+from euguess.overlays import overlay
+from euguess.schemas import Explanation
+
+PICTURE_WIDTH = 280
+
+
+def heat_maps(photos: tuple[bytes, ...], inference: InferenceClient) -> None:
+    """A picture per photo with its heat map laid over it; the server explains within seconds."""
+    if not st.toggle("Why: heat maps and what each photo adds", key="predict-why"):
+        return
+    with trouble_shown():
+        found = read_explanation(inference, photos)
+        with st.container(horizontal=True):
+            for number, photo in enumerate(photos, start=1):
+                picture = _picture(photo, found.views[number - 1].heat_map)
+                st.image(picture, caption=_caption(number, found), width=PICTURE_WIDTH)
+        st.caption(
+            f"Orange: what speaks for {plain(found.country)} ({plain(found.method)}), each photo "
+            "on its own scale. A map shows where the network looked, not why that was right."
+        )
+
+
+def _caption(number: int, found: Explanation) -> str:
+    effect = found.views[number - 1].effect
+    if effect is None:
+        return f"View {number}"
+    return f"View {number}: {100 * effect:+.1f} points"
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _picture(photo: bytes, heat_map: str) -> bytes:
+    """As JPEG. Raises InvalidImage."""
+    buffer = io.BytesIO()
+    overlay(photo, heat_map).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
