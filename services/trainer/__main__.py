@@ -12,6 +12,7 @@ from services.trainer import (
     model_commands,
     paper_commands,
     results_commands,
+    shortcuts_commands,
     sweep_commands,
 )
 
@@ -35,6 +36,7 @@ for command in (
     results_commands.results,
     sweep_commands.sweep,
     paper_commands.paper,
+    shortcuts_commands.shortcuts,
     model_commands.runs,
     model_commands.promote,
     model_commands.rollback,

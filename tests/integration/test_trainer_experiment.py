@@ -34,6 +34,7 @@ from services.trainer.export import export_onnx
 from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
 from services.trainer.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
+from services.trainer.shortcuts import REGIONS, find_shortcuts
 from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from tests.country_photos import country_photo
 from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
@@ -155,6 +156,15 @@ def test_a_stored_model_is_evaluated_on_its_own_test_part(
     assert again.metrics == champion.report.metrics
     assert again.confusion == champion.report.confusion
     assert again.run_id == champion.run_id
+
+
+def test_parts_of_the_places_that_a_stored_model_is_tested_on_are_hidden(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    found = find_shortcuts("champion", trainer.workshop(), OnDamage.RAISE)
+    assert found.run_id == champion.run_id
+    assert found.accuracy.value == champion.report.metrics["top1_accuracy"].value
+    assert [one.region for one in found.regions] == [region.name for region in REGIONS]
 
 
 def test_new_places_of_a_dataset_are_what_a_stored_model_is_tested_on(
