@@ -80,6 +80,8 @@ def test_a_leaky_model_is_registered_but_not_promoted(
     assert leaky.verdict is not None
     assert not leaky.verdict.is_promoted
     assert trainer.workshop().registry.champion() == champion.candidate
+    with pytest.raises(InvalidInput, match="split by image"):
+        find_shortcuts(leaky.run_id, trainer.workshop(), OnDamage.RAISE)
 
 
 def test_a_model_with_faults_serves_countries_alone_and_is_not_promoted(
