@@ -26,7 +26,7 @@ SOURCES = {
     "explanation.py": explanation.__file__,
     "preprocessing.py": preprocessing.__file__,
 }
-LIBRARIES = ("captum", "numpy", "onnxruntime", "pillow", "torch", "torchserve", "torchvision")
+LIBRARIES = ("numpy", "onnxruntime", "pillow", "torch", "torchserve", "torchvision")
 CONTENTS = "archive.json"  # versions and digests of everything else in the archive
 
 

@@ -13,6 +13,7 @@ from services.trainer import (
     model_commands,
     paper_commands,
     results_commands,
+    shortcuts_commands,
     sweep_commands,
 )
 
@@ -36,6 +37,7 @@ for command in (
     results_commands.results,
     sweep_commands.sweep,
     paper_commands.paper,
+    shortcuts_commands.shortcuts,
     model_commands.runs,
     model_commands.promote,
     model_commands.rollback,

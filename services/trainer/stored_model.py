@@ -15,7 +15,7 @@ from euguess.schemas import ModelCard, SeenViews
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.evaluation import evaluate
 from services.trainer.export import CARD, WEIGHTS
-from services.trainer.material import load_material, load_unseen
+from services.trainer.material import Material, load_material, load_unseen
 from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
 from services.trainer.tracking import RECIPE_FILE
@@ -43,18 +43,27 @@ def evaluate_stored(name: str, dataset: str, workshop: Workshop, on_damage: OnDa
     used; on other data every view that the model has not seen. Raises InvalidInput.
     """
     model = load_model(resolve_run(name, workshop), workshop)
-    recipe, card, device = model.recipe, model.card, workshop.device
-    cache = load_cache(dataset, card.image, workshop, on_damage=on_damage)
-    is_same = cache.header.manifest_digest == card.manifest_digest
-    if is_same:
-        material = load_material(cache, recipe, device)
-    else:
-        material = load_unseen(cache, recipe, device, card.countries, model.seen)
+    material, is_same = tested_material(model, dataset, workshop, on_damage)
     protocol = None if is_same else UNSEEN_PROTOCOL
     report = evaluate(
-        model.network, material, recipe, protocol=protocol, calibration=card.calibration
+        model.network,
+        material,
+        model.recipe,
+        protocol=protocol,
+        calibration=model.card.calibration,
     )
-    return report.model_copy(update={"run_id": model.run_id, "trained_at": card.trained_at})
+    return report.model_copy(update={"run_id": model.run_id, "trained_at": model.card.trained_at})
+
+
+def tested_material(
+    model: StoredModel, dataset: str, workshop: Workshop, on_damage: OnDamage
+) -> tuple[Material, bool]:
+    """What a model is tested on, and whether the dataset is as it was when it was trained."""
+    recipe, card, device = model.recipe, model.card, workshop.device
+    cache = load_cache(dataset, card.image, workshop, on_damage=on_damage)
+    if cache.header.manifest_digest == card.manifest_digest:
+        return load_material(cache, recipe, device), True
+    return load_unseen(cache, recipe, device, card.countries, model.seen), False
 
 
 def resolve_run(name: str, workshop: Workshop) -> str:

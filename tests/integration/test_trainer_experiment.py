@@ -35,6 +35,7 @@ from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
 from services.trainer.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
 from services.trainer.report import percent
+from services.trainer.shortcuts import REGIONS, find_shortcuts
 from services.trainer.stored_cards import read_card
 from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from tests.country_photos import country_photo
@@ -112,6 +113,8 @@ def test_a_leaky_model_is_registered_but_not_promoted(
     assert leaky.verdict is not None
     assert not leaky.verdict.is_promoted
     assert trainer.workshop().registry.champion() == champion.candidate
+    with pytest.raises(InvalidInput, match="split by image"):
+        find_shortcuts(leaky.run_id, trainer.workshop(), OnDamage.RAISE)
 
 
 def test_a_model_with_faults_serves_countries_alone_and_is_not_promoted(
@@ -188,6 +191,15 @@ def test_a_stored_model_is_evaluated_on_its_own_test_part(
     assert again.metrics == champion.report.metrics
     assert again.confusion == champion.report.confusion
     assert again.run_id == champion.run_id
+
+
+def test_parts_of_the_places_that_a_stored_model_is_tested_on_are_hidden(
+    trainer: TrainerHome, champion: Outcome
+) -> None:
+    found = find_shortcuts("champion", trainer.workshop(), OnDamage.RAISE)
+    assert found.run_id == champion.run_id
+    assert found.accuracy.value == champion.report.metrics["top1_accuracy"].value
+    assert [one.region for one in found.regions] == [region.name for region in REGIONS]
 
 
 def test_new_places_of_a_dataset_are_what_a_stored_model_is_tested_on(

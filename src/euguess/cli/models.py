@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON, add_help_option=False)(head)
     app.command(context_settings=PASS_ON, add_help_option=False)(sweep)
     app.command(context_settings=PASS_ON, add_help_option=False)(paper)
+    app.command(context_settings=PASS_ON, add_help_option=False)(shortcuts)
     app.command()(predict)
     app.command()(explain)
     for command in (runs, promote, rollback, audit, card):
@@ -67,6 +68,11 @@ def head(context: typer.Context) -> None:
 def sweep(context: typer.Context) -> None:
     """Search for a better recipe: euguess sweep DATASET --space experiments/sweeps/demo.toml."""
     raise typer.Exit(run_service("trainer", "sweep", *context.args))
+
+
+def shortcuts(context: typer.Context) -> None:
+    """Hide the sky, the bottom or the watermark of test photos: euguess shortcuts RUN."""
+    raise typer.Exit(run_service("trainer", "shortcuts", *context.args))
 
 
 def paper(context: typer.Context) -> None:

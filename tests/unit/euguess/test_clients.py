@@ -97,6 +97,23 @@ def test_one_view_is_sent_as_the_raw_body_with_the_token(key_file: Path) -> None
     assert seen[0].headers["Authorization"] == "Bearer secret-token"
 
 
+def test_an_explanation_is_asked_for_with_the_same_body_and_token(key_file: Path) -> None:
+    seen: list[httpx.Request] = []
+    kept = ("country_code", "country", "probability", "model")
+    views = [{"heat_map": "aGVhdA==", "effect": None}]
+    body = {name: PREDICTION[name] for name in kept} | {"method": "grad-cam", "views": views}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=body)
+
+    client = InferenceClient(URL, key_file, httpx.MockTransport(answer))
+    assert client.explain([b"jpeg"]).views[0].effect is None
+    assert seen[0].url.path == "/explanations/euguess"
+    assert seen[0].content == b"jpeg"
+    assert seen[0].headers["Authorization"] == "Bearer secret-token"
+
+
 def test_several_views_are_sent_as_multipart_fields() -> None:
     bodies: list[bytes] = []
 

@@ -18,7 +18,7 @@ from services.inference.explanation import (
     last_feature_map,
     leave_one_out,
 )
-from services.trainer.networks import SmallNet
+from services.trainer.networks import SmallNet, build_network
 
 SIZE = 32
 
@@ -117,3 +117,19 @@ def test_a_single_view_has_no_leave_one_out_effect() -> None:
 def test_the_png_is_grey_at_the_input_size() -> None:
     picture = Image.open(io.BytesIO(base64.b64decode(grey_png(np.eye(SIZE, dtype=np.float32)))))
     assert (picture.mode, picture.size, picture.getextrema()) == ("L", (SIZE, SIZE), (0, 255))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "convnext_tiny", "efficientnet_b0", "vit_b_16"])
+def test_places_are_found_in_each_family_of_networks(name: str) -> None:
+    with torch.device("meta"):
+        network = build_network(name, 2, image_size=64).eval()
+        layer = last_feature_map(network, torch.zeros(1, 3, 64, 64))
+    assert (layer is None) == name.startswith("vit")
+
+
+def test_a_network_of_torchvision_is_explained_at_a_small_size() -> None:
+    torch.manual_seed(0)
+    network = build_network("regnet_y_400mf", 2, image_size=64).eval()
+    method, maps = heat_maps(network, np.ones((1, 3, 64, 64), np.float32), 1)
+    assert (method, maps.shape) == (GRAD_CAM, (1, 64, 64))
+    assert 0 <= maps.min() <= maps.max() <= 1

@@ -1,0 +1,92 @@
+"""A network that looks at one part of the photos is found out by hiding it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from euguess.schemas import Interval
+from services.trainer.progress import no_progress
+from services.trainer.shortcuts import (
+    REGIONS,
+    HiddenRegion,
+    Region,
+    Shortcuts,
+    hidden_share,
+    hide,
+    hide_regions,
+)
+from services.trainer.shortcuts_report import page, write_report
+from tests.unit.trainer.learning import tiny_material, tiny_recipe
+
+SKY, BOTTOM, WATERMARK = REGIONS
+
+
+class BottomNet(nn.Module):
+    """The brightest colour of the lowest fifth, which is the country in tiny_material."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        lowest = images[:, :, -images.shape[2] // 5 :]
+        return lowest.mean(dim=(2, 3))
+
+
+@pytest.fixture(scope="module")
+def found() -> Shortcuts:
+    material = tiny_material(tiny_recipe(), locations=30)
+    accuracy, regions = hide_regions(BottomNet(), material, no_progress)
+    return Shortcuts(
+        run_id="abc",
+        dataset="tiny",
+        network="bottomnet",
+        places=6,
+        views=18,
+        accuracy=accuracy,
+        regions=regions,
+    )
+
+
+def test_a_network_that_looks_at_the_bottom_band_alone_is_found_out(found: Shortcuts) -> None:
+    by_name = {one.region: one for one in found.regions}
+    assert found.accuracy.value > 0.9
+    assert by_name[BOTTOM.name].drop.low > 0.5
+    assert by_name[BOTTOM.name].is_used
+
+
+def test_it_loses_nothing_without_the_sky(found: Shortcuts) -> None:
+    sky = next(one for one in found.regions if one.region == SKY.name)
+    assert sky.drop == Interval(value=0, low=0, high=0)
+    assert not sky.is_used
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_region_is_the_mean_colour_and_the_rest_stays(region: Region) -> None:
+    images = torch.ones(2, 3, 200, 200)
+    hidden = hide(images, region)
+    assert (images == 1).all()
+    assert ((hidden == 0) | (hidden == 1)).all()
+    share = float((hidden == 0).float().mean())
+    assert share == pytest.approx(hidden_share(region), abs=0.01)
+
+
+def test_the_watermark_is_looked_for_in_both_lower_corners() -> None:
+    hidden = hide(torch.ones(1, 3, 100, 100), WATERMARK)[0, 0]
+    assert hidden[-1, 0] == hidden[-1, -1] == 0
+    assert hidden[-1, 50] == hidden[50, 0] == 1
+
+
+def test_the_report_names_what_is_used(found: Shortcuts, tmp_path: Path) -> None:
+    data, text, picture = write_report(found, tmp_path / "report")
+    assert Shortcuts.model_validate_json(data.read_text()) == found
+    rows = {line.split(" | ")[0]: line for line in page(found).splitlines()}
+    assert rows[f"| {BOTTOM.name}"].endswith("yes |")
+    assert rows[f"| {SKY.name}"].endswith("no |")
+    assert text.read_text() == page(found)
+    with Image.open(picture) as bars:
+        assert bars.width > bars.height
+
+
+def test_a_drop_whose_interval_holds_zero_is_not_beyond_chance() -> None:
+    some = Interval(value=0.02, low=-0.01, high=0.05)
+    assert not HiddenRegion(region="x", hidden=0.1, accuracy=some, drop=some).is_used
