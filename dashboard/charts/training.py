@@ -1,4 +1,4 @@
-"""Curves of trainings (the study's figures 5 and 6); nothing here knows Streamlit."""
+"""Curves and tests of trainings (the study's figures 5 to 8); nothing here knows Streamlit."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -6,13 +6,20 @@ from typing import TypeAlias
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.figures import percents
+from dashboard.charts.palette import GREY
 from dashboard.charts.series import colours
+from euguess.schemas import Interval
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 CHART_HEIGHT = 320  # pixels
 PARTS = {"train": [1, 0], "val": [5, 3]}  # dashes
+PARTS_LEGEND = alt.Legend(
+    orient="top", title=None, symbolType="stroke", symbolStrokeColor=GREY, symbolSize=300
+)
 PERCENT = "%"
+BAR_HEIGHT, LEGEND_LINE, FRAME_HEIGHT = 36, 20, 70  # pixels
 
 
 def curves_frame(curves: Mapping[str, pd.DataFrame], measure: str) -> pd.DataFrame:
@@ -34,11 +41,29 @@ def curves_chart(curves: Mapping[str, pd.DataFrame], measure: str, title: str) -
         x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, format="d")),
         y=alt.Y("value:Q", title=title, axis=alt.Axis(format=form, tickCount=6)),
         color=colours(names),
-        strokeDash=alt.StrokeDash(
-            "part:N", scale=scale, legend=alt.Legend(orient="top", title=None)
-        ),
+        strokeDash=alt.StrokeDash("part:N", scale=scale, legend=PARTS_LEGEND),
     )
     points = base.mark_point(size=70, opacity=0, filled=True).encode(
         tooltip=["run", "part", "epoch", alt.Tooltip("value:Q", format=".3f")]
     )
     return alt.layer(base.mark_line(strokeWidth=2.5), points).properties(height=CHART_HEIGHT)
+
+
+def accuracies_chart(accuracies: Mapping[str, Interval], chance: float) -> LayeredChart:
+    """A bar with its 95 % interval per run, in the runs' order; the dashed line is chance."""
+    names = list(accuracies)
+    frame = pd.DataFrame([{"run": name, **one.model_dump()} for name, one in accuracies.items()])
+    axis = alt.Axis(format="%", tickCount=6, title="Test photos named right (%); dashed: chance")
+    base = alt.Chart(frame).encode(
+        y=alt.Y("run:N", sort=names, title="Run", axis=alt.Axis(labels=False, ticks=False))
+    )
+    bars = base.mark_bar(opacity=0.8).encode(
+        x=alt.X("value:Q", axis=axis, scale=alt.Scale(zero=True)),
+        color=colours(names),
+        tooltip=["run", *percents("value", "low", "high")],
+    )
+    intervals = base.mark_rule(strokeWidth=3, color=GREY).encode(x="low:Q", x2="high:Q")
+    line = alt.Chart(pd.DataFrame({"chance": [chance]})).encode(x="chance:Q")
+    dashed = line.mark_rule(strokeDash=[4, 4], color=GREY)
+    height = (BAR_HEIGHT + LEGEND_LINE) * len(names) + FRAME_HEIGHT
+    return alt.layer(bars, intervals, dashed).properties(height=height)

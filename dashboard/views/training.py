@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.figures import LEAKY, ONE, STUDY_STYLES, Figure, figures_chart
 from dashboard.charts.series import MOST_RUNS
-from dashboard.charts.training import curves_chart
+from dashboard.charts.training import accuracies_chart, curves_chart
 from dashboard.connections import Connections
 from dashboard.sources.runs import read_run_report
 from dashboard.sources.trainings import read_curves, read_trainings
@@ -116,8 +115,8 @@ def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     st.subheader("Log loss")
     st.altair_chart(curves_chart(curves, "loss", "Mean log loss (nats)"))
     st.caption(
-        "Whole lines: the photos trained on, as the study's figures 5 and 6 show them; dashed: "
-        "val, places that are not trained on."
+        "Whole lines: the photos trained on, as in the study's figures 5 and 6; dashed: val, "
+        "photos that are not trained on (under a split by image, others of their places are)."
     )
 
 
@@ -131,19 +130,20 @@ def _progress(runs: Sequence[TrainingRun], curves: Mapping[str, pd.DataFrame]) -
 
 
 def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
-    pairs = [(name_of(run), _report(run, registry)) for run in runs]
-    reports = {name: report for name, report in pairs if report is not None}
+    pairs = [(run, _report(run, registry)) for run in runs]
+    reports = {_tested_name(run, report): report for run, report in pairs if report is not None}
     if not reports:
         st.info("None of these runs has been tested yet.", icon=":material/hourglass_top:")
         return
-    figures = [
-        Figure(name, LEAKY if report.leaks else ONE, report.metrics[TOP1])
-        for name, report in reports.items()
-    ]
     st.subheader("Test accuracy")
     chance = next(iter(reports.values())).baselines.chance
-    st.altair_chart(figures_chart(figures, STUDY_STYLES, chance))
+    accuracies = {name: report.metrics[TOP1] for name, report in reports.items()}
+    st.altair_chart(accuracies_chart(accuracies, chance))
     st.caption("Single photos, with 95 % intervals over places; the study's figures 7 and 8.")
+
+
+def _tested_name(run: TrainingRun, report: Report) -> str:
+    return f"{name_of(run)}{' (leaky test)' if report.leaks else ''}"
 
 
 def _report(run: TrainingRun, registry: RegistryClient) -> Report | None:

@@ -96,12 +96,22 @@ def test_the_gallery_shows_photos(page: Page, demo_stack: DemoStack) -> None:
     save_screenshot(page, "dashboard-gallery")
 
 
-@pytest.mark.parametrize("section", ["Honesty", "Countries", "Views", "Certainty"])
+@pytest.mark.parametrize(
+    ("section", "shown"),
+    [
+        ("Honesty", "Leaky and honest tests"),
+        ("Countries", "Shown as"),
+        ("Views", "One photo against three"),
+        ("Certainty", "Reliability"),
+    ],
+)
 def test_each_section_of_the_results_is_drawn(
-    page: Page, demo_stack: DemoStack, section: str
+    page: Page, demo_stack: DemoStack, section: str, shown: str
 ) -> None:
     open_page(page, demo_stack, "results")
     choose(page, section)
+    wait_for_text(page, shown)
+    wait_until_drawn(page)
     expect(page.locator(CHARTS).first).to_be_visible(timeout=WAIT_MS)
     save_screenshot(page, f"dashboard-results-{section.lower()}")
 

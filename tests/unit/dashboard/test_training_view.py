@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
-from dashboard.charts.training import curves_chart, curves_frame
+from dashboard.charts.training import accuracies_chart, curves_chart, curves_frame
 from dashboard.sources.trainings import METRICS, read_curves
 from dashboard.views.training import name_of, settings_frame
 from euguess.runs import TrainingRun
+from euguess.schemas import Interval
 from tests.dashboard_services import FakeServices
 from tests.generated_reports import generated_report
 from tests.unit.dashboard.conftest import Draw
@@ -139,6 +140,8 @@ def test_curves_are_drawn_for_train_and_val_with_named_axes() -> None:
     rows = curves_frame({"a": frame, "b": frame}, "loss")
     assert len(rows) == 8
     assert set(rows["part"]) == {"train", "val"}
+    bars = accuracies_chart({"a": Interval(value=0.5, low=0.4, high=0.6)}, chance=0.25).to_json()
+    assert "Test photos named right (%)" in bars
     text = curves_chart({"a": frame}, "loss", "Mean log loss (nats)").to_json()
     assert '"title": "Epoch"' in text
     assert "Mean log loss (nats)" in text
