@@ -14,6 +14,8 @@ from euguess.project import project_root
 SCREENSHOTS = project_root() / "artifacts" / "screenshots"
 WAIT_MS = 60_000
 DESKTOP, PHONE = (1280, 1700), (390, 1400)
+SCRIPT_START_MS = 200  # after a click, before Streamlit marks the page as running
+ENDED = "[data-testid=stApp][data-test-script-state=notRunning]"
 CHARTS = "[data-testid=stVegaLiteChart] svg"
 FLAGS = (
     "--no-sandbox",
@@ -44,7 +46,8 @@ def wait_for_text(page: Page, text: str) -> None:
 
 def wait_until_drawn(page: Page) -> None:
     """Until Streamlit has run the whole script, without an exception."""
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WAIT_MS)
+    page.wait_for_timeout(SCRIPT_START_MS)
+    expect(page.locator(ENDED)).to_have_count(1, timeout=WAIT_MS)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=WAIT_MS)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 

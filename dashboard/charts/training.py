@@ -41,12 +41,13 @@ def curves_chart(curves: Mapping[str, pd.DataFrame], measure: str, title: str) -
         x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, format="d")),
         y=alt.Y("value:Q", title=title, axis=alt.Axis(format=form, tickCount=6)),
         color=colours(names),
-        strokeDash=alt.StrokeDash("part:N", scale=scale, legend=PARTS_LEGEND),
     )
+    dashes = alt.StrokeDash("part:N", scale=scale, legend=PARTS_LEGEND)
+    lines = base.mark_line(strokeWidth=2.5).encode(strokeDash=dashes)
     points = base.mark_point(size=70, opacity=0, filled=True).encode(
-        tooltip=["run", "part", "epoch", alt.Tooltip("value:Q", format=".3f")]
+        detail="part:N", tooltip=["run", "part", "epoch", alt.Tooltip("value:Q", format=".3f")]
     )
-    return alt.layer(base.mark_line(strokeWidth=2.5), points).properties(height=CHART_HEIGHT)
+    return alt.layer(lines, points).properties(height=CHART_HEIGHT)
 
 
 def accuracies_chart(accuracies: Mapping[str, Interval], chance: float) -> LayeredChart:
