@@ -19,7 +19,7 @@ from euguess.countries import country
 from euguess.errors import StoreUnavailable
 from euguess.registry import DECISIVE_METRIC, Candidate
 from euguess.report import Report
-from euguess.runs import MILLISECONDS, TESTED_METRIC, TrainingRun
+from euguess.runs import MILLISECONDS, REPORT_FILE, TESTED_METRIC, TrainingRun
 from euguess.schemas import (
     CountryProbability,
     DatasetStatus,
@@ -162,9 +162,9 @@ class FakeServices:
             return self._runs_asked_for(request)
         if request.url.path.endswith("/metrics/get-history"):
             return self._history_asked_for(request)
-        if request.url.path == "/get-artifact" and request.url.params["run_uuid"] in self.runs:
-            report = self.runs[request.url.params["run_uuid"]]
-            return httpx.Response(200, text=report.model_dump_json())
+        asked = request.url.params
+        if asked.get("path") == REPORT_FILE and asked["run_uuid"] in self.runs:
+            return httpx.Response(200, text=self.runs[asked["run_uuid"]].model_dump_json())
         if request.url.path.endswith("/model-versions/search"):
             found = [_version(candidate) for candidate in self.versions]
             return httpx.Response(200, json={"model_versions": found})

@@ -11,7 +11,7 @@ from euguess.report import Report
 
 RIGHT, WRONG = "right", "wrong"
 COLOURS = {RIGHT: BLUE, WRONG: VERMILLION}
-CELL_HEIGHT, LEAST_HEIGHT = 17, 220  # pixels
+CELL_HEIGHT, LEAST_ROWS, FRAME_HEIGHT = 17, 16, 120  # pixels, rows, pixels
 FAINTEST = 0.12  # so that a single photo shows
 
 
@@ -79,7 +79,7 @@ def confusion_chart(report: Report) -> alt.Chart:
             alt.Tooltip("photos:Q", title="Photos"),
             alt.Tooltip("share:Q", title="Of the true country's photos", format=".0%"),
         ],
-    ).properties(height=max(LEAST_HEIGHT, CELL_HEIGHT * len(order) + 80))
+    ).properties(height=CELL_HEIGHT * max(LEAST_ROWS, len(order)) + FRAME_HEIGHT)
 
 
 def _all(order: list[str]) -> alt.Scale:

@@ -13,7 +13,7 @@ from euguess.schemas import Interval
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 Styles: TypeAlias = Mapping[str, tuple[str, str]]  # colour and shape of each kind
 
-ROW_HEIGHT, FRAME_HEIGHT, LINE_HEIGHT = 30, 70, 20  # pixels
+ROW_HEIGHT, FRAME_HEIGHT, LINE_HEIGHT = 36, 90, 20  # pixels
 
 STUDY = "the study's figure"
 LEAKY, ONE, ALL = "ours, leaky test", "ours, new places", "ours, new places, all views"

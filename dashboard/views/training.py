@@ -57,12 +57,7 @@ def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
 
 def name_of(run: TrainingRun) -> str:
     """Recipe, dataset, split, start, and what became of it unless it finished."""
-    facts = [
-        run.recipe,
-        run.dataset,
-        f"{run.protocol} split",
-        f"{run.started_at:%Y-%m-%d %H:%M:%S}",
-    ]
+    facts = [run.recipe, run.dataset, run.protocol, f"{run.started_at:%d %b %H:%M:%S}"]
     mark = MARKS.get(run.status)
     return ", ".join([*facts, mark] if mark else facts)
 

@@ -9,24 +9,31 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dashboard.charts.series import MOST_RUNS
 from dashboard.connections import Connections
+from dashboard.sources.trainings import METRICS
 from euguess.countries import PRESETS
 from euguess.datasets import total_counts
+from euguess.runs import TrainingRun
 from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus, SeenViews, StatusCounts
 from tests.dashboard_services import FakeServices, candidate, fill, model_card
 from tests.generated_dataset import generated_objects, generated_rows
+from tests.generated_reports import generated_report
 
 pytestmark = pytest.mark.benchmark
 
 FULL, SMALL = PRESETS["eu32"].quotas, {"FR": 40, "LU": 40}
 PAINT_SECONDS, INTERACTION_SECONDS = 2.0, 1.0
 REPEATS = 5
+RUNS = 10
 VERSIONS = 50
+VIEWS = ("overview", "dataset", "predict", "training", "results", "models", "play")
 SECTIONS = ("Map", "Export", "Balance")
 
 
@@ -40,6 +47,12 @@ def services(quotas: dict[str, int]) -> FakeServices:
         code: StatusCounts(requested=n, stored=n // 2, no_coverage=0, failed=0, pending=n - n // 2)
         for code, n in quotas.items()
     }
+    codes = tuple(quotas)
+    made.runs = {
+        f"run-{n}": generated_report(codes, is_leaky=n % 2 == 0, seed=n) for n in range(RUNS)
+    }
+    made.trainings = [training(f"run-{n}", n) for n in range(RUNS)]
+    made.histories = {run: {m: [1 / e for e in range(1, 41)] for m in METRICS} for run in made.runs}
     made.statuses = [
         DatasetStatus(
             spec=DatasetSpec(name="demo", quotas=quotas),
@@ -49,6 +62,17 @@ def services(quotas: dict[str, int]) -> FakeServices:
         )
     ]
     return made
+
+
+def training(run_id: str, number: int) -> TrainingRun:
+    return TrainingRun(
+        run_id=run_id,
+        status="FINISHED",
+        started_at=datetime(2026, 2, 3, number, tzinfo=UTC),
+        dataset="demo",
+        protocol="location",
+        settings={"name": f"recipe-{number}", "network": "googlenet", "epochs": "40"},
+    )
 
 
 def page(view, connections):  # type: ignore[no-untyped-def] # runs as a script of its own
@@ -106,7 +130,21 @@ def choice_of_a_version(connections: Connections) -> float:
     return seconds(lambda: drawn.run(timeout=60))
 
 
-@pytest.mark.parametrize("view", ["overview", "dataset", "predict", "models", "play"])
+def choices_of_sections(view: str, connections: Connections) -> dict[str, float]:
+    """Seconds until each section is drawn; five of the runs are compared where that is possible."""
+    drawn = painted(view, connections)
+    if view == "training":
+        drawn.multiselect(key="training-runs").set_value([f"run-{n}" for n in range(MOST_RUNS)])
+    sections = importlib.import_module(f"dashboard.views.{view}").SECTIONS
+    durations = {}
+    for name in sections:
+        drawn.segmented_control(key=f"{view}-section").set_value(name)
+        durations[f"{view}, {name}"] = seconds(functools.partial(drawn.run, timeout=60))
+        assert not drawn.exception
+    return durations
+
+
+@pytest.mark.parametrize("view", VIEWS)
 def test_the_first_paint_is_quick_at_full_size(view: str) -> None:
     importlib.import_module(f"dashboard.views.{view}")
     full, small = services(dict(FULL)).connections(), services(dict(SMALL)).connections()
@@ -125,6 +163,9 @@ def test_interactions_are_quick_at_full_size() -> None:
     durations["play, start"] = [start_of_a_game(full) for _ in range(REPEATS)]
     durations["predict, example"] = [choice_of_an_example(full) for _ in range(REPEATS)]
     durations["models, version"] = [choice_of_a_version(full) for _ in range(REPEATS)]
+    for view in ("training", "results"):
+        rounds = [choices_of_sections(view, full) for _ in range(REPEATS)]
+        durations |= {name: [one[name] for one in rounds] for name in rounds[0]}
     for name, times in durations.items():
         print(f"\n{name}: {statistics.median(times):.2f} s, slowest {max(times):.2f} s")
     assert all(statistics.median(times) < INTERACTION_SECONDS for times in durations.values())
