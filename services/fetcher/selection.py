@@ -7,6 +7,7 @@ from euguess.providers import COLLECTED, ProviderName
 from euguess.settings import ProviderSettings
 from services.fetcher.providers import StreetImageProvider
 from services.fetcher.providers.google import TERMS, GoogleAccess, GoogleProvider
+from services.fetcher.providers.simulator import SimulatorProvider
 
 
 def open_provider(
@@ -15,13 +16,7 @@ def open_provider(
     """Raises InvalidInput when the provider is unknown, lacks its key, or its terms."""
     if name == ProviderName.SIMULATOR:
         access = GoogleAccess(base_url=settings.simulator_url, key=settings.simulator_key)
-        return GoogleProvider(
-            session,
-            access,
-            name=ProviderName.SIMULATOR,
-            price_per_image=0.0,
-            requests_per_second=None,
-        )
+        return SimulatorProvider(session, access)
     if name == ProviderName.GOOGLE:
         return GoogleProvider(session, _google_access(settings))
     raise InvalidInput(f"{name!r} is no imagery provider; there are {', '.join(COLLECTED)}.")

@@ -195,7 +195,7 @@ async def test_every_kind_of_bad_answer_is_survived(rig: Rig, store: ObjectStore
     places = await records(store)
     assert {place.slot.country_code for place in places if place.slot} == {"FR", "PL"}
     assert all(place.distance_m is not None and place.distance_m <= 1000 for place in places)
-    assert all(place.attribution == "© Google" for place in places)
+    assert all(place.attribution == "EUGuess simulator" for place in places)
     assert sorted(v.key for place in places for v in place.views) == await image_keys(store)
     async with rig.ledger() as ledger:
         possibly_paid = await ledger.possibly_paid(SPEC.name)
