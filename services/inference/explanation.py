@@ -113,34 +113,38 @@ def heat_maps(
 
 
 def last_feature_map(network: "nn.Module", image: "Tensor") -> "nn.Module | None":
-    """The last module whose output still tells places apart.
+    """The last module whose output still tells places apart, and which no shortcut goes round.
 
     None for a transformer, whose tokens follow its patches, and for channels-last maps.
     """
     if str(getattr(network, "output_fmt", "NCHW")) != "NCHW":  # of timm's
         return None
     outputs = _outputs(network, image)
-    for side in PLACES:
-        maps = [
-            index
-            for index, (module, shape) in enumerate(outputs)
-            if len(shape) == 4 and min(shape[2:]) >= side and not ends_in_pooling(module)
-        ]
-        if maps:
-            has_tokens = any(len(shape) == 3 for _, shape in outputs[maps[-1] :])
-            return None if has_tokens else outputs[maps[-1]][0]
+    maps = [
+        index
+        for side in PLACES
+        for index, (module, shape) in reversed(list(enumerate(outputs)))
+        if len(shape) == 4 and min(shape[2:]) >= side and not ends_in_pooling(module)
+    ]
+    for index in maps:
+        module, shape = outputs[index]
+        if not _is_passed_by(network, module, image):
+            has_tokens = any(len(later) == 3 for _, later in outputs[index:])
+            is_channels_last = shape[2] != shape[3]  # images are square
+            return None if has_tokens or is_channels_last else module
     return None
 
 
 def _outputs(network: "nn.Module", image: "Tensor") -> list[tuple["nn.Module", tuple[int, ...]]]:
-    """Every module with the shape of its output, as they end."""
+    """Every module with the shape of its output, as they end; of several calls the last one."""
     import torch
 
-    outputs: list[tuple[nn.Module, tuple[int, ...]]] = []
+    outputs: dict[nn.Module, tuple[int, ...]] = {}
 
     def note(module: "nn.Module", _: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor):
-            outputs.append((module, tuple(output.shape)))
+            outputs.pop(module, None)
+            outputs[module] = tuple(output.shape)
 
     hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
@@ -149,7 +153,23 @@ def _outputs(network: "nn.Module", image: "Tensor") -> list[tuple["nn.Module", t
     finally:
         for hook in hooks:
             hook.remove()
-    return outputs
+    return list(outputs.items())
+
+
+def _is_passed_by(network: "nn.Module", module: "nn.Module", image: "Tensor") -> bool:
+    """Whether the image reaches the logits by other ways too, such as a residual connection."""
+    import torch
+
+    pixels = image.detach().clone().requires_grad_()
+    hook = module.register_forward_hook(lambda _, __, output: output.detach().clone())
+    try:
+        logits = network(pixels).sum()
+    finally:
+        hook.remove()
+    if not logits.requires_grad:  # nothing is learnt after the module
+        return False
+    (gradient,) = torch.autograd.grad(logits, pixels, allow_unused=True)
+    return gradient is not None
 
 
 def ends_in_pooling(module: "nn.Module") -> bool:

@@ -119,12 +119,47 @@ def test_the_png_is_grey_at_the_input_size() -> None:
     assert (picture.mode, picture.size, picture.getextrema()) == ("L", (SIZE, SIZE), (0, 255))
 
 
+class ResidualNet(nn.Module):
+    """One ReLU for two calls, and a convolution that a shortcut goes round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = nn.Conv2d(3, 4, 4, stride=4)
+        self.branch = nn.Conv2d(4, 4, 1)
+        self.relu = nn.ReLU()
+        self.pool = nn.AvgPool2d(8)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.whole(images)
+        logits: Tensor = self.relu(self.pool(maps + self.relu(self.branch(maps)))).flatten(1)
+        return logits
+
+
+def test_a_map_that_a_shortcut_goes_round_is_not_taken() -> None:
+    network = ResidualNet()
+    assert last_feature_map(network, torch.zeros(1, 3, SIZE, SIZE)) is network.whole
+
+
 @pytest.mark.parametrize("name", ["googlenet", "convnext_tiny", "efficientnet_b0", "vit_b_16"])
 def test_places_are_found_in_each_family_of_networks(name: str) -> None:
     with torch.device("meta"):
         network = build_network(name, 2, image_size=64).eval()
         layer = last_feature_map(network, torch.zeros(1, 3, 64, 64))
     assert (layer is None) == name.startswith("vit")
+
+
+def test_a_channels_last_map_is_not_taken_for_places() -> None:
+    with torch.device("meta"):
+        network = build_network("swin_t", 2, image_size=64).eval()
+        assert last_feature_map(network, torch.zeros(1, 3, 64, 64)) is None
+
+
+def test_a_module_that_is_called_again_is_judged_by_its_last_output() -> None:
+    """The ReLU of a block of ResNet-50 first gives 4 x 4, then 2 x 2 places."""
+    with torch.device("meta"):
+        network = build_network("resnet50", 2, image_size=64).eval()
+        layer = last_feature_map(network, torch.zeros(1, 3, 64, 64))
+    assert layer is network.get_submodule("layer3")
 
 
 def test_a_network_of_torchvision_is_explained_at_a_small_size() -> None:
