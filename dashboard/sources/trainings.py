@@ -29,8 +29,8 @@ def _kept_curves() -> dict[str, pd.DataFrame]:
 def read_curves(registry: RegistryClient, runs: Sequence[TrainingRun]) -> dict[str, pd.DataFrame]:
     """By run id: a row per epoch with the columns epoch (from 1) and METRICS.
 
-    Accuracies are shares of single views, losses are in nats. Curves of a run that has ended are
-    kept. Raises ServiceUnavailable.
+    Accuracies are shares of single views, losses are in nats. Curves of a finished run are
+    kept; one that failed or was stopped may be resumed. Raises ServiceUnavailable.
     """
     kept = _kept_curves()
     wanted = [run for run in runs if run.run_id not in kept]
@@ -39,7 +39,7 @@ def read_curves(registry: RegistryClient, runs: Sequence[TrainingRun]) -> dict[s
         histories = list(pool.map(lambda pair: registry.history(*pair), pairs))
     by_pair = dict(zip(pairs, histories, strict=True))
     found = {run.run_id: _frame(run.run_id, by_pair) for run in wanted}
-    kept.update({run.run_id: found[run.run_id] for run in wanted if not run.is_running})
+    kept.update({run.run_id: found[run.run_id] for run in wanted if run.is_finished})
     return {run.run_id: (found if run.run_id in found else kept)[run.run_id] for run in runs}
 
 

@@ -142,7 +142,7 @@ def _tested_name(run: TrainingRun, report: Report) -> str:
 
 
 def _report(run: TrainingRun, registry: RegistryClient) -> Report | None:
-    if run.status != "FINISHED":
+    if not run.is_finished:
         return None
     try:
         return read_run_report(registry, run.run_id)

@@ -40,7 +40,7 @@ class FinishedRun:
         )
 
 
-RUNNING = "RUNNING"
+RUNNING, FINISHED = "RUNNING", "FINISHED"
 RECIPE_FACTS = ("name", "network")  # every run of a training has logged these
 
 
@@ -76,6 +76,10 @@ class TrainingRun:
     @property
     def is_running(self) -> bool:
         return self.status == RUNNING
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status == FINISHED
 
     @property
     def is_training(self) -> bool:

@@ -145,3 +145,12 @@ def test_curves_are_drawn_for_train_and_val_with_named_axes() -> None:
     text = curves_chart({"a": frame}, "loss", "Mean log loss (nats)").to_json()
     assert '"title": "Epoch"' in text
     assert "Mean log loss (nats)" in text
+
+
+def test_curves_of_a_run_that_is_resumed_go_on() -> None:
+    made = services()
+    registry = made.connections().registry
+    stopped = replace(LATER, status="KILLED")
+    read_curves(registry, [stopped])
+    made.histories = {"run-2": {name: [0.4, 0.5, 0.6] for name in METRICS}}
+    assert len(read_curves(registry, [LATER])["run-2"]) == 3
