@@ -58,7 +58,7 @@ def _choice(runs: Sequence[FinishedRun], champion: str | None) -> FinishedRun:
 
 def _name(run: FinishedRun, champion: str | None) -> str:
     mark = "★ " if run.run_id == champion else ""
-    when = f"{run.started_at:%Y-%m-%d %H:%M}"
+    when = f"{run.started_at:%Y-%m-%d %H:%M:%S}"
     return f"{mark}{run.recipe}, {run.dataset}, {run.protocol} split, {when}"
 
 

@@ -1,8 +1,11 @@
 """The page of results: what reports say is what it shows, and what is missing it teaches."""
 
+from datetime import UTC, datetime
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.text import percent
 from dashboard.views.results import SECTIONS
 from tests.dashboard_services import FakeServices, candidate, model_card
 from tests.generated_reports import generated_report
@@ -104,6 +107,18 @@ def test_runs_are_compared(draw: Draw, section: str) -> None:
     page = page.multiselect(key="results-others").set_value(["run-9"]).run(timeout=30)
     assert not page.exception
     assert not page.error
+
+
+def test_runs_of_a_recipe_within_one_minute_are_told_apart(draw: Draw) -> None:
+    given = services()
+    trained = [datetime(2026, 2, 3, 10, 0, second, tzinfo=UTC) for second in (1, 40)]
+    seeds = [generated_report(CODES, seed=seed) for seed in (4, 5)]
+    pairs = zip(("run-1", "run-2"), seeds, trained, strict=True)
+    given.runs = {run: one.model_copy(update={"trained_at": at}) for run, one, at in pairs}
+    page = opened(drawn(draw, given), "Views")
+    page = page.multiselect(key="results-others").set_value(["run-2"]).run(timeout=30)
+    shown = [percent(one.metrics["top1_accuracy"]) for one in seeds]
+    assert page.dataframe[0].value["One photo"].tolist() == shown
 
 
 def test_a_run_without_calibration_says_how_to_get_one(draw: Draw) -> None:
