@@ -132,5 +132,10 @@ def _compared(
         placeholder="Other runs",
     )
     found = read_run_reports(registry, [others[run_id] for run_id in chosen])
-    named = {_name(others[run_id], None): one for run_id, one in found.items()}
-    return {_name(run, None): report, **named}
+    named = {_short_name(others[run_id]): one for run_id, one in found.items()}
+    return {_short_name(run): report, **named}
+
+
+def _short_name(run: FinishedRun) -> str:
+    """Short enough for a legend on a phone."""
+    return f"{run.recipe}, {run.protocol}, {run.started_at:%m-%d %H:%M:%S}"

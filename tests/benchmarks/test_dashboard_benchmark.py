@@ -20,6 +20,7 @@ from euguess.datasets import total_counts
 from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus, SeenViews, StatusCounts
 from tests.dashboard_services import FakeServices, fill, model_card
 from tests.generated_dataset import generated_objects, generated_rows
+from tests.generated_reports import generated_report
 
 pytestmark = pytest.mark.benchmark
 
@@ -27,6 +28,7 @@ FULL, SMALL = PRESETS["eu32"].quotas, {"FR": 40, "LU": 40}
 PAINT_SECONDS, INTERACTION_SECONDS = 2.0, 1.0
 REPEATS = 5
 SECTIONS = ("Map", "Export", "Balance")
+RESULT_SECTIONS = ("Honesty", "Countries", "Views", "Certainty", "Study")
 
 
 def services(quotas: dict[str, int]) -> FakeServices:
@@ -89,6 +91,34 @@ def interactions(connections: Connections) -> dict[str, list[float]]:
 def start_of_a_game(connections: Connections) -> float:
     drawn = painted("play", connections)
     return seconds(lambda: drawn.button[0].click().run(timeout=60))
+
+
+def ten_runs() -> Connections:
+    codes = tuple(FULL)
+    made = services(dict(SMALL))
+    made.runs = {
+        f"run-{number}": generated_report(
+            codes, f"recipe-{number // 2}", is_leaky=number % 2 == 0, places=20, seed=number
+        )
+        for number in range(10)
+    }
+    return made.connections()
+
+
+def test_results_of_ten_runs_are_quick() -> None:
+    importlib.import_module("dashboard.views.results")
+    connections = ten_runs()
+    paints = [first_paint("results", connections) for _ in range(REPEATS)]
+    print(f"\nresults: first paint {statistics.median(paints):.2f} s with ten runs")
+    drawn = painted("results", connections)
+    durations = {}
+    for name in RESULT_SECTIONS:
+        drawn.segmented_control(key="results-section").set_value(name)
+        durations[name] = seconds(functools.partial(drawn.run, timeout=60))
+        assert not drawn.exception
+        print(f"results, {name}: {durations[name]:.2f} s")
+    assert statistics.median(paints) < PAINT_SECONDS
+    assert max(durations.values()) < INTERACTION_SECONDS
 
 
 @pytest.mark.parametrize("view", ["overview", "dataset", "play"])

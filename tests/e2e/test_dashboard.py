@@ -117,3 +117,13 @@ def test_a_round_of_the_game_is_played_by_keys_against_the_served_model(
     save_screenshot(browser, "dashboard-truth.png")
     assert "The model:" in page_text(browser)
     assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
+
+
+def test_the_results_page_shows_the_champions_run_beside_the_study(
+    browser: webdriver.Chrome, demo_stack: DemoStack
+) -> None:
+    open_page(browser, demo_stack, "results", "The study's Table 2")
+    save_screenshot(browser, "dashboard-results.png")
+    press(browser, "Countries")
+    wait_for(browser, "Single photos of the test part")
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-testid=stException]")
