@@ -18,7 +18,7 @@ from euguess.report import Certainty
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 SHARES = alt.Scale(domain=[0, 1])
-CHART_HEIGHT = 340  # pixels
+CHART_HEIGHT, LEGEND_LINE = 360, 30  # pixels
 
 
 def reliability_frame(certainty: Certainty) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def reliability_chart(certainty: Certainty) -> LayeredChart:
     )
     ends = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
     ideal = alt.Chart(ends).mark_line(strokeDash=[4, 4], color=GREY).encode(x="x:Q", y="y:Q")
-    return alt.layer(ideal, lines, points).properties(height=CHART_HEIGHT)
+    return alt.layer(ideal, lines, points).properties(height=CHART_HEIGHT + 2 * LEGEND_LINE)
 
 
 def coverage_frame(certainties: Mapping[str, Certainty]) -> pd.DataFrame:
@@ -88,7 +88,8 @@ def coverage_chart(certainties: Mapping[str, Certainty]) -> LayeredChart:
         strokeDash=dashes(names),
         tooltip=["run", *percents("coverage", "confidence", "value", "low", "high")],
     )
-    return alt.layer(band, line).properties(height=CHART_HEIGHT)
+    height = CHART_HEIGHT + LEGEND_LINE * (len(names) if len(names) > 1 else 0)
+    return alt.layer(band, line).properties(height=height)
 
 
 def _interval(share: float, total: int) -> dict[str, float]:

@@ -11,8 +11,8 @@ from euguess.report import Report
 
 RIGHT, WRONG = "right", "wrong"
 COLOURS = {RIGHT: BLUE, WRONG: VERMILLION}
-CELL_HEIGHT, LEAST_ROWS, FRAME_HEIGHT = 17, 16, 120  # pixels, rows, pixels
-FAINTEST = 0.12  # so that a single photo shows
+CELL_HEIGHT, FRAME = 22, 120  # pixels
+FAINTEST = 0.08  # so that a single photo shows
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def confusion_chart(report: Report) -> alt.Chart:
     """Cells as dense as the share of the true country's photos; neighbours beside each other."""
     order = list(by_geography(frozenset(country.country_code for country in report.countries)))
     labels = alt.Axis(labelAngle=0, labelOverlap=True, labelPadding=4, ticks=False)
-    chart: alt.Chart = alt.Chart(confusion_frame(report)).mark_rect()
+    frame = confusion_frame(report)
+    chart: alt.Chart = alt.Chart(frame).mark_rect()
     return chart.encode(
         x=alt.X("named:N", sort=order, title="Named country", axis=labels, scale=_all(order)),
         y=alt.Y("true:N", sort=order, title="True country", axis=labels, scale=_all(order)),
@@ -70,7 +71,7 @@ def confusion_chart(report: Report) -> alt.Chart:
         ),
         opacity=alt.Opacity(
             "share:Q",
-            scale=alt.Scale(type="sqrt", domain=[0, 1], range=[FAINTEST, 1]),
+            scale=alt.Scale(type="sqrt", domain=[0, frame["share"].max()], range=[FAINTEST, 1]),
             legend=None,
         ),
         tooltip=[
@@ -79,7 +80,7 @@ def confusion_chart(report: Report) -> alt.Chart:
             alt.Tooltip("photos:Q", title="Photos"),
             alt.Tooltip("share:Q", title="Of the true country's photos", format=".0%"),
         ],
-    ).properties(height=CELL_HEIGHT * max(LEAST_ROWS, len(order)) + FRAME_HEIGHT)
+    ).properties(height=CELL_HEIGHT * len(order) + FRAME)
 
 
 def _all(order: list[str]) -> alt.Scale:

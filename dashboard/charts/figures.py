@@ -1,5 +1,6 @@
 """Accuracies of several kinds in rows, with their intervals; nothing here knows Streamlit."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,10 +14,11 @@ from euguess.schemas import Interval
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 Styles: TypeAlias = Mapping[str, tuple[str, str]]  # colour and shape of each kind
 
-ROW_HEIGHT, FRAME_HEIGHT, LINE_HEIGHT = 36, 90, 20  # pixels
+KIND_HEIGHT, GAP, LEGEND_LINE, FRAME = 20, 12, 30, 80  # pixels
 
-STUDY = "the study's figure"
-LEAKY, ONE, ALL = "ours, leaky test", "ours, new places", "ours, new places, all views"
+LABEL_WIDTH = 13  # characters, so that charts fit phones
+STUDY, LEAKY = "the study", "ours, leaky test"
+ONE, ALL = "ours, new places", "the same, all views"
 STUDY_STYLES = {
     STUDY: (ORANGE, "diamond"),
     LEAKY: (VERMILLION, "square"),
@@ -36,16 +38,23 @@ class Figure:
     accuracy: Interval
 
 
-def figures_chart(figures: Sequence[Figure], styles: Styles, chance: float) -> LayeredChart:
+def figures_chart(
+    figures: Sequence[Figure], styles: Styles, chance: float, rows_are: str
+) -> LayeredChart:
     """Kinds beside each other in each row, with 95 % intervals; the dashed line is chance."""
     frame = pd.DataFrame(
-        [{"row": one.row, "kind": one.kind, **one.accuracy.model_dump()} for one in figures]
+        [
+            {"row": one.row, "label": _wrapped(one.row), "kind": one.kind}
+            | one.accuracy.model_dump()
+            for one in figures
+        ]
     )
     kinds = [kind for kind in styles if kind in set(frame["kind"])]
     legend = alt.Legend(orient="top", title=None, columns=1, labelLimit=0)
     axis = alt.Axis(format="%", tickCount=6, title="Named right (%); dashed: chance")
+    labels = alt.Axis(labelLimit=0, labelExpr="split(datum.label, '\\n')")
     base = alt.Chart(frame).encode(
-        y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=150)),
+        y=alt.Y("label:N", sort=None, title=rows_are, axis=labels),
         yOffset=alt.YOffset("kind:N", sort=kinds),
         color=alt.Color("kind:N", scale=_scale(kinds, styles, 0), legend=legend),
     )
@@ -57,14 +66,18 @@ def figures_chart(figures: Sequence[Figure], styles: Styles, chance: float) -> L
     )
     line = alt.Chart(pd.DataFrame({"chance": [chance]})).encode(x="chance:Q")
     dashed = line.mark_rule(strokeDash=[4, 4], color=GREY)
-    rows = frame["row"].nunique() * max(2, len(kinds)) * ROW_HEIGHT // 2
-    height = rows + FRAME_HEIGHT + LINE_HEIGHT * len(kinds)
+    height = frame["row"].nunique() * (KIND_HEIGHT * len(kinds) + GAP)
+    height += LEGEND_LINE * len(kinds) + FRAME
     return alt.layer(dashed, lines, points).properties(height=height)
 
 
 def percents(*names: str) -> list[alt.Tooltip]:
     """Tooltips of shares."""
     return [alt.Tooltip(f"{name}:Q", format=".1%") for name in names]
+
+
+def _wrapped(row: str) -> str:
+    return "\n".join(textwrap.wrap(row, LABEL_WIDTH))
 
 
 def _scale(kinds: Sequence[str], styles: Styles, part: int) -> alt.Scale:

@@ -30,4 +30,4 @@ def shapes(names: Sequence[str]) -> alt.Shape:
 def _legend(names: Sequence[str]) -> alt.Legend | None:
     if len(names) < 2:
         return None
-    return alt.Legend(orient="top", title=None, columns=1, labelLimit=0)
+    return alt.Legend(orient="top", title=None, columns=1, labelLimit=0, symbolOpacity=1)

@@ -14,7 +14,7 @@ from euguess.report import Report
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 TOP1 = "top1_accuracy"
-CHART_HEIGHT = 320  # pixels
+CHART_HEIGHT, LEGEND_LINE = 340, 30  # pixels
 
 
 def views_frame(reports: Mapping[str, Report]) -> pd.DataFrame:
@@ -52,4 +52,5 @@ def fusion_chart(reports: Mapping[str, Report]) -> LayeredChart:
     chances = sorted({report.baselines.chance for report in reports.values()})
     chance = alt.Chart(pd.DataFrame({"chance": chances})).encode(y="chance:Q")
     dashed = chance.mark_rule(strokeDash=[4, 4], color=GREY)
-    return alt.layer(dashed, lines, points).properties(height=CHART_HEIGHT)
+    height = CHART_HEIGHT + LEGEND_LINE * (len(names) if len(names) > 1 else 0)
+    return alt.layer(dashed, lines, points).properties(height=height)

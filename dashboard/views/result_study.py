@@ -1,6 +1,6 @@
 """The study's figures beside ours, and leaky tests beside honest ones."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import streamlit as st
 
@@ -27,7 +27,7 @@ from euguess.study_facts import CHANCE, TABLES, WITHIN_750_KM, StudyRun, StudyTa
 
 TOP1, NEAR = "top1_accuracy", "accuracy_within_750_km"
 THIS_RUN = "This run"
-ALL_FIXED = StudyRun("fixed/all", "GoogLeNet, faults removed", 0)
+ALL_FIXED = StudyRun("fixed/all", "GoogLeNet, all faults removed", 0)
 
 
 def study(
@@ -37,13 +37,14 @@ def study(
     table = TABLES[0]
     st.subheader(f"The study's Table {table.number}: {table.title}")
     found = repeated(run, (*table.runs, ALL_FIXED), runs, registry)
-    draw_table(table, found, this=report, fixed=found.get(ALL_FIXED.recipe))
+    draw_table(table, found, run.dataset, this=report, fixed=found.get(ALL_FIXED.recipe))
     _within_750_km(report)
 
 
 def draw_table(
     table: StudyTable,
-    found: dict[str, Report],
+    found: Mapping[str, Report],
+    dataset: str,
     *,
     this: Report | None = None,
     fixed: Report | None = None,
@@ -53,12 +54,12 @@ def draw_table(
     extra = [(ALL_FIXED.title, None, fixed), (THIS_RUN, None, this)]
     rows = [*ours, *((title, one, report) for title, one, report in extra if report)]
     figures = [figure for row in rows for figure in _figures(*row)]
-    st.altair_chart(figures_chart(figures, STUDY_STYLES, CHANCE))
+    st.altair_chart(figures_chart(figures, STUDY_STYLES, CHANCE, "Run"))
     st.dataframe([_row(*row) for row in rows], hide_index=True)
-    missing = [one for one in table.runs if one.recipe not in found]
+    missing = [one.title for one in table.runs if one.recipe not in found]
     if missing:
-        command = f"euguess paper DATASET --only 'study/table{table.number}-*'"
-        next_step(f"{len(missing)} of its runs are not repeated on this dataset yet:", command)
+        command = f"euguess paper {dataset} --only 'study/table{table.number}-*'"
+        next_step(f"Not repeated on this dataset yet: {', '.join(missing)}. Run them:", command)
 
 
 def repeated(
@@ -131,9 +132,8 @@ def honesty(run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryCli
         for recipe, both in pairs.items()
         for report in both
     ]
-    st.altair_chart(
-        figures_chart(figures, HONESTY_STYLES, pairs[next(iter(pairs))][0].baselines.chance)
-    )
+    chance = next(report.baselines.chance for both in pairs.values() for report in both)
+    st.altair_chart(figures_chart(figures, HONESTY_STYLES, chance, "Recipe"))
     st.dataframe([_pair(recipe, *both) for recipe, both in pairs.items()], hide_index=True)
     st.caption(
         "Single photos, with 95 % intervals. A leaky test asks about places that were also "

@@ -37,7 +37,7 @@ def views(
     found = repeated(run, [one for table in tables for one in table.runs], runs, registry)
     for table in tables:
         st.markdown(f"**The study's Table {table.number}: {table.title}**")
-        draw_table(table, {k: v for k, v in found.items() if k in {r.recipe for r in table.runs}})
+        draw_table(table, found, run.dataset)
 
 
 def _row(name: str, report: Report) -> dict[str, str]:

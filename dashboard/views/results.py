@@ -72,10 +72,15 @@ def _summary(report: Report, *, is_champion: bool) -> None:
     champion = "The champion. " if is_champion else ""
     facts = f"{report.network} at {report.image_size} px, {report.protocol} split"
     st.caption(f"{champion}{plain(facts)}. In brackets: 95 % intervals over places.")
-    if not report.is_honest:
-        reasons = "; ".join((*_leaks(report), *(f"fault: {fault}" for fault in report.faults)))
+    if report.faults:
+        faults = plain(", ".join(fault.replace("_", " ") for fault in report.faults))
+        st.info(
+            f"Faults of the study, repeated on purpose: {faults}.", icon=":material/bug_report:"
+        )
+    if report.leaks:
         st.warning(
-            f"These figures flatter: {plain(reasons)}. See Honesty for what they are worth.",
+            f"These figures flatter: {plain('; '.join(_leaks(report)))}. "
+            "The section Honesty tells what they are worth.",
             icon=":material/warning:",
         )
 
@@ -127,5 +132,10 @@ def _compared(
         placeholder="Other runs",
     )
     found = read_run_reports(registry, [others[run_id] for run_id in chosen])
-    named = {_name(others[run_id], None): one for run_id, one in found.items()}
-    return {_name(run, None): report, **named}
+    named = {_short_name(others[run_id]): one for run_id, one in found.items()}
+    return {_short_name(run): report, **named}
+
+
+def _short_name(run: FinishedRun) -> str:
+    """Short enough for a legend on a phone."""
+    return f"{run.recipe}, {run.protocol}, {run.started_at:%m-%d %H:%M:%S}"
