@@ -11,11 +11,12 @@ from dashboard.sources.champion import read_champion, read_seen
 from dashboard.sources.manifests import Holdings, read_dataset_spec, read_holdings, read_names
 from dashboard.store import Store
 from dashboard.trouble import next_step, trouble_shown
+from dashboard.views.findings import findings
 from dashboard.views.gallery import gallery
 from euguess.clients import RegistryClient
 from euguess.schemas import DatasetSpec
 
-SECTIONS = ("Balance", "Map", "Gallery", "Export")
+SECTIONS = ("Balance", "Map", "Gallery", "Findings", "Export")
 BY_COUNTRY, BY_USE = "Country", "What the champion has seen"
 SEEN, HELD_OUT = "seen by the champion", "held out"
 USE_COLOURS = {SEEN: ORANGE, HELD_OUT: BLUE}
@@ -69,6 +70,8 @@ def _sections(holdings: Holdings, spec: DatasetSpec, connections: Connections) -
                 _map(holdings, connections.registry)
             case "Gallery":
                 gallery(holdings, connections.store)
+            case "Findings":
+                findings(holdings, spec)
             case "Export":
                 _export(holdings, connections.store)
             case _:

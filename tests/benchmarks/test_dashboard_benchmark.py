@@ -34,7 +34,7 @@ REPEATS = 5
 RUNS = 10
 VERSIONS = 50
 VIEWS = ("overview", "dataset", "predict", "training", "results", "models", "play")
-SECTIONS = ("Map", "Export", "Balance")
+SECTIONS = ("Map", "Findings", "Export", "Balance")
 
 
 def services(quotas: dict[str, int]) -> FakeServices:

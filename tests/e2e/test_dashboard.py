@@ -96,6 +96,14 @@ def test_the_gallery_shows_photos(page: Page, demo_stack: DemoStack) -> None:
     save_screenshot(page, "dashboard-gallery")
 
 
+def test_a_collected_dataset_has_no_missing_views(page: Page, demo_stack: DemoStack) -> None:
+    open_page(page, demo_stack, "dataset")
+    choose(page, "Findings")
+    wait_for_text(page, "Audit findings")
+    save_screenshot(page, "dashboard-findings")
+    expect(page.get_by_test_id("stMain")).not_to_contain_text("Views missing")
+
+
 @pytest.mark.parametrize(
     ("section", "shown"),
     [

@@ -96,7 +96,7 @@ def test_the_page_sums_up_the_manifest(draw: Draw) -> None:
     }
 
 
-@pytest.mark.parametrize("section", ["Map", "Gallery", "Export"])
+@pytest.mark.parametrize("section", ["Map", "Gallery", "Findings", "Export"])
 def test_each_section_is_drawn(draw: Draw, section: str) -> None:
     made = stored()
     drawn = draw("dataset", made.connections())

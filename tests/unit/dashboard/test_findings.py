@@ -1,0 +1,93 @@
+"""Oddities of a dataset, each put into an otherwise clean one."""
+
+import pandas as pd
+import pytest
+
+from dashboard.findings import (
+    COLUMNS,
+    ELSEWHERE,
+    FEW_VIEWS,
+    SAME_PHOTO,
+    SAME_SPOT,
+    UNKNOWN,
+    counts,
+    find_oddities,
+)
+from dashboard.sources.manifests import holdings_of
+from euguess.boundaries import load_boundaries
+from euguess.manifest_format import table_of
+from euguess.schemas import DatasetSpec
+from tests.generated_dataset import generated_rows
+
+QUOTAS = {"FR": 3, "PL": 3}
+SPEC = DatasetSpec(name="demo", quotas=QUOTAS)
+
+
+@pytest.fixture
+def views() -> pd.DataFrame:
+    return table_of(list(generated_rows("demo", QUOTAS))).to_pandas()
+
+
+def found_in(views: pd.DataFrame, spec: DatasetSpec = SPEC) -> pd.DataFrame:
+    return find_oddities(holdings_of("demo", views), spec, load_boundaries())
+
+
+def of_place(views: pd.DataFrame, number: int) -> "pd.Series[bool]":
+    return views["location_id"].eq(views["location_id"].unique()[number])
+
+
+def test_a_clean_dataset_has_no_findings(views: pd.DataFrame) -> None:
+    found = found_in(views)
+    assert list(found.columns) == COLUMNS
+    assert not len(found)
+    assert not list(counts(found))
+
+
+def test_a_place_in_another_country_is_told_with_that_country(views: pd.DataFrame) -> None:
+    views.loc[of_place(views, 0), ["lat", "lon"]] = (52.2, 21.0)
+    (row,) = found_in(views).to_dict("records")
+    assert (row["finding"], row["country_code"], row["reason"]) == (
+        ELSEWHERE,
+        "FR",
+        "it lies in PL",
+    )
+
+
+def test_a_place_far_at_sea_lies_in_no_country(views: pd.DataFrame) -> None:
+    views.loc[of_place(views, 0), ["lat", "lon"]] = (47.0, -20.0)
+    assert found_in(views)["reason"].item() == "it lies in no known country"
+
+
+def test_an_unknown_position_is_no_wrong_one(views: pd.DataFrame) -> None:
+    views.loc[of_place(views, 0), ["lat", "lon"]] = None
+    assert found_in(views)["finding"].to_list() == [UNKNOWN]
+
+
+def test_missing_views_are_counted_but_not_of_imported_photos(views: pd.DataFrame) -> None:
+    fewer = views.drop(index=views.index[of_place(views, 2)][0])
+    assert found_in(fewer)["reason"].to_list() == ["2 of 3 views"]
+    imported = SPEC.model_copy(update={"provider": "folder"})
+    assert not len(found_in(fewer, imported))
+    assert FEW_VIEWS in dict(counts(found_in(fewer)))
+
+
+def test_a_photo_of_two_places_names_the_first(views: pd.DataFrame) -> None:
+    first, second = (views.index[of_place(views, number)][0] for number in (0, 1))
+    views.loc[second, "sha256"] = views.loc[first, "sha256"]
+    (row,) = found_in(views).to_dict("records")
+    assert row["finding"] == SAME_PHOTO
+    assert row["location_id"] == views.loc[second, "location_id"]
+    assert row["reason"].endswith(views.loc[first, "location_id"])
+
+
+def test_the_same_photo_twice_at_one_place_is_no_twin(views: pd.DataFrame) -> None:
+    one, other = views.index[of_place(views, 0)][:2]
+    views.loc[other, "sha256"] = views.loc[one, "sha256"]
+    assert not len(found_in(views))
+
+
+def test_two_places_on_one_spot_are_found(views: pd.DataFrame) -> None:
+    first = views.index[of_place(views, 0)][0]
+    spot = (views.loc[first, "lat"], views.loc[first, "lon"])
+    views.loc[of_place(views, 1), ["lat", "lon"]] = spot
+    assert found_in(views)["finding"].to_list() == [SAME_SPOT]
