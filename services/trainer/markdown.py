@@ -7,6 +7,7 @@ from typing import Any
 
 NOT_RECORDED = "not recorded"
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#!~&$])")
+_LIST_MARKER = re.compile(r"^(\d*)([-+.])(?=\s|$)")
 
 
 def escaped(text: object) -> str:
@@ -15,7 +16,8 @@ def escaped(text: object) -> str:
     Bars are escaped by markdown_table.
     """
     line = " ".join(str(text).split()) if text is not None else ""
-    return _MARKUP.sub(r"\\\1", line).replace("://", ":\\/\\/") or NOT_RECORDED
+    line = _MARKUP.sub(r"\\\1", line).replace("://", ":\\/\\/")
+    return _LIST_MARKER.sub(r"\1\\\2", line) or NOT_RECORDED
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -173,6 +173,10 @@ def test_only_the_most_frequent_attributions_are_listed() -> None:
         "**bold** `code` _it_",
         "a | b\n\n# title",
         "&lt;b&gt;",
+        "- item",
+        "+ item",
+        "1. item",
+        "2) item",
     ],
 )
 def test_markup_in_a_manifest_stays_text(text: str) -> None:
