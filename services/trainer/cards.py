@@ -3,7 +3,6 @@
 from euguess.errors import EUGuessError
 from euguess.registry import DATASET_CARD, MODEL_CARD
 from euguess.report import Report
-from euguess.settings import EnergySettings
 from services.trainer.dataset_card import dataset_card
 from services.trainer.dataset_facts import read_dataset_facts
 from services.trainer.energy import estimate_energy
@@ -34,5 +33,5 @@ def _training(run_id: str, recipe: Recipe, workshop: Workshop) -> Training:
         for name, value in tags.items()
         if name.startswith(ENVIRONMENT)
     }
-    energy = estimate_energy(sum(seconds), workshop.device, EnergySettings.load())
+    energy = estimate_energy(sum(seconds), workshop.device, workshop.energy)
     return Training(recipe, made, len(seconds), energy if seconds else None)

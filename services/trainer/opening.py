@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from euguess.settings import MlflowSettings, StoreSettings
+from euguess.settings import EnergySettings, MlflowSettings, StoreSettings
 from services.trainer.devices import choose_device, use_available_cores
 from services.trainer.display import Display
 from services.trainer.registry import Registry
@@ -15,7 +15,11 @@ from services.trainer.workshop import Workshop
 def open_workshop(
     home: Path, store: StoreSettings, mlflow: MlflowSettings, device: str, console: Console
 ) -> Workshop:
-    """Raises ServiceUnavailable when MLflow does not answer, InvalidInput for a bad device."""
+    """Raises ServiceUnavailable when MLflow does not answer, InvalidInput for a bad device.
+
+    What the cards will need is read here, so that it cannot fail after hours of training.
+    """
+    energy = EnergySettings.load()
     use_available_cores()
     chosen = choose_device(device)
     tracking = open_tracking(mlflow.url, home)
@@ -26,4 +30,5 @@ def open_workshop(
         registry=Registry(tracking.client),
         device=chosen,
         display=Display(console),
+        energy=energy,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from euguess.schemas import ImageSpec
-from euguess.settings import StoreSettings
+from euguess.settings import EnergySettings, StoreSettings
 from euguess.storage import open_store
 from services.trainer.cache import CacheRequest, build_cache
 from services.trainer.cache_decoding import DecodeOptions, OnDamage
@@ -44,6 +44,7 @@ class Workshop:
     registry: "Registry"
     device: torch.device
     display: Display
+    energy: EnergySettings
 
 
 def load_cache(

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -18,6 +18,8 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from euguess.errors import InvalidInput
 
 ENV_PREFIX = "EUGUESS_"
 
@@ -50,7 +52,15 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        return cls()
+        """Raises InvalidInput, which names each variable that is wrong, but no value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = (
+                f"{ENV_PREFIX}{str(found['loc'][0]).upper()}: {found['msg']}"
+                for found in error.errors()
+            )
+            raise InvalidInput("; ".join(wrong)) from None
 
 
 class HomeSettings(BaseSettings):

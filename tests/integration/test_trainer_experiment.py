@@ -97,6 +97,14 @@ def test_a_card_of_a_promoted_version_says_on_what_grounds(
         card_of(trainer, "999")
 
 
+def test_what_the_cards_will_need_is_checked_before_anything_is_trained(
+    trainer: TrainerHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EUGUESS_CPU_WATTS", "plenty")
+    with pytest.raises(InvalidInput, match="EUGUESS_CPU_WATTS"):
+        trainer.workshop()
+
+
 def card_of(trainer: TrainerHome, version: str | None = None, *, is_data: bool = False) -> str:
     workshop, log = trainer.workshop(), AuditLog(trainer.store)
     found = read_card(version, workshop.tracking, workshop.registry, log, is_data=is_data)

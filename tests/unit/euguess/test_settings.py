@@ -6,7 +6,8 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from euguess import settings
-from euguess.settings import ProviderSettings, ServiceSettings, StoreSettings
+from euguess.errors import InvalidInput
+from euguess.settings import EnergySettings, ProviderSettings, ServiceSettings, StoreSettings
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
 CLASSES = [
@@ -48,3 +49,12 @@ def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.Monke
 
 def test_without_settings_the_store_is_a_folder_in_the_home(home: Path) -> None:
     assert StoreSettings.load().url == f"file://{home / 'store'}"
+
+
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EUGUESS_CPU_WATTS", "plenty")
+    monkeypatch.setenv("EUGUESS_GRID_GRAMS_PER_KWH", "-1")
+    with pytest.raises(InvalidInput, match=r"^EUGUESS_CPU_WATTS: .*; EUGUESS_GRID_GRAMS_PER_KWH: "):
+        EnergySettings.load()
