@@ -22,7 +22,7 @@ def write_cards(run_id: str, recipe: Recipe, report: Report, workshop: Workshop)
     except EUGuessError as error:
         workshop.display.note(f"There will be no dataset card: {error}")
         return
-    workshop.tracking.log_text(run_id, dataset_card(facts), DATASET_CARD)
+    workshop.tracking.log_text(run_id, dataset_card(facts, report.manifest_digest), DATASET_CARD)
 
 
 def _training(run_id: str, recipe: Recipe, workshop: Workshop) -> Training:

@@ -24,12 +24,16 @@ USES = (
 )
 
 
-def dataset_card(facts: DatasetFacts) -> str:
-    """Every count is of the manifest with the digest that the card names."""
+def dataset_card(facts: DatasetFacts, trained_on: str) -> str:
+    """Every count is of the manifest with the digest that the card names.
+
+    trained_on: the digest of the manifest that the model learnt from.
+    """
     sections = (
         _header(facts),
         f"# Dataset card: {escaped(facts.spec.name)}",
         "Written by EUGuess from the dataset's own records.",
+        *([_changed(trained_on)] if trained_on != facts.digest else []),
         "## Motivation\n\nPhotos of known country, so that a model can learn to name the country "
         f"of a new place. Who asked for the collection, and who paid: {NOT_RECORDED}.",
         _composition(facts),
@@ -43,6 +47,14 @@ def dataset_card(facts: DatasetFacts) -> str:
         "change, and the digest above names this state of it.",
     )
     return "\n\n".join(sections) + "\n"
+
+
+def _changed(trained_on: str) -> str:
+    return (
+        "**The dataset changed during the training**: the counts below are of its present state; "
+        f"those of the state that the model learnt from, manifest `{trained_on}`, are "
+        f"{NOT_RECORDED}."
+    )
 
 
 def _header(facts: DatasetFacts) -> str:

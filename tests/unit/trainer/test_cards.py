@@ -65,6 +65,10 @@ def facts(*rows: dict[str, Any], provider: str = "google") -> DatasetFacts:
     return dataset_facts(spec, DIGEST, rows, [] if is_imported else outcomes)
 
 
+def card_of(facts: DatasetFacts) -> str:
+    return dataset_card(facts, trained_on=facts.digest)
+
+
 def html(card: str) -> str:
     return str(MarkdownIt().enable("table").render(card))
 
@@ -135,7 +139,7 @@ def test_the_power_limit_is_what_nvidia_smi_prints(answer: str, watts: float | N
 
 
 def test_a_dataset_card_counts_what_the_manifest_has() -> None:
-    card = dataset_card(facts(view(1), view(1), view(2, country_code="PL", captured_at=None)))
+    card = card_of(facts(view(1), view(1), view(2, country_code="PL", captured_at=None)))
     assert "3 photos of 2 places in 2 countries" in card
     assert "| France | 3 | 1 |" in card
     assert "| Poland | 2 | 1 |" in card
@@ -147,19 +151,25 @@ def test_a_dataset_card_counts_what_the_manifest_has() -> None:
 
 
 def test_a_card_of_imported_photos_does_not_claim_that_they_were_sampled() -> None:
-    card = dataset_card(facts(view(1, provider="folder"), provider="folder"))
+    card = card_of(facts(view(1, provider="folder"), provider="folder"))
     assert "Random points" not in card
     assert f"How they were chosen: {NOT_RECORDED}" in card
 
 
 def test_a_card_of_generated_photos_says_so() -> None:
-    assert "are generated" in dataset_card(facts(view(1, provider="simulator")))
-    assert "are generated" not in dataset_card(facts(view(1)))
+    assert "are generated" in card_of(facts(view(1, provider="simulator")))
+    assert "are generated" not in card_of(facts(view(1)))
+
+
+def test_a_dataset_that_changed_during_the_training_is_said_to_have() -> None:
+    now, then = facts(view(1)), "cd" * 32
+    assert f"manifest `{then}`, are {NOT_RECORDED}" in dataset_card(now, trained_on=then)
+    assert "changed during the training" not in card_of(now)
 
 
 def test_only_the_most_frequent_attributions_are_listed() -> None:
     rows = [view(place, attribution=f"author {place:03}") for place in range(30)]
-    card = dataset_card(facts(*rows))
+    card = card_of(facts(*rows))
     assert "author 019" in card
     assert "author 020" not in card
     assert f"and {30 - SHOWN_ATTRIBUTIONS} more" in card
@@ -180,11 +190,9 @@ def test_only_the_most_frequent_attributions_are_listed() -> None:
     ],
 )
 def test_markup_in_a_manifest_stays_text(text: str) -> None:
-    card = dataset_card(facts(view(1, license=text, attribution=text)))
+    card = card_of(facts(view(1, license=text, attribution=text)))
     shown = html(card.split("## Sources and licences")[1].split("## Uses")[0])
-    plain = html(
-        dataset_card(facts(view(1))).split("## Sources and licences")[1].split("## Uses")[0]
-    )
+    plain = html(card_of(facts(view(1))).split("## Sources and licences")[1].split("## Uses")[0])
     tags = [part.partition(">")[0] for part in shown.split("<")[1:]]
     assert tags == [part.partition(">")[0] for part in plain.split("<")[1:]]
 
