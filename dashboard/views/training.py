@@ -169,9 +169,10 @@ def settings_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
 
 def _commands(run: TrainingRun) -> None:
     """What a training is told on a command line, for the first of the chosen runs."""
-    train = f"euguess train {run.dataset} --recipe RECIPE.toml"
+    train = f"euguess train {run.dataset} --recipe RECIPE.toml --set optimizer.learning_rate=0.001"
     with st.expander("Start, stop, resume", icon=":material/terminal:"):
         st.markdown("**Start**, with any setting of the recipe changed:")
-        st.code(f"{train} --set epochs=30 --set optimizer.learning_rate=0.001", language="bash")
-        st.markdown("**Stop** with Ctrl-C: the run keeps its last finished epoch. **Resume** it:")
+        st.code(train, language="bash")
+        st.markdown("**Stop** with Ctrl-C: the run keeps its last finished epoch.")
+        st.markdown("**Resume** with the same recipe and the same changes; others are a new run:")
         st.code(f"{train} --resume", language="bash")

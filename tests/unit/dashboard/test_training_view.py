@@ -106,7 +106,8 @@ def test_a_setting_that_a_run_lacks_is_empty() -> None:
 def test_commands_name_the_dataset(draw: Draw) -> None:
     page = drawn(draw, services())
     assert all("euguess train demo " in block.value for block in page.code)
-    assert "--resume" in page.code[-1].value
+    start, resume = (block.value for block in page.code)
+    assert resume == f"{start} --resume"  # other settings would be another run
 
 
 def test_without_any_run_the_page_tells_how_to_start_one(draw: Draw) -> None:
