@@ -58,7 +58,8 @@ def test_two_workers_share_a_sweep_and_a_later_one_adds_to_it(trainer: TrainerHo
     file = sweep_file(trainer, "shared", 5)
     found = trainer.trainer_json("sweep", "tiny", "--space", str(file), "--workers", "2")
     first = found["trials"]
-    assert [trial["number"] for trial in first] == list(range(5))
+    # Two workers that begin a trial at once give one up, whose number is then missing.
+    assert len({trial["number"] for trial in first}) == 5
     assert len({json.dumps(trial["values"]) for trial in first}) == 5
     folder = Path(found["folder"])
     assert read_recipe(folder / "best.toml").epochs == 2
@@ -68,7 +69,8 @@ def test_two_workers_share_a_sweep_and_a_later_one_adds_to_it(trainer: TrainerHo
     ended = run_sweep(request, trainer.folder, trainer.store, QUIET)
     again = ended.result.model_dump(mode="json")["trials"]
     assert again[:5] == first
-    assert [trial["number"] for trial in again[5:]] == [5, 6]
+    assert len(again) == 7
+    assert min(trial["number"] for trial in again[5:]) > max(t["number"] for t in first)
 
 
 @pytest.fixture
