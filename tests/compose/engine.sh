@@ -15,7 +15,8 @@ pid_file=$cache/dockerd.pid
 log=$cache/dockerd.log
 START_SECONDS=60
 STOP_SECONDS=60
-KEPT_BUILD_CACHE=20GB
+KEPT_BUILD_CACHE=12GB
+ROOM_GB=20 # free on the cache's disk: what all images take that are built from nothing
 
 say() { printf 'engine: %s\n' "$*" >&2; }
 
@@ -76,6 +77,21 @@ run_engine() {
     return 1
 }
 
+free_gb() { df --output=avail --block-size=1G "$cache" | tail -1 | tr -dc 0-9; }
+
+# The cache gives way on a disk that is nearly full: first the older part of it, then all of it.
+make_room() {
+    local docker kept
+    docker=$(client)
+    for kept in "$KEPT_BUILD_CACHE" 6GB 0; do
+        [ "$(free_gb)" -ge "$ROOM_GB" ] && return
+        say "$(free_gb) GB are free, $ROOM_GB are wanted: keeping $kept of the build cache"
+        "$docker" builder prune --force --keep-storage "$kept" >/dev/null || true
+        [ "$kept" != 0 ] || "$docker" system prune --all --force >/dev/null || true
+    done
+    [ "$(free_gb)" -ge "$ROOM_GB" ] || say "only $(free_gb) GB are free; the stack may not fit"
+}
+
 start() {
     if answers; then
         say "taking the running one ($(docker info --format '{{.ServerVersion}}'))"
@@ -85,6 +101,8 @@ start() {
     mkdir -p "$cache"
     install_packages
     answers || run_engine # the package may have started it
+    own_pid >/dev/null && make_room
+    return 0
 }
 
 own_pid() {
