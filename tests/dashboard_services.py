@@ -60,14 +60,15 @@ def model_card(*codes: str, dataset: str = "demo", protocol: str = "location") -
 
 
 def prediction(code: str, probability: float = 0.6) -> Prediction:
-    """An answer that names a country."""
-    name = country(code).name
+    """An answer that names a country; the rest of the probability is that of one other."""
+    name, other = country(code).name, "DE" if code == "FR" else "FR"
     row = CountryProbability(country_code=code, country=name, probability=probability)
     return Prediction(
         country_code=code,
         country=name,
         probability=probability,
         top=(row,),
+        probabilities={code: probability, other: round(1 - probability, 6)},
         country_set=(code,),
         abstain=False,
         views=1,

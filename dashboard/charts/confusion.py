@@ -11,7 +11,7 @@ from euguess.report import Report
 
 RIGHT, WRONG = "right", "wrong"
 COLOURS = {RIGHT: BLUE, WRONG: VERMILLION}
-CELL_HEIGHT, FRAME = 22, 120  # pixels
+CELL_HEIGHT, LEAST_HEIGHT, FRAME = 22, 360, 120  # pixels
 FAINTEST = 0.08  # so that a single photo shows
 
 
@@ -80,7 +80,7 @@ def confusion_chart(report: Report) -> alt.Chart:
             alt.Tooltip("photos:Q", title="Photos"),
             alt.Tooltip("share:Q", title="Of the true country's photos", format=".0%"),
         ],
-    ).properties(height=CELL_HEIGHT * len(order) + FRAME)
+    ).properties(height=max(LEAST_HEIGHT, CELL_HEIGHT * len(order)) + FRAME)
 
 
 def _all(order: list[str]) -> alt.Scale:

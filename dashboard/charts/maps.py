@@ -42,16 +42,16 @@ def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -
     """Countries by the probability (0..1) that a place lies there; keys are codes.
 
     The likelier, the less transparent, by the square root, so that 4 % can be seen beside 90 %.
-    The country set is outlined, also where the probability of one of its countries is not known.
+    The country set is outlined.
     """
     rows = [
         {
             "type": "Feature",
             "geometry": geometry,
-            "properties": _shading(code, shares.get(code), is_likely=code in country_set),
+            "properties": _shading(code, shares[code], is_likely=code in country_set),
         }
         for code, geometry in features().items()
-        if code in shares or code in country_set
+        if code in shares
     ]
     shaded = pydeck.Layer(
         "GeoJsonLayer",
@@ -66,12 +66,11 @@ def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -
     return _deck([countries_layer(), shaded], tooltip={"text": "{country}: {share}"})
 
 
-def _shading(code: str, share: float | None, *, is_likely: bool) -> dict[str, object]:
-    alpha = 0 if share is None else round(255 * math.sqrt(share))
+def _shading(code: str, share: float, *, is_likely: bool) -> dict[str, object]:
     return {
         "country": country(code).name,
-        "share": "in the 90 % set" if share is None else f"{share:.1%}",
-        "fill": [*rgb(BLUE), alpha],
+        "share": f"{share:.1%}",
+        "fill": [*rgb(BLUE), round(255 * math.sqrt(share))],
         "line": [*rgb(ORANGE), 255] if is_likely else BORDER,
     }
 

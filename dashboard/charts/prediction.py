@@ -56,20 +56,15 @@ def top_chart(prediction: Prediction) -> LayeredChart:
 
 
 def views_frame(together: Prediction, alone: Sequence[Prediction]) -> pd.DataFrame:
-    """One row per view: view (with what it names alone), probability of the common answer, agrees.
-
-    A probability that is not among the view's five likeliest is 0.
-    """
-    rows = []
-    for number, one in enumerate(alone, start=1):
-        shares = {row.country_code: row.probability for row in one.top}
-        rows.append(
-            {
-                "view": f"{number}: {one.country}, {one.probability:.0%}",
-                "probability": shares.get(together.country_code, 0.0),
-                "agrees": AGREES if one.country_code == together.country_code else DIFFERS,
-            }
-        )
+    """One row per view: view (what it names alone), probability of the common answer, agrees."""
+    rows = [
+        {
+            "view": f"{number}: {one.country}, {one.probability:.0%}",
+            "probability": one.probabilities[together.country_code],
+            "agrees": AGREES if one.country_code == together.country_code else DIFFERS,
+        }
+        for number, one in enumerate(alone, start=1)
+    ]
     return pd.DataFrame(rows)
 
 

@@ -56,11 +56,9 @@ def _country_set(prediction: Prediction) -> None:
 
 
 def _map(prediction: Prediction) -> None:
-    shares = {row.country_code: row.probability for row in prediction.top}
-    deck = probability_map(shares, prediction.country_set)
+    deck = probability_map(prediction.probabilities, prediction.country_set)
     st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-probabilities")
-    rest = max(0.0, 1 - sum(shares.values()))
     st.caption(
-        f"Blue: the {len(shares)} likeliest countries, the stronger the likelier; orange border: "
-        f"the country set. The server names no others; they share {rest:.1%}."
+        "Blue: the stronger, the likelier; orange border: the country set. "
+        f"The model knows {len(prediction.probabilities)} countries; the others are grey."
     )

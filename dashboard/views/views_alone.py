@@ -18,7 +18,4 @@ def views_alone(
     with trouble_shown():
         alone = [read_prediction(inference, (photo,)) for photo in photos]
         st.altair_chart(views_chart(together, alone))
-        st.caption(
-            "Left of each bar: what the model names from that photo alone. A country that is not "
-            "among the photo's five likeliest counts as 0."
-        )
+        st.caption("Left of each bar: what the model names from that photo alone.")

@@ -148,12 +148,13 @@ class Classifier:
         """As euguess.schemas.Prediction."""
         reading = Reading.of(self._card, views)
         order = np.argsort(-probabilities, kind="stable")
-        rows = [self._row(index, probabilities[index]) for index in order[:TOP_COUNT]]
+        rows = [self._row(index, probabilities[index]) for index in order]
         codes = [country["country_code"] for country in self._card["countries"]]
         model = {name: self._card[name] for name in ("name", "version", "dataset", "trained_at")}
         return {
             **rows[0],
-            "top": rows,
+            "top": rows[:TOP_COUNT],
+            "probabilities": {row["country_code"]: row["probability"] for row in rows},
             "country_set": [codes[i] for i in country_set(probabilities, order, reading)],
             "abstain": bool(probabilities[order[0]] < reading.abstain_threshold - ROUNDING),
             "views": views,

@@ -360,6 +360,9 @@ class Prediction(Record):
     country: str
     probability: float = Field(ge=0, le=1)
     top: tuple[CountryProbability, ...] = Field(min_length=1, max_length=5)
+    probabilities: dict[CountryCode, float] = Field(
+        description="Of all countries that the model knows, likeliest first"
+    )
     country_set: tuple[CountryCode, ...] = Field(
         min_length=1,
         description="Likeliest first; holds the true country for 90 % of places like those of "

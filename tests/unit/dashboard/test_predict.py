@@ -132,10 +132,10 @@ def test_one_photo_alone_has_a_heat_map_and_no_share(draw: Draw) -> None:
 
 
 def test_a_photo_that_names_another_country_is_told_apart() -> None:
-    frame = views_frame(prediction("FR"), [prediction("FR", 0.9), prediction("PL", 0.4)])
+    frame = views_frame(prediction("FR"), [prediction("FR", 0.9), prediction("PL", 0.7)])
     assert frame["agrees"].tolist() == ["names the same country", "names another"]
-    assert frame["probability"].tolist() == [0.9, 0.0]
-    assert frame["view"].tolist() == ["1: France, 90%", "2: Poland, 40%"]
+    assert frame["probability"].tolist() == [0.9, 0.3]
+    assert frame["view"].tolist() == ["1: France, 90%", "2: Poland, 70%"]
     chart = views_chart(prediction("FR"), [prediction("PL")]).to_json()
     assert "Probability of France (%)" in chart
 
@@ -159,10 +159,14 @@ def test_the_bars_name_their_axes_and_mark_the_country_set() -> None:
     assert "in the 90 % set" in text
 
 
-def test_the_map_outlines_countries_of_unknown_probability_too() -> None:
-    rows = probability_map({"FR": 0.7}, ("FR", "PL")).layers[1].data
+def test_the_map_shades_all_countries_of_the_model_and_outlines_the_country_set() -> None:
+    shares = {"FR": 0.7, "PL": 0.25, "DE": 0.05}
+    rows = probability_map(shares, ("FR", "PL")).layers[1].data
     found = {row["properties"]["country"]: row["properties"] for row in rows}
-    assert found["France"]["share"] == "70.0%"
-    assert found["Poland"]["share"] == "in the 90 % set"
-    assert found["Poland"]["fill"][3] == 0
-    assert found["France"]["line"] == found["Poland"]["line"]
+    assert {name: row["share"] for name, row in found.items()} == {
+        "France": "70.0%",
+        "Poland": "25.0%",
+        "Germany": "5.0%",
+    }
+    assert found["France"]["fill"][3] > found["Poland"]["fill"][3] > found["Germany"]["fill"][3]
+    assert found["France"]["line"] == found["Poland"]["line"] != found["Germany"]["line"]

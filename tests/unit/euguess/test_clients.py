@@ -24,6 +24,7 @@ PREDICTION = {
     "country": "France",
     "probability": 0.6,
     "top": [{"country_code": "FR", "country": "France", "probability": 0.6}],
+    "probabilities": {"FR": 0.6, "DE": 0.4},
     "country_set": ["FR", "DE"],
     "abstain": False,
     "views": 1,

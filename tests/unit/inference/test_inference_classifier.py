@@ -152,6 +152,14 @@ def test_answers_list_the_five_most_likely_countries_in_order(package: Path) -> 
     assert prediction.model.dataset == "test"
 
 
+def test_an_answer_tells_the_probabilities_of_all_countries(package: Path) -> None:
+    prediction = _answer(load_classifier(package, decode_photo), photo())
+    shares = list(prediction.probabilities.values())
+    assert set(prediction.probabilities) == set(COUNTRIES)
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1, abs=1e-4)
+
+
 def test_a_model_of_two_countries_lists_two() -> None:
     assert len(_answer(_classifier_of([0.6, 0.4]), photo()).top) == 2
 
