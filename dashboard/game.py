@@ -77,6 +77,7 @@ class Game:
     places: list[Place]
     answers: list[Answer] = field(default_factory=list)
     is_revealed: bool = False
+    prediction: Prediction | None = None  # of the round whose truth is shown
 
     @property
     def round(self) -> int:
@@ -102,11 +103,11 @@ class Game:
             probability=prediction.probability,
         )
         self.answers.append(answer)
-        self.is_revealed = True
+        self.is_revealed, self.prediction = True, prediction
 
     def proceed(self) -> None:
         """On to the next round, or to the end."""
-        self.is_revealed = False
+        self.is_revealed, self.prediction = False, None
 
     def drop_place(self) -> None:
         """Leave out the present place, as when its photo is damaged."""

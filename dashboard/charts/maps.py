@@ -66,6 +66,40 @@ def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -
     return _deck([countries_layer(), shaded], tooltip={"text": "{country}: {share}"})
 
 
+CHOICE_ZOOM, CHOICE_HEIGHT = 1.9, 400  # all of Europe in a narrow column
+CHOICES = "choices"  # layer of choice_map; its objects' properties hold a code
+
+
+def choice_map(codes: Collection[str], chosen: str | None) -> pydeck.Deck:
+    """Countries to choose from by a click; the chosen one is coloured."""
+    rows = [
+        {
+            "type": "Feature",
+            "geometry": geometry,
+            "properties": {
+                "code": code,
+                "country": country(code).name,
+                "fill": [*rgb(ORANGE), 220] if code == chosen else [*rgb(BLUE), 60],
+            },
+        }
+        for code, geometry in features().items()
+        if code in codes
+    ]
+    choices = pydeck.Layer(
+        "GeoJsonLayer",
+        rows,
+        id=CHOICES,
+        filled=True,
+        pickable=True,
+        auto_highlight=True,
+        highlight_color=[*rgb(ORANGE), 160],
+        get_fill_color="properties.fill",
+        get_line_color=BORDER,
+        line_width_min_pixels=1,
+    )
+    return _deck([countries_layer(), choices], {"text": "{country}"}, CHOICE_ZOOM)
+
+
 def _shading(code: str, share: float, *, is_likely: bool) -> dict[str, object]:
     return {
         "country": country(code).name,
@@ -138,8 +172,12 @@ def _points(name: object, rows: pd.DataFrame, colour: str) -> pydeck.Layer:
     )
 
 
-def _deck(layers: list[pydeck.Layer], tooltip: dict[str, str] | None = None) -> pydeck.Deck:
-    view = pydeck.ViewState(**CENTRE, min_zoom=2, max_zoom=12)
+def _deck(
+    layers: list[pydeck.Layer],
+    tooltip: dict[str, str] | None = None,
+    zoom: float = CENTRE["zoom"],
+) -> pydeck.Deck:
+    view = pydeck.ViewState(**CENTRE | {"zoom": zoom}, min_zoom=1.5, max_zoom=12)
     return pydeck.Deck(
         layers=layers, initial_view_state=view, map_provider=None, tooltip=tooltip or False
     )

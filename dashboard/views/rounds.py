@@ -4,8 +4,11 @@ Nothing that the page gets before the guess says where a photo was taken: pictur
 alone, and their names, captions and widgets' keys hold no more than the number of the round.
 """
 
+from collections.abc import Mapping
+
 import streamlit as st
 
+from dashboard.charts.maps import CHOICE_HEIGHT, CHOICES, MAP_HEIGHT, choice_map, probability_map
 from dashboard.connections import Connections
 from dashboard.game import Game
 from dashboard.sources.photos import read_photos, read_pictures
@@ -17,6 +20,7 @@ from euguess.schemas import ModelCard, Prediction
 
 PICTURE_SIDE = 640
 ONE_WIDTH, MANY_WIDTH = 560, 340
+CLICKS_FORGOTTEN = "clicks-forgotten"
 
 
 def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> None:
@@ -35,15 +39,16 @@ def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> Non
 
 
 def _choice(game: Game, card: ModelCard, connections: Connections) -> None:
-    """A country from a list, by mouse or keys."""
+    """A country from a list, by mouse or keys, or from the map."""
     names = {country.country_code: country.name for country in card.countries}
     guess = st.selectbox(
         "Your guess",
         sorted(names, key=names.__getitem__),
         index=None,
         format_func=names.__getitem__,
-        placeholder="Type or choose a country",
-        key=f"guess-{game.round}",
+        placeholder="Type, choose or click on the map",
+        key=_guess_key(game),
+        on_change=_forget_click,
     )
     is_given = st.button(
         "Guess",
@@ -55,6 +60,29 @@ def _choice(game: Game, card: ModelCard, connections: Connections) -> None:
     )
     if is_given and guess is not None:
         _give(game, guess, connections)
+    _choice_map(game, names, guess)
+
+
+def _guess_key(game: Game) -> str:
+    return f"guess-{game.round}"
+
+
+def _choice_map(game: Game, names: Mapping[str, str], guess: str | None) -> None:
+    """A click chooses in the list."""
+    key = f"map-{game.round}-{st.session_state.get(CLICKS_FORGOTTEN, 0)}"
+
+    def choose() -> None:
+        clicked = st.session_state[key].selection.objects.get(CHOICES)
+        if clicked:
+            st.session_state[_guess_key(game)] = clicked[0]["properties"]["code"]
+
+    deck = choice_map(names, guess)
+    st.pydeck_chart(deck, height=CHOICE_HEIGHT, key=key, on_select=choose)
+
+
+def _forget_click() -> None:
+    """What the list says counts; a new key takes the selection off the map."""
+    st.session_state[CLICKS_FORGOTTEN] = st.session_state.get(CLICKS_FORGOTTEN, 0) + 1
 
 
 def _give(game: Game, guess: str, connections: Connections) -> None:
@@ -107,9 +135,20 @@ def reveal(game: Game, card: ModelCard, store: Store) -> None:
     label = "See the score" if is_last else "Next place"
     icon = ":material/arrow_forward:"
     st.button(label, type="primary", icon=icon, shortcut="Enter", on_click=game.proceed)
-    with trouble_shown():
+    photos, land = st.columns(2) if len(place.keys) == 1 else (st.container(), st.container())
+    with photos, trouble_shown():
         _pictures(game, store)
-    st.caption(f"{plain(place.attribution)} · {plain(place.license)} · {plain(place.location_id)}")
+        owed = (place.attribution, place.license, place.location_id)
+        st.caption(" · ".join(plain(text) for text in owed))
+    with land:
+        _truth_map(game, answer.truth)
+
+
+def _truth_map(game: Game, truth: str) -> None:
+    if game.prediction is not None:
+        deck = probability_map(game.prediction.probabilities, {truth})
+        st.pydeck_chart(deck, height=MAP_HEIGHT, key=f"truth-{game.round}")
+        st.caption("Blue: the stronger, the likelier for the model. Orange border: the truth.")
 
 
 def _guess(who: str, named: str, *, is_right: bool) -> None:

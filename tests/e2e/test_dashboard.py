@@ -1,6 +1,8 @@
 """Each page of the dashboard in a real browser, beside the running stack."""
 
+import contextlib
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from dashboard.charts.maps import CENTRE, CHOICE_ZOOM
+from dashboard.charts.order import centres
+from euguess.countries import country
+from euguess.locations import Coordinate
 from services.inference.golden import golden_photo
 from tests.browser import (
     CHARTS,
@@ -33,6 +39,9 @@ PAGES = {
     "models": "Audit log",
     "play": "Your name",
 }
+
+CLICK_MS = 5_000
+MAP_CENTRE = Coordinate(CENTRE["latitude"], CENTRE["longitude"])
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +193,40 @@ def test_a_round_of_the_game_is_played_by_keys_against_the_served_model(
     wait_for_text(page, "This is ")
     wait_for_text(page, "The model:")
     save_screenshot(page, "dashboard-truth")
+
+
+def test_a_country_is_chosen_by_a_click_on_the_map(page: Page, demo_stack: DemoStack) -> None:
+    open_page(page, demo_stack, "play")
+    press(page, "Start")
+    wait_for_text(page, "Round 1 of 10")
+    wait_until_drawn(page)
+    for code in ("FR", "PL"):
+        choose_on_map(page, code)
+    save_screenshot(page, "dashboard-choice")
+    press(page, "Guess")
+    wait_for_text(page, "You: Poland")
+
+
+def choose_on_map(page: Page, code: str) -> None:
+    """Click until it is heard: a map has no sign of being ready."""
+    chosen = page.get_by_test_id("stSelectbox").locator("input").first
+    for _ in range(WAIT_MS // CLICK_MS):
+        click_on_map(page, centres()[code])
+        with contextlib.suppress(AssertionError):
+            expect(chosen).to_have_value(country(code).name, timeout=CLICK_MS)
+            return
+    raise AssertionError(f"{code} cannot be chosen on the map")
+
+
+def click_on_map(page: Page, place: Coordinate) -> None:
+    """Where the map (web Mercator, tiles of 512 pixels) shows the place."""
+    box = page.get_by_test_id("stDeckGlJsonChart").bounding_box()
+    assert box is not None
+    right, down = (a - b for a, b in zip(_world(place), _world(MAP_CENTRE), strict=True))
+    page.mouse.click(box["x"] + box["width"] / 2 + right, box["y"] + box["height"] / 2 + down)
+
+
+def _world(place: Coordinate) -> tuple[float, float]:
+    size = 512 * 2**CHOICE_ZOOM
+    north = math.log(math.tan(math.pi / 4 + math.radians(place.lat) / 2))
+    return size * (place.lon / 360 + 0.5), size * (0.5 - north / (2 * math.pi))

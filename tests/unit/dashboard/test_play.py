@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from dashboard.charts.maps import choice_map
 from dashboard.game import Game
 from dashboard.scoreboard import read_results
 from dashboard.sources.photos import picture
@@ -130,3 +131,16 @@ def test_pictures_carry_no_note_of_where_they_were_taken() -> None:
     assert b"Paris" not in bare
     with Image.open(io.BytesIO(bare)) as image:
         assert (image.size, dict(image.getexif())) == ((64, 48), {})
+
+
+def test_the_map_offers_the_countries_of_the_model_and_colours_the_chosen_one() -> None:
+    rows = choice_map({"FR", "PL"}, "PL").layers[1].data
+    fills = {row["properties"]["code"]: row["properties"]["fill"] for row in rows}
+    assert set(fills) == {"FR", "PL"}
+    assert fills["PL"] != fills["FR"]
+
+
+def test_the_truth_is_told_on_the_map_after_the_guess_alone(draw: Draw) -> None:
+    page = started(draw, services())
+    assert "Orange border: the truth." not in everything_on(page)
+    assert "Orange border: the truth." in everything_on(give(page, "FR"))
