@@ -60,6 +60,7 @@ def train(
         dataset=dataset,
         recipe=_recipe(recipe, _with_protocol(overrides, protocol)),
         is_resumed=resume,
+        forgets_stop=True,
         is_promoted=promote,
         on_damage=damage_policy(skip_damaged),
     )
@@ -134,6 +135,7 @@ def compare(
         dataset=dataset,
         recipe=_recipe(recipe, overrides or []),
         is_resumed=resume,
+        forgets_stop=True,
         is_promoted=promote,
         on_damage=damage_policy(skip_damaged),
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 EXPERIMENT = "euguess"
 REPORT_FILE = "report.json"  # euguess.report.Report of a run
+RECIPE_FILE = "recipe.toml"
+STOP_TAG = "euguess.stop"  # when it was asked for; the trainer looks after each epoch
 TESTED_METRIC = "test_top1_accuracy"
 FINISHED_AND_TESTED = f"attributes.status = 'FINISHED' and metrics.{TESTED_METRIC} >= 0"
 MILLISECONDS = 1000
@@ -54,6 +56,7 @@ class TrainingRun:
     dataset: str
     protocol: str
     settings: Mapping[str, str]
+    is_stopping: bool = False
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "TrainingRun":
@@ -67,6 +70,7 @@ class TrainingRun:
             dataset=tags.get("dataset", ""),
             protocol=tags.get("protocol", ""),
             settings=_pairs(data, "params"),
+            is_stopping=STOP_TAG in tags,
         )
 
     @property
