@@ -1,12 +1,11 @@
 """Trainings that are asked for over HTTP: checked as far as possible here, then queued."""
 
 import asyncio
-import tomllib
 from typing import Annotated
 
 from fastapi import Body, FastAPI
 
-from euguess.errors import InvalidInput
+from euguess.overrides import parse_table
 from euguess.schemas import TrainRun
 from services.sampler.publisher import Publisher
 from services.sampler.service import Sampler
@@ -40,14 +39,7 @@ def add_trainings(app: FastAPI, sampler: Sampler, publisher: Publisher) -> None:
         """Queue a training; answers once the broker has it. A run of the same dataset and recipe
         that was stopped or failed goes on. What a recipe may hold the trainer checks: one that it
         refuses becomes a dead letter with the reason."""
-        _check_toml(order.recipe)
+        parse_table(order.recipe)
         await sampler.status(order.dataset)
         await asyncio.to_thread(publisher.publish_training, order)
         return order
-
-
-def _check_toml(text: str) -> None:
-    try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"The recipe is not TOML: {error}.") from None
