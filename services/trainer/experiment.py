@@ -13,7 +13,7 @@ from torch import nn
 from euguess.clock import utc_now
 from euguess.registry import SEEN_FILE, Candidate
 from euguess.report import Report
-from euguess.runs import RECIPE_FILE, REPORT_FILE
+from euguess.runs import PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
 from euguess.verdict import Verdict
 from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
@@ -68,6 +68,8 @@ def run_experiment(order: Order, workshop: Workshop) -> Outcome:
     run_id = checkpoint.saved_run() if order.is_resumed else None
     name = f"{recipe.name} {order.dataset} {recipe.split.protocol.value}"
     tags, params = _tags(material, recipe, workshop), flat(recipe.model_dump(mode="json"))
+    if order.is_promoted:
+        tags[PROMOTE_TAG] = "yes"
     with workshop.tracking.run(name, tags, params, run_id) as run:
         if order.forgets_stop:
             workshop.tracking.forget_stop(run)

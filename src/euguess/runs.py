@@ -8,6 +8,7 @@ from typing import Any
 EXPERIMENT = "euguess"
 REPORT_FILE = "report.json"  # euguess.report.Report of a run
 RECIPE_FILE = "recipe.toml"
+PROMOTE_TAG = "euguess.promote"  # its model is to be promoted if it is better
 STOP_TAG = "euguess.stop"  # when it was asked for; the trainer looks after each epoch
 TESTED_METRIC = "test_top1_accuracy"
 FINISHED_AND_TESTED = f"attributes.status = 'FINISHED' and metrics.{TESTED_METRIC} >= 0"
@@ -42,7 +43,7 @@ class FinishedRun:
         )
 
 
-RUNNING, FINISHED = "RUNNING", "FINISHED"
+RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 RECIPE_FACTS = ("name", "network")  # every run of a training has logged these
 
 
@@ -57,6 +58,7 @@ class TrainingRun:
     protocol: str
     settings: Mapping[str, str]
     is_stopping: bool = False
+    is_to_be_promoted: bool = False
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "TrainingRun":
@@ -71,6 +73,7 @@ class TrainingRun:
             protocol=tags.get("protocol", ""),
             settings=_pairs(data, "params"),
             is_stopping=STOP_TAG in tags,
+            is_to_be_promoted=PROMOTE_TAG in tags,
         )
 
     @property
@@ -84,6 +87,11 @@ class TrainingRun:
     @property
     def is_finished(self) -> bool:
         return self.status == FINISHED
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it stopped or failed, so that it can be resumed."""
+        return self.status in (FAILED, KILLED)
 
     @property
     def is_training(self) -> bool:
