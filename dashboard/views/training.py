@@ -13,7 +13,7 @@ from dashboard.sources.trainings import read_curves, read_trainings
 from dashboard.text import plain
 from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.training_actions import awaited, run_actions
-from dashboard.views.training_names import name_of
+from dashboard.views.training_names import choice_of, name_of
 from dashboard.views.training_queue import queue_section
 from dashboard.views.training_start import KNOWN, start_section
 from euguess.clients import RegistryClient
@@ -60,7 +60,7 @@ def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
         list(by_id),
         key=CHOSEN,
         max_selections=MOST_RUNS,
-        format_func=lambda run_id: name_of(by_id[run_id]),
+        format_func=lambda run_id: choice_of(by_id[run_id]),
         placeholder="Choose the runs to compare",
     )
     return [by_id[run_id] for run_id in chosen]

@@ -10,7 +10,7 @@ from dashboard.sources.trainings import read_recipe
 from dashboard.starting import changed, shipped_recipes
 from dashboard.text import plain
 from dashboard.trouble import next_step, trouble_shown
-from dashboard.views.training_names import name_of
+from dashboard.views.training_names import choice_of
 from euguess.clients import SamplerClient
 from euguess.runs import TrainingRun
 from euguess.schemas import TrainRun
@@ -64,7 +64,7 @@ def _recipe(connections: Connections, runs: Sequence[TrainingRun]) -> str:
         names,
         index=names.index(FIRST_RECIPE) if FIRST_RECIPE in names else 0,
         key="start-recipe",
-        format_func=lambda name: f"as {name_of(recorded[name])}" if name in recorded else name,
+        format_func=lambda name: f"as {choice_of(recorded[name])}" if name in recorded else name,
     )
     if chosen in recorded:
         return read_recipe(connections.registry, recorded[chosen].run_id)

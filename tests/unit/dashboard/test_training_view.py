@@ -76,6 +76,7 @@ def test_without_a_running_one_the_newest_are_shown(draw: Draw) -> None:
     assert page.multiselect(key="training-runs").value == ["run-2", "run-1"]
     assert not page.get("progress")
     assert name_of(ended).endswith("◼ stopped")
+    assert not any("stopped" in option for option in page.multiselect(key="training-runs").options)
 
 
 def test_a_run_without_an_epoch_says_so(draw: Draw) -> None:
