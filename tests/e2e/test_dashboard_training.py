@@ -92,6 +92,18 @@ def test_a_recipe_that_the_trainer_refuses_is_shown_with_its_reason(
     save_screenshot(page, "dashboard-training-refused")
 
 
+def test_a_run_that_a_command_queued_is_shown(page: Page, demo_stack: DemoStack) -> None:
+    changes = ("--set", "name=queued", "--set", "epochs=2")
+    recipe = ("--recipe", "experiments/demo.toml")
+    answer = demo_stack.euguess("train", "demo", *recipe, *changes, "--queue")
+    assert answer.returncode == 0, answer.stderr
+    assert "Queued queued on demo." in answer.stdout
+    open_trainings(page, demo_stack)
+    page.get_by_test_id("stMultiSelect").click()
+    option = page.get_by_role("option", name="queued, demo, location")
+    expect(option).to_be_visible(timeout=TRAINED_MS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_form_is_no_wider_than_a_phone(page: Page, demo_stack: DemoStack, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")

@@ -118,6 +118,12 @@ KEYS = {"EUGUESS_S3_ACCESS_KEY": "key", "EUGUESS_S3_SECRET_KEY": "secret"}
             1,
             "euguess up",
         ),
+        (
+            ["train", "tiny", "--recipe", "RECIPE", "--queue"],
+            {"EUGUESS_SAMPLER_URL": "http://127.0.0.1:9"},
+            1,
+            "The sampler at http://127.0.0.1:9 does not answer",
+        ),
         (["worker"], {"EUGUESS_REDIS_URL": "redis://127.0.0.1:9/0"}, 1, "Redis does not answer"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
