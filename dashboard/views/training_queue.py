@@ -9,6 +9,7 @@ from dashboard.sources.collections import read_queues
 from dashboard.sources.refusals import refusals
 from dashboard.sources.trainings import read_trainings
 from dashboard.text import plain
+from dashboard.views.training_start import ORDERED_AT
 from euguess.clients import SamplerClient
 from euguess.errors import ServiceUnavailable
 from euguess.queues import Queue
@@ -45,7 +46,10 @@ def _refused(sampler: SamplerClient) -> None:
     found = refusals(sampler)
     if not found:
         return
-    with st.expander(f"Trainings that were given up ({len(found)})", icon=":material/block:"):
+    ordered_at = st.session_state.get(ORDERED_AT)
+    is_news = ordered_at is not None and found[0].at > ordered_at
+    title = f"Trainings that were given up ({len(found)})"
+    with st.expander(title, expanded=is_news, icon=":material/block:"):
         for refusal in found[:MOST_SHOWN]:
             when = f"{refusal.at:%d %b %H:%M:%S}"
             st.markdown(f"**{plain(refusal.wanted)}**, {when}: {plain(refusal.reason)}")

@@ -12,11 +12,13 @@ from dashboard.text import plain
 from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.training_names import choice_of
 from euguess.clients import SamplerClient
+from euguess.clock import utc_now
 from euguess.runs import TrainingRun
 from euguess.schemas import TrainRun
 
 FIRST_RECIPE = "demo"
 ORDERS = "training-orders"  # how many this session has sent; part of the button's key
+ORDERED_AT = "training-ordered-at"
 KNOWN = "training-known"  # ids of the runs there were when the last order was sent
 PREVIEW_PX = 260
 
@@ -76,6 +78,7 @@ def _button(order: TrainRun, sampler: SamplerClient, runs: Sequence[TrainingRun]
     sent = st.session_state.setdefault(ORDERS, 0)
     if st.button("Start", type="primary", icon=":material/play_arrow:", key=f"start-{sent}"):
         st.session_state[ORDERS] = sent + 1
+        st.session_state[ORDERED_AT] = utc_now()
         st.session_state[KNOWN] = [run.run_id for run in runs]
         sampler.train(order)
         read_queues.clear()

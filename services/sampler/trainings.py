@@ -41,5 +41,6 @@ def add_trainings(app: FastAPI, sampler: Sampler, publisher: Publisher) -> None:
         refuses becomes a dead letter with the reason."""
         parse_table(order.recipe)
         await sampler.status(order.dataset)
+        await sampler.check_writable()  # the broker's client takes longer to tell
         await asyncio.to_thread(publisher.publish_training, order)
         return order

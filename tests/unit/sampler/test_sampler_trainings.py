@@ -62,6 +62,14 @@ async def test_a_broker_that_is_down_is_told(world: World) -> None:
     assert "broker" in answer.json()["detail"]
 
 
+async def test_a_full_redis_is_told_and_takes_no_training(world: World) -> None:
+    world.ledger.is_full = True
+    answer = await sent(world)
+    assert answer.status_code == 503
+    assert "Redis" in answer.json()["detail"]
+    assert world.publisher.trainings == []
+
+
 async def test_the_api_documents_an_example(world: World) -> None:
     operation = world.app.openapi()["paths"]["/trainings"]["post"]
     example = operation["requestBody"]["content"]["application/json"]["examples"]["small"]
