@@ -24,6 +24,10 @@ RESUME_HELP = (
 )
 
 
+QUEUED = "was queued, and goes on as soon as the trainer is free."
+ANEW = "the trainer had kept no epoch of it; its training has begun anew, as another run."
+
+
 def run_actions(runs: Sequence[TrainingRun], connections: Connections) -> None:
     """A row for each run that can be stopped or resumed."""
     for run in runs:
@@ -55,7 +59,7 @@ def _resume(run: TrainingRun, connections: Connections) -> None:
         if not _row(run, "Resume", ":material/resume:", RESUME_HELP):
             return
         _publish(run, connections)
-    said = "was queued, and goes on as soon as the trainer is free."
+    said = ANEW if _is_begun_anew(run, connections) else QUEUED
     st.info(f"{plain(name_of(run))}: {said}", icon=":material/schedule_send:")
 
 
@@ -91,6 +95,13 @@ def _is_waiting(run: TrainingRun, connections: Connections) -> bool:
     if is_refused:
         del _resumed()[run.run_id]
     return not is_refused
+
+
+def _is_begun_anew(run: TrainingRun, connections: Connections) -> bool:
+    """Whether another run with its settings began after it was asked for."""
+    asked_at = _resumed()[run.run_id]
+    begun = (one for one in read_trainings(connections.registry) if one.started_at > asked_at)
+    return any((one.dataset, one.settings) == (run.dataset, run.settings) for one in begun)
 
 
 def _resumed() -> dict[str, datetime]:

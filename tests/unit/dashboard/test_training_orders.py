@@ -176,6 +176,15 @@ def test_a_resumption_that_was_refused_can_be_asked_for_again(draw: Draw) -> Non
     assert buttons(page.run(timeout=30), "Resume")
 
 
+def test_a_resumption_without_a_checkpoint_is_said_to_be_a_new_run(draw: Draw) -> None:
+    given = services(STOPPED)
+    page = pressed(drawn(draw, given), "Resume")
+    anew = replace(RUN, run_id="run-2", started_at=datetime(2100, 1, 1, tzinfo=UTC))
+    given.trainings.insert(0, anew)
+    clear_caches()
+    assert "begun anew, as another run" in text_of(page.run(timeout=30))
+
+
 def letter(order: TrainRun, at: datetime = STARTED) -> DeadLetter:
     return DeadLetter(
         source="trainer", reason="unknown key *x*.", payload=order.model_dump_json(), at=at
