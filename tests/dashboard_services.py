@@ -19,7 +19,15 @@ from euguess.countries import country
 from euguess.errors import StoreUnavailable
 from euguess.registry import DECISIVE_METRIC, Candidate
 from euguess.report import Report
-from euguess.runs import MILLISECONDS, REPORT_FILE, TESTED_METRIC, TrainingRun
+from euguess.runs import (
+    MILLISECONDS,
+    PROMOTE_TAG,
+    RECIPE_FILE,
+    REPORT_FILE,
+    STOP_TAG,
+    TESTED_METRIC,
+    TrainingRun,
+)
 from euguess.schemas import (
     CountryProbability,
     DatasetStatus,
@@ -33,6 +41,7 @@ from euguess.schemas import (
     QueueStatus,
     SeenViews,
     ServedModel,
+    TrainRun,
     ViewExplanation,
 )
 from euguess.settings import StoreSettings
@@ -118,6 +127,9 @@ class FakeServices:
     runs: dict[str, Report] = field(default_factory=dict)  # finished ones by id, newest first
     trainings: list[TrainingRun] = field(default_factory=list)  # newest first
     histories: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # by run and metric
+    recipes: dict[str, str] = field(default_factory=dict)  # TOML by run id
+    ordered: list[TrainRun] = field(default_factory=list)  # trainings that the sampler was sent
+    tagged: list[tuple[str, str, str]] = field(default_factory=list)  # (set-tag.., run id, key)
     seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
     guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
     views_explained: int = 1
@@ -151,6 +163,9 @@ class FakeServices:
     def _sampler(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/readyz":
             return httpx.Response(503 if self.troubles else 200, json=self.troubles)
+        if request.url.path == "/trainings":
+            self.ordered.append(TrainRun.model_validate_json(request.content))
+            return httpx.Response(202, json={})
         if request.url.path == "/queues":
             return httpx.Response(200, json=self.queues.model_dump(mode="json"))
         rows = self.letters if request.url.path == "/dead-letters" else self.statuses
@@ -161,9 +176,15 @@ class FakeServices:
             return httpx.Response(200)
         if request.url.path.endswith(("/experiments/get-by-name", "/runs/search")):
             return self._runs_asked_for(request)
+        if request.url.path.endswith(("/set-tag", "/delete-tag")):
+            body, verb = json.loads(request.content), request.url.path.rpartition("/")[2]
+            self.tagged.append((verb, body["run_id"], body["key"]))
+            return httpx.Response(200, json={})
         if request.url.path.endswith("/metrics/get-history"):
             return self._history_asked_for(request)
         asked = request.url.params
+        if asked.get("path") == RECIPE_FILE and asked["run_uuid"] in self.recipes:
+            return httpx.Response(200, text=self.recipes[asked["run_uuid"]])
         if asked.get("path") == REPORT_FILE and asked["run_uuid"] in self.runs:
             return httpx.Response(200, text=self.runs[asked["run_uuid"]].model_dump_json())
         if request.url.path.endswith("/model-versions/search"):
@@ -261,6 +282,8 @@ def _training(run: TrainingRun) -> dict[str, object]:
     """As MLflow sends it."""
     started = int(run.started_at.timestamp() * MILLISECONDS)
     tags = {"dataset": run.dataset, "protocol": run.protocol}
+    marks = {STOP_TAG: run.is_stopping, PROMOTE_TAG: run.is_to_be_promoted}
+    tags |= {name: "yes" for name, is_set in marks.items() if is_set}
     return {
         "info": {"run_id": run.run_id, "status": run.status, "start_time": started},
         "data": {"params": _rows(run.settings), "tags": _rows(tags)},

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from euguess.boundaries import Boundaries
 from euguess.clock import utc_now
-from euguess.errors import StoreUnavailable
+from euguess.errors import ServiceUnavailable, StoreUnavailable
 from euguess.layout import slot_key
 from euguess.ledger import Lease, Ledger
 from euguess.queues import Queue
@@ -25,6 +25,7 @@ from euguess.schemas import (
     SlotOutcome,
     SlotRequest,
     SlotStatus,
+    TrainRun,
 )
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
@@ -211,9 +212,16 @@ class FakePublisher:
 
     def __init__(self) -> None:
         self.messages: list[FetchLocations] = []
+        self.trainings: list[TrainRun] = []
+        self.is_down = False
 
     def publish(self, message: FetchLocations) -> None:
         self.messages.append(message)
+
+    def publish_training(self, order: TrainRun) -> None:
+        if self.is_down:
+            raise ServiceUnavailable("The broker does not accept messages.")
+        self.trainings.append(order)
 
     def take(self) -> list[FetchLocations]:
         taken, self.messages = self.messages, []
@@ -310,7 +318,7 @@ class World:
 
     @property
     def app(self) -> FastAPI:
-        return create_app(self.sampler)
+        return create_app(self.sampler, self.publisher)
 
     def start(self) -> Sampler:
         """A sampler that knows nothing yet, as after a restart."""

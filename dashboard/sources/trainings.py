@@ -21,6 +21,12 @@ def read_trainings(_registry: RegistryClient) -> list[TrainingRun]:
     return _registry.training_runs()
 
 
+@st.cache_data(show_spinner=False)
+def read_recipe(_registry: RegistryClient, run_id: str) -> str:
+    """TOML text that a run was trained by. Raises ServiceUnavailable."""
+    return _registry.recipe(run_id)
+
+
 @st.cache_resource(show_spinner=False)
 def _kept_curves() -> dict[str, pd.DataFrame]:
     return {}

@@ -12,6 +12,10 @@ from dashboard.sources.runs import read_run_report
 from dashboard.sources.trainings import read_curves, read_trainings
 from dashboard.text import plain
 from dashboard.trouble import next_step, trouble_shown
+from dashboard.views.training_actions import awaited, run_actions
+from dashboard.views.training_names import choice_of, name_of
+from dashboard.views.training_queue import queue_section
+from dashboard.views.training_start import KNOWN, start_section
 from euguess.clients import RegistryClient
 from euguess.errors import ServiceUnavailable
 from euguess.report import Report
@@ -20,46 +24,55 @@ from euguess.runs import TrainingRun
 SECTIONS = ("Curves", "Test", "Settings")
 REFRESH_SECONDS = 5.0
 FIRST_SHOWN = 2
+CHOSEN = "training-runs"
 TOP1 = "top1_accuracy"
-MARKS = {"RUNNING": "● running", "FAILED": "✕ failed", "KILLED": "◼ stopped"}
 
 
 def render(connections: Connections) -> None:
     """Draw the page; while a chosen run goes on, it is drawn again every few seconds."""
     st.title("Training")
+    runs = _runs(connections.registry)
+    start_section(connections, runs or [])
+    queue_section(connections, runs or [])
+    if runs == []:
+        command = "euguess train demo --recipe experiments/demo.toml"
+        next_step("Nothing has been trained yet. Start a run above, or by a command:", command)
+    chosen = _choice(runs) if runs else []
+    if chosen:
+        _refreshed(_section(), chosen, connections)
+        _commands(chosen[0])
+
+
+def _runs(registry: RegistryClient) -> list[TrainingRun] | None:
+    """None where MLflow is down, which is said."""
     with trouble_shown():
-        runs = read_trainings(connections.registry)
-        if not runs:
-            command = "euguess train demo --recipe experiments/demo.toml"
-            next_step("Nothing has been trained yet. Start a training:", command)
-            return
-        chosen = _choice(runs)
-        if chosen:
-            section = _section()
-            _refreshed(section, chosen, connections.registry)
-            _commands(chosen[0])
+        return read_trainings(registry)
+    return None
 
 
 def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
     by_id = {run.run_id: run for run in runs}
     first = [run.run_id for run in runs if run.is_running] or list(by_id)[:FIRST_SHOWN]
+    st.session_state.setdefault(CHOSEN, first[:MOST_RUNS])
+    _choose_begun(runs)
     chosen = st.multiselect(
         "Runs",
         list(by_id),
-        default=first[:MOST_RUNS],
-        key="training-runs",
+        key=CHOSEN,
         max_selections=MOST_RUNS,
-        format_func=lambda run_id: name_of(by_id[run_id]),
+        format_func=lambda run_id: choice_of(by_id[run_id]),
         placeholder="Choose the runs to compare",
     )
     return [by_id[run_id] for run_id in chosen]
 
 
-def name_of(run: TrainingRun) -> str:
-    """Recipe, dataset, split, start, and what became of it unless it finished."""
-    facts = [run.recipe, run.dataset, run.protocol, f"{run.started_at:%d %b %H:%M:%S}"]
-    mark = MARKS.get(run.status)
-    return ", ".join([*facts, mark] if mark else facts)
+def _choose_begun(runs: Sequence[TrainingRun]) -> None:
+    """Show a run that was started here as soon as there is one."""
+    known, chosen = st.session_state.get(KNOWN), st.session_state.get(CHOSEN, [])
+    begun = [] if known is None else [run.run_id for run in runs if run.run_id not in known]
+    if begun:
+        del st.session_state[KNOWN]
+        st.session_state[CHOSEN] = [*begun, *chosen][:MOST_RUNS]
 
 
 def _section() -> str:
@@ -73,17 +86,18 @@ def _section() -> str:
     return chosen or SECTIONS[0]
 
 
-def _refreshed(section: str, runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
-    is_live = any(run.is_running for run in runs)
+def _refreshed(section: str, runs: Sequence[TrainingRun], connections: Connections) -> None:
+    is_live = any(run.is_running for run in runs) or awaited(runs)
 
     @st.fragment(run_every=REFRESH_SECONDS if is_live else None)
     def draw() -> None:
         with trouble_shown():
-            present = {run.run_id: run for run in read_trainings(registry)}
+            present = {run.run_id: run for run in read_trainings(connections.registry)}
             shown = [present.get(run.run_id, run) for run in runs]
-            if is_live and not any(run.is_running for run in shown):
-                st.rerun()  # without the timer
-            _draw(section, shown, registry)
+            run_actions(shown, connections)
+            if is_live != (any(run.is_running for run in shown) or awaited(shown)):
+                st.rerun()  # with the timer, or without it
+            _draw(section, shown, connections.registry)
 
     draw()
 
@@ -170,7 +184,7 @@ def settings_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
 def _commands(run: TrainingRun) -> None:
     """What a training is told on a command line, for the first of the chosen runs."""
     train = f"euguess train {run.dataset} --recipe RECIPE.toml --set optimizer.learning_rate=0.001"
-    with st.expander("Start, stop, resume", icon=":material/terminal:"):
+    with st.expander("The same by commands", icon=":material/terminal:"):
         st.markdown("**Start**, with any setting of the recipe changed:")
         st.code(train, language="bash")
         st.markdown("**Stop** with Ctrl-C: the run keeps its last finished epoch.")

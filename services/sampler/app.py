@@ -14,7 +14,9 @@ from euguess.errors import DatasetConflict, DatasetNotFound, EUGuessError, Inval
 from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter, QueueStatus
 from services.sampler.bodies import SmallJsonBodies
 from services.sampler.metrics import render_metrics
+from services.sampler.publisher import Publisher
 from services.sampler.service import Sampler
+from services.sampler.trainings import add_trainings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -43,14 +45,16 @@ _STATUS_CODES: dict[type[EUGuessError], int] = {
 }
 
 
-def create_app(sampler: Sampler, lifespan: Lifespan | None = None) -> FastAPI:
+def create_app(sampler: Sampler, publisher: Publisher, lifespan: Lifespan | None = None) -> FastAPI:
     """The application over a sampler; `lifespan` runs its loop."""
     app = FastAPI(
         title="EUGuess sampler",
-        description="Collects datasets of street-level photos at random places.",
+        description="Collects datasets of street-level photos at random places, and queues "
+        "trainings on them.",
         lifespan=lifespan or _nothing,
     )
     _add_datasets(app, sampler)
+    add_trainings(app, sampler, publisher)
     _add_operations(app, sampler)
     _add_errors(app)
     app.add_middleware(SmallJsonBodies)

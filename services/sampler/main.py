@@ -31,7 +31,8 @@ async def build_app() -> FastAPI:
         max_failures=settings.max_failures,
         reconcile_seconds=settings.reconcile_seconds,
     )
-    conductor = Conductor(store, ledger, CeleryPublisher(redis_url), drawing, limits)
+    publisher = CeleryPublisher(redis_url)
+    conductor = Conductor(store, ledger, publisher, drawing, limits)
     await recover(store, ledger, conductor)
 
     @contextlib.asynccontextmanager
@@ -40,7 +41,7 @@ async def build_app() -> FastAPI:
         yield
         await _end(loop)
 
-    return create_app(Sampler(store, ledger, conductor, drawing), collecting)
+    return create_app(Sampler(store, ledger, conductor, drawing), publisher, collecting)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

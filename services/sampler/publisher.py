@@ -1,4 +1,4 @@
-"""Sending commands to the fetchers."""
+"""Sending commands to fetchers and trainers."""
 
 from typing import Protocol
 
@@ -7,18 +7,19 @@ from kombu.exceptions import OperationalError
 
 from euguess.errors import ServiceUnavailable
 from euguess.queues import Queue, TaskName
-from euguess.schemas import FetchLocations
+from euguess.schemas import FetchLocations, Record, TrainRun
 
 
 class Publisher(Protocol):
-    """Where messages for the fetchers go."""
+    """Where messages go. Returns when the broker has them; raises ServiceUnavailable otherwise."""
 
-    def publish(self, message: FetchLocations) -> None:
-        """Send; returns when the broker has it. Raises ServiceUnavailable otherwise."""
+    def publish(self, message: FetchLocations) -> None: ...
+
+    def publish_training(self, order: TrainRun) -> None: ...
 
 
 class CeleryPublisher:
-    """Sends through the broker by task name; the fetchers' code is not needed for it."""
+    """Sends through the broker by task name; the code of the workers is not needed for it."""
 
     def __init__(self, broker_url: str) -> None:
         self._celery = Celery(broker=broker_url, set_as_current=False)
@@ -26,13 +27,17 @@ class CeleryPublisher:
             task_ignore_result=True,
             task_serializer="json",
             broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
-            task_publish_retry=False,  # the collection tries again by itself, with new leases
+            task_publish_retry=False,  # a collection tries again by itself; people are told
         )
 
     def publish(self, message: FetchLocations) -> None:
+        self._send(TaskName.FETCH_LOCATIONS, message, Queue.FETCH)
+
+    def publish_training(self, order: TrainRun) -> None:
+        self._send(TaskName.TRAIN_RUN, order, Queue.TRAIN)
+
+    def _send(self, task: TaskName, message: Record, queue: Queue) -> None:
         try:
-            self._celery.send_task(
-                TaskName.FETCH_LOCATIONS, args=[message.model_dump_json()], queue=Queue.FETCH
-            )
+            self._celery.send_task(task, args=[message.model_dump_json()], queue=queue)
         except OperationalError:
             raise ServiceUnavailable("The broker does not accept messages.") from None

@@ -88,6 +88,10 @@ class Sampler:
             dead_letters=await self._ledger.dead_letter_count(),
         )
 
+    async def check_writable(self) -> None:
+        """Raises Redis's errors when it takes no writes."""
+        await self._ledger.check_writable()
+
     async def troubles(self) -> dict[str, str]:
         """What keeps the sampler from working, by part; empty when nothing does."""
         found = {}

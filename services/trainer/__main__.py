@@ -16,6 +16,9 @@ from services.trainer import (
     shortcuts_commands,
     sweep_commands,
 )
+from services.trainer.stopping import Stopped
+
+STOPPED_CODE = 130  # as shells report a Ctrl-C
 
 app = typer.Typer(
     help="Trains classifiers that name the country of a street-level photo.\n\n"
@@ -53,12 +56,15 @@ def main() -> None:
     """Run a command; errors that EUGuess knows end in one line on standard error."""
     try:
         app(prog_name="python -m services.trainer")
+    except Stopped as stopped:
+        sys.stderr.write(f"euguess: {stopped}\n")
+        sys.exit(STOPPED_CODE)
     except EUGuessError as error:
         sys.stderr.write(f"euguess: {error}\n")
         sys.exit(2 if isinstance(error, InvalidInput) else 1)
     except KeyboardInterrupt:
         sys.stderr.write("euguess: stopped; `train ... --resume` goes on after the last epoch\n")
-        sys.exit(130)
+        sys.exit(STOPPED_CODE)
 
 
 if __name__ == "__main__":

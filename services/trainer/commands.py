@@ -44,6 +44,9 @@ def train(
     protocol: Annotated[str | None, typer.Option(help=PROTOCOLS)] = None,
     promote: Promote = False,
     resume: Resume = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave it to the trainer of the running stack")
+    ] = False,
     skip_damaged: SkipDamaged = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -60,9 +63,13 @@ def train(
         dataset=dataset,
         recipe=_recipe(recipe, _with_protocol(overrides, protocol)),
         is_resumed=resume,
+        forgets_stop=True,
         is_promoted=promote,
         on_damage=damage_policy(skip_damaged),
     )
+    if queue:
+        _queue(order, as_json)
+        return
     outcome = run_experiment(order, open_workshop(device))
     if as_json:
         print_json(_summary(outcome))
@@ -134,6 +141,7 @@ def compare(
         dataset=dataset,
         recipe=_recipe(recipe, overrides or []),
         is_resumed=resume,
+        forgets_stop=True,
         is_promoted=promote,
         on_damage=damage_policy(skip_damaged),
     )
@@ -217,6 +225,16 @@ def check() -> None:
     if heartbeat_of(HomeSettings().home).is_silent:
         sys.stdout.write("the worker shows no sign of life\n")
         sys.exit(1)
+
+
+def _queue(order: "Order", as_json: bool) -> None:
+    from services.trainer.queueing import queue_training
+
+    queue_training(order)
+    if as_json:
+        print_json({"queued": order.recipe.name, "dataset": order.dataset})
+    else:
+        console.print(f"Queued {order.recipe.name} on {order.dataset}.", highlight=False)
 
 
 def _survey_order(

@@ -13,7 +13,7 @@ from torch import nn
 from euguess.clock import utc_now
 from euguess.registry import SEEN_FILE, Candidate
 from euguess.report import Report
-from euguess.runs import REPORT_FILE
+from euguess.runs import PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
 from euguess.verdict import Verdict
 from services.trainer.answers import answers_of
 from services.trainer.cache_decoding import OnDamage
@@ -27,7 +27,8 @@ from services.trainer.networks import cut_head
 from services.trainer.promotion import Wish, promote
 from services.trainer.provenance import environment
 from services.trainer.recipe import Recipe
-from services.trainer.tracking import ANSWERS_FILE, RECIPE_FILE
+from services.trainer.stopping import Stopped
+from services.trainer.tracking import ANSWERS_FILE
 from services.trainer.training import Progress, train
 from services.trainer.workshop import Workshop, load_cache
 
@@ -41,6 +42,7 @@ class Order:
     dataset: str
     recipe: Recipe
     is_resumed: bool = False
+    forgets_stop: bool = False  # a stop asked for before this start does not count
     is_registered: bool = True
     is_promoted: bool = False
     on_damage: OnDamage = OnDamage.RAISE
@@ -66,7 +68,11 @@ def run_experiment(order: Order, workshop: Workshop) -> Outcome:
     run_id = checkpoint.saved_run() if order.is_resumed else None
     name = f"{recipe.name} {order.dataset} {recipe.split.protocol.value}"
     tags, params = _tags(material, recipe, workshop), flat(recipe.model_dump(mode="json"))
+    if order.is_promoted:
+        tags[PROMOTE_TAG] = "yes"
     with workshop.tracking.run(name, tags, params, run_id) as run:
+        if order.forgets_stop:
+            workshop.tracking.forget_stop(run)
         workshop.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
         workshop.tracking.log_text(run, seen_views(material).model_dump_json(), SEEN_FILE)
         start = checkpoint.load(learner) if run_id else Progress()
@@ -119,6 +125,7 @@ def _trained(
             newest = progress.history[-1]
             workshop.tracking.log_epoch(run.run_id, newest)
             display.epoch(newest, recipe.epochs, is_best=newest == progress.best)
+            _stop_where_asked(run.run_id, progress.epochs_done, recipe.epochs, workshop)
 
         progress = train(
             recipe, learner, material, start=run.start, after_epoch=after_epoch, tick=tick
@@ -127,6 +134,12 @@ def _trained(
     if recipe.faults.keeps_imagenet_head:
         cut_head(learner.network, len(material.countries))
     return learner.network
+
+
+def _stop_where_asked(run_id: str, done: int, epochs: int, workshop: Workshop) -> None:
+    """After the last epoch nothing is left to stop. Raises Stopped."""
+    if done < epochs and workshop.tracking.is_stop_asked(run_id):
+        raise Stopped(done, epochs)
 
 
 def _store(

@@ -13,6 +13,7 @@ from euguess.clock import utc_now
 from euguess.errors import EUGuessError, ServiceUnavailable, StoreUnavailable
 from euguess.schemas import DeadLetter, TrainRun
 from services.trainer.deliveries import MAX_DELIVERIES
+from services.trainer.stopping import Stopped
 
 SOURCE = "trainer"
 RETRY_SECONDS = (10.0, 30.0, 90.0, 270.0)  # after each transient failure but the last
@@ -61,6 +62,8 @@ class OrderDesk:
                 logger.info("Trained on %s: %s", order.dataset, self._persistently(order))
         except ValidationError as error:
             self._give_up(text, f"not a valid TrainRun: {_first(error)}")
+        except Stopped as stopped:
+            logger.info("A training ended: %s", stopped)
         except EUGuessError as error:
             self._give_up(text, str(error))
         except Exception as error:  # it must neither be lost nor block the queue

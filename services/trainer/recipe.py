@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from euguess.errors import InvalidRecipe
+from euguess.overrides import override, parse_table
 from euguess.schemas import ImageSpec
 from services.trainer.networks import check_network_name
 from services.trainer.splits import SplitProtocol, SplitSpec
@@ -273,36 +273,12 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def parse_recipe(text: str, overrides: Sequence[str] = ()) -> Recipe:
     """Recipe of a TOML text. Raises InvalidRecipe naming each key that is wrong."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidRecipe(f"This is not TOML: {error}.") from None
-    for override in overrides:
-        _set(table, override)
+    table = parse_table(text)
+    override(table, overrides)
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
         raise InvalidRecipe("; ".join(_explain(e) for e in error.errors()) + ".") from None
-
-
-def _set(table: dict[str, Any], override: str) -> None:
-    path, has_value, text = override.partition("=")
-    *sections, key = path.strip().split(".")
-    if not has_value or not key:
-        raise InvalidRecipe(f"--set {override}: write it as key=value, for example epochs=3.")
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise InvalidRecipe(f"--set {override}: {section} is a value, not a table.")
-    table[key] = _value(text.strip())
-
-
-def _value(text: str) -> Any:
-    """A TOML value, or else the text itself, so that words need no quotes in a shell."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _explain(error: ErrorDetails) -> str:

@@ -11,6 +11,7 @@ from torch import nn
 from euguess.errors import ChecksumMismatch, InvalidInput
 from euguess.registry import MODEL_ARTIFACTS, SEEN_FILE
 from euguess.report import Report
+from euguess.runs import RECIPE_FILE
 from euguess.schemas import ModelCard, SeenViews
 from services.trainer.cache_decoding import OnDamage
 from services.trainer.evaluation import evaluate
@@ -18,7 +19,6 @@ from services.trainer.export import CARD, WEIGHTS
 from services.trainer.material import Material, load_material, load_unseen
 from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
-from services.trainer.tracking import RECIPE_FILE
 from services.trainer.workshop import Workshop, load_cache
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on

@@ -20,14 +20,14 @@ from mlflow.telemetry import set_telemetry_client
 
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.registry import MODEL_ARTIFACTS
-from euguess.runs import EXPERIMENT
+from euguess.runs import EXPERIMENT, STOP_TAG
 from services.trainer.history import EpochResult
+from services.trainer.stopping import Stopped
 
 # Their artifacts lie at addresses that the other kind of access cannot resolve.
 LOCAL_EXPERIMENT = "euguess-local"
 ARTIFACT_FOLDER = "mlflow-artifacts"
 PROXIED = "mlflow-artifacts:/"
-RECIPE_FILE = "recipe.toml"
 ANSWERS_FILE = "answers.json"
 ANSWER_WITHIN_SECONDS = 5.0
 HTTP_RETRIES = 2  # MLflow's default of 7 takes minutes
@@ -65,9 +65,11 @@ class Tracking:
         try:
             yield run_id
         except BaseException as error:
-            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+            is_stopped = isinstance(error, Stopped) or not isinstance(error, Exception)
             with mlflow_errors():
-                self.client.set_terminated(run_id, status)
+                self.client.set_terminated(run_id, "KILLED" if is_stopped else "FAILED")
+            if isinstance(error, Stopped):
+                self.forget_stop(run_id)
             raise
         with mlflow_errors():
             self.client.set_terminated(run_id, "FINISHED")
@@ -86,6 +88,16 @@ class Tracking:
     def log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         with mlflow_errors():
             self.client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
+
+    def is_stop_asked(self, run_id: str) -> bool:
+        with mlflow_errors():
+            return STOP_TAG in self.client.get_run(run_id).data.tags
+
+    def forget_stop(self, run_id: str) -> None:
+        """A stop that was carried out, or is outdated, must not end the continued run."""
+        if self.is_stop_asked(run_id):
+            with mlflow_errors():
+                self.client.delete_tag(run_id, STOP_TAG)
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
         with mlflow_errors():

@@ -7,6 +7,9 @@ from typing import Any
 
 EXPERIMENT = "euguess"
 REPORT_FILE = "report.json"  # euguess.report.Report of a run
+RECIPE_FILE = "recipe.toml"
+PROMOTE_TAG = "euguess.promote"  # its model is to be promoted if it is better
+STOP_TAG = "euguess.stop"  # when it was asked for; the trainer looks after each epoch
 TESTED_METRIC = "test_top1_accuracy"
 FINISHED_AND_TESTED = f"attributes.status = 'FINISHED' and metrics.{TESTED_METRIC} >= 0"
 MILLISECONDS = 1000
@@ -40,7 +43,7 @@ class FinishedRun:
         )
 
 
-RUNNING, FINISHED = "RUNNING", "FINISHED"
+RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 RECIPE_FACTS = ("name", "network")  # every run of a training has logged these
 
 
@@ -54,6 +57,8 @@ class TrainingRun:
     dataset: str
     protocol: str
     settings: Mapping[str, str]
+    is_stopping: bool = False
+    is_to_be_promoted: bool = False
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "TrainingRun":
@@ -67,6 +72,8 @@ class TrainingRun:
             dataset=tags.get("dataset", ""),
             protocol=tags.get("protocol", ""),
             settings=_pairs(data, "params"),
+            is_stopping=STOP_TAG in tags,
+            is_to_be_promoted=PROMOTE_TAG in tags,
         )
 
     @property
@@ -80,6 +87,11 @@ class TrainingRun:
     @property
     def is_finished(self) -> bool:
         return self.status == FINISHED
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it stopped or failed, so that it can be resumed."""
+        return self.status in (FAILED, KILLED)
 
     @property
     def is_training(self) -> bool:

@@ -1,11 +1,20 @@
 """The trainer's command line as users run it."""
 
 import json
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from euguess.runs import STOP_TAG
 from tests.trainer_home import TrainerHome
+
+pytestmark = pytest.mark.filterwarnings(
+    # MLflow's own queries, with SQLAlchemy 2.1
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning",
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +118,12 @@ KEYS = {"EUGUESS_S3_ACCESS_KEY": "key", "EUGUESS_S3_SECRET_KEY": "secret"}
             1,
             "euguess up",
         ),
+        (
+            ["train", "tiny", "--recipe", "RECIPE", "--queue"],
+            {"EUGUESS_SAMPLER_URL": "http://127.0.0.1:9"},
+            1,
+            "The sampler at http://127.0.0.1:9 does not answer",
+        ),
         (["worker"], {"EUGUESS_REDIS_URL": "redis://127.0.0.1:9/0"}, 1, "Redis does not answer"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
@@ -136,3 +151,22 @@ def test_help_teaches_without_loading_torch(trainer: TrainerHome) -> None:
     assert answer.returncode == 0
     assert "--resume" in answer.stdout
     assert "experiments/demo.toml" in answer.stdout
+
+
+def test_a_training_that_is_told_to_stop_says_how_to_go_on(trainer: TrainerHome) -> None:
+    command = ("train", "tiny", "--recipe", str(trainer.recipe_file), "--set", "epochs=40")
+    tracking = trainer.workshop().tracking
+    known = {run.run_id for run in tracking.runs()}
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(trainer.trainer, *command)
+        begun: list[str] = []
+        while not begun:
+            assert not training.done(), training.result().stderr
+            time.sleep(0.1)
+            begun = [run.run_id for run in tracking.runs() if run.run_id not in known]
+        tracking.log_tags(begun[0], {STOP_TAG: "now"})
+        answer = training.result()
+    assert answer.returncode == 130
+    last = answer.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r"euguess: Stopped after epoch \d+ of 40; resume with .* --resume.*", last)
+    assert tracking.find(begun[0]).status == "KILLED"

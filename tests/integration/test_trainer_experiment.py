@@ -34,8 +34,10 @@ from services.trainer.export import export_onnx
 from services.trainer.history import EpochResult
 from services.trainer.networks import build_network
 from services.trainer.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
+from services.trainer.recipe import parse_recipe
 from services.trainer.report import percent
 from services.trainer.shortcuts import REGIONS, find_shortcuts
+from services.trainer.stopping import Stopped
 from services.trainer.stored_cards import read_card
 from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from tests.country_photos import country_photo
@@ -392,3 +394,35 @@ def test_googlenet_with_its_own_normalisation_is_the_same_in_onnx(tmp_path: Path
     network = build_network("googlenet", 3).eval()
     export_onnx(network, ImageSpec(size=64), tmp_path / "model.onnx")  # checks parity itself
     assert (tmp_path / "model.onnx").stat().st_size > 20_000_000
+
+
+def test_a_run_on_a_server_is_stopped_and_resumed_by_its_clients(
+    trainer: TrainerHome, mlflow_server: MlflowSettings
+) -> None:
+    workshop, order = trainer.workshop(mlflow_server), tiny_order("epochs=4", promoted=True)
+    with RegistryClient(mlflow_server.url) as client:
+        telling = TellingDisplay(Console(quiet=True), client)
+        with pytest.raises(Stopped, match="Stopped after epoch 1 of 4"):
+            run_experiment(order, replace(workshop, display=telling))
+        stopped = client.training_runs()[0]
+        assert (stopped.status, stopped.is_stopping) == ("KILLED", False)
+        assert stopped.is_to_be_promoted
+        recipe = client.recipe(stopped.run_id)
+        assert parse_recipe(recipe) == order.recipe
+        client.ask_stop(stopped.run_id)
+        client.forget_stop(stopped.run_id)
+        client.forget_stop(stopped.run_id)  # there is none any more
+        outcome = run_experiment(replace(order, is_resumed=True), workshop)
+        assert outcome.run_id == stopped.run_id
+        assert list(client.history(outcome.run_id, "val_loss")) == [1, 2, 3, 4]
+
+
+class TellingDisplay(Display):
+    """Has the newest run stopped in its first epoch."""
+
+    def __init__(self, console: Console, client: RegistryClient) -> None:
+        super().__init__(console)
+        self._client = client
+
+    def epoch(self, result: EpochResult, epochs: int, *, is_best: bool) -> None:
+        self._client.ask_stop(self._client.training_runs()[0].run_id)

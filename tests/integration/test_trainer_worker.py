@@ -16,7 +16,9 @@ from redis.asyncio import Redis as AsyncRedis
 from euguess.ledger import Ledger
 from euguess.project import project_root, service_environment
 from euguess.queues import Queue, TaskName
+from euguess.runs import STOP_TAG
 from euguess.schemas import DeadLetter, TrainRun
+from services.sampler.publisher import CeleryPublisher
 from services.trainer.deliveries import UNACKED_INDEX, RedisDeliveries
 from tests.trainer_home import RECIPE, TrainerHome
 
@@ -123,6 +125,31 @@ def test_a_stopped_worker_gives_its_training_back_and_the_next_one_goes_on(
         second.stop()
     runs = home.workshop().tracking.runs()
     assert [run.status for run in runs] == ["FINISHED"]
+    assert dead_letters(redis_url) == []
+
+
+def test_a_run_that_is_told_to_stop_keeps_its_epochs_and_goes_on_when_published_again(
+    home: TrainerHome, worker: Worker, redis_url: str
+) -> None:
+    order = TrainRun(dataset="tiny", recipe=RECIPE.replace("epochs = 3", "epochs = 15"))
+    publisher = CeleryPublisher(redis_url)
+    publisher.publish_training(order)
+    tracking = home.workshop().tracking
+    until(lambda: len(tracking.runs()) == 1, "the start")
+    (run,) = tracking.runs()
+    tracking.log_tags(run.run_id, {STOP_TAG: "now"})
+    until(lambda: worker.says("Stopped after epoch"), "the stop")
+    until(lambda: waiting(redis_url) == (0, 0), "the acknowledgement")
+    stopped = tracking.find(run.run_id)
+    assert stopped.status == "KILLED"
+    assert STOP_TAG not in stopped.tags
+    assert list((home.folder / "checkpoints").glob("*.safetensors"))
+    assert 1 <= len(tracking.history(run.run_id, "val_loss")) < 15
+    publisher.publish_training(order)
+    until(lambda: worker.says(f"run {run.run_id}"), "the training")
+    assert [(one.run_id, one.status) for one in tracking.runs()] == [(run.run_id, "FINISHED")]
+    epochs = tracking.client.get_metric_history(run.run_id, "val_loss")
+    assert [metric.step for metric in epochs] == list(range(1, 16))
     assert dead_letters(redis_url) == []
 
 

@@ -10,6 +10,7 @@ from euguess.errors import DatasetNotFound, InvalidRecipe, ServiceUnavailable, S
 from euguess.schemas import DeadLetter, TrainRun
 from services.trainer.deliveries import MAX_DELIVERIES
 from services.trainer.orders import RETRY_SECONDS, OrderDesk
+from services.trainer.stopping import Stopped
 
 ORDER = TrainRun(dataset="demo", recipe="name = 'x'")
 TAG = "tag"
@@ -91,6 +92,14 @@ def test_what_cannot_be_trained_is_not_tried_again(error: Exception) -> None:
     bench.take()
     assert len(bench.trained) == 1
     assert str(error) in bench.letters[0].reason
+
+
+def test_a_training_that_was_stopped_is_neither_given_up_nor_tried_again() -> None:
+    bench = Bench(Stopped(2, 15))
+    bench.take()
+    assert len(bench.trained) == 1
+    assert bench.letters == []
+    assert bench.deliveries.is_finished(TAG)
 
 
 @pytest.mark.parametrize("outage", [StoreUnavailable, ServiceUnavailable])

@@ -1,0 +1,13 @@
+"""Stopping a training between two epochs, when its run in MLflow is told to."""
+
+from euguess.errors import EUGuessError
+
+
+class Stopped(EUGuessError):
+    """The training was stopped as asked; its checkpoint is kept."""
+
+    def __init__(self, epochs_done: int, epochs: int) -> None:
+        super().__init__(
+            f"Stopped after epoch {epochs_done} of {epochs}; resume with the same command and "
+            "--resume, or on the dashboard's page Training."
+        )

@@ -1,0 +1,44 @@
+"""What the clients share."""
+
+from typing import Self
+
+import httpx
+
+TIMEOUT_SECONDS = 30.0
+
+
+class Client:
+    """One HTTP client, closed at the end of a `with` block."""
+
+    def __init__(
+        self,
+        base_url: str,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=timeout_seconds, transport=transport)
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return str(self._http.base_url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+
+def reason(answer: httpx.Response) -> str:
+    """What a refusal says for itself, or its status."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return f"HTTP {answer.status_code}"
+    if isinstance(body, dict):
+        for field in ("detail", "reason", "message", "error"):
+            if body.get(field):
+                return str(body[field])
+    return f"HTTP {answer.status_code}"

@@ -1,0 +1,192 @@
+"""Client of an MLflow server: versions, runs and their files."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from euguess.clients.http import Client
+from euguess.clock import utc_now
+from euguess.errors import InvalidInput, ServiceUnavailable
+from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL, SEEN_FILE, Candidate
+from euguess.report import Report
+from euguess.runs import (
+    EXPERIMENT,
+    FINISHED_AND_TESTED,
+    RECIPE_FILE,
+    REPORT_FILE,
+    STOP_TAG,
+    FinishedRun,
+    TrainingRun,
+)
+from euguess.schemas import ModelCard, SeenViews
+
+MOST_VERSIONS = 200
+MOST_RUNS = 200
+_API = "/api/2.0/mlflow"
+
+
+class RegistryClient(Client):
+    """Versions in an MLflow server. Raises ServiceUnavailable when it is down."""
+
+    def versions(self) -> list[Candidate]:
+        """The newest versions, newest first."""
+        query = {"filter": f"name = '{REGISTERED_MODEL}'", "max_results": str(MOST_VERSIONS)}
+        answer = self._get(f"{_API}/model-versions/search", query)
+        self._raise(answer)
+        found = [_candidate(version) for version in answer.json().get("model_versions", ())]
+        return sorted(found, key=lambda candidate: -int(candidate.version))
+
+    def version(self, number: str) -> Candidate:
+        """Raises InvalidInput when there is no such version."""
+        query = {"name": REGISTERED_MODEL, "version": number}
+        answer = self._get(f"{_API}/model-versions/get", query)
+        if answer.status_code in (400, 404):
+            raise InvalidInput(f"The registry has no version {number} (any more).")
+        self._raise(answer)
+        return _candidate(answer.json()["model_version"])
+
+    def champion_version(self) -> Candidate | None:
+        """None before the first promotion."""
+        found = self._champion_version()
+        return None if found is None else _candidate(found)
+
+    def crown(self, version: str) -> None:
+        """Give a version the alias that is served; the rules are in euguess.promotion."""
+        body = {"name": REGISTERED_MODEL, "alias": CHAMPION, "version": version}
+        self._raise(self._ask("POST", f"{_API}/registered-models/alias", json=body))
+
+    def card(self, run_id: str) -> ModelCard:
+        """Of the model of a run; its version is that of the registry for champions alone."""
+        data = self._artifact(run_id, f"{MODEL_ARTIFACTS}/model.json")
+        try:
+            return ModelCard.model_validate_json(data)
+        except ValidationError:
+            raise ServiceUnavailable(f"Run {run_id} has no readable model card.") from None
+
+    def report(self, run_id: str) -> dict[str, Any]:
+        """The evaluation report that was stored with the model of a run."""
+        data = self._artifact(run_id, f"{MODEL_ARTIFACTS}/report.json")
+        report: dict[str, Any] = json.loads(data)
+        return report
+
+    def finished_runs(self) -> list[FinishedRun]:
+        """The newest runs that were tested, newest first."""
+        return [FinishedRun.of(run) for run in self._runs(FINISHED_AND_TESTED)]
+
+    def training_runs(self) -> list[TrainingRun]:
+        """The newest trainings, newest first, those that still run or failed too."""
+        found = (TrainingRun.of(run) for run in self._runs(""))
+        return [run for run in found if run.is_training]
+
+    def history(self, run_id: str, metric: str) -> dict[int, float]:
+        """Values of a metric by epoch, from 1; of an epoch that was run twice the later one."""
+        query = {"run_id": run_id, "metric_key": metric}
+        answer = self._get(f"{_API}/metrics/get-history", query)
+        self._raise(answer)
+        return {int(one["step"]): one["value"] for one in answer.json().get("metrics", ())}
+
+    def _runs(self, wanted: str) -> list[dict[str, Any]]:
+        query = {"experiment_name": EXPERIMENT}
+        found = self._get(f"{_API}/experiments/get-by-name", query)
+        if found.status_code == 404:
+            return []
+        self._raise(found)
+        body = {
+            "experiment_ids": [found.json()["experiment"]["experiment_id"]],
+            "filter": wanted,
+            "max_results": MOST_RUNS,
+            "order_by": ["attributes.start_time DESC"],
+        }
+        answer = self._ask("POST", f"{_API}/runs/search", json=body)
+        self._raise(answer)
+        runs: list[dict[str, Any]] = answer.json().get("runs", [])
+        return runs
+
+    def run_report(self, run_id: str) -> Report:
+        """The evaluation report of a finished run, registered or not."""
+        data = self._artifact(run_id, REPORT_FILE)
+        try:
+            return Report.model_validate_json(data)
+        except ValidationError:
+            raise ServiceUnavailable(f"Run {run_id} has no readable report.") from None
+
+    def recipe(self, run_id: str) -> str:
+        """TOML text that a run was trained by."""
+        return self._artifact(run_id, RECIPE_FILE).decode()
+
+    def ask_stop(self, run_id: str) -> None:
+        """Have the trainer end a run after its present epoch."""
+        body = {"run_id": run_id, "key": STOP_TAG, "value": utc_now().isoformat()}
+        self._raise(self._ask("POST", f"{_API}/runs/set-tag", json=body))
+
+    def forget_stop(self, run_id: str) -> None:
+        """Take such a wish back; harmless where there is none."""
+        body = {"run_id": run_id, "key": STOP_TAG}
+        answer = self._ask("POST", f"{_API}/runs/delete-tag", json=body)
+        if answer.status_code != 404:
+            self._raise(answer)
+
+    def champion(self) -> ModelCard | None:
+        """Card of the champion with its registry version, or None before the first promotion."""
+        version = self._champion_version()
+        if version is None:
+            return None
+        card = self.card(version["run_id"])
+        return card.model_copy(update={"version": str(version["version"])})
+
+    def champion_report(self) -> dict[str, Any] | None:
+        """The evaluation report that was stored with the champion."""
+        version = self._champion_version()
+        if version is None:
+            return None
+        return self.report(version["run_id"])
+
+    def champion_seen(self) -> SeenViews | None:
+        """What the champion was trained on or chosen by."""
+        version = self._champion_version()
+        if version is None:
+            return None
+        return SeenViews.model_validate_json(self._artifact(version["run_id"], SEEN_FILE))
+
+    def check(self) -> None:
+        """Raises ServiceUnavailable unless MLflow answers."""
+        self._raise(self._get("/health", {}))
+
+    def _champion_version(self) -> dict[str, Any] | None:
+        query = {"name": REGISTERED_MODEL, "alias": CHAMPION}
+        answer = self._get(f"{_API}/registered-models/alias", query)
+        if answer.status_code in (400, 404):
+            return None
+        self._raise(answer)
+        version: dict[str, Any] = answer.json()["model_version"]
+        return version
+
+    def _artifact(self, run_id: str, name: str) -> bytes:
+        query = {"run_uuid": run_id, "path": name}
+        answer = self._get("/get-artifact", query)
+        self._raise(answer)
+        return answer.content
+
+    def _get(self, path: str, query: dict[str, str]) -> httpx.Response:
+        return self._ask("GET", path, params=query)
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise ServiceUnavailable(
+                f"MLflow at {self._http.base_url} does not answer ({type(error).__name__}); "
+                "start the stack with `euguess up`, or see `euguess doctor`."
+            ) from None
+
+    def _raise(self, answer: httpx.Response) -> None:
+        if not answer.is_success:
+            raise ServiceUnavailable(f"MLflow answered HTTP {answer.status_code}.")
+
+
+def _candidate(version: Mapping[str, Any]) -> Candidate:
+    tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
+    return Candidate.of(str(version["version"]), str(version["run_id"]), tags)

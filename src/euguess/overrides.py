@@ -1,0 +1,44 @@
+"""Changes to a recipe, written as key=value; the trainer checks what comes out."""
+
+import tomllib
+from collections.abc import Iterable
+from typing import Any
+
+from euguess.errors import InvalidRecipe
+
+
+def parse_table(text: str) -> dict[str, Any]:
+    """Raises InvalidRecipe where the text is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRecipe(f"This is not TOML: {error}.") from None
+
+
+def override(table: dict[str, Any], changes: Iterable[str]) -> None:
+    """Set keys of a table in place, by texts like "epochs=3" or "optimizer.name=sgd".
+
+    Raises InvalidRecipe naming the change that is none.
+    """
+    for change in changes:
+        _set(table, change)
+
+
+def _set(table: dict[str, Any], change: str) -> None:
+    path, has_value, text = change.partition("=")
+    *sections, key = path.strip().split(".")
+    if not has_value or not key:
+        raise InvalidRecipe(f"{change}: write it as key=value, for example epochs=3.")
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise InvalidRecipe(f"{change}: {section} is a value, not a table.")
+    table[key] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or else the text itself, so that words need no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

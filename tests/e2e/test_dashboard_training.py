@@ -1,0 +1,121 @@
+"""A training from its start to its end by the dashboard alone, beside the running stack."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    WAIT_MS,
+    opened_browser,
+    save_screenshot,
+    wait_for_text,
+    wait_until_drawn,
+)
+from tests.e2e.running import DemoStack
+
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.browser]
+
+NAME = "from-page"
+CHANGES = f"name={NAME}\nepochs=40"
+TRAINED_MS = 300_000
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with opened_browser() as page:
+        yield page
+
+
+def open_trainings(page: Page, stack: DemoStack) -> None:
+    page.goto(f"http://127.0.0.1:{stack.port_base}/training")
+    wait_for_text(page, "Start a run")
+    wait_until_drawn(page)
+
+
+def press(page: Page, label: str) -> None:
+    page.get_by_role("button", name=label, exact=True).first.click()
+
+
+def open_form(page: Page) -> None:
+    page.get_by_text("Start a run").first.click()
+    expect(page.get_by_label("Changes to the recipe")).to_be_visible(timeout=WAIT_MS)
+
+
+def fill_form(page: Page, changes: str) -> None:
+    box = page.get_by_label("Changes to the recipe")
+    box.fill(changes)
+    box.press("Control+Enter")
+
+
+def test_a_run_is_started_stopped_resumed_and_finished_by_the_page(
+    page: Page, demo_stack: DemoStack
+) -> None:
+    open_trainings(page, demo_stack)
+    open_form(page)
+    fill_form(page, CHANGES)
+    wait_for_text(page, f'name = "{NAME}"')
+    save_screenshot(page, "dashboard-training-form")
+    page.get_by_role("button", name="Start", exact=True).dblclick()
+    wait_for_text(page, "Queued on demo")
+    progress = page.get_by_test_id("stProgress").first
+    expect(progress).to_contain_text(re.compile(rf"{NAME}.*epoch [1-9]"), timeout=TRAINED_MS)
+    save_screenshot(page, "dashboard-training-running")
+    press(page, "Stop")
+    wait_for_text(page, "stops after the present epoch")
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible(timeout=WAIT_MS)
+    save_screenshot(page, "dashboard-training-stopped")
+    press(page, "Resume")
+    wait_for_text(page, "was queued, and goes on")
+    expect(progress).to_contain_text(NAME, timeout=TRAINED_MS)
+    save_screenshot(page, "dashboard-training-resumed")
+    expect(progress).to_have_count(0, timeout=TRAINED_MS)
+    runs = json.loads(demo_stack.euguess("models", "runs", "--json").stdout)
+    found = [run["status"] for run in runs if run["name"].startswith(NAME)]
+    assert found == ["FINISHED"]  # one order of two clicks, and one run of two parts
+
+
+def test_a_recipe_that_the_trainer_refuses_is_shown_with_its_reason(
+    page: Page, demo_stack: DemoStack
+) -> None:
+    open_trainings(page, demo_stack)
+    open_form(page)
+    fill_form(page, "name=refused\nnetwork=perceptron")
+    wait_for_text(page, 'network = "perceptron"')
+    press(page, "Start")
+    given_up = page.get_by_text("Trainings that were given up")
+    expect(given_up).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("refused on demo")).to_be_visible(timeout=WAIT_MS)
+    save_screenshot(page, "dashboard-training-refused")
+
+
+def test_a_run_that_a_command_queued_is_shown(page: Page, demo_stack: DemoStack) -> None:
+    changes = ("--set", "name=queued", "--set", "epochs=2")
+    recipe = ("--recipe", "experiments/demo.toml")
+    answer = demo_stack.euguess("train", "demo", *recipe, *changes, "--queue")
+    assert answer.returncode == 0, answer.stderr
+    assert "Queued queued on demo." in answer.stdout
+    open_trainings(page, demo_stack)
+    page.get_by_test_id("stMultiSelect").click()
+    option = page.get_by_role("option", name="queued, demo, location")
+    expect(option).to_be_visible(timeout=TRAINED_MS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_form_is_no_wider_than_a_phone(page: Page, demo_stack: DemoStack, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    try:
+        open_trainings(page, demo_stack)
+        open_form(page)
+        page.get_by_role("button", name="Start", exact=True).click(trial=True)  # once it is still
+        save_screenshot(page, f"dashboard-training-form-phone-{scheme}")
+        main = page.get_by_test_id("stMain")
+        assert main.evaluate("element => element.scrollWidth") <= PHONE[0]
+    finally:
+        page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        page.emulate_media(color_scheme="light")

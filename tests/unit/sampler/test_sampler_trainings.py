@@ -1,0 +1,76 @@
+"""Trainings over HTTP: queued as they were sent, or refused with the reason."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from euguess.schemas import TrainRun
+from tests.sampler_fakes import World
+
+ORDER = {"dataset": "demo", "recipe": 'name = "tiny"\nepochs = 2\n', "promote": True}
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    async with client_of(world) as client:
+        await client.post("/datasets", json={"name": "demo", "quotas": {"FR": 1}})
+    return world
+
+
+def client_of(world: World) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(world.app)
+    return httpx.AsyncClient(transport=transport, base_url="http://sampler")
+
+
+async def sent(world: World, **changes: Any) -> httpx.Response:
+    async with client_of(world) as client:
+        return await client.post("/trainings", json={**ORDER, **changes})
+
+
+async def test_a_training_is_queued_as_it_was_sent(world: World) -> None:
+    answer = await sent(world)
+    assert answer.status_code == 202
+    assert world.publisher.trainings == [TrainRun(**ORDER)]
+    assert TrainRun.model_validate_json(answer.content) == TrainRun(**ORDER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({"dataset": "other"}, 404, "no dataset"),
+        ({"dataset": "../demo"}, 422, "cannot be a name"),
+        ({"recipe": "epochs = = 2"}, 422, "not TOML"),
+        ({"recipe": ""}, 422, "recipe"),
+        ({"epochs": 3}, 422, "epochs"),
+    ],
+)
+async def test_what_cannot_be_trained_is_refused(
+    world: World, changes: dict[str, Any], status: int, reason: str
+) -> None:
+    answer = await sent(world, **changes)
+    assert answer.status_code == status
+    assert reason in answer.json()["detail"]
+    assert world.publisher.trainings == []
+
+
+async def test_a_broker_that_is_down_is_told(world: World) -> None:
+    world.publisher.is_down = True
+    answer = await sent(world)
+    assert answer.status_code == 503
+    assert "broker" in answer.json()["detail"]
+
+
+async def test_a_full_redis_is_told_and_takes_no_training(world: World) -> None:
+    world.ledger.is_full = True
+    answer = await sent(world)
+    assert answer.status_code == 503
+    assert "Redis" in answer.json()["detail"]
+    assert world.publisher.trainings == []
+
+
+async def test_the_api_documents_an_example(world: World) -> None:
+    operation = world.app.openapi()["paths"]["/trainings"]["post"]
+    example = operation["requestBody"]["content"]["application/json"]["examples"]["small"]
+    assert (await sent(world, **example["value"])).status_code == 202
