@@ -13,12 +13,13 @@ import httpx
 from celery import Celery
 
 from euguess.boundaries import load_boundaries
+from euguess.budget import BudgetLedger, Sum
 from euguess.candidates import CandidateSource
 from euguess.layout import dataset_prefix, spec_key
 from euguess.ledger import Ledger, open_redis
 from euguess.project import project_root, service_command
 from euguess.queues import Queue, TaskName
-from euguess.schemas import DatasetSpec, FetchLocations, SlotKey, SlotOutcome, SlotRequest
+from euguess.schemas import Budget, DatasetSpec, FetchLocations, SlotKey, SlotOutcome, SlotRequest
 from euguess.settings import StoreSettings
 from euguess.stack.ports import free_ports
 from euguess.stack.processes import RunningServer, ServerSpec, started
@@ -80,6 +81,13 @@ class Rig:
     async def ledger(self) -> AsyncIterator[Ledger]:
         async with open_redis(self.redis_url) as redis:
             yield Ledger(redis)
+
+    async def open_account(self, budget: Budget | None = None) -> None:
+        """As the sampler does before it publishes; nothing is spent yet."""
+        async with open_redis(self.redis_url) as redis:
+            accounts = BudgetLedger(redis)
+            epoch = await accounts.prepare(SPEC.name)
+            assert await accounts.open(SPEC.name, epoch, Sum(), budget)
 
     async def open_store(self) -> ObjectStore:
         return await open_store(self.store_settings)

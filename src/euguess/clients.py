@@ -13,6 +13,7 @@ from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL, SEEN_F
 from euguess.report import Report
 from euguess.runs import EXPERIMENT, FINISHED_AND_TESTED, REPORT_FILE, FinishedRun, TrainingRun
 from euguess.schemas import (
+    Budget,
     DatasetSpec,
     DatasetStatus,
     DeadLetter,
@@ -72,6 +73,12 @@ class SamplerClient(_Client):
     def stop(self, name: str) -> DatasetStatus:
         """End a collection; what is stored stays."""
         return DatasetStatus.model_validate_json(self._send("DELETE", f"/datasets/{name}"))
+
+    def set_budget(self, name: str, budget: Budget) -> DatasetStatus:
+        """Replace the budget of a collection, which goes on if it allows more."""
+        body = budget.model_dump(mode="json")
+        answer = self._send("PUT", f"/datasets/{name}/budget", json=body)
+        return DatasetStatus.model_validate_json(answer)
 
     def dead_letters(self) -> list[DeadLetter]:
         return _DEAD_LETTERS.validate_json(self._send("GET", "/dead-letters"))
