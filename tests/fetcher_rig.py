@@ -42,27 +42,31 @@ class Rig:
     @contextlib.contextmanager
     def worker(self, concurrency: int = 1) -> Iterator[RunningServer]:
         log = self.folder / f"fetcher-{secrets.token_hex(4)}.log"
-        store = self.store_settings
         spec = ServerSpec(
             name="fetcher",
             argv=tuple(service_command("fetcher", "worker", "--concurrency", str(concurrency))),
             ready=lambda: log.exists() and " ready." in log.read_text(errors="replace"),
-            env={
-                "PYTHONPATH": str(project_root()),
-                "EUGUESS_HOME": str(self.folder),
-                "EUGUESS_REDIS_URL": self.redis_url,
-                "EUGUESS_STORE_URL": store.store_url,
-                "EUGUESS_S3_ENDPOINT": store.s3_endpoint,
-                "EUGUESS_S3_ACCESS_KEY": store.s3_access_key,
-                "EUGUESS_S3_SECRET_KEY": store.s3_secret_key.get_secret_value(),
-                "EUGUESS_SIMULATOR_URL": self.simulator_url,
-                "EUGUESS_SIMULATOR_KEY": CANARY,
-                "EUGUESS_LEASE_SECONDS": str(LEASE_SECONDS),
-            },
+            env=self.variables(),
             cwd=project_root(),
         )
         with started(spec, log) as server:
             yield server
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the services."""
+        store = self.store_settings
+        return {
+            "PYTHONPATH": f"{project_root()}:{project_root() / 'src'}",
+            "EUGUESS_HOME": str(self.folder),
+            "EUGUESS_REDIS_URL": self.redis_url,
+            "EUGUESS_STORE_URL": store.store_url,
+            "EUGUESS_S3_ENDPOINT": store.s3_endpoint,
+            "EUGUESS_S3_ACCESS_KEY": store.s3_access_key,
+            "EUGUESS_S3_SECRET_KEY": store.s3_secret_key.get_secret_value(),
+            "EUGUESS_SIMULATOR_URL": self.simulator_url,
+            "EUGUESS_SIMULATOR_KEY": CANARY,
+            "EUGUESS_LEASE_SECONDS": str(LEASE_SECONDS),
+        }
 
     def faults(self, *rules: dict[str, Any]) -> None:
         httpx.delete(f"{self.simulator_url}/faults").raise_for_status()
