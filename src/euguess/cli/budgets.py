@@ -122,4 +122,6 @@ def _show_spending(status: DatasetStatus) -> None:
     table.add_row("possibly paid, result unknown", f"{status.possibly_paid:,}", "")
     console.print(table)
     if status.is_budget_spent:
-        console.print(f"[yellow]Paused: {status.reason}. Places that wait: {status.total.pending:,}")
+        console.print(
+            f"[yellow]Paused: {status.reason}. Places that wait: {status.total.pending:,}"
+        )
