@@ -14,14 +14,16 @@ from redis.asyncio import Redis
 from shapely.geometry import box
 
 from euguess.boundaries import Boundaries
+from euguess.budget import Sum
 from euguess.ledger import Ledger
 from euguess.locations import Coordinate
-from euguess.schemas import DatasetSpec, DeadLetter, SlotKey, SlotOutcome, SlotRequest
+from euguess.schemas import Budget, DatasetSpec, DeadLetter, SlotKey, SlotOutcome, SlotRequest
 from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
 from services.fetcher.location import Stores, Tools
 from services.fetcher.providers import Panorama, View
 from services.fetcher.ratelimit import RateLimit
+from tests.budget_fakes import FakeBudgetLedger
 
 SIZE = 64
 SPEC = DatasetSpec(name="demo", quotas={"FR": 60}, size=SIZE, border_buffer_km=2)
@@ -139,14 +141,22 @@ class Bench:
     provider: FakeProvider = field(default_factory=FakeProvider)
     ledger: FakeLedger = field(default_factory=FakeLedger)
 
+    budgets: FakeBudgetLedger = field(default_factory=FakeBudgetLedger)
+
     def __post_init__(self) -> None:
+        self.open_account(None)
         unlimited = RateLimit(Redis(), "simulator", None)
         # A chance of 0 makes all waits nothing.
         self.calls = Calls(unlimited, chance=_NoChance())
 
+    def open_account(self, budget: Budget | None) -> None:
+        """As the sampler does before it publishes."""
+        self.budgets.epochs["demo"] = "epoch"
+        self.budgets.sums["demo"], self.budgets.budgets["demo"] = Sum(), budget
+
     @property
     def stores(self) -> Stores:
-        return Stores(self.store, self.ledger, two_countries())
+        return Stores(self.store, self.ledger, self.budgets, two_countries())
 
     @property
     def tools(self) -> Tools:

@@ -13,12 +13,13 @@ import httpx
 from celery import Celery
 
 from euguess.boundaries import load_boundaries
+from euguess.budget import BudgetLedger, Sum
 from euguess.candidates import CandidateSource
 from euguess.layout import dataset_prefix, spec_key
 from euguess.ledger import Ledger, open_redis
 from euguess.project import project_root, service_command
 from euguess.queues import Queue, TaskName
-from euguess.schemas import DatasetSpec, FetchLocations, SlotKey, SlotOutcome, SlotRequest
+from euguess.schemas import Budget, DatasetSpec, FetchLocations, SlotKey, SlotOutcome, SlotRequest
 from euguess.settings import StoreSettings
 from euguess.stack.ports import free_ports
 from euguess.stack.processes import RunningServer, ServerSpec, started
@@ -41,27 +42,31 @@ class Rig:
     @contextlib.contextmanager
     def worker(self, concurrency: int = 1) -> Iterator[RunningServer]:
         log = self.folder / f"fetcher-{secrets.token_hex(4)}.log"
-        store = self.store_settings
         spec = ServerSpec(
             name="fetcher",
             argv=tuple(service_command("fetcher", "worker", "--concurrency", str(concurrency))),
             ready=lambda: log.exists() and " ready." in log.read_text(errors="replace"),
-            env={
-                "PYTHONPATH": str(project_root()),
-                "EUGUESS_HOME": str(self.folder),
-                "EUGUESS_REDIS_URL": self.redis_url,
-                "EUGUESS_STORE_URL": store.store_url,
-                "EUGUESS_S3_ENDPOINT": store.s3_endpoint,
-                "EUGUESS_S3_ACCESS_KEY": store.s3_access_key,
-                "EUGUESS_S3_SECRET_KEY": store.s3_secret_key.get_secret_value(),
-                "EUGUESS_SIMULATOR_URL": self.simulator_url,
-                "EUGUESS_SIMULATOR_KEY": CANARY,
-                "EUGUESS_LEASE_SECONDS": str(LEASE_SECONDS),
-            },
+            env=self.variables(),
             cwd=project_root(),
         )
         with started(spec, log) as server:
             yield server
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the services."""
+        store = self.store_settings
+        return {
+            "PYTHONPATH": f"{project_root()}:{project_root() / 'src'}",
+            "EUGUESS_HOME": str(self.folder),
+            "EUGUESS_REDIS_URL": self.redis_url,
+            "EUGUESS_STORE_URL": store.store_url,
+            "EUGUESS_S3_ENDPOINT": store.s3_endpoint,
+            "EUGUESS_S3_ACCESS_KEY": store.s3_access_key,
+            "EUGUESS_S3_SECRET_KEY": store.s3_secret_key.get_secret_value(),
+            "EUGUESS_SIMULATOR_URL": self.simulator_url,
+            "EUGUESS_SIMULATOR_KEY": CANARY,
+            "EUGUESS_LEASE_SECONDS": str(LEASE_SECONDS),
+        }
 
     def faults(self, *rules: dict[str, Any]) -> None:
         httpx.delete(f"{self.simulator_url}/faults").raise_for_status()
@@ -80,6 +85,13 @@ class Rig:
     async def ledger(self) -> AsyncIterator[Ledger]:
         async with open_redis(self.redis_url) as redis:
             yield Ledger(redis)
+
+    async def open_account(self, budget: Budget | None = None) -> None:
+        """As the sampler does before it publishes; nothing is spent yet."""
+        async with open_redis(self.redis_url) as redis:
+            accounts = BudgetLedger(redis)
+            epoch = await accounts.prepare(SPEC.name)
+            assert await accounts.open(SPEC.name, epoch, Sum(), budget)
 
     async def open_store(self) -> ObjectStore:
         return await open_store(self.store_settings)

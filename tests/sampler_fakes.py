@@ -30,10 +30,12 @@ from euguess.schemas import (
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
 from services.sampler.app import create_app
+from services.sampler.budgets import Budgets
 from services.sampler.collection import Conductor, Limits
 from services.sampler.drawing import Drawing
 from services.sampler.recovery import recover
 from services.sampler.service import Sampler
+from tests.budget_fakes import FakeBudgetLedger
 
 
 def squares() -> Boundaries:
@@ -308,6 +310,8 @@ class World:
         self.limits = limits or Limits(reconcile_seconds=0)
         self.store = FlakyStore()
         self.ledger = FakeLedger()
+        self.accounts = FakeBudgetLedger()
+        self.budgets = Budgets(self.store, self.accounts)
         self.publisher = FakePublisher()
         self.fetchers = FakeFetchers(self.store, self.ledger)
         self.sampler = self.start()
@@ -323,14 +327,20 @@ class World:
     def start(self) -> Sampler:
         """A sampler that knows nothing yet, as after a restart."""
         conductor = Conductor(
-            self.store, self.ledger, self.publisher, drawing(), self.limits, self._clock
+            self.store,
+            self.ledger,
+            self.publisher,
+            drawing(),
+            self.budgets,
+            self.limits,
+            self._clock,
         )
-        self.sampler = Sampler(self.store, self.ledger, conductor, drawing())
+        self.sampler = Sampler(self.store, self.ledger, self.budgets, conductor, drawing())
         return self.sampler
 
     async def restart(self) -> None:
         self.start()
-        await recover(self.store, self.ledger, self.conductor)
+        await recover(self.store, self.ledger, self.budgets, self.conductor)
 
     def wait(self, seconds: float) -> None:
         """Let time pass for the sampler and for leases."""
@@ -339,6 +349,7 @@ class World:
     def lose_redis(self) -> None:
         """All data and all queued messages are gone."""
         self.ledger.wipe()
+        self.accounts.wipe()
         self.publisher.take()
 
     def status(self, name: str = "demo") -> DatasetStatus:

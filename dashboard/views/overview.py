@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from dashboard.budgets import raise_command, spent_share, spent_text
 from dashboard.charts.accuracy import metrics_chart
 from dashboard.charts.collection import counts_chart
 from dashboard.connections import Connections
@@ -19,6 +20,7 @@ from euguess.schemas import DatasetState, DatasetStatus, Interval, ModelCard
 REFRESH_SECONDS = 2.0
 HEALTH_SECONDS = 5.0
 SHOWN_LETTERS = 20
+SPENT_HELP = "At list price, with images under way and those whose result was lost"
 LEAKY_PROTOCOL = "image"
 
 
@@ -123,13 +125,31 @@ def _running(status: DatasetStatus) -> None:
     with st.container(border=True):
         st.markdown(f"**{plain(status.spec.name)}**")
         st.progress(1 - total.pending / total.requested, text=_progress_text(status))
-        if status.state is DatasetState.PAUSED:
+        _budget(status)
+        if status.is_budget_spent:
+            _raise_hint(status)
+        elif status.state is DatasetState.PAUSED:
             st.warning(f"Paused: {plain(status.reason)}", icon=":material/pause_circle:")
         with st.container(horizontal=True):
             st.metric("Places a minute", "…" if rate is None else f"{60 * rate:,.0f}")
             st.metric("Time left", duration(total.pending / rate) if rate else "…")
             st.metric("Images", f"{status.images:,}")
-            st.metric("Cost so far", f"${status.cost:,.2f}")
+            st.metric("Spent", f"${status.dollars_spent:,.2f}", help=SPENT_HELP)
+
+
+def _budget(status: DatasetStatus) -> None:
+    share = spent_share(status)
+    if share is not None:
+        st.progress(share, text=f"budget: {spent_text(status)}")
+
+
+def _raise_hint(status: DatasetStatus) -> None:
+    st.warning(
+        f"Paused: {plain(status.reason)}. Places that wait: {status.total.pending:,}. "
+        "It goes on once the budget is raised:",
+        icon=":material/account_balance_wallet:",
+    )
+    st.code(raise_command(status), language="bash")
 
 
 def _progress_text(status: DatasetStatus) -> str:

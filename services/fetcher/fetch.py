@@ -5,6 +5,7 @@ Everything may be done twice: keys are functions of what they hold, and the firs
 
 import time
 
+from euguess.budget import BudgetSpent
 from euguess.clock import utc_now
 from euguess.errors import ObjectNotFound
 from euguess.layout import slot_key
@@ -39,6 +40,8 @@ class SlotFetcher:
         except ProviderPaused:
             reason = f"{self._tools.provider.name} is paused"
             return self._outcome(SlotStatus.DEFERRED, reason=reason)
+        except BudgetSpent as end:
+            return self._outcome(SlotStatus.DEFERRED, reason=str(end))
         if location_id is None:
             return self._outcome(SlotStatus.EXHAUSTED)
         return await self._commit(self._outcome(SlotStatus.STORED, location_id=location_id))

@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 from euguess.boundaries import Boundaries
+from euguess.budget import BudgetLedger
 from euguess.clock import utc_now
 from euguess.errors import ObjectNotFound
 from euguess.layout import location_key, view_key
@@ -14,6 +15,7 @@ from euguess.ledger import Ledger
 from euguess.locations import Coordinate
 from euguess.schemas import DatasetSpec, LocationRecord, SlotKey, ViewRecord
 from euguess.storage import ObjectStore
+from services.fetcher.allowance import Allowance
 from services.fetcher.calls import Calls, GivenUp
 from services.fetcher.checks import Placement
 from services.fetcher.providers import Panorama, StreetImageProvider, View
@@ -27,6 +29,7 @@ class Stores:
 
     store: ObjectStore
     ledger: Ledger
+    budgets: BudgetLedger
     boundaries: Boundaries
 
 
@@ -78,7 +81,8 @@ class LocationFetcher:
         self._views = ViewFetcher(tools.provider, tools.calls, tools.store, tools.ledger, spec.name)
 
     async def store(self, found: Found) -> LocationRecord | str:
-        """The committed location, or why there is none. Raises GivenUp or ProviderPaused."""
+        """The committed location, or why there is none. Raises GivenUp, ProviderPaused
+        or BudgetSpent."""
         location_id = f"{self._tools.provider.name}-{found.panorama.panorama_id}"
         name = self._spec.name
         if not await self._tools.ledger.reserve_panorama(name, location_id, self._slot):
@@ -132,15 +136,27 @@ class LocationFetcher:
             )
             for heading in spec.headings
         }
-        fetches = [
-            self._views.recall(view, key) if key in stored else self._pay(panorama, view, key)
-            for key, view in wanted.items()
-        ]
-        # All are waited for, so that no call goes on behind the slot's back.
-        return _results(await asyncio.gather(*fetches, return_exceptions=True))
+        missing = len(wanted.keys() - stored)
+        async with self._allowance(location_id).of(missing) as allowance:
+            fetches = [
+                self._views.recall(view, key)
+                if key in stored
+                else self._pay(panorama, view, key, allowance)
+                for key, view in wanted.items()
+            ]
+            # All are waited for, so that no call goes on behind the slot's back.
+            return _results(await asyncio.gather(*fetches, return_exceptions=True))
 
-    async def _pay(self, panorama: Panorama, view: View, key: str) -> ViewRecord:
-        record = await self._views.fetch(panorama.panorama_id, view, key)
+    def _allowance(self, location_id: str) -> Allowance:
+        tools = self._tools
+        price = tools.provider.price_per_image
+        budgets = tools.stores.budgets
+        return Allowance(budgets, tools.store, self._spec.name, location_id, price)
+
+    async def _pay(
+        self, panorama: Panorama, view: View, key: str, allowance: Allowance
+    ) -> ViewRecord:
+        record = await self._views.fetch(panorama.panorama_id, view, key, allowance)
         self._effort.images += 1
         self._effort.bytes += record.bytes
         return record

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from euguess.ledger import Ledger
 from euguess.schemas import ViewRecord
 from euguess.storage import ObjectStore
+from services.fetcher.allowance import Allowance
 from services.fetcher.calls import Calls
 from services.fetcher.providers import ProviderTrouble, StreetImageProvider, View
 from services.fetcher.verification import verify_view
@@ -31,9 +32,11 @@ class ViewFetcher:
         self._ledger = ledger
         self._dataset = dataset
 
-    async def fetch(self, panorama_id: str, view: View, key: str) -> ViewRecord:
-        """The view, stored. Raises GivenUp or ProviderPaused."""
-        data = await self._calls.make(lambda: self._download(panorama_id, view, key))
+    async def fetch(
+        self, panorama_id: str, view: View, key: str, allowance: Allowance
+    ) -> ViewRecord:
+        """The view, stored. Raises GivenUp, ProviderPaused or BudgetSpent."""
+        data = await self._calls.make(lambda: self._download(panorama_id, view, key, allowance))
         if not await self._store.create(key, data):
             data = await self._store.get(key)
         return _record(view, key, data)
@@ -46,8 +49,11 @@ class ViewFetcher:
         """The views are committed: nothing about their payment is open."""
         await self._ledger.settle(self._dataset, keys)
 
-    async def _download(self, panorama_id: str, view: View, key: str) -> bytes:
+    async def _download(
+        self, panorama_id: str, view: View, key: str, allowance: Allowance
+    ) -> bytes:
         """Verified bytes. Each call is noted by itself, since each may be billed."""
+        await allowance.use()
         if not await self._ledger.intend(self._dataset, key):
             await self._ledger.count_possibly_paid(self._dataset)
         try:
@@ -56,6 +62,7 @@ class ViewFetcher:
         except ProviderTrouble as trouble:
             if not trouble.may_be_billed:
                 await self._ledger.settle(self._dataset, [key])
+                allowance.refund()
             raise
         return data
 

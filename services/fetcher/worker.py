@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from euguess.boundaries import load_boundaries
+from euguess.budget import BudgetLedger
 from euguess.errors import ServiceUnavailable
 from euguess.ledger import Ledger, open_redis
 from euguess.logs import configure_logging
@@ -79,7 +80,7 @@ class WorkerProcess:
             connector=connector, headers={"User-Agent": USER_AGENT}
         )
         redis = open_redis(RedisSettings.load().redis_url.get_secret_value())
-        stores = Stores(store, Ledger(redis), load_boundaries())
+        stores = Stores(store, Ledger(redis), BudgetLedger(redis), load_boundaries())
         opener = partial(_open_provider, self._session, redis)
         return MessageFetcher(stores, opener, SamplerSettings.load().lease_seconds)
 

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from euguess.countries import COUNTRIES, PRESETS
 from euguess.errors import DatasetConflict, DatasetNotFound, EUGuessError, InvalidInput
-from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter, QueueStatus
+from euguess.schemas import Budget, DatasetSpec, DatasetStatus, DeadLetter, QueueStatus
 from services.sampler.bodies import SmallJsonBodies
 from services.sampler.metrics import render_metrics
 from services.sampler.publisher import Publisher
@@ -84,6 +84,11 @@ def _add_datasets(app: FastAPI, sampler: Sampler) -> None:
     async def read_dataset(name: str) -> DatasetStatus:
         """Counts by country and status: requested = stored + no_coverage + failed + pending."""
         return await sampler.status(name)
+
+    @app.put("/datasets/{name}/budget", responses=REFUSALS)
+    async def set_budget(name: str, budget: Budget) -> DatasetStatus:
+        """Replace the budget; a collection that it paused goes on. Without numbers: no limit."""
+        return await sampler.set_budget(name, budget)
 
     @app.delete("/datasets/{name}")
     async def stop_dataset(name: str) -> DatasetStatus:

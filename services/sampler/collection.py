@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from euguess.budget import Sum
 from euguess.clock import utc_now
 from euguess.errors import EUGuessError
 from euguess.layout import slot_key
 from euguess.ledger import Ledger
 from euguess.providers import ProviderName
 from euguess.schemas import (
+    Budget,
     DatasetSpec,
     DatasetState,
     DatasetStatus,
@@ -23,6 +25,7 @@ from euguess.schemas import (
     SlotRequest,
 )
 from euguess.storage import ObjectStore
+from services.sampler.budgets import Budgets, why_spent
 from services.sampler.drawing import Drawing
 from services.sampler.outcomes import known_outcomes
 from services.sampler.publisher import Publisher
@@ -54,6 +57,9 @@ class Collection:
     is_stopped: bool = False
     paused: str | None = None
     possibly_paid: int = 0
+    budget: Budget | None = None
+    spent: Sum | None = None  # None until its account is open
+    is_budget_spent: bool = False
 
     @property
     def is_active(self) -> bool:
@@ -69,6 +75,7 @@ class Conductor:
         ledger: Ledger,
         publisher: Publisher,
         drawing: Drawing,
+        budgets: Budgets,
         limits: Limits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,6 +86,7 @@ class Conductor:
         self._ledger = ledger
         self._publisher = publisher
         self._drawing = drawing
+        self._budgets = budgets
         self._limits = limits
         self._clock = clock
         self._identity: str | None = None
@@ -110,10 +118,11 @@ class Conductor:
         """Raises KeyError."""
         collection = self.collections[name]
         total, countries = collection.board.counts()
-        tally = collection.board.tally
+        tally, spent = collection.board.tally, collection.spent
+        state = _state(collection)
         return DatasetStatus(
             spec=collection.board.spec,
-            state=_state(collection),
+            state=state,
             reason=collection.paused,
             total=total,
             countries=countries,
@@ -123,6 +132,10 @@ class Conductor:
             bytes=tally.bytes,
             cost=tally.cost,
             possibly_paid=collection.possibly_paid,
+            budget=collection.budget,
+            images_spent=tally.images if spent is None else spent.images,
+            is_budget_spent=collection.is_budget_spent and state is DatasetState.PAUSED,
+            dollars_spent=tally.cost if spent is None else spent.dollars,
         )
 
     # --- the loop ---
@@ -178,6 +191,7 @@ class Conductor:
         work = collection.board.in_flight.get(outcome.slot)
         if work is not None and len(collection.board.in_flight) == 1:  # perhaps the last of all
             collection.possibly_paid = await self._ledger.possibly_paid(outcome.dataset)
+            collection.spent = await self._budgets.spent(collection.board.spec)
         await self._end(collection, collection.board.apply(outcome, self._clock()))
         if work is not None and not outcome.status.is_final:
             await self._keep_progress(outcome.dataset, work)
@@ -210,7 +224,7 @@ class Conductor:
         """Slots whose lease is over have failed, unless their outcome is here by now."""
         await self._refill_lost_redis()
         for name, collection in self._active():
-            collection.paused = await self._ledger.paused(collection.board.spec.provider)
+            collection.paused = await self._why_paused(collection)
             in_flight = {work.slot: work.attempt for work in collection.board.in_flight.values()}
             leases, now_ms = await self._ledger.leases(name), await self._ledger.now_ms()
             await self._follow(1)
@@ -228,6 +242,14 @@ class Conductor:
                     collection.board.give_back([work])
             if not collection.board.in_flight:
                 collection.possibly_paid = await self._ledger.possibly_paid(name)
+
+    async def _why_paused(self, collection: Collection) -> str | None:
+        spec = collection.board.spec
+        collection.spent = await self._budgets.spent(spec)
+        missing = collection.board.fewest_missing_images()
+        spent = why_spent(collection.budget, collection.spent, spec.provider, missing)
+        collection.is_budget_spent = spent is not None and collection.spent is not None
+        return await self._ledger.paused(spec.provider) or spent
 
     async def _publish_waiting(self) -> None:
         active = [c for _, c in self._active() if c.paused is None]

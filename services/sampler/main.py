@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from euguess.boundaries import load_boundaries
+from euguess.budget import BudgetLedger
 from euguess.ledger import Ledger, open_redis
 from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import open_store
 from services.sampler.app import create_app
+from services.sampler.budgets import Budgets
 from services.sampler.collection import Conductor, Limits
 from services.sampler.drawing import Drawing
 from services.sampler.publisher import CeleryPublisher
@@ -23,7 +25,8 @@ async def build_app() -> FastAPI:
     redis_url = RedisSettings.load().redis_url.get_secret_value()
     settings = SamplerSettings.load()
     store = await open_store(StoreSettings.load())
-    ledger = Ledger(open_redis(redis_url))
+    redis = open_redis(redis_url)
+    ledger, budgets = Ledger(redis), Budgets(store, BudgetLedger(redis))
     drawing = Drawing(load_boundaries())
     limits = Limits(
         lease_seconds=settings.lease_seconds,
@@ -32,8 +35,8 @@ async def build_app() -> FastAPI:
         reconcile_seconds=settings.reconcile_seconds,
     )
     publisher = CeleryPublisher(redis_url)
-    conductor = Conductor(store, ledger, publisher, drawing, limits)
-    await recover(store, ledger, conductor)
+    conductor = Conductor(store, ledger, publisher, drawing, budgets, limits)
+    await recover(store, ledger, budgets, conductor)
 
     @contextlib.asynccontextmanager
     async def collecting(_: FastAPI) -> AsyncIterator[None]:
@@ -41,7 +44,7 @@ async def build_app() -> FastAPI:
         yield
         await _end(loop)
 
-    return create_app(Sampler(store, ledger, conductor, drawing), publisher, collecting)
+    return create_app(Sampler(store, ledger, budgets, conductor, drawing), publisher, collecting)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

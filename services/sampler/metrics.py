@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from euguess.schemas import Budget
 from services.sampler.collection import Conductor
 
 STATUSES = ("stored", "no_coverage", "failed", "pending")
@@ -31,6 +32,7 @@ class _Collector:
             "Time since the collection loop completed a round",
             self._conductor.lag_seconds,
         )
+        yield from self._spending()
         published = CounterMetricFamily("euguess_slots_published", "Slots published")
         published.add_metric([], self._conductor.published_slots)
         yield published
@@ -38,6 +40,20 @@ class _Collector:
         for status_name, count in self._conductor.outcome_counts.items():
             outcomes.add_metric([status_name], count)
         yield outcomes
+
+    def _spending(self) -> Iterator[Metric]:
+        """What was spent, and the budget where there is one."""
+        images = GaugeMetricFamily("euguess_images_spent", "Images paid for", labels=["dataset"])
+        dollars = GaugeMetricFamily("euguess_dollars_spent", "Their price", labels=["dataset"])
+        caps = GaugeMetricFamily("euguess_budget", "Budgets", labels=["dataset", "unit"])
+        for name in self._conductor.collections:
+            status = self._conductor.status(name)
+            images.add_metric([name], status.images_spent)
+            dollars.add_metric([name], status.dollars_spent)
+            for unit, cap in (status.budget or Budget()).model_dump().items():
+                if cap is not None:
+                    caps.add_metric([name, unit], cap)
+        yield from (images, dollars, caps)
 
 
 def render_metrics(conductor: Conductor) -> str:

@@ -8,6 +8,7 @@ from euguess.layout import stopped_key
 from euguess.ledger import Ledger
 from euguess.providers import ProviderName
 from euguess.storage import ObjectStore
+from services.sampler.budgets import Budgets
 from services.sampler.collection import Collection, Conductor
 from services.sampler.outcomes import known_outcomes
 
@@ -16,12 +17,14 @@ logger = logging.getLogger(__name__)
 DAMAGED = {"action": "damaged"}
 
 
-async def recover(store: ObjectStore, ledger: Ledger, conductor: Conductor) -> None:
+async def recover(
+    store: ObjectStore, ledger: Ledger, budgets: Budgets, conductor: Conductor
+) -> None:
     """Take up all collected datasets where they stand; imported ones need no collection."""
     conductor.start_after(await ledger.last_event())
     for name in await dataset_names(store):
         try:
-            await _take_up_stored(store, ledger, conductor, name)
+            await _take_up_stored(store, ledger, budgets, conductor, name)
         except StoreUnavailable:
             raise
         except (StoreError, ValueError) as error:
@@ -29,16 +32,18 @@ async def recover(store: ObjectStore, ledger: Ledger, conductor: Conductor) -> N
 
 
 async def _take_up_stored(
-    store: ObjectStore, ledger: Ledger, conductor: Conductor, name: str
+    store: ObjectStore, ledger: Ledger, budgets: Budgets, conductor: Conductor, name: str
 ) -> None:
     spec = await read_spec(store, name)
     if spec.provider != ProviderName.FOLDER:
         collection = conductor.prepare(spec)
-        await take_up(store, ledger, collection)
+        await take_up(store, ledger, budgets, collection)
         conductor.collections[name] = collection
 
 
-async def take_up(store: ObjectStore, ledger: Ledger, collection: Collection) -> None:
+async def take_up(
+    store: ObjectStore, ledger: Ledger, budgets: Budgets, collection: Collection
+) -> None:
     """Fill a new board with final outcomes and with the slots that fetchers work on."""
     spec = collection.board.spec
     for outcome in await known_outcomes(store, ledger, spec):
@@ -50,4 +55,6 @@ async def take_up(store: ObjectStore, ledger: Ledger, collection: Collection) ->
         if lease.expires_ms > now_ms:
             collection.board.adopt(slot, lease.attempt)
     collection.possibly_paid = await ledger.possibly_paid(spec.name)
+    collection.budget = await budgets.read(spec)
+    collection.spent = await budgets.spent(spec)
     collection.is_stopped = await store.exists(stopped_key(spec.name))

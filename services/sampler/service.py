@@ -12,6 +12,7 @@ from euguess.ledger import Ledger
 from euguess.providers import COLLECTED
 from euguess.queues import Queue
 from euguess.schemas import (
+    Budget,
     DatasetSpec,
     DatasetState,
     DatasetStatus,
@@ -19,6 +20,7 @@ from euguess.schemas import (
     QueueStatus,
 )
 from euguess.storage import ObjectStore
+from services.sampler.budgets import Budgets
 from services.sampler.collection import Conductor
 from services.sampler.drawing import Drawing
 from services.sampler.recovery import take_up
@@ -28,11 +30,17 @@ class Sampler:
     """Accepts, lists and stops datasets."""
 
     def __init__(
-        self, store: ObjectStore, ledger: Ledger, conductor: Conductor, drawing: Drawing
+        self,
+        store: ObjectStore,
+        ledger: Ledger,
+        budgets: Budgets,
+        conductor: Conductor,
+        drawing: Drawing,
     ) -> None:
         self.conductor = conductor
         self._store = store
         self._ledger = ledger
+        self._budgets = budgets
         self._drawing = drawing
 
     async def create(self, spec: DatasetSpec) -> DatasetStatus:
@@ -52,7 +60,7 @@ class Sampler:
         if spec.name not in self.conductor.collections:
             # First in full, then under the loop's eyes.
             prepared = self.conductor.prepare(spec)
-            await take_up(self._store, self._ledger, prepared)
+            await take_up(self._store, self._ledger, self._budgets, prepared)
             self.conductor.collections.setdefault(spec.name, prepared)
         collection = self.conductor.collections[spec.name]
         collection.is_stopped, collection.paused = False, None
@@ -75,6 +83,19 @@ class Sampler:
         await self._store.put(stopped_key(name), b"{}")
         if name in self.conductor.collections:
             self.conductor.collections[name].is_stopped = True
+        return await self.status(name)
+
+    async def set_budget(self, name: str, budget: Budget) -> DatasetStatus:
+        """Replace the budget of a collection, which goes on if it allows more.
+
+        Raises DatasetNotFound, InvalidInput, StoreError or Redis's errors.
+        """
+        spec = await read_spec(self._store, name)
+        if spec.provider not in COLLECTED:
+            raise InvalidInput(f"{name!r} was imported: it spends nothing and has no budget.")
+        await self._budgets.set(name, budget)
+        if name in self.conductor.collections:
+            self.conductor.collections[name].budget = await self._budgets.read(spec)
         return await self.status(name)
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
@@ -105,7 +126,9 @@ class Sampler:
 
     async def _make_durable(self, spec: DatasetSpec) -> None:
         body = spec.model_dump_json(indent=2).encode()
-        if not await self._store.create(spec_key(spec.name), body):
+        if await self._store.create(spec_key(spec.name), body):
+            await self._budgets.forget(spec.name)
+        else:
             if await read_spec(self._store, spec.name) != spec:
                 raise DatasetConflict(
                     f"A dataset {spec.name!r} exists with another specification; choose another "

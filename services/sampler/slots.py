@@ -36,6 +36,7 @@ class SlotWork:
     images: int = 0
     bytes: int = 0
     cost: float = 0.0
+    missing: int | None = None  # images of a place that an attempt has begun to buy
 
     def spend(self, outcome: SlotOutcome) -> None:
         """Keep what an attempt cost that did not end the slot."""
@@ -144,6 +145,7 @@ class SlotBoard:
             return None  # of an outdated publication
         work.spend(outcome)
         self.tally.add(outcome)
+        work.missing = self._missing(outcome)
         if outcome.status is SlotStatus.EXHAUSTED:
             return self._advance(work, outcome.candidates_tried)
         if outcome.status is SlotStatus.DEFERRED:
@@ -186,12 +188,24 @@ class SlotBoard:
         """Slots that have ended."""
         return self._final
 
+    def fewest_missing_images(self) -> int:
+        """Images that the next place needs at least; an attempt may have bought some of them."""
+        works = [*self._again, *(work for _, _, work in self._delayed)]
+        begun = (work.missing for work in works if work.missing is not None)
+        return min(begun, default=len(self.spec.headings))
+
     def counts(self) -> tuple[StatusCounts, dict[str, StatusCounts]]:
         """In all, and by country; what is not final is pending."""
         countries = {
             code: _counts(quota, self._counts[code]) for code, quota in self.spec.quotas.items()
         }
         return total_counts(countries), countries
+
+    def _missing(self, outcome: SlotOutcome) -> int | None:
+        """None once the budget refused the rest, or the slot would go in circles."""
+        rest = len(self.spec.headings) - outcome.images
+        is_begun = outcome.status is SlotStatus.RETRY and outcome.images > 0 and rest > 0
+        return rest if is_begun else None
 
     def _advance(self, work: SlotWork, tried: int) -> SlotEnd | None:
         work.next_candidate += max(1, tried)

@@ -21,6 +21,20 @@ def stopped_key(dataset: str) -> str:
     return f"{dataset_prefix(dataset)}stopped.json"
 
 
+def budget_key(dataset: str) -> str:
+    """Budget that replaces the one of the spec."""
+    return f"{dataset_prefix(dataset)}budget.json"
+
+
+def images_prefix(dataset: str) -> str:
+    return f"{dataset_prefix(dataset)}images/"
+
+
+def receipts_prefix(dataset: str) -> str:
+    """Receipts by place, written before its images are bought under a budget."""
+    return f"{dataset_prefix(dataset)}receipts/"
+
+
 def locations_prefix(dataset: str) -> str:
     return f"{dataset_prefix(dataset)}locations/"
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from euguess.budget import account_key
 from euguess.clock import utc_now
 from euguess.queues import Queue
 from euguess.schemas import DeadLetter, SlotKey, SlotOutcome
@@ -271,7 +272,7 @@ class Ledger:
         """Drop the live view of a dataset (before it is rebuilt from the store)."""
         view = (_leases_key, _outcomes_key, _progress_key)
         calls = (_panoramas_key, _intents_key, _possibly_paid_key)
-        await self._redis.delete(*(key(dataset) for key in (*view, *calls)))
+        await self._redis.delete(*(key(dataset) for key in (*view, *calls, account_key)))
 
 
 def _text(value: bytes | str) -> str:

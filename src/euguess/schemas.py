@@ -4,43 +4,32 @@ Both ends of a wire import the same class and both validate. New fields are opti
 SCHEMA_VERSION changes when a meaning changes.
 """
 
-import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-SCHEMA_VERSION: Literal[1] = 1
+from euguess.records import SCHEMA_VERSION, Latitude, Longitude
+from euguess.records import CountryCode as CountryCode
+from euguess.records import DatasetName as DatasetName
+from euguess.records import Record as Record
+from euguess.records import Sha256 as Sha256
+
 MAX_SLOTS_PER_MESSAGE = 50
 MAX_CANDIDATES_PER_SLOT = 16
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-
-CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]
-Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
-Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-def _check_name(name: str) -> str:
-    if not re.fullmatch(NAME_PATTERN, name) or ".." in name:
-        raise ValueError(
-            f"{name!r} cannot be a name: use 1 to 63 lower-case letters, digits, '.', '_' or '-', "
-            "starting with a letter or digit"
-        )
-    return name
-
-
-DatasetName = Annotated[str, AfterValidator(_check_name)]
-
-
-class Record(BaseModel):
-    """A frozen value that refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 # --- collection -------------------------------------------------------------------------
+
+
+class Budget(Record):
+    """The most that a collection may spend; without a number there is no such limit."""
+
+    images: int | None = Field(default=None, ge=0, le=10**9, description="Images to pay for")
+    dollars: float | None = Field(
+        default=None, ge=0, le=10**7, allow_inf_nan=False, description="US dollars, at list price"
+    )
 
 
 class DatasetSpec(Record):
@@ -63,6 +52,7 @@ class DatasetSpec(Record):
     max_candidates: int = Field(
         default=128, ge=1, le=100_000, description="Candidates tried before no_coverage"
     )
+    budget: Budget | None = Field(default=None, description="The first one; it can be raised later")
     schema_version: Literal[1] = SCHEMA_VERSION
 
     @model_validator(mode="after")
@@ -205,7 +195,7 @@ class DatasetState(StrEnum):
     """Where a collection stands."""
 
     COLLECTING = "collecting"
-    PAUSED = "paused"  # the provider refuses or its quota is spent; `reason` says which
+    PAUSED = "paused"  # the provider refuses, or quota or budget are spent: see `reason`
     STOPPED = "stopped"  # stopped by DELETE; the data stay
     COMPLETE = "complete"
     IMPORTED = "imported"
@@ -227,6 +217,12 @@ class DatasetStatus(Record):
     bytes: int = Field(default=0, ge=0)
     cost: float = Field(default=0.0, ge=0)
     possibly_paid: int = Field(default=0, ge=0, description="Paid calls whose result was lost")
+    budget: Budget | None = Field(default=None, description="None: spend without limit")
+    images_spent: int = Field(
+        default=0, ge=0, description="Images paid for, under way and possibly paid included"
+    )
+    dollars_spent: float = Field(default=0.0, ge=0, description="The same in US dollars")
+    is_budget_spent: bool = Field(default=False, description="Paused until the budget is raised")
 
 
 class DeadLetter(Record):

@@ -16,6 +16,7 @@ from PIL import Image
 from pydantic import SecretStr
 
 from euguess.boundaries import load_boundaries
+from euguess.budget import BudgetLedger, Sum
 from euguess.layout import spec_key
 from euguess.ledger import Ledger, open_redis
 from euguess.schemas import DatasetSpec, FetchLocations
@@ -100,7 +101,8 @@ async def test_the_fetch_path_outruns_the_plain_loop(
     keys = slots(50 * MESSAGES)
     wanted = [message(keys[n : n + 50], SPEC) for n in range(0, len(keys), 50)]
     async with open_redis(redis_url) as redis, aiohttp.ClientSession() as session:
-        ledger = Ledger(redis)
+        ledger, budgets = Ledger(redis), BudgetLedger(redis)
+        await budgets.open(SPEC.name, await budgets.prepare(SPEC.name), Sum(), None)
         access = GoogleAccess(base_url=provider_url, key=SecretStr("key"))
         provider = GoogleProvider(session, access, name="simulator", requests_per_second=None)
         calls = Calls(RateLimit(redis, "simulator", None), chance=Random(0))
@@ -108,7 +110,7 @@ async def test_the_fetch_path_outruns_the_plain_loop(
         def opener(_: str) -> tuple[StreetImageProvider, Calls]:
             return provider, calls
 
-        fetcher = MessageFetcher(Stores(s3_store, ledger, load_boundaries()), opener, 120)
+        fetcher = MessageFetcher(Stores(s3_store, ledger, budgets, load_boundaries()), opener, 120)
         loop = await asyncio.to_thread(plain_loop, provider_url)
         cpu, ours = time.process_time(), await fetch_path(fetcher, wanted)
         cpu_ms = 1000 * (time.process_time() - cpu) / (150 * MESSAGES)

@@ -48,6 +48,7 @@ def rig(tmp_path: Path, redis_url: str, store_settings: StoreSettings, simulator
 async def store(rig: Rig) -> ObjectStore:
     store = await rig.open_store()
     await put_spec(store)
+    await rig.open_account()
     return store
 
 

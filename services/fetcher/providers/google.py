@@ -13,6 +13,7 @@ from yarl import URL
 
 from euguess.errors import InvalidCoordinate
 from euguess.locations import Coordinate
+from euguess.providers import TARIFFS, ProviderName
 from services.fetcher.providers import (
     AccessDenied,
     BadImage,
@@ -28,6 +29,7 @@ from services.fetcher.providers import (
 )
 from services.fetcher.providers.signing import signed
 
+GOOGLE = TARIFFS[ProviderName.GOOGLE]
 METADATA_PATH = "/maps/api/streetview/metadata"
 IMAGE_PATH = "/maps/api/streetview"
 TIMEOUT = aiohttp.ClientTimeout(total=20, connect=5)
@@ -69,8 +71,8 @@ class GoogleProvider:
         access: GoogleAccess,
         *,
         name: str = "google",
-        price_per_image: float = 0.007,
-        requests_per_second: float | None = 400.0,  # 30,000 a minute are allowed
+        price_per_image: float = GOOGLE.dollars_per_image,
+        requests_per_second: float | None = GOOGLE.requests_per_second,
     ) -> None:
         self.name = name
         self.price_per_image = price_per_image

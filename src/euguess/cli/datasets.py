@@ -3,56 +3,76 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from euguess import datasets
 from euguess.cli import connections
+from euguess.cli.budgets import budget, plan
 from euguess.cli.output import console, counts_table, messages, print_json
+from euguess.cli.specs import (
+    BudgetDollars,
+    BudgetImages,
+    Countries,
+    Headings,
+    PerCountry,
+    PresetName,
+    Provider,
+    budget_of,
+    read_spec_options,
+)
 from euguess.clients import SamplerClient
-from euguess.countries import preset
-from euguess.errors import InvalidInput
 from euguess.project import run_service
-from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus
+from euguess.schemas import DatasetState, DatasetStatus
 from euguess.settings import ServiceSettings
 
 app = typer.Typer(help="Collect, import, watch and rebuild datasets.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Name = Annotated[str, typer.Argument(help="Dataset name: lower-case letters, digits, . _ -")]
 POLL_SECONDS = 0.5
+ACTIVE = (DatasetState.COLLECTING, DatasetState.PAUSED)
 
 
 @app.command()
 def create(
     name: Name,
-    preset_name: Annotated[str, typer.Option("--preset", help="eu32 or europe")] = "eu32",
-    countries: Annotated[
-        str, typer.Option(help="Only these codes, comma separated, e.g. FR,DE,PL")
-    ] = "",
-    per_country: Annotated[
-        int | None, typer.Option(help="Locations per country instead of the preset's quotas")
-    ] = None,
-    provider: Annotated[str, typer.Option(help="Imagery provider")] = "simulator",
-    headings: Annotated[str, typer.Option(help="Degrees from north")] = "0,120,240",
+    preset_name: PresetName = "eu32",
+    countries: Countries = "",
+    per_country: PerCountry = None,
+    provider: Provider = "simulator",
+    headings: Headings = "0,120,240",
     seed: Annotated[int, typer.Option(help="Same seed, same coordinates")] = 0,
+    budget_images: BudgetImages = None,
+    budget_dollars: BudgetDollars = None,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until complete")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the sampler to collect a dataset: random places, three views of each.
 
+    `euguess dataset plan` quotes the price first. A spent budget pauses the collection, until
+    `euguess dataset budget` raises it.
+
     Example: euguess dataset create demo --countries FR,PL,GB --per-country 40 --wait
     """
-    quotas = _quotas(preset_name, countries, per_country)
-    fields = {"name": name, "quotas": quotas, "provider": provider, "seed": seed}
-    spec = _spec(headings=_integers(headings), **fields)
+    spec = read_spec_options(
+        name,
+        (preset_name, countries, per_country),
+        headings,
+        provider=provider,
+        seed=seed,
+        budget=budget_of(budget_images, budget_dollars),
+    )
     client = connections.sampler_client()
     status = client.create(spec)
     if wait:
         status = wait_until_complete(client, name)
     _show(status, as_json=as_json)
+
+
+app.command()(plan)
+app.command()(budget)
 
 
 @app.command()
@@ -103,18 +123,21 @@ def rebuild(name: Name, as_json: AsJson = False) -> None:
 
 
 def wait_until_complete(client: SamplerClient, name: str) -> DatasetStatus:
-    """Show a progress bar until no slot is pending, or the collection is stopped."""
+    """Show a progress bar until no slot is pending, or the collection is stopped or its budget
+    is spent."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=messages) as progress:
         current = client.status(name)
         bar = progress.add_task(f"Collecting {name}", total=current.total.requested)
-        while current.state in (DatasetState.COLLECTING, DatasetState.PAUSED):
+        while current.state in ACTIVE and not current.is_budget_spent:
             done = current.total.requested - current.total.pending
             note = f" [yellow]paused: {current.reason}[/yellow]" if current.reason else ""
             progress.update(bar, completed=done, description=f"Collecting {name}{note}")
             time.sleep(POLL_SECONDS)
             current = client.status(name)
         progress.update(bar, completed=current.total.requested - current.total.pending)
+    if current.is_budget_spent:
+        messages.print(f"Paused: {current.reason}. `euguess dataset budget {name}` raises it.")
     return current
 
 
@@ -129,33 +152,6 @@ async def _stored_statuses(name: str | None) -> list[DatasetStatus]:
     store = await connections.store()
     names = [name] if name else await datasets.dataset_names(store)
     return [await datasets.stored_status(store, each) for each in names]
-
-
-def _quotas(preset_name: str, countries: str, per_country: int | None) -> dict[str, int]:
-    quotas = preset(preset_name).quotas
-    codes = [code.strip().upper() for code in countries.split(",") if code.strip()] or list(quotas)
-    unknown = [code for code in codes if code not in quotas]
-    if unknown:
-        raise InvalidInput(
-            f"{', '.join(unknown)}: not in the preset {preset_name}; see `euguess countries "
-            f"--preset {preset_name}`."
-        )
-    return {code: quotas[code] if per_country is None else per_country for code in codes}
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidInput(f"{text!r}: give whole degrees separated by commas.") from None
-
-
-def _spec(**fields: Any) -> DatasetSpec:
-    try:
-        return DatasetSpec(**fields)
-    except ValidationError as error:
-        lines = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InvalidInput("; ".join(lines)) from None
 
 
 def _show(status: DatasetStatus, *, as_json: bool) -> None:

@@ -7,7 +7,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from euguess.clients.http import Client, reason
 from euguess.errors import DatasetConflict, DatasetNotFound, InvalidInput, ServiceUnavailable
-from euguess.schemas import DatasetSpec, DatasetStatus, DeadLetter, QueueStatus, TrainRun
+from euguess.schemas import (
+    Budget,
+    DatasetSpec,
+    DatasetStatus,
+    DeadLetter,
+    QueueStatus,
+    TrainRun,
+)
 
 
 class SamplerClient(Client):
@@ -27,6 +34,12 @@ class SamplerClient(Client):
     def stop(self, name: str) -> DatasetStatus:
         """End a collection; what is stored stays."""
         return DatasetStatus.model_validate_json(self._send("DELETE", f"/datasets/{name}"))
+
+    def set_budget(self, name: str, budget: Budget) -> DatasetStatus:
+        """Replace the budget of a collection, which goes on if it allows more."""
+        body = budget.model_dump(mode="json")
+        answer = self._send("PUT", f"/datasets/{name}/budget", json=body)
+        return DatasetStatus.model_validate_json(answer)
 
     def train(self, order: TrainRun) -> None:
         """Queue a training; one of the same dataset and recipe that was cut short goes on."""

@@ -2,8 +2,10 @@
 
 import pytest
 
+from dashboard.budgets import spent_share, spent_text
 from euguess.clock import utc_now
 from euguess.schemas import (
+    Budget,
     DatasetSpec,
     DatasetState,
     DatasetStatus,
@@ -17,7 +19,9 @@ from tests.unit.dashboard.conftest import Draw
 COUNTS = StatusCounts(requested=5, stored=2, no_coverage=1, failed=1, pending=1)
 
 
-def status(state: DatasetState, reason: str | None = None) -> DatasetStatus:
+def status(
+    state: DatasetState, reason: str | None = None, budget: Budget | None = None
+) -> DatasetStatus:
     return DatasetStatus(
         spec=DatasetSpec(name="demo", quotas={"FR": 5}),
         state=state,
@@ -25,7 +29,10 @@ def status(state: DatasetState, reason: str | None = None) -> DatasetStatus:
         total=COUNTS,
         countries={"FR": COUNTS},
         failures={"damaged <b>photo</b>": 1},
-        cost=1.25,
+        images_spent=300,
+        dollars_spent=1.25,
+        budget=budget,
+        is_budget_spent=budget is not None and state is DatasetState.PAUSED,
     )
 
 
@@ -39,13 +46,30 @@ def test_counts_and_spend_of_a_collection_are_shown(draw: Draw) -> None:
     shown = {m.label: m.value for m in drawn.metric}
     counts = {"Requested": "5", "Stored": "2", "No coverage": "1", "Failed": "1", "Pending": "1"}
     assert shown.items() >= counts.items()
-    assert shown["Cost so far"] == "$1.25"
+    assert shown["Spent"] == "$1.25"
 
 
 def test_a_pause_is_shown_with_its_reason_as_text(draw: Draw) -> None:
     services = FakeServices(statuses=[status(DatasetState.PAUSED, "quota <b>spent</b> **now**")])
     drawn = draw("overview", services.connections())
     assert r"quota \<b\>spent\</b\> \*\*now\*\*" in drawn.warning[0].value
+
+
+def test_a_spent_budget_is_shown_with_the_command_that_raises_it(draw: Draw) -> None:
+    reason = "the budget of 300 images is spent"
+    paused = status(DatasetState.PAUSED, reason, Budget(images=300, dollars=5))
+    drawn = draw("overview", FakeServices(statuses=[paused]).connections())
+    assert not drawn.exception
+    assert "300 images is spent. Places that wait: 1" in drawn.warning[0].value
+    commands = [code.value for code in drawn.code]
+    assert "euguess dataset budget demo --images 600 --dollars 10" in commands
+
+
+def test_the_nearer_cap_tells_how_much_is_spent() -> None:
+    spent = status(DatasetState.COLLECTING, budget=Budget(images=600, dollars=2))
+    assert spent_share(spent) == 0.625
+    assert spent_text(spent) == r"300 of 600 images, \$1.25 of \$2.00 spent"
+    assert spent_share(status(DatasetState.COLLECTING)) is None
 
 
 def test_the_champion_is_shown_with_its_interval_and_chance(draw: Draw) -> None:

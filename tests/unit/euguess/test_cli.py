@@ -122,3 +122,32 @@ def test_doctor_finds_what_the_stack_needs(run: Run) -> None:
     assert findings["Redis"]["is_there"]
     assert findings["S3 server"]["is_there"]
     assert findings["Java"]["is_there"]
+
+
+def test_a_plan_quotes_a_collection_without_any_server(run: Run) -> None:
+    options = ("--provider", "google", "--per-country", "100", "--budget-dollars", "50")
+    code, out, _ = run("dataset", "plan", *options, "--json")
+    found = json.loads(out)
+    assert (code, found["images"], found["dollars"]) == (0, 9600, 67.2)
+    assert (found["shortage"], found["places_in_budget"]) == (
+        "the budget of $50.00 is spent",
+        2380,
+    )
+    assert "enough for 2,380 of 3,200 places" in run("dataset", "plan", *options)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("plan", "--budget-images", "-1"), "images: "),
+        (("plan", "--provider", "other"), "no price is known"),
+        (("budget", "demo", "--unlimited", "--images", "3"), "either --unlimited or a budget"),
+    ],
+)
+def test_an_impossible_budget_is_one_sentence(
+    run: Run, options: tuple[str, ...], reason: str
+) -> None:
+    code, _, error = run("dataset", *options)
+    assert code != 0
+    assert reason in error
+    assert "Traceback" not in error

@@ -1,0 +1,34 @@
+"""Spending against the budget of a collection, as text and share."""
+
+from euguess.schemas import Budget, DatasetStatus
+
+STEP = 2  # the hint proposes a budget of twice as much
+
+
+def spent_share(status: DatasetStatus) -> float | None:
+    """How much of the budget is spent, 0..1, by the cap that is nearer; None without one."""
+    budget = status.budget or Budget()
+    pairs = ((status.images_spent, budget.images), (status.dollars_spent, budget.dollars))
+    shares = [spent / cap if cap else 1.0 for spent, cap in pairs if cap is not None]
+    return min(1.0, max(shares)) if shares else None
+
+
+def spent_text(status: DatasetStatus) -> str:
+    """Such as: 300 of 600 images, \\$2.10 of \\$10.00 spent (Markdown)."""
+    budget = status.budget or Budget()
+    images, dollars = f"{status.images_spent:,}", f"\\${status.dollars_spent:,.2f}"
+    if budget.images is not None:
+        images += f" of {budget.images:,}"
+    if budget.dollars is not None:
+        dollars += f" of \\${budget.dollars:,.2f}"
+    return f"{images} images, {dollars} spent"
+
+
+def raise_command(status: DatasetStatus) -> str:
+    """The command that doubles the budget."""
+    budget, options = status.budget or Budget(), ""
+    if budget.images is not None:
+        options += f" --images {STEP * budget.images}"
+    if budget.dollars is not None:
+        options += f" --dollars {STEP * budget.dollars:g}"
+    return f"euguess dataset budget {status.spec.name}{options}"

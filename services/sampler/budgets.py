@@ -1,0 +1,61 @@
+"""Budgets of collections: which one holds, what was spent, and when it is enough for no place."""
+
+from pydantic import ValidationError
+
+from euguess.budget import BudgetLedger, Sum, cost, shortage
+from euguess.errors import ObjectNotFound, StoreError
+from euguess.layout import budget_key
+from euguess.providers import tariff
+from euguess.receipts import stored_spending
+from euguess.schemas import Budget, DatasetSpec
+from euguess.storage import ObjectStore
+
+
+class Budgets:
+    """The accounts of Redis, and the store that they are opened from."""
+
+    def __init__(self, store: ObjectStore, accounts: BudgetLedger) -> None:
+        self._store = store
+        self._accounts = accounts
+
+    async def read(self, spec: DatasetSpec) -> Budget | None:
+        """The budget that was set last; at first, that of the spec."""
+        key = budget_key(spec.name)
+        try:
+            found = Budget.model_validate_json(await self._store.get(key))
+        except ObjectNotFound:
+            return spec.budget
+        except ValidationError as error:
+            raise StoreError(f"{key} is damaged: {error.error_count()} errors") from None
+        return found if found != Budget() else None
+
+    async def set(self, name: str, budget: Budget) -> None:
+        """Replace a budget: durable first, then at once for all fetchers."""
+        await self._store.put(budget_key(name), budget.model_dump_json().encode())
+        await self._accounts.cap(name, budget)
+
+    async def spent(self, spec: DatasetSpec) -> Sum | None:
+        """By the account, which is opened from the store when Redis has lost it.
+
+        None when it was lost again meanwhile.
+        """
+        spent = await self._accounts.spent(spec.name)
+        if spent is None:
+            epoch = await self._accounts.prepare(spec.name)
+            price = tariff(spec.provider).dollars_per_image
+            spent = await stored_spending(self._store, spec.name, price)
+            if not await self._accounts.open(spec.name, epoch, spent, await self.read(spec)):
+                return None
+            await self._accounts.cap(spec.name, await self.read(spec))  # if set meanwhile
+        return spent
+
+    async def forget(self, name: str) -> None:
+        """For a dataset that is new, though perhaps not its name."""
+        await self._accounts.close(name)
+
+
+def why_spent(budget: Budget | None, spent: Sum | None, provider: str, images: int) -> str | None:
+    """Why a place that lacks that many images cannot be bought now, if so."""
+    if spent is None:
+        return "what was spent is being read from the store"
+    return shortage(budget, spent, cost(images, tariff(provider).dollars_per_image))

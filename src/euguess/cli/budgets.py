@@ -1,0 +1,127 @@
+"""`euguess dataset plan` and `budget`: what a collection costs, and the most it may cost."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from euguess.cli import connections
+from euguess.cli.output import console, print_json
+from euguess.cli.specs import (
+    BudgetDollars,
+    BudgetImages,
+    Countries,
+    Headings,
+    PerCountry,
+    PresetName,
+    Provider,
+    budget_of,
+    read_spec_options,
+)
+from euguess.errors import InvalidInput
+from euguess.quote import Quote, quote
+from euguess.schemas import Budget, DatasetStatus
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+
+
+def plan(
+    name: Annotated[str, typer.Argument(help="Dataset name; nothing is made")] = "plan",
+    preset_name: PresetName = "eu32",
+    countries: Countries = "",
+    per_country: PerCountry = None,
+    provider: Provider = "simulator",
+    headings: Headings = "0,120,240",
+    budget_images: BudgetImages = None,
+    budget_dollars: BudgetDollars = None,
+    as_json: AsJson = False,
+) -> None:
+    """Quote a collection before anything is spent: places, images, price, hours. Needs no network.
+
+    Takes the options of `create`. The price is the provider's list price, as the budget counts.
+
+    Example: euguess dataset plan --provider google --per-country 100 --budget-dollars 50
+    """
+    spec = read_spec_options(
+        name,
+        (preset_name, countries, per_country),
+        headings,
+        provider=provider,
+        budget=budget_of(budget_images, budget_dollars),
+    )
+    found = quote(spec)
+    if as_json:
+        print_json(found)
+    else:
+        _show_quote(found)
+
+
+def budget(
+    name: Annotated[str, typer.Argument(help="Dataset name")],
+    images: Annotated[int | None, typer.Option(help="Most images to pay for")] = None,
+    dollars: Annotated[float | None, typer.Option(help="Most US dollars, at list price")] = None,
+    unlimited: Annotated[bool, typer.Option("--unlimited", help="Take the limit away")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show spending against the budget; with --images or --dollars, replace the budget.
+
+    It counts from the start of the collection, so to raise 300 images to 600 give 600. A
+    collection that its budget paused goes on by itself.
+
+    Example: euguess dataset budget demo --images 600
+    """
+    wanted = budget_of(images, dollars)
+    if unlimited and wanted is not None:
+        raise InvalidInput("Give either --unlimited or a budget.")
+    client = connections.sampler_client()
+    if wanted is None and not unlimited:
+        status = client.status(name)
+    else:
+        status = client.set_budget(name, wanted or Budget())
+    if as_json:
+        print_json(status)
+    else:
+        _show_spending(status)
+
+
+def _show_quote(found: Quote) -> None:
+    table = Table(title=f"Collecting from {found.provider}", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    hours = found.hours_at_rate_limit
+    rows = {
+        "countries": f"{found.countries:,}",
+        "places": f"{found.places:,}",
+        "images": f"{found.images:,}",
+        "messages": f"{found.messages:,}",
+        "price": f"${found.dollars:,.2f}",
+        f"price after {found.free_images:,} free images": f"${found.dollars_after_free:,.2f}",
+        "hours at the rate limit": "no limit" if hours is None else f"{hours:,.2f}",
+    }
+    if not found.free_images:
+        del rows[f"price after {found.free_images:,} free images"]
+    for label, value in rows.items():
+        table.add_row(label, value)
+    console.print(table)
+    if found.budget is None:
+        console.print("No budget: nothing would stop it before its end.")
+    elif found.shortage is None:
+        console.print("The budget suffices.")
+    else:
+        enough = f"it is enough for {found.places_in_budget:,} of {found.places:,} places"
+        console.print(f"[yellow]The budget does not suffice: {enough}.[/yellow]")
+
+
+def _show_spending(status: DatasetStatus) -> None:
+    limit = status.budget or Budget()
+    table = Table("", "spent", "budget", title=f"{status.spec.name}: {status.state.value}")
+    images = "no limit" if limit.images is None else f"{limit.images:,}"
+    dollars = "no limit" if limit.dollars is None else f"${limit.dollars:,.2f}"
+    table.add_row("images", f"{status.images_spent:,}", images)
+    table.add_row("US dollars", f"${status.dollars_spent:,.2f}", dollars)
+    table.add_row("possibly paid, result unknown", f"{status.possibly_paid:,}", "")
+    console.print(table)
+    if status.is_budget_spent:
+        console.print(
+            f"[yellow]Paused: {status.reason}. Places that wait: {status.total.pending:,}"
+        )

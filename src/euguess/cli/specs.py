@@ -1,0 +1,67 @@
+"""Options that describe a dataset, and the specification that they make."""
+
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from euguess.countries import preset
+from euguess.errors import InvalidInput
+from euguess.schemas import Budget, DatasetSpec
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+PresetName = Annotated[str, typer.Option("--preset", help="eu32 or europe")]
+Countries = Annotated[str, typer.Option(help="Only these codes, comma separated, e.g. FR,DE,PL")]
+PerCountry = Annotated[
+    int | None, typer.Option(help="Locations per country instead of the preset's quotas")
+]
+Provider = Annotated[str, typer.Option(help="Imagery provider")]
+Headings = Annotated[str, typer.Option(help="Degrees from north")]
+BudgetImages = Annotated[int | None, typer.Option(help="Most images to pay for")]
+BudgetDollars = Annotated[float | None, typer.Option(help="Most US dollars, at list price")]
+
+
+def read_spec_options(
+    name: str, places: tuple[str, str, int | None], headings: str, **fields: Any
+) -> DatasetSpec:
+    """The specification of options; `places` are preset, country codes and number per country.
+
+    Raises InvalidInput.
+    """
+    quotas = _quotas(*places)
+    return _checked(DatasetSpec, name=name, quotas=quotas, headings=_integers(headings), **fields)
+
+
+def budget_of(images: int | None, dollars: float | None) -> Budget | None:
+    """None when neither is given. Raises InvalidInput."""
+    if images is None and dollars is None:
+        return None
+    return _checked(Budget, images=images, dollars=dollars)
+
+
+def _quotas(preset_name: str, countries: str, per_country: int | None) -> dict[str, int]:
+    quotas = preset(preset_name).quotas
+    codes = [code.strip().upper() for code in countries.split(",") if code.strip()] or list(quotas)
+    unknown = [code for code in codes if code not in quotas]
+    if unknown:
+        raise InvalidInput(
+            f"{', '.join(unknown)}: not in the preset {preset_name}; see `euguess countries "
+            f"--preset {preset_name}`."
+        )
+    return {code: quotas[code] if per_country is None else per_country for code in codes}
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(f"{text!r}: give whole degrees separated by commas.") from None
+
+
+def _checked(kind: type[Checked], **fields: Any) -> Checked:
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        lines = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InvalidInput("; ".join(lines)) from None

@@ -1,0 +1,61 @@
+"""Accounts of budgets in memory."""
+
+import secrets
+
+from redis.asyncio import Redis
+
+from euguess.budget import BudgetLedger, BudgetSpent, Grant, Sum, shortage
+from euguess.schemas import Budget
+
+
+class FakeBudgetLedger(BudgetLedger):
+    """Accounts without Redis; `epochs` holds those that are open."""
+
+    def __init__(self) -> None:
+        super().__init__(Redis())  # connects to nothing by itself
+        self.epochs: dict[str, str] = {}
+        self.preparing: dict[str, str] = {}
+        self.sums: dict[str, Sum] = {}
+        self.budgets: dict[str, Budget | None] = {}
+
+    def wipe(self) -> None:
+        """Lose all accounts, as after FLUSHALL."""
+        self.epochs, self.preparing, self.sums, self.budgets = {}, {}, {}, {}
+
+    async def take(self, dataset: str, wanted: Sum) -> Grant:
+        if dataset not in self.epochs:
+            raise BudgetSpent("closed")
+        reason = shortage(self.budgets[dataset], self.sums[dataset], wanted)
+        if reason is not None:
+            raise BudgetSpent(reason)
+        self.sums[dataset] += wanted
+        return Grant(self.epochs[dataset], is_capped=self.budgets[dataset] is not None)
+
+    async def holds(self, dataset: str, grant: Grant) -> bool:
+        return self.epochs.get(dataset) == grant.epoch
+
+    async def give_back(self, dataset: str, grant: Grant, unused: Sum) -> None:
+        if await self.holds(dataset, grant):
+            self.sums[dataset] += Sum(-unused.images, -unused.micros)
+
+    async def spent(self, dataset: str) -> Sum | None:
+        return self.sums[dataset] if dataset in self.epochs else None
+
+    async def prepare(self, dataset: str) -> str:
+        await self.close(dataset)
+        self.preparing[dataset] = secrets.token_hex(8)
+        return self.preparing[dataset]
+
+    async def open(self, dataset: str, epoch: str, spent: Sum, budget: Budget | None) -> bool:
+        if self.preparing.get(dataset) != epoch:
+            return False
+        self.epochs[dataset], self.sums[dataset], self.budgets[dataset] = epoch, spent, budget
+        return True
+
+    async def cap(self, dataset: str, budget: Budget | None) -> None:
+        if dataset in self.epochs:
+            self.budgets[dataset] = budget
+
+    async def close(self, dataset: str) -> None:
+        for part in (self.epochs, self.preparing):
+            part.pop(dataset, None)

@@ -1,0 +1,136 @@
+"""Budgets against a real Redis: exact, whoever takes and whatever is lost."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+from redis.asyncio import Redis
+
+from euguess.budget import BudgetLedger, BudgetSpent, Sum, cost
+from euguess.ledger import open_redis
+from euguess.schemas import Budget
+
+VIEWS = cost(3, 0.007)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with open_redis(redis_url) as redis:
+        yield redis
+
+
+@pytest.fixture
+def accounts(redis: Redis) -> BudgetLedger:
+    return BudgetLedger(redis)
+
+
+async def opened(accounts: BudgetLedger, budget: Budget | None, spent: Sum | None = None) -> None:
+    assert await accounts.open("demo", await accounts.prepare("demo"), spent or Sum(), budget)
+
+
+async def is_taken(accounts: BudgetLedger, wanted: Sum = VIEWS) -> bool:
+    try:
+        await accounts.take("demo", wanted)
+    except BudgetSpent:
+        return False
+    return True
+
+
+async def take_all(url: str) -> int:
+    async with open_redis(url) as redis:
+        accounts = BudgetLedger(redis)
+        taken = await asyncio.gather(*[is_taken(accounts) for _ in range(100)])
+    return sum(taken)
+
+
+def take_all_in_a_process(url: str) -> int:
+    return asyncio.run(take_all(url))
+
+
+async def test_parallel_processes_use_a_budget_to_its_last_place(
+    redis_url: str, accounts: BudgetLedger
+) -> None:
+    await opened(accounts, Budget(images=500))
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        loop = asyncio.get_running_loop()
+        calls = [loop.run_in_executor(pool, take_all_in_a_process, redis_url) for _ in range(4)]
+        taken = await asyncio.gather(*calls)
+    assert sum(taken) == 166
+    assert await accounts.spent("demo") == Sum(498, 498 * 7000)
+
+
+async def test_money_runs_out_to_the_cent(accounts: BudgetLedger) -> None:
+    await opened(accounts, Budget(images=1000, dollars=0.063))
+    assert [await is_taken(accounts) for _ in range(4)] == [True, True, True, False]
+    with pytest.raises(BudgetSpent, match=r"the budget of \$0\.06 is spent"):
+        await accounts.take("demo", VIEWS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_interleaving_of_buyers_exceeds_the_cap(accounts: BudgetLedger, seed: int) -> None:
+    chance, bought = random.Random(seed), Counter[str]()
+    await opened(accounts, Budget(images=60))
+
+    async def buy() -> None:
+        size = chance.randint(1, 5)
+        try:
+            grant = await accounts.take("demo", Sum(size))
+        except BudgetSpent:
+            return
+        await asyncio.sleep(chance.random() / 100)
+        used = chance.randint(0, size)
+        bought["images"] += used
+        await accounts.give_back("demo", grant, Sum(size - used))
+
+    for _ in range(4):
+        await asyncio.gather(*[buy() for _ in range(30)])
+        assert bought["images"] <= 60
+    assert await accounts.spent("demo") == Sum(bought["images"])
+    while await is_taken(accounts, Sum(1)):
+        bought["images"] += 1
+    assert bought["images"] == 60
+
+
+async def test_a_lost_account_lets_nothing_be_spent_until_it_is_opened(
+    redis: Redis, accounts: BudgetLedger
+) -> None:
+    await opened(accounts, None)
+    grant = await accounts.take("demo", VIEWS)
+    await redis.flushall()
+    assert not await accounts.holds("demo", grant)
+    assert not await is_taken(accounts)
+    await opened(accounts, Budget(images=6), spent=VIEWS)
+    await accounts.give_back("demo", grant, VIEWS)  # of the lost one: it is void
+    assert await accounts.spent("demo") == VIEWS
+    assert [await is_taken(accounts) for _ in range(2)] == [True, False]
+
+
+async def test_an_account_of_another_server_process_is_closed(
+    redis: Redis, accounts: BudgetLedger
+) -> None:
+    await opened(accounts, None)
+    await redis.hset("euguess:budget:demo", "run", "of-before-the-restart")
+    assert await accounts.spent("demo") is None
+    assert not await is_taken(accounts)
+
+
+async def test_an_account_that_was_prepared_anew_is_not_opened_from_older_facts(
+    accounts: BudgetLedger,
+) -> None:
+    old, new = await accounts.prepare("demo"), await accounts.prepare("demo")
+    assert not await accounts.open("demo", old, Sum(), None)
+    assert await accounts.open("demo", new, VIEWS, None)
+    assert not await accounts.open("demo", new, Sum(), None)
+
+
+async def test_a_raised_budget_holds_at_once(accounts: BudgetLedger) -> None:
+    await opened(accounts, Budget(images=3))
+    assert [await is_taken(accounts) for _ in range(2)] == [True, False]
+    await accounts.cap("demo", Budget(images=6))
+    assert [await is_taken(accounts) for _ in range(2)] == [True, False]
+    await accounts.cap("demo", None)
+    assert await is_taken(accounts)

@@ -1,0 +1,102 @@
+"""A collection under a budget: real sampler, fetchers, simulator, Redis and S3."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from euguess.clients import SamplerClient
+from euguess.errors import DatasetConflict
+from euguess.project import project_root, service_command
+from euguess.schemas import Budget, DatasetState, DatasetStatus
+from euguess.settings import StoreSettings
+from euguess.stack.ports import free_ports
+from euguess.stack.processes import ServerSpec, started
+from euguess.stack.servers import http_ready
+from tests.fetcher_rig import SPEC, Rig, eventually, image_keys, running_simulator
+
+pytestmark = pytest.mark.timeout(240)
+
+CAPPED = SPEC.model_copy(update={"quotas": {"FR": 20, "PL": 20}, "budget": Budget(images=62)})
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_simulator(tmp_path_factory.mktemp("simulator")) as url:
+        yield url
+
+
+@pytest.fixture
+def rig(tmp_path: Path, redis_url: str, store_settings: StoreSettings, simulator: str) -> Rig:
+    rig = Rig(tmp_path, redis_url, store_settings, simulator)
+    rig.reset()
+    return rig
+
+
+@contextlib.contextmanager
+def running_sampler(rig: Rig) -> Iterator[SamplerClient]:
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    spec = ServerSpec(
+        name="sampler",
+        argv=tuple(service_command("sampler", "--port", str(port))),
+        ready=http_ready(f"{url}/readyz"),
+        env={**rig.variables(), "EUGUESS_RECONCILE_SECONDS": "0.2"},
+        cwd=project_root(),
+        ports=(port,),
+    )
+    with started(spec, rig.folder / "sampler.log"), SamplerClient(url) as client:
+        yield client
+
+
+async def wait_for(
+    client: SamplerClient, is_reached: Callable[[DatasetStatus], bool]
+) -> DatasetStatus:
+    async def reached() -> bool:
+        return is_reached(await asyncio.to_thread(client.status, SPEC.name))
+
+    await eventually(reached, seconds=150)
+    return client.status(SPEC.name)
+
+
+def is_spent(status: DatasetStatus) -> bool:
+    return status.is_budget_spent and status.images_spent >= status.images > 0
+
+
+def is_complete(status: DatasetStatus) -> bool:
+    return status.state is DatasetState.COMPLETE
+
+
+async def test_a_budget_pauses_a_collection_until_it_is_raised(rig: Rig) -> None:
+    with running_sampler(rig) as client, rig.worker(), rig.worker():
+        client.create(CAPPED)
+        assert client.create(CAPPED).spec == CAPPED
+        with pytest.raises(DatasetConflict):
+            client.create(CAPPED.model_copy(update={"budget": None}))
+        paused = await wait_for(client, lambda s: is_spent(s) and s.total.stored >= 20)
+        assert (paused.total.stored, paused.total.pending) == (20, 20)
+        assert (paused.state, paused.images_spent) == (DatasetState.PAUSED, 60)
+        assert paused.reason == "the budget of 62 images is spent"
+        assert rig.counters()["billed_images"] == 60
+        client.set_budget(SPEC.name, Budget(images=1000))
+        done = await wait_for(client, is_complete)
+    assert (done.total.stored, done.budget) == (40, Budget(images=1000))
+    assert rig.counters()["billed_images"] == 120
+
+
+async def test_a_flushed_redis_and_a_restarted_sampler_do_not_raise_the_budget(rig: Rig) -> None:
+    with rig.worker(), rig.worker():
+        with running_sampler(rig) as client:
+            client.create(CAPPED)
+            await wait_for(client, lambda status: status.total.stored >= 3)
+            with Redis.from_url(rig.redis_url) as redis:
+                redis.flushall()
+            await wait_for(client, is_spent)
+        with running_sampler(rig) as client:
+            paused = await wait_for(client, is_spent)
+    assert paused.total.pending >= 20
+    assert 0 < rig.counters()["billed_images"] <= paused.images_spent <= 62
+    assert len(await image_keys(await rig.open_store())) <= 62

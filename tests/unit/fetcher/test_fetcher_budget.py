@@ -1,0 +1,123 @@
+"""One slot under a budget: whole places, and what was not bought is given back."""
+
+import pytest
+
+from euguess.budget import Sum
+from euguess.layout import receipts_prefix
+from euguess.receipts import stored_spending
+from euguess.schemas import Budget, SlotOutcome, SlotStatus
+from euguess.storage import ObjectStore
+from services.fetcher.fetch import SlotFetcher
+from services.fetcher.providers import ImageryGone, NoAnswer, Transient, View
+from tests.fetcher_fakes import SPEC, Bench, photo, request
+
+
+@pytest.fixture
+def bench(memory_store: ObjectStore) -> Bench:
+    return Bench(memory_store)
+
+
+async def run(bench: Bench, index: int = 0) -> SlotOutcome:
+    return await SlotFetcher(bench.tools, SPEC, request(index)).run()
+
+
+async def spent(bench: Bench) -> int:
+    """Images by the account; the store agrees."""
+    images = bench.budgets.sums["demo"].images
+    assert (await stored_spending(bench.store, "demo", 0.5)).images == images
+    return images
+
+
+async def test_a_place_that_does_not_fit_is_not_begun(bench: Bench) -> None:
+    bench.open_account(Budget(images=5))
+    assert (await run(bench, 0)).status is SlotStatus.STORED
+    refused = await run(bench, 1)
+    assert (refused.status, refused.images) == (SlotStatus.DEFERRED, 0)
+    assert refused.reason == "the budget of 5 images is spent"
+    assert sum(bench.provider.fetched.values()) == 3
+    assert await spent(bench) == 3
+
+
+async def test_a_budget_of_money_counts_the_price(bench: Bench) -> None:
+    bench.open_account(Budget(dollars=2.99))  # a view costs 0.5
+    assert [(await run(bench, n)).status for n in range(2)] == ["stored", "deferred"]
+    assert bench.budgets.sums["demo"] == Sum(3, 1_500_000)
+
+
+async def test_nothing_is_bought_from_a_closed_account(bench: Bench) -> None:
+    bench.budgets.wipe()
+    assert (await run(bench)).status is SlotStatus.DEFERRED
+    assert not bench.provider.fetched
+
+
+async def test_an_account_lost_before_the_receipt_was_there_lets_nothing_be_bought(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.open_account(Budget(images=30))
+    create = bench.store.create
+
+    async def reopened_meanwhile(key: str, data: bytes) -> bool:
+        if key.startswith(receipts_prefix("demo")):
+            bench.budgets.epochs["demo"] = "another"
+        return await create(key, data)
+
+    monkeypatch.setattr(bench.store, "create", reopened_meanwhile)
+    assert (await run(bench)).status is SlotStatus.DEFERRED
+    assert not bench.provider.fetched
+    assert [key async for key in bench.store.list(receipts_prefix("demo"))] == []
+
+
+async def test_views_that_were_not_billed_are_given_back(bench: Bench) -> None:
+    def gone(pano: str, view: View) -> bytes:
+        raise ImageryGone
+
+    bench.open_account(Budget(images=3))
+    bench.provider.on_fetch = gone
+    assert (await run(bench)).rejections == {"bad_imagery": 1}
+    assert await spent(bench) == 0
+
+
+async def test_calls_of_unknown_result_stay_counted(bench: Bench) -> None:
+    def lost(pano: str, view: View) -> bytes:
+        if view.heading == 0:
+            raise NoAnswer("lost")
+        return photo(view.heading)
+
+    bench.open_account(Budget(images=10))
+    bench.provider.on_fetch = lost
+    assert (await run(bench)).status is SlotStatus.RETRY
+    assert await spent(bench) == 4  # two good ones, and one asked for twice
+
+
+async def test_a_repeated_call_that_may_have_been_billed_stays_within_the_cap(
+    bench: Bench,
+) -> None:
+    def lost(pano: str, view: View) -> bytes:
+        raise NoAnswer("lost")
+
+    bench.open_account(Budget(images=4))
+    bench.provider.on_fetch = lost
+    await run(bench)
+    assert sum(bench.provider.fetched.values()) == 4
+    assert await spent(bench) == 4
+
+
+async def test_a_slot_tried_again_pays_only_for_what_it_lacks(bench: Bench) -> None:
+    def busy(pano: str, view: View) -> bytes:
+        if view.heading == 120:
+            raise Transient("busy")
+        return photo(view.heading)
+
+    bench.open_account(Budget(images=3))
+    bench.provider.on_fetch = busy
+    assert (await run(bench)).status is SlotStatus.RETRY
+    assert await spent(bench) == 2
+    bench.provider.on_fetch = lambda pano, view: photo(view.heading)
+    assert (await run(bench)).status is SlotStatus.STORED
+    assert await spent(bench) == 3
+
+
+async def test_without_a_budget_all_is_counted_and_no_receipt_is_written(bench: Bench) -> None:
+    await run(bench)
+    assert bench.budgets.sums["demo"].images == 3
+    assert [key async for key in bench.store.list(receipts_prefix("demo"))] == []
