@@ -40,7 +40,8 @@ def challenger(demo_stack: DemoStack) -> str:
     assert "Traceback" not in trained.stdout + trained.stderr
     with _registry(demo_stack) as registry:
         newest, champion = registry.versions()[0], registry.champion_version()
-    assert champion is not None and champion.version != newest.version, trained.stdout
+    assert champion is not None
+    assert champion.version != newest.version, trained.stdout
     return newest.version
 
 
