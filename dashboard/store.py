@@ -10,7 +10,7 @@ from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 
 OPEN_SECONDS = 3.0
-ANSWER_SECONDS = 20.0  # for all that one call reads; a page should not wait as long as a service
+ANSWER_SECONDS = 10.0  # for all that one call reads; a page should not wait as long as a service
 
 Result = TypeVar("Result")
 
@@ -35,8 +35,8 @@ class Store:
             return asyncio.run(bounded())
         except TimeoutError:
             raise StoreUnavailable(
-                f"The store {self._settings.url} is too slow: no answer within "
-                f"{ANSWER_SECONDS:.0f} s."
+                f"The store {self._settings.url} does not answer within {ANSWER_SECONDS:.0f} s; "
+                "start it with `euguess up`, or see `euguess doctor`."
             ) from None
 
     def _store(self) -> ObjectStore:

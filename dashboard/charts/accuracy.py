@@ -11,6 +11,7 @@ from euguess.schemas import Interval
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
+BAR_STEP = 28  # pixels for a bar and its name
 METRIC_NAMES = {
     "top1_accuracy": "Top-1, one view",
     "fused_top1_accuracy": "Top-1, all views",
@@ -31,7 +32,7 @@ def metrics_chart(metrics: Mapping[str, Interval], chance: float) -> LayeredChar
     axis = alt.Axis(format="%", tickCount=10, title="Share right (%)")
     names = alt.Axis(labelLimit=0)
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        y=alt.Y("metric:N", sort=None, title=None, axis=names)
+        y=alt.Y("metric:N", sort=None, title="Measure", axis=names)
     )
     bars = base.mark_bar(color=SKY, opacity=0.6).encode(
         x=alt.X("value:Q", axis=axis, scale=alt.Scale(domain=[0, 1])),
@@ -39,4 +40,5 @@ def metrics_chart(metrics: Mapping[str, Interval], chance: float) -> LayeredChar
     )
     intervals = base.mark_rule(strokeWidth=3, color=ORANGE).encode(x="low:Q", x2="high:Q")
     line = alt.Chart(pd.DataFrame({"chance": [chance]})).encode(x="chance:Q")
-    return alt.layer(bars, intervals, line.mark_rule(strokeDash=[4, 4], color=VERMILLION))
+    dashed = line.mark_rule(strokeDash=[4, 4], color=VERMILLION)
+    return alt.layer(bars, intervals, dashed).properties(height=alt.Step(BAR_STEP))

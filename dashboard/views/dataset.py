@@ -1,5 +1,9 @@
 """Dataset: what is stored, against what was asked for, on a map and in pictures."""
 
+from collections.abc import Callable
+from functools import partial
+
+import pandas as pd
 import streamlit as st
 
 from dashboard.charts.dataset import balance_chart, views_chart, years_chart
@@ -125,14 +129,27 @@ def _map_by_use(holdings: Holdings, registry: RegistryClient) -> None:
 def _export(holdings: Holdings, store: Store) -> None:
     st.markdown("One row for each view: where and when it was taken, its heading, key and licence.")
     st.dataframe(holdings.views.head(200), hide_index=True)
-    st.download_button(
-        "Manifest as CSV",
-        lambda: _csv(store, holdings.dataset),
-        file_name=f"{holdings.dataset}-manifest.csv",
-        mime="text/csv",
-        icon=":material/download:",
-    )
+    with st.container(horizontal=True):
+        for kind, (encode, mime) in EXPORTS.items():
+            st.download_button(
+                f"Manifest as {kind}",
+                partial(_exported, store, holdings.dataset, encode),
+                file_name=f"{holdings.dataset}-manifest.{kind.lower()}",
+                mime=mime,
+                icon=":material/download:",
+            )
 
 
-def _csv(store: Store, dataset: str) -> bytes:
-    return read_holdings(store, dataset).views.to_csv(index=False).encode()
+def _exported(store: Store, dataset: str, encode: Callable[[pd.DataFrame], bytes]) -> bytes:
+    return encode(read_holdings(store, dataset).views)
+
+
+def _csv(views: pd.DataFrame) -> bytes:
+    return views.to_csv(index=False).encode()
+
+
+def _parquet(views: pd.DataFrame) -> bytes:
+    return bytes(views.to_parquet(index=False))
+
+
+EXPORTS = {"CSV": (_csv, "text/csv"), "Parquet": (_parquet, "application/vnd.apache.parquet")}

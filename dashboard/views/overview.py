@@ -109,7 +109,6 @@ def _collections(sampler: SamplerClient) -> None:
             _running(status)
         if found:
             _one_dataset(found)
-    with trouble_shown():
         _queues(sampler)
 
 

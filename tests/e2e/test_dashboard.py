@@ -3,9 +3,10 @@
 import contextlib
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -103,6 +104,44 @@ def test_the_gallery_shows_photos(page: Page, demo_stack: DemoStack) -> None:
     choose(page, "Gallery")
     expect(page.locator("[data-testid=stImage] img").nth(2)).to_be_visible(timeout=WAIT_MS)
     save_screenshot(page, "dashboard-gallery")
+
+
+def test_the_gallery_shows_three_views_of_places_by_country_and_heading(
+    page: Page, demo_stack: DemoStack
+) -> None:
+    open_page(page, demo_stack, "dataset")
+    choose(page, "Gallery")
+    main, pictures = page.get_by_test_id("stMain"), page.locator("[data-testid=stImage] img")
+    expect(pictures).to_have_count(4 * 3, timeout=WAIT_MS)
+    expect(main).to_contain_text("EUGuess simulator")
+    page.locator("button", has_text="120°").first.click()
+    expect(pictures).to_have_count(4 * 2, timeout=WAIT_MS)
+    first = pictures.first.get_attribute("src")
+    country = page.get_by_test_id("stSelectbox").locator("input").last
+    country.fill("Sweden")
+    country.press("Enter")
+    expect(pictures.first).not_to_have_attribute("src", str(first), timeout=WAIT_MS)
+    save_screenshot(page, "dashboard-gallery-sweden")
+
+
+@pytest.mark.parametrize(("kind", "read"), [("CSV", pd.read_csv), ("Parquet", pd.read_parquet)])
+def test_the_manifest_is_downloaded(
+    page: Page,
+    demo_stack: DemoStack,
+    tmp_path: Path,
+    kind: str,
+    read: Callable[[Path], pd.DataFrame],
+) -> None:
+    open_page(page, demo_stack, "dataset")
+    choose(page, "Export")
+    with page.expect_download() as download:
+        press(page, f"Manifest as {kind}")
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    views = read(path)
+    assert path.name == f"demo-manifest.{kind.lower()}"
+    assert len(views) == 8 * 40 * 3
+    assert {"location_id", "country_code", "heading", "key", "license"} <= set(views.columns)
 
 
 def test_a_collected_dataset_has_no_missing_views(page: Page, demo_stack: DemoStack) -> None:

@@ -1,0 +1,199 @@
+"""Each page while one service is away: what is down is said, the rest works, and it recovers."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from euguess.clients import InferenceClient, RegistryClient, SamplerClient
+from euguess.errors import ServiceUnavailable
+from euguess.stack.credentials import load_credentials
+from euguess.stack.plan import Port, StackPlan
+from euguess.stack.ports import LOOPBACK, free_ports
+from euguess.stack.presence import STATE_FILE
+from euguess.stack.processes import ServerSpec, started
+from euguess.stack.programs import find_redis, find_s3_server
+from tests.browser import SCREENSHOTS, opened_browser
+from tests.e2e.running import DemoStack, eventually
+
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.browser]
+
+SOON_MS = 30_000  # until a page has said what is down
+KEPT_SECONDS = 11.0  # longer than the pages keep what they have read of a service
+BACK_SECONDS = 120.0
+S3_SERVERS = ("minio", "seaweedfs")
+DRAWN = "[data-testid=stApp][data-test-script-state=notRunning]"
+# What each page shows when all is well.
+PAGES = {
+    "overview": "Champion",
+    "dataset": "Places per country",
+    "predict": "Photos of one place",
+    "training": "Log loss",
+    "results": "Table 2",
+    "models": "Full report",
+    "play": "Your name",
+}
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A service by its name in the stack, how pages call it, and the pages that need it."""
+
+    server: str
+    called: str
+    variable: str  # the setting by which the dashboard finds it; empty for what it never asks
+    pages: tuple[str, ...]
+
+
+OUTAGES = (
+    Outage("sampler", "sampler", "EUGUESS_SAMPLER_URL", ("overview",)),
+    Outage("redis", "Redis", "", ("overview",)),
+    Outage(
+        "mlflow",
+        "MLflow",
+        "EUGUESS_MLFLOW_URL",
+        ("overview", "training", "results", "models", "play"),
+    ),
+    Outage("inference", "TorchServe", "EUGUESS_INFERENCE_URL", ("overview",)),
+    Outage("s3", "store", "EUGUESS_S3_ENDPOINT", ("overview", "dataset", "models", "play")),
+)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with opened_browser() as page:
+        yield page
+
+
+def _pid(stack: DemoStack, server: str) -> int:
+    """Of the server, and of its process group."""
+    pids: dict[str, int] = json.loads((stack.home / STATE_FILE).read_text())["pids"]
+    names = S3_SERVERS if server == "s3" else (server,)
+    return next(pids[name] for name in names if name in pids)
+
+
+@contextmanager
+def _hanging(stack: DemoStack, server: str) -> Iterator[None]:
+    """The server takes connections and answers nothing."""
+    group = _pid(stack, server)
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(group, signal.SIGCONT)
+        eventually(lambda: _is_well(stack), BACK_SECONDS, "a stack that is well again")
+
+
+def _is_well(stack: DemoStack) -> bool:
+    key_file = stack.home / "inference" / "key_file.json"
+    with (
+        SamplerClient(_address(stack, Port.SAMPLER)) as sampler,
+        RegistryClient(_address(stack, Port.MLFLOW)) as registry,
+        InferenceClient(_address(stack, Port.INFERENCE), key_file) as inference,
+    ):
+        try:
+            registry.check()
+            inference.check()
+            return not sampler.troubles()
+        except ServiceUnavailable:
+            return False
+
+
+def _address(stack: DemoStack, port: Port) -> str:
+    return f"http://{LOOPBACK}:{stack.port_base + port}"
+
+
+@pytest.fixture
+def dashboard_without(
+    request: pytest.FixtureRequest, demo_stack: DemoStack, tmp_path: Path
+) -> Iterator[str]:
+    """Address of a dashboard beside the stack, told a wrong address of one service."""
+    outage: Outage = request.param
+    port, nobody = free_ports(2)
+    plan = StackPlan(
+        home=demo_stack.home,
+        port_base=demo_stack.port_base,
+        credentials=load_credentials(demo_stack.home),
+        redis_program=find_redis(),
+        s3_program=find_s3_server(),
+        extra_variables=((outage.variable, f"http://{LOOPBACK}:{nobody}"),),
+    )
+    spec = next(spec for spec in plan.services() if spec.name == "dashboard")
+    with started(_moved(spec, port), tmp_path / "dashboard.log"):
+        yield f"http://{LOOPBACK}:{port}"
+
+
+def _moved(spec: ServerSpec, port: int) -> ServerSpec:
+    """The same dashboard at another port."""
+    old = str(spec.ports[0])
+    address = f"http://{LOOPBACK}:{port}/_stcore/health"
+    return ServerSpec(
+        name=spec.name,
+        argv=tuple(str(port) if part == old else part for part in spec.argv),
+        ready=lambda: _answers(address),
+        env=spec.env,
+        ports=(port,),
+    )
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _open(page: Page, address: str, name: str) -> None:
+    page.goto(f"{address}/{'' if name == 'overview' else name}")
+    expect(page.locator("h1").first).to_be_visible(timeout=SOON_MS)
+
+
+def _check_outage(page: Page, address: str, outage: Outage, how: str) -> None:
+    """Every page is drawn; those that need the service say so and what to do."""
+    for name, usual in PAGES.items():
+        _open(page, address, name)
+        main = page.get_by_test_id("stMain")
+        if name in outage.pages:
+            alert = page.get_by_test_id("stAlert").filter(has_text=outage.called).first
+            expect(alert).to_contain_text("euguess up", timeout=SOON_MS)
+        else:
+            expect(main).to_contain_text(usual, timeout=SOON_MS)
+        if name != "overview":  # which asks again and again
+            expect(page.locator(DRAWN)).to_have_count(1, timeout=SOON_MS)
+        page.screenshot(path=SCREENSHOTS / f"dashboard-{name}-without-{outage.server}-{how}.png")
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.server)
+def test_while_a_service_hangs_pages_say_so_and_recover(
+    page: Page, demo_stack: DemoStack, outage: Outage
+) -> None:
+    address = _address(demo_stack, Port.DASHBOARD)
+    with _hanging(demo_stack, outage.server):
+        page.wait_for_timeout(1000 * KEPT_SECONDS)
+        _check_outage(page, address, outage, "hanging")
+    for name, usual in PAGES.items():
+        _open(page, address, name)
+        expect(page.get_by_test_id("stMain")).to_contain_text(usual, timeout=SOON_MS)
+        expect(page.get_by_test_id("stAlert").filter(has_text="euguess up")).to_have_count(
+            0, timeout=SOON_MS
+        )
+
+
+@pytest.mark.parametrize(
+    ("dashboard_without", "outage"),
+    [(outage, outage) for outage in OUTAGES if outage.variable],
+    ids=[outage.server for outage in OUTAGES if outage.variable],
+    indirect=["dashboard_without"],
+)
+def test_while_a_service_refuses_connections_pages_say_so(
+    page: Page, dashboard_without: str, outage: Outage
+) -> None:
+    _check_outage(page, dashboard_without, outage, "refused")
