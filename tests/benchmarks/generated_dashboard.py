@@ -1,0 +1,24 @@
+"""The dashboard over generated services, for a browser: streamlit run FILE -- full|small|blank."""
+
+import sys
+
+import streamlit as st
+
+from dashboard.connections import Connections
+from dashboard.navigation import pages
+from tests.generated_services import FULL, SMALL, services
+
+SIZES = {"full": FULL, "small": SMALL}
+
+st.set_page_config(page_title="EUGuess", layout="wide")
+
+
+@st.cache_resource
+def _connections(size: str) -> Connections:
+    return services(dict(SIZES[size])).connections()
+
+
+if sys.argv[1] in SIZES:
+    st.navigation(pages(_connections(sys.argv[1])), position="top").run()
+else:
+    st.title("Blank")

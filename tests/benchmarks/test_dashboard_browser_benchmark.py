@@ -1,0 +1,167 @@
+"""Seconds until a page of the dashboard is drawn in a browser, at the study's full size.
+
+Run with `pytest tests/benchmarks/test_dashboard_browser_benchmark.py -m benchmark -s`. A first
+paint is timed in a new browser context (nothing in its cache) from the navigation until the text
+that the page shows last is there and Streamlit has ended the script; an interaction likewise from
+the click.
+The server has been asked for each page once before, as by an earlier visitor. The baseline is a
+page of Streamlit that shows one title.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from euguess.project import project_root
+from euguess.settings import child_environment
+from euguess.stack.ports import LOOPBACK, free_ports
+from tests.browser import DESKTOP, WAIT_MS, opened_browser
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
+
+APP = Path(__file__).with_name("generated_dashboard.py")
+PAINT_SECONDS, INTERACTION_SECONDS = 2.0, 1.0
+REPEATS = 5
+START_SECONDS = 60
+PAGES = {
+    "overview": "Dead letters",
+    "dataset": "Places per country",
+    "predict": "Photos of one place",
+    "training": "Log loss",
+    "results": "Table 2",
+    "models": "Audit log",
+    "play": "Your name",
+}
+SECTIONS = {
+    "dataset": {
+        "Findings": "Audit findings",
+        "Export": "One row for each view",
+        "Map": "have a known position",
+        "Balance": "Places per country",
+    },
+    "training": {"Test": "Test accuracy", "Settings": "settings differ", "Curves": "Log loss"},
+    "results": {
+        "Honesty": "Leaky and honest tests",
+        "Countries": "Shown as",
+        "Views": "One photo against three",
+        "Certainty": "Reliability",
+        "Study": "Table 2",
+    },
+}
+DRAWN = """text => document.body.textContent.includes(text)
+    && document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]")
+    && !document.querySelector("[data-testid=stSkeleton]")"""
+
+
+@contextmanager
+def dashboard(size: str) -> Iterator[str]:
+    """Address of a dashboard over generated services."""
+    (port,) = free_ports(1)
+    options = ("--server.headless=true", f"--server.address={LOOPBACK}", f"--server.port={port}")
+    argv = (sys.executable, "-m", "streamlit", "run", str(APP), *options, "--", size)
+    root = project_root()
+    environment = {**child_environment(), "PYTHONPATH": f"{root / 'src'}:{root}"}
+    with subprocess.Popen(argv, cwd=root, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            _wait_until_up(f"http://{LOOPBACK}:{port}")
+            yield f"http://{LOOPBACK}:{port}"
+        finally:
+            process.terminate()
+
+
+def _wait_until_up(address: str) -> None:
+    for _ in range(START_SECONDS * 10):
+        try:
+            if httpx.get(f"{address}/_stcore/health").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("Streamlit does not start.")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with opened_browser() as page:
+        assert page.context.browser is not None
+        yield page.context.browser
+
+
+def first_paint(browser: Browser, url: str, text: str) -> float:
+    """Seconds until the page is drawn."""
+    with browser.new_context(viewport={"width": DESKTOP[0], "height": 900}) as context:
+        page = context.new_page()
+        start = time.perf_counter()
+        page.goto(url, wait_until="commit")
+        page.wait_for_function(DRAWN, arg=text, timeout=WAIT_MS)
+        return time.perf_counter() - start
+
+
+def chosen(page: Page, section: str, text: str) -> float:
+    button = page.locator("button", has_text=section).first
+    start = time.perf_counter()
+    button.click()
+    page.wait_for_function(DRAWN, arg=text, timeout=WAIT_MS)
+    return time.perf_counter() - start
+
+
+def url_of(address: str, name: str) -> str:
+    return address if name == "overview" else f"{address}/{name}"
+
+
+def test_first_paints_in_a_browser_at_full_size(browser: Browser) -> None:
+    with dashboard("full") as full, dashboard("blank") as blank:
+        slow = {}
+        for name, text in PAGES.items():
+            first_paint(browser, url_of(full, name), text)
+            rounds = [
+                (
+                    first_paint(browser, url_of(full, name), text),
+                    first_paint(browser, blank, "Blank"),
+                )
+                for _ in range(REPEATS)
+            ]
+            slow[name], bare = (statistics.median(times) for times in zip(*rounds, strict=True))
+            ratio = statistics.median(one / other for one, other in rounds)
+            print(f"\n{name}: {slow[name]:.2f} s, a blank page {bare:.2f} s, {ratio:.1f} x")
+    assert all(seconds < PAINT_SECONDS for seconds in slow.values()), slow
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_interactions_in_a_browser_at_full_size(browser: Browser, name: str) -> None:
+    with dashboard("full") as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(url_of(address, name))
+        page.wait_for_function(DRAWN, arg=PAGES[name], timeout=WAIT_MS)
+        rounds = [
+            {section: chosen(page, section, text) for section, text in SECTIONS[name].items()}
+            for _ in range(REPEATS)
+        ]
+    medians = {
+        section: statistics.median(one[section] for one in rounds) for section in SECTIONS[name]
+    }
+    for section, seconds in medians.items():
+        slowest = max(one[section] for one in rounds)
+        print(f"\n{name}, {section}: {seconds:.2f} s, slowest {slowest:.2f} s")
+    assert all(seconds < INTERACTION_SECONDS for seconds in medians.values())
+
+
+def test_the_start_of_a_game_in_a_browser_at_full_size(browser: Browser) -> None:
+    times = []
+    with dashboard("full") as address:
+        for _ in range(REPEATS + 1):
+            with browser.new_context() as context:
+                page = context.new_page()
+                page.goto(url_of(address, "play"))
+                page.wait_for_function(DRAWN, arg=PAGES["play"], timeout=WAIT_MS)
+                times.append(chosen(page, "Start", "Round 1 of"))
+    median = statistics.median(times[1:])
+    print(f"\nplay, start: {median:.2f} s; before anything is kept {times[0]:.2f} s")
+    assert median < INTERACTION_SECONDS

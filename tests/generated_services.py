@@ -1,0 +1,54 @@
+"""What the dashboard draws at full size: a generated manifest, ten runs, 50 versions."""
+
+from datetime import UTC, datetime
+
+from dashboard.sources.trainings import METRICS
+from euguess.countries import PRESETS
+from euguess.datasets import total_counts
+from euguess.runs import TrainingRun
+from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus, SeenViews, StatusCounts
+from tests.dashboard_services import FakeServices, candidate, fill, model_card
+from tests.generated_dataset import generated_objects, generated_rows
+from tests.generated_reports import generated_report
+
+FULL, SMALL = PRESETS["eu32"].quotas, {"FR": 40, "LU": 40}
+RUNS = 10
+VERSIONS = 50
+
+
+def services(quotas: dict[str, int]) -> FakeServices:
+    versions = [candidate(number) for number in range(1, VERSIONS + 1)]
+    made = FakeServices(card=model_card(*quotas), versions=versions, crowned="1")
+    fill(made, *generated_objects("demo", quotas))
+    ids = {row["location_id"] for row in generated_rows("demo", quotas)}
+    made.seen = SeenViews(location_ids=tuple(sorted(ids)[: len(ids) * 4 // 5]), sha256s=())
+    countries = {
+        code: StatusCounts(requested=n, stored=n // 2, no_coverage=0, failed=0, pending=n - n // 2)
+        for code, n in quotas.items()
+    }
+    codes = tuple(quotas)
+    made.runs = {
+        f"run-{n}": generated_report(codes, is_leaky=n % 2 == 0, seed=n) for n in range(RUNS)
+    }
+    made.trainings = [training(f"run-{n}", n) for n in range(RUNS)]
+    made.histories = {run: {m: [1 / e for e in range(1, 41)] for m in METRICS} for run in made.runs}
+    made.statuses = [
+        DatasetStatus(
+            spec=DatasetSpec(name="demo", quotas=quotas),
+            state=DatasetState.COLLECTING,
+            total=total_counts(countries),
+            countries=countries,
+        )
+    ]
+    return made
+
+
+def training(run_id: str, number: int) -> TrainingRun:
+    return TrainingRun(
+        run_id=run_id,
+        status="FINISHED",
+        started_at=datetime(2026, 2, 3, number, tzinfo=UTC),
+        dataset="demo",
+        protocol="location",
+        settings={"name": f"recipe-{number}", "network": "googlenet", "epochs": "40"},
+    )
