@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ MOST_TABS = 40
 RESTART_SECONDS = 60.0
 FOCUSED = """() => {
     const element = document.activeElement;
-    if (element === document.body) return "";
+    if (!element.matches("input, button")) return "";  // as what scrolls, which holds all texts
     return [element.getAttribute("aria-label"), element.innerText].filter(Boolean).join(" ");
 }"""
 
@@ -130,9 +131,9 @@ def test_nothing_that_the_browser_gets_tells_the_place_before_the_guess(
     _guess(page, "France")
 
     place = _owed_to(page)[-1]
-    assert place.encode() in b"\n".join(received.frames)  # it is told, after the guess
-    assert place.encode() not in sent
-    assert place.removeprefix("simulator-").encode() not in sent
+    panorama = max(re.split("[-_]", place), key=len).encode()  # these two are escaped on pages
+    assert panorama in b"\n".join(received.frames)  # it is told, after the guess
+    assert panorama not in sent
     assert b"locations/" not in sent
     assert {sent.count(country(code).name.encode()) for code in COUNTRIES} != {0}
     assert len({sent.count(country(code).name.encode()) for code in COUNTRIES}) == 1
