@@ -1,4 +1,4 @@
-"""Entry point of the dashboard: streamlit run dashboard/app.py."""
+"""The script that Streamlit runs for each visitor; `python -m dashboard` serves it."""
 
 from pathlib import Path
 

@@ -24,3 +24,8 @@ def next_step(sentence: str, command: str) -> None:
     """An empty state: what is missing, and the command that makes it."""
     st.info(sentence, icon=":material/lightbulb:")
     st.code(command, language="bash")
+
+
+def hint(sentence: str, command: str) -> None:
+    """A command beside what a page shows; unlike st.code it costs no 0.3 s of first paint."""
+    st.info(f"{sentence} `{command}`", icon=":material/lightbulb:")

@@ -9,7 +9,7 @@ from dashboard.promoting import foreseen, go_back, promote_version
 from dashboard.sources.champion import read_champion
 from dashboard.sources.versions import read_audit, read_registered
 from dashboard.text import plain
-from dashboard.trouble import trouble_shown
+from dashboard.trouble import hint, trouble_shown
 from euguess.audit import Entry, champion_before
 from euguess.registry import Candidate
 from euguess.verdict import Verdict
@@ -44,8 +44,8 @@ def promotion(version: Candidate, champion: Candidate | None, connections: Conne
             _promote(version, connections, None)
         return
     if champion is not None and verdict.contest is None and version.is_honest:
-        st.caption("The trainer measures the two, and promotes the version if it is better:")
-        st.code(f"euguess models promote {version.run_id}", language="bash")
+        command = f"euguess models promote {version.run_id}"
+        hint("The trainer measures the two, and promotes the version if it is better:", command)
     _force(version, connections)
 
 

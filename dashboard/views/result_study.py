@@ -18,7 +18,7 @@ from dashboard.charts.figures import (
 )
 from dashboard.sources.runs import read_run_reports
 from dashboard.text import percent
-from dashboard.trouble import next_step
+from dashboard.trouble import hint, next_step
 from euguess.clients import RegistryClient
 from euguess.report import Report
 from euguess.runs import FinishedRun
@@ -59,7 +59,7 @@ def draw_table(
     missing = [one.title for one in table.runs if one.recipe not in found]
     if missing:
         command = f"euguess paper {dataset} --only 'study/table{table.number}-*'"
-        next_step(f"Not repeated on this dataset yet: {', '.join(missing)}. Run them:", command)
+        hint(f"Not repeated on this dataset yet: {', '.join(missing)}. Run them:", command)
 
 
 def repeated(

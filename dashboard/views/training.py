@@ -25,6 +25,7 @@ SECTIONS = ("Curves", "Test", "Settings")
 REFRESH_SECONDS = 5.0
 FIRST_SHOWN = 2
 CHOSEN = "training-runs"
+COMMANDS = "training-commands"  # whether they are open: their highlighter is slow to load
 TOP1 = "top1_accuracy"
 
 
@@ -184,7 +185,12 @@ def settings_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
 def _commands(run: TrainingRun) -> None:
     """What a training is told on a command line, for the first of the chosen runs."""
     train = f"euguess train {run.dataset} --recipe RECIPE.toml --set optimizer.learning_rate=0.001"
-    with st.expander("The same by commands", icon=":material/terminal:"):
+    section = st.expander(
+        "The same by commands", icon=":material/terminal:", key=COMMANDS, on_change="rerun"
+    )
+    if not section.open:
+        return
+    with section:
         st.markdown("**Start**, with any setting of the recipe changed:")
         st.code(train, language="bash")
         st.markdown("**Stop** with Ctrl-C: the run keeps its last finished epoch.")

@@ -52,7 +52,8 @@ def _form(datasets: list[str], connections: Connections, runs: Sequence[Training
     with right, trouble_shown():
         recipe = changed(text, changes)
         st.caption("The recipe that is sent")
-        st.code(recipe, language="toml", height=PREVIEW_PX)
+        with st.container(height=PREVIEW_PX):
+            st.text(recipe)
         order = TrainRun(dataset=dataset, recipe=recipe, promote=promote)
         _button(order, connections.sampler, runs)
 

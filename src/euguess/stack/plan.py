@@ -188,22 +188,13 @@ class StackPlan:
         )
 
     def _dashboard(self) -> ServerSpec:
-        options = {
-            "server.port": str(self.port(Port.DASHBOARD)),
-            "server.address": LOOPBACK,
-            "server.headless": "true",
-            "server.maxUploadSize": "20",
-            "browser.gatherUsageStats": "false",
-            "client.toolbarMode": "minimal",
-        }
-        arguments = (part for name, value in options.items() for part in (f"--{name}", value))
-        app = project_root() / "dashboard" / "app.py"
+        port = self.port(Port.DASHBOARD)
         return ServerSpec(
             name="dashboard",
-            argv=(sys.executable, "-m", "streamlit", "run", str(app), *arguments),
+            argv=(sys.executable, "-m", "dashboard", "--port", str(port)),
             ready=http_ready(f"{self.address(Port.DASHBOARD)}/_stcore/health"),
             env=self._environment(),
-            ports=(self.port(Port.DASHBOARD),),
+            ports=(port,),
         )
 
     def _service(self, service: str, port: Port, health: str, *arguments: str) -> ServerSpec:

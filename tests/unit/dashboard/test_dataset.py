@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.charts.dataset import balance_chart, balance_frame, views_chart, years_chart
 from dashboard.charts.geography import NEIGHBOUR_DEG, colours, outlines
-from dashboard.charts.maps import places_map
+from dashboard.charts.maps import PLACES, places_map
 from dashboard.sources import manifests
 from dashboard.sources.manifests import Holdings, holdings_of
 from euguess.countries import COUNTRIES
@@ -68,11 +68,10 @@ def test_every_known_country_is_on_the_map_and_neighbours_differ_in_colour() -> 
 def test_the_map_draws_each_place_and_asks_no_tile_server(holdings: Holdings) -> None:
     text = places_map(holdings.places, colours(), "country_code").to_json()
     spec = json.loads(text)
-    points = [layer for layer in spec["layers"] if layer["@@type"] == "ScatterplotLayer"]
-    assert {layer["id"]: len(layer["data"]) for layer in points} == {
-        "places-FR": 4,
-        "places-LU": 2,
-    }
+    points = [layer for layer in spec["layers"] if layer["id"] == PLACES]
+    groups = [group for layer in points for group in layer["data"]]
+    assert [len(group["geometry"]["coordinates"]) for group in groups] == [4, 2]
+    assert len({tuple(group["properties"]["fill"]) for group in groups}) == 2
     assert "http" not in text
     assert "mapProvider" not in spec
 
@@ -80,7 +79,7 @@ def test_the_map_draws_each_place_and_asks_no_tile_server(holdings: Holdings) ->
 def test_places_of_unknown_position_are_left_off_the_map(holdings: Holdings) -> None:
     places = holdings.places.assign(lat=None, lon=None)
     layers = json.loads(places_map(places, colours(), "country_code").to_json())["layers"]
-    assert [layer["id"] for layer in layers] == ["countries"]
+    assert [layer["data"] for layer in layers if layer["id"] == PLACES] == [[]]
 
 
 def test_the_page_sums_up_the_manifest(draw: Draw) -> None:

@@ -115,7 +115,7 @@ def test_a_lead_over_an_earlier_champion_is_none_over_the_present_one(draw: Draw
     given.crowned = "2"
     page = drawn(draw, given)
     assert "not been measured" in page.warning[0].value
-    assert "euguess models promote run-3" in [code.value for code in page.code]
+    assert "`euguess models promote run-3`" in page.info[0].value
 
 
 @pytest.mark.parametrize("reason", ["", "   "])

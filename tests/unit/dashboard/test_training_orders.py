@@ -79,7 +79,7 @@ def test_a_run_is_started_as_its_preview_says(draw: Draw) -> None:
     changes = "epochs=2\n\n optimizer.name = sgd\n"
     page = page.text_area(key="start-changes").set_value(changes).run(timeout=30)
     page = page.checkbox(key="start-promote").check().run(timeout=30)
-    preview = page.code[0].value
+    preview = page.text[0].value.strip()
     assert "epochs = 2" in preview
     page = pressed(page, "Start")
     (order,) = given.ordered

@@ -107,6 +107,8 @@ def test_a_setting_that_a_run_lacks_is_empty() -> None:
 
 def test_commands_name_the_dataset(draw: Draw) -> None:
     page = drawn(draw, services())
+    page.session_state["training-commands"] = True
+    page = page.run(timeout=30)
     start, resume = (block.value for block in page.code if "euguess train demo " in block.value)
     assert resume == f"{start} --resume"  # other settings would be another run
 
