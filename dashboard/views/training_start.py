@@ -17,6 +17,7 @@ from euguess.runs import TrainingRun
 from euguess.schemas import TrainRun
 
 FIRST_RECIPE = "demo"
+OPEN = "training-start"  # whether the form is
 ORDERS = "training-orders"  # how many this session has sent; part of the button's key
 ORDERED_AT = "training-ordered-at"
 KNOWN = "training-known"  # ids of the runs there were when the last order was sent
@@ -25,20 +26,27 @@ PREVIEW_PX = 260
 
 def start_section(connections: Connections, runs: Sequence[TrainingRun]) -> None:
     """The form; open where nothing has been trained yet."""
-    with (
-        st.expander("Start a run", icon=":material/play_arrow:", expanded=not runs),
-        trouble_shown(),
-    ):
+    section = st.expander(
+        "Start a run",
+        icon=":material/play_arrow:",
+        expanded=not runs,
+        key=OPEN,
+        on_change="rerun",
+    )
+    with section, trouble_shown():
         statuses = read_statuses(connections.sampler)
         datasets = [status.spec.name for status in statuses if status.total.stored]
         if not datasets:
             command = "euguess dataset create demo --countries FR,PL --per-country 40 --wait"
             next_step("A run needs a dataset with photos. Collect one:", command)
             return
-        _form(datasets, connections, runs)
+        _form(datasets, connections, runs, is_open=bool(section.open))
 
 
-def _form(datasets: list[str], connections: Connections, runs: Sequence[TrainingRun]) -> None:
+def _form(
+    datasets: list[str], connections: Connections, runs: Sequence[TrainingRun], *, is_open: bool
+) -> None:
+    """What is written in it stays while it is closed; the highlighter is slow to load."""
     left, right = st.columns(2)
     with left:
         dataset = st.selectbox("Dataset", datasets, key="start-dataset")
@@ -52,8 +60,8 @@ def _form(datasets: list[str], connections: Connections, runs: Sequence[Training
     with right, trouble_shown():
         recipe = changed(text, changes)
         st.caption("The recipe that is sent")
-        with st.container(height=PREVIEW_PX):
-            st.text(recipe)
+        if is_open:
+            st.code(recipe, language="toml", height=PREVIEW_PX)
         order = TrainRun(dataset=dataset, recipe=recipe, promote=promote)
         _button(order, connections.sampler, runs)
 

@@ -75,11 +75,12 @@ def text_of(page: AppTest) -> str:
 def test_a_run_is_started_as_its_preview_says(draw: Draw) -> None:
     given = services()
     page = drawn(draw, given)
+    page.session_state["training-start"] = True
     assert page.selectbox(key="start-recipe").value == "demo"
     changes = "epochs=2\n\n optimizer.name = sgd\n"
     page = page.text_area(key="start-changes").set_value(changes).run(timeout=30)
     page = page.checkbox(key="start-promote").check().run(timeout=30)
-    preview = page.text[0].value.strip()
+    preview = page.code[0].value
     assert "epochs = 2" in preview
     page = pressed(page, "Start")
     (order,) = given.ordered
