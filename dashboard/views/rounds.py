@@ -1,10 +1,12 @@
 """One round of the game: the photos and the choice of a country, then the truth.
 
 Nothing that the page gets before the guess says where a photo was taken: pictures are pixels
-alone, and their names, captions and widgets' keys hold no more than the number of the round.
+alone, their names, captions and widgets' keys hold no more than the number of the round, and
+errors of the store do not name the object.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import streamlit as st
 
@@ -15,7 +17,7 @@ from dashboard.sources.photos import read_photos, read_pictures
 from dashboard.store import Store
 from dashboard.text import plain
 from dashboard.trouble import trouble_shown
-from euguess.errors import EUGuessError, ServiceUnavailable
+from euguess.errors import EUGuessError, ServiceUnavailable, StoreError
 from euguess.schemas import ModelCard, Prediction
 
 PICTURE_SIDE = 640
@@ -28,7 +30,7 @@ def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> Non
     is_single = len(game.place.keys) == 1
     photos, choice = st.columns([3, 2]) if is_single else (st.container(), st.container())
     is_shown = False
-    with photos, trouble_shown():
+    with photos, trouble_shown(), _unnamed():
         is_shown = _pictures(game, connections.store)
     with choice:
         if is_shown:
@@ -99,11 +101,21 @@ def _give(game: Game, guess: str, connections: Connections) -> None:
 
 def _ask(game: Game, connections: Connections) -> Prediction:
     """The model's guess from the photos as they are stored. Raises EUGuessError."""
-    photos = read_photos(connections.store, game.place.keys)
+    with _unnamed():
+        photos = read_photos(connections.store, game.place.keys)
     prediction = connections.inference.predict(photos)
     if prediction.model.version != game.model_version:
         raise ServiceUnavailable("TorchServe is changing to another model.")
     return prediction
+
+
+@contextmanager
+def _unnamed() -> Iterator[None]:
+    """Errors of the store in general words: the key of a photo holds its country."""
+    try:
+        yield
+    except StoreError as error:
+        raise type(error) from error
 
 
 def _pictures(game: Game, store: Store) -> bool:

@@ -52,6 +52,22 @@ def test_the_page_tells_nothing_of_the_place_before_the_guess(draw: Draw) -> Non
     assert list(page.selectbox[0].options) == ["France", "Poland"]
 
 
+def test_a_photo_that_the_store_lacks_is_not_named_by_its_key(draw: Draw) -> None:
+    given = services()
+    asyncio.run(_lose_photos(given))
+    page = started(draw, given)
+    place, sent = game_of(page).place, everything_on(page)
+    assert page.error[0].value.startswith("There is no object under that key")
+    assert "cannot be shown" in page.warning[0].value
+    assert not [key for key in place.keys if key in sent]
+
+
+async def _lose_photos(given: FakeServices) -> None:
+    async for key in given.objects.list("datasets/"):
+        if key.endswith(".jpg"):
+            await given.objects.delete(key)
+
+
 def test_places_that_the_champion_has_seen_are_not_played(draw: Draw) -> None:
     ids = {place.location_id for place in game_of(started(draw, services())).places}
     assert len(ids) == 10
