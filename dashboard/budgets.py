@@ -1,8 +1,12 @@
 """Spending against the budget of a collection, as text and share."""
 
+import math
+
+from euguess.budget import cost
+from euguess.providers import tariff
 from euguess.schemas import Budget, DatasetStatus
 
-STEP = 2  # the hint proposes a budget of twice as much
+CENTS = 100
 
 
 def spent_share(status: DatasetStatus) -> float | None:
@@ -25,10 +29,13 @@ def spent_text(status: DatasetStatus) -> str:
 
 
 def raise_command(status: DatasetStatus) -> str:
-    """The command that doubles the budget."""
+    """The command with a budget that suffices for all places that wait, at list price."""
     budget, options = status.budget or Budget(), ""
+    images = status.total.pending * len(status.spec.headings)
+    rest = cost(images, tariff(status.spec.provider).dollars_per_image)
     if budget.images is not None:
-        options += f" --images {STEP * budget.images}"
+        options += f" --images {max(budget.images, status.images_spent + rest.images)}"
     if budget.dollars is not None:
-        options += f" --dollars {STEP * budget.dollars:g}"
+        dollars = max(budget.dollars, status.dollars_spent + rest.dollars)
+        options += f" --dollars {math.ceil(round(dollars * CENTS, 4)) / CENTS:.2f}"
     return f"euguess dataset budget {status.spec.name}{options}"

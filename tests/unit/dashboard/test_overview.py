@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.budgets import spent_share, spent_text
+from dashboard.budgets import raise_command, spent_share, spent_text
 from euguess.clock import utc_now
 from euguess.schemas import (
     Budget,
@@ -62,7 +62,15 @@ def test_a_spent_budget_is_shown_with_the_command_that_raises_it(draw: Draw) -> 
     assert not drawn.exception
     assert "300 images is spent. Places that wait: 1" in drawn.warning[0].value
     commands = [code.value for code in drawn.code]
-    assert "euguess dataset budget demo --images 600 --dollars 10" in commands
+    assert "euguess dataset budget demo --images 303 --dollars 5.00" in commands
+
+
+def test_the_raised_budget_suffices_for_all_places_that_wait() -> None:
+    spent = status(DatasetState.PAUSED, budget=Budget(images=0, dollars=1))
+    google = spent.model_copy(
+        update={"spec": DatasetSpec(name="demo", quotas={"FR": 5}, provider="google")}
+    )
+    assert raise_command(google).endswith(" --images 303 --dollars 1.28")  # 1.25 + 3 x 0.007
 
 
 def test_the_nearer_cap_tells_how_much_is_spent() -> None:
