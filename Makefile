@@ -80,7 +80,7 @@ e2e: setup ## The whole stack, started and used as a user would
 	$(BIN)/pytest tests/e2e $(ARGS)
 
 e2e-dashboard: setup ## The dashboard's pages in a real browser; pictures go to artifacts/screenshots
-	$(BIN)/pytest tests/e2e/test_dashboard.py $(ARGS)
+	$(BIN)/pytest tests/e2e/test_dashboard*.py $(ARGS)
 
 e2e-compose: setup ## The containers, built, started and used (installs Docker where it is missing)
 	tests/compose/run.sh $(ARGS)
