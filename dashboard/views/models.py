@@ -1,17 +1,19 @@
 """Models: which versions there are, how good they are, which one is served and who decided so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from dashboard.charts.versions import versions_chart
 from dashboard.connections import Connections
 from dashboard.sources.versions import Registered, read_audit, read_cards, read_registered
+from dashboard.store import Store
 from dashboard.text import percent
 from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.audit_log import audit_log
 from dashboard.views.promotions import promotion, roll_back_form, show_outcome
 from dashboard.views.reports import report
+from euguess.audit import Entry
 from euguess.registry import Candidate
 from euguess.schemas import Interval, ModelCard
 
@@ -23,17 +25,27 @@ def render(connections: Connections) -> None:
     st.title("Models")
     show_outcome()
     champion: Candidate | None = None
+    entries = _entries(connections.store)
     with trouble_shown():
         registered = read_registered(connections.registry)
         champion = registered.champion
-        _registered(registered, connections)
-    with trouble_shown():
-        entries = read_audit(connections.store)
-        roll_back_form(champion, entries, connections)
+        _registered(registered, entries, connections)
+    if entries is not None:
+        with trouble_shown():
+            roll_back_form(champion, entries, connections)
         audit_log(entries)
 
 
-def _registered(registered: Registered, connections: Connections) -> None:
+def _entries(store: Store) -> Sequence[Entry] | None:
+    """The audit log, asked for once; None where the store is down, which is said."""
+    with trouble_shown():
+        return read_audit(store)
+    return None
+
+
+def _registered(
+    registered: Registered, entries: Sequence[Entry] | None, connections: Connections
+) -> None:
     if not registered.versions:
         command = "euguess train demo --recipe experiments/demo.toml --promote"
         next_step("No model is registered yet. Train one:", command)
@@ -42,7 +54,7 @@ def _registered(registered: Registered, connections: Connections) -> None:
     cards = read_cards(connections.registry, run_ids)
     _table(registered, cards)
     _chart(registered, cards)
-    _version(registered, cards, connections)
+    _version(registered, cards, entries, connections)
 
 
 def _table(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
@@ -95,14 +107,20 @@ def _chart(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
 
 
 def _version(
-    registered: Registered, cards: Mapping[str, ModelCard], connections: Connections
+    registered: Registered,
+    cards: Mapping[str, ModelCard],
+    entries: Sequence[Entry] | None,
+    connections: Connections,
 ) -> None:
     st.subheader("One version")
     numbers = [version.version for version in registered.versions]
     number = st.selectbox("Version", numbers, key="models-version")
     version = next(one for one in registered.versions if one.version == number)
-    with trouble_shown():
-        promotion(version, registered.champion, connections)
+    if entries is None:
+        st.caption("Nothing can be promoted while the store, which holds the audit log, is down.")
+    else:
+        with trouble_shown():
+            promotion(version, registered.champion, entries, connections)
     with trouble_shown():
         report(version, cards.get(version.run_id), connections.registry)
 

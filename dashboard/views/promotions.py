@@ -30,14 +30,19 @@ def show_outcome() -> None:
         st.error(plain(sentence), icon=":material/block:")
 
 
-def promotion(version: Candidate, champion: Candidate | None, connections: Connections) -> None:
+def promotion(
+    version: Candidate,
+    champion: Candidate | None,
+    entries: Sequence[Entry],
+    connections: Connections,
+) -> None:
     """The gate's verdict, and the button that it allows."""
     if champion is not None and champion.version == version.version:
         st.success(
             f"Version {version.version} is the champion: it is served.", icon=":material/star:"
         )
         return
-    verdict = foreseen(version, champion, read_audit(connections.store))
+    verdict = foreseen(version, champion, entries)
     _show(verdict)
     if verdict.is_promoted:
         if st.button(f"Promote version {version.version}", type="primary", key="promote"):

@@ -176,7 +176,15 @@ def test_without_versions_the_page_teaches_how_to_get_one(draw: Draw) -> None:
 def test_what_is_down_is_said(draw: Draw, name: str) -> None:
     given = services(candidate(1), candidate(2))
     given.down = {name}
-    assert drawn(draw, given).error
+    assert len(drawn(draw, given).error) == 1
+
+
+def test_a_store_that_is_down_is_asked_once_and_the_versions_are_shown(draw: Draw) -> None:
+    given = services(candidate(1), candidate(2))
+    given.down = {"store"}
+    page = drawn(draw, given)
+    assert page.dataframe[0].value["Version"].tolist() == [2, 1]
+    assert any("Nothing can be promoted" in caption.value for caption in page.caption)
 
 
 def test_cards_are_read_once(draw: Draw) -> None:
