@@ -20,6 +20,7 @@ from euguess.errors import StoreUnavailable
 from euguess.registry import DECISIVE_METRIC, Candidate
 from euguess.report import Report
 from euguess.runs import (
+    ALIVE_TAG,
     MILLISECONDS,
     PROMOTE_TAG,
     RECIPE_FILE,
@@ -284,6 +285,8 @@ def _training(run: TrainingRun) -> dict[str, object]:
     tags = {"dataset": run.dataset, "protocol": run.protocol}
     marks = {STOP_TAG: run.is_stopping, PROMOTE_TAG: run.is_to_be_promoted}
     tags |= {name: "yes" for name, is_set in marks.items() if is_set}
+    if run.alive_at is not None:
+        tags[ALIVE_TAG] = run.alive_at.isoformat()
     return {
         "info": {"run_id": run.run_id, "status": run.status, "start_time": started},
         "data": {"params": _rows(run.settings), "tags": _rows(tags)},

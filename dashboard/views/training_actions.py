@@ -32,7 +32,10 @@ def run_actions(runs: Sequence[TrainingRun], connections: Connections) -> None:
     """A row for each run that can be stopped or resumed."""
     for run in runs:
         with trouble_shown():
-            if run.is_running:
+            if run.is_lost(utc_now()):
+                _lost(run)
+                _resume(run, connections)
+            elif run.is_running:
                 _stop(run, connections)
             elif run.is_cut_short:
                 _resume(run, connections)
@@ -40,7 +43,18 @@ def run_actions(runs: Sequence[TrainingRun], connections: Connections) -> None:
 
 def awaited(runs: Sequence[TrainingRun]) -> bool:
     """Whether one of the runs is to be resumed, as far as this session knows."""
-    return any(run.is_cut_short and run.run_id in _resumed() for run in runs)
+    return any(
+        (run.is_cut_short or run.is_lost(utc_now())) and run.run_id in _resumed() for run in runs
+    )
+
+
+def _lost(run: TrainingRun) -> None:
+    st.warning(
+        f"{plain(name_of(run))}: no sign of life since {run.alive_at:%d %b %H:%M} UTC. Its process "
+        "is gone, or cannot reach MLflow. If it came from the queue, the next free trainer takes "
+        "it up by itself within minutes.",
+        icon=":material/signal_disconnected:",
+    )
 
 
 def _stop(run: TrainingRun, connections: Connections) -> None:
@@ -72,7 +86,9 @@ def _row(run: TrainingRun, label: str, icon: str, tip: str | None) -> bool:
 
 def _publish(run: TrainingRun, connections: Connections) -> None:
     recipe = read_recipe(connections.registry, run.run_id)
-    order = TrainRun(dataset=run.dataset, recipe=recipe, promote=run.is_to_be_promoted)
+    order = TrainRun(
+        dataset=run.dataset, recipe=recipe, promote=run.is_to_be_promoted, resumes=run.run_id
+    )
     connections.registry.forget_stop(run.run_id)
     _resumed()[run.run_id] = utc_now()
     try:

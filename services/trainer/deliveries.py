@@ -5,13 +5,13 @@ visibility timeout. A training may take hours, hence the holder renews its claim
 dies stops renewing, and the message comes back after the timeout.
 """
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from redis import Redis
 from redis.exceptions import RedisError
+
+from services.trainer.repeating import repeated
 
 VISIBILITY_SECONDS = 300
 RENEW_SECONDS = 30.0
@@ -26,22 +26,11 @@ class RedisDeliveries:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    @contextmanager
-    def held(self, tag: str, *, renew_seconds: float = RENEW_SECONDS) -> Iterator[None]:
+    def held(
+        self, tag: str, *, renew_seconds: float = RENEW_SECONDS
+    ) -> AbstractContextManager[None]:
         """Keep the claim on a message while the body runs."""
-        is_over = threading.Event()
-
-        def renew() -> None:
-            while not is_over.wait(renew_seconds):
-                self._renew(tag)
-
-        thread = threading.Thread(target=renew, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            thread.join()
+        return repeated(lambda: self._renew(tag), renew_seconds)
 
     def count(self, tag: str) -> int:
         """Note a delivery before any work; returns which one it is, from 1."""

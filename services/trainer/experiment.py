@@ -42,6 +42,7 @@ class Order:
     dataset: str
     recipe: Recipe
     is_resumed: bool = False
+    resumes: str | None = None  # id of the run that is meant, where one is
     forgets_stop: bool = False  # a stop asked for before this start does not count
     is_registered: bool = True
     is_promoted: bool = False
@@ -59,7 +60,12 @@ class Outcome:
 
 
 def run_experiment(order: Order, workshop: Workshop) -> Outcome:
-    """Do all of it. A run that was cut short can be continued by an order with is_resumed."""
+    """Do all of it. A run that was cut short can be continued by an order with is_resumed.
+
+    Raises InvalidInput when the order resumes a run that has finished.
+    """
+    if order.resumes is not None:
+        workshop.tracking.require_unfinished(order.resumes)
     recipe = order.recipe
     cache = load_cache(order.dataset, recipe.image, workshop, on_damage=order.on_damage)
     material = load_material(cache, recipe, workshop.device)

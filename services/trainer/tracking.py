@@ -5,7 +5,7 @@ The only module besides services.trainer.registry that knows MLflow.
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,12 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 
+from euguess.clock import utc_now
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.registry import MODEL_ARTIFACTS
-from euguess.runs import EXPERIMENT, STOP_TAG
+from euguess.runs import ALIVE_SECONDS, ALIVE_TAG, EXPERIMENT, FINISHED, STOP_TAG
 from services.trainer.history import EpochResult
+from services.trainer.repeating import repeated
 from services.trainer.stopping import Stopped
 
 # Their artifacts lie at addresses that the other kind of access cannot resolve.
@@ -63,7 +65,8 @@ class Tracking:
         with mlflow_errors():
             run_id = self._continued(run_id) or self._new_run(name, tags, params)
         try:
-            yield run_id
+            with self._signs_of_life(run_id):
+                yield run_id
         except BaseException as error:
             is_stopped = isinstance(error, Stopped) or not isinstance(error, Exception)
             with mlflow_errors():
@@ -73,6 +76,20 @@ class Tracking:
             raise
         with mlflow_errors():
             self.client.set_terminated(run_id, "FINISHED")
+
+    @contextmanager
+    def _signs_of_life(self, run_id: str) -> Iterator[None]:
+        """A database file has no readers that would wait for them."""
+        if not self._is_server:
+            yield
+            return
+        self._beat(run_id)
+        with repeated(lambda: self._beat(run_id), ALIVE_SECONDS):
+            yield
+
+    def _beat(self, run_id: str) -> None:
+        with suppress(MlflowException):
+            self.client.set_tag(run_id, ALIVE_TAG, utc_now().isoformat())
 
     def log_epoch(self, run_id: str, result: EpochResult) -> None:
         """Metrics of an epoch, by its number from 1."""
@@ -128,6 +145,11 @@ class Tracking:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise _unknown_run(run_id) from None
             raise unavailable(error) from None
+
+    def require_unfinished(self, run_id: str) -> None:
+        """Raises InvalidInput when the run has finished, or is unknown."""
+        if self.find(run_id).status == FINISHED:
+            raise InvalidInput(f"Run {run_id} has finished; there is nothing to resume.")
 
     def runs(self) -> list[RunSummary]:
         """The newest runs first."""

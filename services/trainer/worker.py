@@ -101,6 +101,7 @@ def _train(order: TrainRun) -> str:
             recipe=parse_recipe(order.recipe),
             is_resumed=True,
             is_promoted=order.promote,
+            resumes=order.resumes,
         ),
         workshop,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 EXPERIMENT = "euguess"
@@ -10,6 +10,9 @@ REPORT_FILE = "report.json"  # euguess.report.Report of a run
 RECIPE_FILE = "recipe.toml"
 PROMOTE_TAG = "euguess.promote"  # its model is to be promoted if it is better
 STOP_TAG = "euguess.stop"  # when it was asked for; the trainer looks after each epoch
+ALIVE_TAG = "euguess.alive"  # when the run's process last gave a sign of life, which it does
+ALIVE_SECONDS = 30.0  # as often as this
+LOST_AFTER = timedelta(minutes=3)  # six signs, for clocks that differ
 TESTED_METRIC = "test_top1_accuracy"
 FINISHED_AND_TESTED = f"attributes.status = 'FINISHED' and metrics.{TESTED_METRIC} >= 0"
 MILLISECONDS = 1000
@@ -59,6 +62,7 @@ class TrainingRun:
     settings: Mapping[str, str]
     is_stopping: bool = False
     is_to_be_promoted: bool = False
+    alive_at: datetime | None = None  # None of runs that give no such sign
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "TrainingRun":
@@ -74,6 +78,7 @@ class TrainingRun:
             settings=_pairs(data, "params"),
             is_stopping=STOP_TAG in tags,
             is_to_be_promoted=PROMOTE_TAG in tags,
+            alive_at=datetime.fromisoformat(tags[ALIVE_TAG]) if ALIVE_TAG in tags else None,
         )
 
     @property
@@ -92,6 +97,10 @@ class TrainingRun:
     def is_cut_short(self) -> bool:
         """Whether it stopped or failed, so that it can be resumed."""
         return self.status in (FAILED, KILLED)
+
+    def is_lost(self, now: datetime) -> bool:
+        """Whether MLflow calls it running although its process gives no sign of life any more."""
+        return self.is_running and self.alive_at is not None and now - self.alive_at > LOST_AFTER
 
     @property
     def is_training(self) -> bool:

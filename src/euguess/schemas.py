@@ -251,6 +251,9 @@ class TrainRun(Record):
     dataset: DatasetName
     recipe: str = Field(min_length=1, max_length=100_000, description="TOML text of the recipe")
     promote: bool = False
+    resumes: str | None = Field(
+        default=None, max_length=64, description="Run to go on with; refused once it has finished"
+    )
     schema_version: Literal[1] = SCHEMA_VERSION
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from euguess.runs import ALIVE_TAG
 from tests.browser import (
     DESKTOP,
     PHONE,
@@ -75,8 +76,9 @@ def test_a_run_is_started_stopped_resumed_and_finished_by_the_page(
     save_screenshot(page, "dashboard-training-resumed")
     expect(progress).to_have_count(0, timeout=TRAINED_MS)
     runs = json.loads(demo_stack.euguess("models", "runs", "--json").stdout)
-    found = [run["status"] for run in runs if run["name"].startswith(NAME)]
-    assert found == ["FINISHED"]  # one order of two clicks, and one run of two parts
+    (found,) = (run for run in runs if run["name"].startswith(NAME))
+    assert found["status"] == "FINISHED"  # one order of two clicks, and one run of two parts
+    assert ALIVE_TAG in found["tags"]
 
 
 def test_a_recipe_that_the_trainer_refuses_is_shown_with_its_reason(

@@ -151,6 +151,10 @@ def test_a_run_that_is_told_to_stop_keeps_its_epochs_and_goes_on_when_published_
     epochs = tracking.client.get_metric_history(run.run_id, "val_loss")
     assert [metric.step for metric in epochs] == list(range(1, 16))
     assert dead_letters(redis_url) == []
+    publisher.publish_training(order.model_copy(update={"resumes": run.run_id}))
+    until(lambda: len(dead_letters(redis_url)) == 1, "the refusal")
+    assert "has finished; there is nothing to resume" in dead_letters(redis_url)[0].reason
+    assert [one.run_id for one in tracking.runs()] == [run.run_id]
 
 
 def test_a_held_message_stays_with_its_worker(redis_url: str) -> None:

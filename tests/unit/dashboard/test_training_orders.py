@@ -10,7 +10,7 @@ from streamlit.testing.v1.element_tree import Button
 
 from dashboard.starting import changed, shipped_recipes
 from euguess.errors import InvalidRecipe
-from euguess.runs import STOP_TAG, TrainingRun
+from euguess.runs import LOST_AFTER, STOP_TAG, TrainingRun
 from euguess.schemas import (
     DatasetSpec,
     DatasetState,
@@ -160,11 +160,30 @@ def test_a_running_run_is_told_to_stop_once(draw: Draw) -> None:
 def test_a_run_that_was_cut_short_is_resumed_by_its_own_recipe(draw: Draw, status: str) -> None:
     given = services(replace(STOPPED, status=status))
     page = pressed(drawn(draw, given), "Resume")
-    assert given.ordered == [TrainRun(dataset="demo", recipe=RECIPE, promote=True)]
+    order = TrainRun(dataset="demo", recipe=RECIPE, promote=True, resumes="run-1")
+    assert given.ordered == [order]
     assert given.tagged == [("delete-tag", "run-1", STOP_TAG)]
     assert "was queued" in text_of(page)
     again = page.run(timeout=30)
     assert not buttons(again, "Resume")
+
+
+def test_a_run_whose_process_is_gone_is_resumed_and_not_stopped(draw: Draw) -> None:
+    given = services(replace(RUN, alive_at=STARTED))
+    page = drawn(draw, given)
+    assert "no sign of life since 03 Feb 00:00 UTC" in page.warning[0].value
+    assert not buttons(page, "Stop")
+    page = pressed(page, "Resume")
+    assert [order.resumes for order in given.ordered] == ["run-1"]
+    assert not buttons(page.run(timeout=30), "Resume")
+
+
+def test_a_run_is_lost_after_minutes_without_a_sign_of_life() -> None:
+    alive = replace(RUN, alive_at=STARTED)
+    assert not alive.is_lost(STARTED + LOST_AFTER)
+    assert alive.is_lost(STARTED + 2 * LOST_AFTER)
+    assert not replace(alive, status="FINISHED").is_lost(STARTED + 2 * LOST_AFTER)
+    assert not RUN.is_lost(STARTED + 2 * LOST_AFTER)
 
 
 def test_a_resumption_that_was_refused_can_be_asked_for_again(draw: Draw) -> None:
