@@ -11,7 +11,7 @@ from services.trainer.cache_decoding import OnDamage
 from services.trainer.display import Display
 from services.trainer.material import Material, load_material
 from services.trainer.recipe import Recipe
-from services.trainer.sweep_study import turn
+from services.trainer.turns import turn
 from services.trainer.workshop import load_cache
 
 SWEEPS = "sweeps"

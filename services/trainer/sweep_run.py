@@ -16,10 +16,11 @@ from services.trainer.sweep import Sweep, read_sweep
 from services.trainer.sweep_material import Materials, SweepSource
 from services.trainer.sweep_result import SweepResult, result_of
 from services.trainer.sweep_space import check_space
-from services.trainer.sweep_study import StudyPlace, open_study, storage_errors, turn
+from services.trainer.sweep_study import StudyPlace, open_study, storage_errors
 from services.trainer.sweep_trials import Worker
 from services.trainer.sweep_watch import TrialWatch
 from services.trainer.sweep_workers import run_workers
+from services.trainer.turns import turn
 
 
 @dataclass(frozen=True)

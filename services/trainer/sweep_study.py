@@ -1,13 +1,11 @@
 """The record of a sweep: an Optuna study, in a database that any number of processes share."""
 
 import contextlib
-import fcntl
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -113,15 +111,6 @@ def free_lost_trials(study: Study, place: StudyPlace) -> None:
         if not is_started and trial.datetime_start and trial.datetime_start < oldest:
             with contextlib.suppress(ValueError):  # another process was faster
                 study.tell(trial.number, state=TrialState.FAIL)
-
-
-@contextlib.contextmanager
-def turn(folder: Path) -> Iterator[None]:
-    """Wait until no other process of this machine is in here with the same folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "turn").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

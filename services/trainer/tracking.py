@@ -25,10 +25,12 @@ from euguess.runs import ALIVE_SECONDS, ALIVE_TAG, EXPERIMENT, FINISHED, STOP_TA
 from services.trainer.history import EpochResult
 from services.trainer.repeating import repeated
 from services.trainer.stopping import Stopped
+from services.trainer.turns import turn
 
 # Their artifacts lie at addresses that the other kind of access cannot resolve.
 LOCAL_EXPERIMENT = "euguess-local"
 ARTIFACT_FOLDER = "mlflow-artifacts"
+LOCK_FOLDER = "mlflow-lock"
 PROXIED = "mlflow-artifacts:/"
 ANSWERS_FILE = "answers.json"
 ANSWER_WITHIN_SECONDS = 5.0
@@ -200,7 +202,12 @@ class Tracking:
         if experiment is not None:
             return str(experiment.experiment_id)
         location = None if self._is_server else self._artifacts.as_uri()
-        return str(self.client.create_experiment(name, artifact_location=location))
+        try:
+            return str(self.client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return self._experiment()  # another process has made it meanwhile
 
     @property
     def _artifacts(self) -> Path:
@@ -222,12 +229,16 @@ def open_tracking(url: str, home: Path) -> Tracking:
     is_server = url.startswith(("http://", "https://"))
     if is_server:
         _require_answer(url)
-    else:
-        home.mkdir(parents=True, exist_ok=True)
+        return Tracking(_client(url), home, is_server=True)
+    with turn(home / LOCK_FOLDER):  # two processes cannot make the tables at the same time
+        return Tracking(_client(url), home, is_server=False)
+
+
+def _client(url: str) -> MlflowClient:
     with mlflow_errors():
         client = MlflowClient(url)
         client.search_experiments(max_results=1)
-    return Tracking(client, home, is_server=is_server)
+    return client
 
 
 @contextmanager
