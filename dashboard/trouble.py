@@ -23,7 +23,7 @@ def trouble_shown() -> Iterator[None]:
 def next_step(sentence: str, command: str) -> None:
     """An empty state: what is missing, and the command that makes it."""
     st.info(sentence, icon=":material/lightbulb:")
-    st.code(command, language="bash")
+    st.code(command, language="bash", wrap_lines=True)
 
 
 def hint(sentence: str, command: str) -> None:

@@ -34,7 +34,7 @@ def render(connections: Connections) -> None:
         if not names:
             command = "euguess dataset create demo --per-country 40"
             next_step("No dataset yet. Collect one, or import your own photos:", command)
-            st.code("euguess dataset import mine photos.csv", language="bash")
+            st.code("euguess dataset import mine photos.csv", language="bash", wrap_lines=True)
             return
         name = st.selectbox("Dataset", names, key="dataset")
         spec = read_dataset_spec(connections.store, name)

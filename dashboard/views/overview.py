@@ -148,7 +148,7 @@ def _raise_hint(status: DatasetStatus) -> None:
         "It goes on once the budget is raised:",
         icon=":material/account_balance_wallet:",
     )
-    st.code(raise_command(status), language="bash")
+    st.code(raise_command(status), language="bash", wrap_lines=True)
 
 
 def _progress_text(status: DatasetStatus) -> str:

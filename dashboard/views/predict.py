@@ -38,7 +38,9 @@ def _command(inference: InferenceClient, views: int) -> None:
     """The same question on a command line; the token itself is never shown."""
     with st.expander("The same by curl", icon=":material/terminal:"):
         key_file = str(inference.key_file) if inference.key_file else None
-        st.code(token_command(inference.url, key_file), language="bash")
-        st.code(predict_command(inference.url, min(views, MAX_VIEWS)), language="bash")
+        st.code(token_command(inference.url, key_file), language="bash", wrap_lines=True)
+        st.code(
+            predict_command(inference.url, min(views, MAX_VIEWS)), language="bash", wrap_lines=True
+        )
         where = "" if is_local(inference.url) else " Run it where the containers do."
         st.caption(plain(f"Put your files' names in place of photo1.jpg.{where}"))

@@ -192,7 +192,7 @@ def _commands(run: TrainingRun) -> None:
         return
     with section:
         st.markdown("**Start**, with any setting of the recipe changed:")
-        st.code(train, language="bash")
+        st.code(train, language="bash", wrap_lines=True)
         st.markdown("**Stop** with Ctrl-C: the run keeps its last finished epoch.")
         st.markdown("**Resume** with the same recipe and the same changes; others are a new run:")
-        st.code(f"{train} --resume", language="bash")
+        st.code(f"{train} --resume", language="bash", wrap_lines=True)
