@@ -12,7 +12,7 @@ ICON = Path(__file__).with_name("icon.svg")  # an icon by name would be fetched 
 st.set_page_config(page_title="EUGuess", page_icon=str(ICON), layout="wide")
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def _connections() -> Connections:
     return open_connections()
 
