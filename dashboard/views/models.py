@@ -1,6 +1,6 @@
 """Models: which versions there are, how good they are, which one is served and who decided so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -12,6 +12,7 @@ from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.audit_log import audit_log
 from dashboard.views.promotions import promotion, roll_back_form, show_outcome
 from dashboard.views.reports import report
+from euguess.audit import Entry
 from euguess.registry import Candidate
 from euguess.schemas import Interval, ModelCard
 
@@ -23,17 +24,21 @@ def render(connections: Connections) -> None:
     st.title("Models")
     show_outcome()
     champion: Candidate | None = None
+    entries: list[Entry] | None = None
+    with trouble_shown():
+        entries = read_audit(connections.store)  # once: a store that hangs is waited for once
     with trouble_shown():
         registered = read_registered(connections.registry)
         champion = registered.champion
-        _registered(registered, connections)
-    with trouble_shown():
-        entries = read_audit(connections.store)
+        _registered(registered, entries, connections)
+    if entries is not None:
         roll_back_form(champion, entries, connections)
         audit_log(entries)
 
 
-def _registered(registered: Registered, connections: Connections) -> None:
+def _registered(
+    registered: Registered, entries: Sequence[Entry] | None, connections: Connections
+) -> None:
     if not registered.versions:
         command = "euguess train demo --recipe experiments/demo.toml --promote"
         next_step("No model is registered yet. Train one:", command)
@@ -42,7 +47,12 @@ def _registered(registered: Registered, connections: Connections) -> None:
     cards = read_cards(connections.registry, run_ids)
     _table(registered, cards)
     _chart(registered, cards)
-    _version(registered, cards, connections)
+    version = _chosen(registered)
+    with trouble_shown():
+        if entries is not None:  # without the audit log nobody knows what the gate would say
+            promotion(version, registered.champion, entries, connections)
+    with trouble_shown():
+        report(version, cards.get(version.run_id), connections.registry)
 
 
 def _table(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
@@ -94,17 +104,11 @@ def _chart(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
         st.altair_chart(versions_chart(known, champion))
 
 
-def _version(
-    registered: Registered, cards: Mapping[str, ModelCard], connections: Connections
-) -> None:
+def _chosen(registered: Registered) -> Candidate:
     st.subheader("One version")
     numbers = [version.version for version in registered.versions]
     number = st.selectbox("Version", numbers, key="models-version")
-    version = next(one for one in registered.versions if one.version == number)
-    with trouble_shown():
-        promotion(version, registered.champion, connections)
-    with trouble_shown():
-        report(version, cards.get(version.run_id), connections.registry)
+    return next(one for one in registered.versions if one.version == number)
 
 
 def _percent(interval: Interval | None) -> str:

@@ -126,7 +126,7 @@ def reveal(game: Game, card: ModelCard, store: Store) -> None:
     """The truth, both guesses, and whom the photos are owed to."""
     names = {country.country_code: country.name for country in card.countries}
     answer, place = game.answers[-1], game.place
-    st.header(f"This is {names[answer.truth]}.")
+    st.header(f"This is {plain(names[answer.truth])}.")
     with st.container(horizontal=True):
         _guess("You", names[answer.guess], is_right=answer.is_right)
         model = f"{names.get(answer.model, answer.model)}, {answer.probability:.0%} sure"
