@@ -5,11 +5,17 @@ import re
 from euguess.schemas import Interval
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
+_LINKED = re.compile(r"(:(?=[^\s\d])|www(?=\.)|@(?=\S))", re.IGNORECASE)
+_JOINER = "\N{WORD JOINER}"  # has no width
 
 
 def plain(text: object) -> str:
-    """The text with every character of Markdown escaped, so that it shows as it is."""
-    return _MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+    """The text with every character of Markdown escaped, so that it shows as it is.
+
+    Addresses, icons and emoji are found after the escapes are undone: a joiner breaks these.
+    """
+    joined = _LINKED.sub(rf"\1{_JOINER}", " ".join(str(text).split()))
+    return _MARKUP.sub(r"\\\1", joined)
 
 
 def duration(seconds: float) -> str:

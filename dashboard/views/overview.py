@@ -182,7 +182,7 @@ def _queues(sampler: SamplerClient) -> None:
     st.subheader("Queues")
     with st.container(horizontal=True):
         for name, waiting in queues.messages.items():
-            st.metric(f"Messages that wait: {name}", f"{waiting:,}")
+            st.metric(f"Messages that wait: {plain(name)}", f"{waiting:,}")
         st.metric("Places under way", f"{queues.slots_in_flight:,}")
         st.metric("Dead letters", f"{queues.dead_letters:,}")
     if queues.dead_letters:

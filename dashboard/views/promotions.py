@@ -39,13 +39,14 @@ def promotion(
     """The gate's verdict, and the button that it allows."""
     if champion is not None and champion.version == version.version:
         st.success(
-            f"Version {version.version} is the champion: it is served.", icon=":material/star:"
+            f"Version {plain(version.version)} is the champion: it is served.",
+            icon=":material/star:",
         )
         return
     verdict = foreseen(version, champion, entries)
     _show(verdict)
     if verdict.is_promoted:
-        if st.button(f"Promote version {version.version}", type="primary", key="promote"):
+        if st.button(f"Promote version {plain(version.version)}", type="primary", key="promote"):
             _promote(version, connections, None)
         return
     if champion is not None and verdict.contest is None and version.is_honest:
@@ -67,7 +68,7 @@ def _show(verdict: Verdict) -> None:
 def _force(version: Candidate, connections: Connections) -> None:
     with st.expander("Promote it all the same", icon=":material/gavel:"), st.form("force"):
         reason = st.text_input("Why? The reason goes into the audit log.", max_chars=MOST_REASON)
-        is_sent = st.form_submit_button(f"Promote version {version.version} by force")
+        is_sent = st.form_submit_button(f"Promote version {plain(version.version)} by force")
     if is_sent:
         _promote(version, connections, reason)
 
@@ -89,12 +90,14 @@ def roll_back_form(
     if champion is None or before is None:
         return
     st.subheader("Roll back")
-    st.markdown(f"Version {before} was champion before version {champion.version}.")
+    st.markdown(f"Version {plain(before)} was champion before version {plain(champion.version)}.")
     with st.form("rollback"):
         reason = st.text_input(
             "Why go back? The reason goes into the audit log.", max_chars=MOST_REASON
         )
-        is_sent = st.form_submit_button(f"Go back to version {before}", icon=":material/undo:")
+        is_sent = st.form_submit_button(
+            f"Go back to version {plain(before)}", icon=":material/undo:"
+        )
     if is_sent:
         with trouble_shown():
             _go_back(connections, reason)

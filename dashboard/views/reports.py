@@ -21,7 +21,7 @@ NAMES = {country.code: country.name for country in COUNTRIES}
 def report(version: Candidate, card: ModelCard | None, registry: RegistryClient) -> None:
     """Accuracies at once; countries and files where they are opened."""
     if card is None:
-        st.warning(f"The files of version {version.version} are gone from MLflow.")
+        st.warning(f"The files of version {plain(version.version)} are gone from MLflow.")
         return
     if any(name in card.metrics for name in METRIC_NAMES):
         st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))

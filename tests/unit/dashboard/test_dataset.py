@@ -143,6 +143,14 @@ def test_empty_stores_teach_the_next_step(draw: Draw) -> None:
     assert "euguess dataset create" in drawn.code[0].value
 
 
+def test_a_dataset_without_places_teaches_where_its_collection_is_seen(draw: Draw) -> None:
+    made = FakeServices()
+    asyncio.run(DatasetBuilder(made.objects).create({"FR": 5}))
+    drawn = draw("dataset", made.connections())
+    assert "Nothing of it is stored yet" in drawn.info[0].value
+    assert drawn.code[0].value == "euguess dataset status demo"
+
+
 def test_a_store_that_is_down_is_said(draw: Draw) -> None:
     drawn = draw("dataset", FakeServices(down={"store"}).connections())
     assert not drawn.exception

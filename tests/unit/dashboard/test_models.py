@@ -9,11 +9,11 @@ from dashboard.charts.versions import versions_chart
 from dashboard.sources.versions import read_cards
 from euguess.audit import Act, Entry, append, read_log
 from euguess.clock import utc_now
-from euguess.errors import InvalidInput
+from euguess.errors import InvalidInput, StoreUnavailable
 from euguess.registry import Candidate
 from euguess.schemas import Interval
 from euguess.verdict import Contest
-from tests.dashboard_services import FakeServices, candidate, model_card
+from tests.dashboard_services import FakeServices, UnreachableStore, candidate, model_card
 from tests.unit.dashboard.conftest import Draw
 
 HALF = Interval(value=0.5, low=0.4, high=0.6)
@@ -204,3 +204,20 @@ def test_the_chart_of_versions_names_its_axes() -> None:
     text = versions_chart({"2": HALF, "10": HALF}, "2").to_json()
     assert "Places named right (%)" in text
     assert text.index('"version": "2"') < text.index('"version": "10"')
+
+
+def test_a_store_that_is_down_is_asked_for_the_audit_log_once(
+    draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def unavailable(store: object) -> None:
+        asked.append(store)
+        raise StoreUnavailable
+
+    monkeypatch.setattr(UnreachableStore, "_store", unavailable)
+    services = FakeServices(card=model_card("FR", "PL"), versions=[candidate(2), candidate(1)])
+    services.crowned, services.down = "1", {"store"}
+    page = draw("models", services.connections())
+    assert len(page.error) == len(asked) == 1
+    assert page.dataframe

@@ -91,6 +91,13 @@ def test_where_nothing_is_held_out_the_page_teaches_how_to_get_an_example(draw: 
     assert "seen every place" in example(draw, given).info[0].value
 
 
+def test_without_a_champion_an_example_teaches_how_to_get_one(draw: Draw) -> None:
+    page = example(draw, FakeServices())
+    assert not page.exception
+    assert "no model to ask yet" in page.info[0].value
+    assert "euguess train" in page.code[0].value
+
+
 @pytest.mark.parametrize("name", ["mlflow", "store", "torchserve"])
 def test_what_is_down_is_said(draw: Draw, name: str) -> None:
     given = services()

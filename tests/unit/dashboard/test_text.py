@@ -5,16 +5,33 @@ import pytest
 from dashboard.pace import WINDOW_SECONDS, Pace
 from dashboard.text import duration, plain
 
+JOINER = "\N{WORD JOINER}"
+
 
 @pytest.mark.parametrize(
     "text", ["<b>bold</b>", "![x](http://evil)", "**a** _b_ `c`", ":red[x] $y$ # z", "a\\b", "&lt;"]
 )
 def test_no_character_of_markdown_is_left_unescaped(text: str) -> None:
     escaped = plain(text)
-    assert escaped.replace("\\", "") == text.replace("\\", "")
+    seen = escaped.replace("\\", "").replace(JOINER, "")
+    assert seen == text.replace("\\", "")
     for position, character in enumerate(escaped):
         if character in "<>*_`[]()!:$#&":
             assert escaped[position - 1] == "\\"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://evil.example", "https://x", "www.x.de", "a@x.de", ":material/home:", ":smile:"],
+)
+def test_addresses_icons_and_emoji_are_broken_without_being_seen(text: str) -> None:
+    shown = plain(text).replace("\\", "")  # as after parsing, when they are looked for
+    assert text not in shown
+    assert shown.replace(JOINER, "") == text
+
+
+def test_times_and_plain_names_carry_no_joiner() -> None:
+    assert JOINER not in plain("demo 2026-02-03 12:30:05: no network")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (720, "12 min"), (12_600, "3.5 h")])
