@@ -10,32 +10,22 @@ page of Streamlit that shows one title.
 """
 
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from euguess.project import project_root
-from euguess.settings import child_environment
-from euguess.stack.ports import LOOPBACK, free_ports
 from tests.browser import DESKTOP, WAIT_MS, opened_browser
+from tests.served_dashboard import served
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 
 APP = Path(__file__).with_name("generated_dashboard.py")
-SERVE = """import sys
-from pathlib import Path
-from dashboard.server import serve
-serve(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))"""
 PAINT_SECONDS, INTERACTION_SECONDS = 2.0, 1.0
 REPEATS = 5
-START_SECONDS = 60
 PAGES = {
     "overview": "Dead letters",
     "dataset": "Places per country",
@@ -76,30 +66,9 @@ IDLE = """() => new Promise(done => {
 })"""
 
 
-@contextmanager
-def dashboard(size: str) -> Iterator[str]:
+def dashboard(size: str) -> AbstractContextManager[str]:
     """Address of a dashboard over generated services."""
-    (port,) = free_ports(1)
-    argv = (sys.executable, "-c", SERVE, size, str(APP), LOOPBACK, str(port))
-    root = project_root()
-    environment = {**child_environment(), "PYTHONPATH": f"{root / 'src'}:{root}"}
-    folder = root / "dashboard"  # Streamlit reads its options here
-    with subprocess.Popen(argv, cwd=folder, env=environment) as process:
-        try:
-            _wait_until_up(f"http://{LOOPBACK}:{port}")
-            yield f"http://{LOOPBACK}:{port}"
-        finally:
-            process.terminate()
-
-
-def _wait_until_up(address: str) -> None:
-    for _ in range(START_SECONDS * 10):
-        try:
-            if httpx.get(f"{address}/_stcore/health").is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail("Streamlit does not start.")
+    return served(APP, size)
 
 
 @pytest.fixture(scope="module")
