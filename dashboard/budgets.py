@@ -2,9 +2,9 @@
 
 import math
 
-from euguess.budget import cost
-from euguess.providers import tariff
-from euguess.schemas import Budget, DatasetStatus
+from euguess.collection.budget import cost
+from euguess.collection.providers import tariff
+from euguess.messages.schemas import Budget, DatasetStatus
 
 CENTS = 100
 

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from dashboard.sources.manifests import Holdings
-from euguess.schemas import CountryCode, DatasetName, Prediction, Record, SeenViews
+from euguess.messages.schemas import CountryCode, DatasetName, Prediction, Record, SeenViews
 
 ROUNDS = 10
 MAX_NAME = 30

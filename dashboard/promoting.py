@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.store import Store
-from euguess.audit import Entry, append, person, read_log, recorded_contest
 from euguess.clients import RegistryClient
-from euguess.promotion import HoldContest, Nomination, decide, promote
-from euguess.registry import Candidate
-from euguess.rollback import roll_back
-from euguess.verdict import Contest, NotComparable, Verdict
+from euguess.promotion.audit import Entry, append, person, read_log, recorded_contest
+from euguess.promotion.promotion import HoldContest, Nomination, decide, promote
+from euguess.promotion.registry import Candidate
+from euguess.promotion.rollback import roll_back
+from euguess.promotion.verdict import Contest, NotComparable, Verdict
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from dashboard.game import GameResult
 from dashboard.intervals import wilson
-from euguess.datasets import CONCURRENT_READS
-from euguess.layout import GAMES, game_key
-from euguess.schemas import Interval
+from euguess.collection.datasets import CONCURRENT_READS
+from euguess.collection.layout import GAMES, game_key
+from euguess.messages.schemas import Interval
 from euguess.storage import ObjectStore
 
 MOST_GAMES = 2000  # the newest; each is an object of its own

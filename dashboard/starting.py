@@ -5,7 +5,7 @@ from pathlib import Path
 import tomli_w
 
 from euguess.errors import InvalidRecipe
-from euguess.overrides import override, parse_table
+from euguess.training.overrides import override, parse_table
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 RECIPE_KEYS = ("name", "network", "epochs")  # sweeps and heads, which lie beside, lack some

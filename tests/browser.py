@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from euguess.project import project_root
+from euguess.process.project import project_root
 
 SCREENSHOTS = project_root() / "artifacts" / "screenshots"
 WAIT_MS = 60_000

@@ -4,8 +4,8 @@ import secrets
 
 from redis.asyncio import Redis
 
-from euguess.budget import BudgetLedger, BudgetSpent, Grant, Sum, shortage
-from euguess.schemas import Budget
+from euguess.collection.budget import BudgetLedger, BudgetSpent, Grant, Sum, shortage
+from euguess.messages.schemas import Budget
 
 
 class FakeBudgetLedger(BudgetLedger):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from euguess.preprocessing import decode_photo
-from euguess.schemas import ImageSpec
+from euguess.images.preprocessing import decode_photo
+from euguess.messages.schemas import ImageSpec
 from euguess.storage import ObjectStore
-from services.trainer.cache import CacheRequest, build_cache
-from services.trainer.cache_decoding import DecodeOptions
-from services.trainer.cache_format import TensorCache
-from services.trainer.manifest import Manifest, build_manifest
+from services.trainer.cache.cache import CacheRequest, build_cache
+from services.trainer.cache.cache_decoding import DecodeOptions
+from services.trainer.cache.cache_format import TensorCache
+from services.trainer.dataset.manifest import Manifest, build_manifest
 from tests.stored_datasets import CountingStore, DatasetBuilder
 
 SPEC = ImageSpec(size=16)

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 from euguess.errors import EUGuessError
-from euguess.schemas import ImageSpec
+from euguess.messages.schemas import ImageSpec
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
-from services.trainer.cache import CacheRequest, build_cache
-from services.trainer.cache_decoding import DecodeOptions
-from services.trainer.manifest import build_manifest
+from services.trainer.cache.cache import CacheRequest, build_cache
+from services.trainer.cache.cache_decoding import DecodeOptions
+from services.trainer.dataset.manifest import build_manifest
 
 ROWS_PER_SYNC = 4
 DOWNLOADS = 2

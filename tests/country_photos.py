@@ -6,8 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from euguess.layout import view_key
-from euguess.schemas import ViewRecord
+from euguess.collection.layout import view_key
+from euguess.messages.schemas import ViewRecord
 from tests.stored_datasets import DatasetBuilder
 
 COLOURS = {"DE": (60, 60, 60), "FR": (40, 70, 200), "IT": (50, 190, 60), "PL": (220, 40, 60)}

@@ -15,21 +15,9 @@ from PIL import Image
 from dashboard.connections import Connections
 from dashboard.store import Store
 from euguess.clients import InferenceClient, RegistryClient, SamplerClient
-from euguess.countries import country
 from euguess.errors import StoreUnavailable
-from euguess.registry import DECISIVE_METRIC, Candidate
-from euguess.report import Report
-from euguess.runs import (
-    ALIVE_TAG,
-    MILLISECONDS,
-    PROMOTE_TAG,
-    RECIPE_FILE,
-    REPORT_FILE,
-    STOP_TAG,
-    TESTED_METRIC,
-    TrainingRun,
-)
-from euguess.schemas import (
+from euguess.geography.countries import country
+from euguess.messages.schemas import (
     CountryProbability,
     DatasetStatus,
     DeadLetter,
@@ -45,9 +33,21 @@ from euguess.schemas import (
     TrainRun,
     ViewExplanation,
 )
+from euguess.promotion.registry import DECISIVE_METRIC, Candidate
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
+from euguess.training.report import Report
+from euguess.training.runs import (
+    ALIVE_TAG,
+    MILLISECONDS,
+    PROMOTE_TAG,
+    RECIPE_FILE,
+    REPORT_FILE,
+    STOP_TAG,
+    TESTED_METRIC,
+    TrainingRun,
+)
 
 URL = "http://127.0.0.1:9"
 TRAINED_AT = datetime(2026, 2, 3, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from euguess.preprocessing import decode_photo
+from euguess.images.preprocessing import decode_photo
 from services.inference.classifier import Refusal, load_classifier
 
 MANAGEMENT_URL = "http://management"

@@ -13,11 +13,18 @@ from PIL import Image
 from redis.asyncio import Redis
 from shapely.geometry import box
 
-from euguess.boundaries import Boundaries
-from euguess.budget import Sum
-from euguess.ledger import Ledger
-from euguess.locations import Coordinate
-from euguess.schemas import Budget, DatasetSpec, DeadLetter, SlotKey, SlotOutcome, SlotRequest
+from euguess.collection.budget import Sum
+from euguess.collection.ledger import Ledger
+from euguess.geography.boundaries import Boundaries
+from euguess.geography.locations import Coordinate
+from euguess.messages.schemas import (
+    Budget,
+    DatasetSpec,
+    DeadLetter,
+    SlotKey,
+    SlotOutcome,
+    SlotRequest,
+)
 from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
 from services.fetcher.location import Stores, Tools

@@ -12,18 +12,25 @@ from typing import Any
 import httpx
 from celery import Celery
 
-from euguess.boundaries import load_boundaries
-from euguess.budget import BudgetLedger, Sum
-from euguess.candidates import CandidateSource
-from euguess.layout import dataset_prefix, spec_key
-from euguess.ledger import Ledger, open_redis
-from euguess.project import project_root, service_command
-from euguess.queues import Queue, TaskName
-from euguess.schemas import Budget, DatasetSpec, FetchLocations, SlotKey, SlotOutcome, SlotRequest
+from euguess.collection.budget import BudgetLedger, Sum
+from euguess.collection.layout import dataset_prefix, spec_key
+from euguess.collection.ledger import Ledger, open_redis
+from euguess.geography.boundaries import load_boundaries
+from euguess.messages.queues import Queue, TaskName
+from euguess.messages.schemas import (
+    Budget,
+    DatasetSpec,
+    FetchLocations,
+    SlotKey,
+    SlotOutcome,
+    SlotRequest,
+)
+from euguess.process.ports import free_ports
+from euguess.process.project import project_root, service_command
 from euguess.settings import StoreSettings
-from euguess.stack.ports import free_ports
 from euguess.stack.processes import RunningServer, ServerSpec, started
 from euguess.storage import ObjectStore, open_store
+from services.sampler.candidates import CandidateSource
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 60, "PL": 60}, size=160, seed=11)
 LEASE_SECONDS = 3.0

@@ -4,11 +4,11 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from euguess.boundaries import load_boundaries
-from euguess.candidates import CandidateSource
-from euguess.layout import manifest_key, spec_key, view_key
-from euguess.manifest_format import Row, digest_of, encode_manifest, table_of
-from euguess.schemas import DatasetSpec
+from euguess.collection.layout import manifest_key, spec_key, view_key
+from euguess.collection.manifest_format import Row, digest_of, encode_manifest, table_of
+from euguess.geography.boundaries import load_boundaries
+from euguess.messages.schemas import DatasetSpec
+from services.sampler.candidates import CandidateSource
 
 HEADINGS = (0, 120, 240)
 

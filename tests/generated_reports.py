@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from dashboard.charts.order import centres
-from euguess.countries import country
-from euguess.geodesy import great_circle_km
-from euguess.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
-from euguess.schemas import ModelCountry
-from services.trainer.bootstrap import Bootstrap, bootstrap_interval, paired_difference
-from services.trainer.certainty import fit_calibration, measure_certainty
-from services.trainer.metrics import (
+from euguess.geography.countries import country
+from euguess.geography.geodesy import great_circle_km
+from euguess.messages.schemas import ModelCountry
+from euguess.training.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
+from services.trainer.dataset.view_index import Floats, Rows, Strings
+from services.trainer.evaluation.bootstrap import Bootstrap, bootstrap_interval, paired_difference
+from services.trainer.evaluation.certainty import fit_calibration, measure_certainty
+from services.trainer.evaluation.metrics import (
     LogProbabilities,
     confusion_matrix,
     country_table,
@@ -20,7 +21,6 @@ from services.trainer.metrics import (
     is_top,
     log_softmax,
 )
-from services.trainer.view_index import Floats, Rows, Strings
 
 VIEWS = 3
 QUICK = Bootstrap(resamples=200)

@@ -3,10 +3,16 @@
 from datetime import UTC, datetime
 
 from dashboard.sources.trainings import METRICS
-from euguess.countries import PRESETS
-from euguess.datasets import total_counts
-from euguess.runs import TrainingRun
-from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus, SeenViews, StatusCounts
+from euguess.collection.datasets import total_counts
+from euguess.geography.countries import PRESETS
+from euguess.messages.schemas import (
+    DatasetSpec,
+    DatasetState,
+    DatasetStatus,
+    SeenViews,
+    StatusCounts,
+)
+from euguess.training.runs import TrainingRun
 from tests.dashboard_services import FakeServices, candidate, fill, model_card
 from tests.generated_dataset import generated_objects, generated_rows
 from tests.generated_reports import generated_report

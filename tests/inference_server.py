@@ -9,8 +9,8 @@ import httpx
 
 from euguess.clients import InferenceClient
 from euguess.errors import ServiceUnavailable
-from euguess.project import project_root, service_command, service_environment
-from euguess.stack.ports import free_ports
+from euguess.process.ports import free_ports
+from euguess.process.project import project_root, service_command, service_environment
 from euguess.stack.processes import RunningServer, ServerSpec, started
 from services.inference.configuration import key_file_path
 from services.inference.management import TorchServeClient

@@ -10,13 +10,13 @@ import shapely
 from fastapi import FastAPI
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from euguess.boundaries import Boundaries
 from euguess.clock import utc_now
+from euguess.collection.layout import slot_key
+from euguess.collection.ledger import Lease, Ledger
 from euguess.errors import ServiceUnavailable, StoreUnavailable
-from euguess.layout import slot_key
-from euguess.ledger import Lease, Ledger
-from euguess.queues import Queue
-from euguess.schemas import (
+from euguess.geography.boundaries import Boundaries
+from euguess.messages.queues import Queue
+from euguess.messages.schemas import (
     DatasetState,
     DatasetStatus,
     DeadLetter,

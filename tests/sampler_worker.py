@@ -10,10 +10,10 @@ import sys
 from celery import Celery
 from redis.asyncio import Redis
 
-from euguess.layout import slot_key
-from euguess.ledger import Ledger
-from euguess.queues import Queue, TaskName
-from euguess.schemas import FetchLocations, SlotOutcome, SlotRequest, SlotStatus
+from euguess.collection.layout import slot_key
+from euguess.collection.ledger import Ledger
+from euguess.messages.queues import Queue, TaskName
+from euguess.messages.schemas import FetchLocations, SlotOutcome, SlotRequest, SlotStatus
 from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import ObjectStore, open_store
 from tests.sampler_fakes import outcome_of

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from euguess.project import project_root
+from euguess.process.ports import LOOPBACK, free_ports
+from euguess.process.project import project_root
 from euguess.settings import child_environment
-from euguess.stack.ports import LOOPBACK, free_ports
 
 START_SECONDS = 60
 SERVE = """import sys

@@ -4,13 +4,13 @@ import hashlib
 
 import numpy as np
 
-from euguess.layout import view_key
-from euguess.locations import Coordinate
-from euguess.schemas import ViewRecord
+from euguess.collection.layout import view_key
+from euguess.geography.locations import Coordinate
+from euguess.messages.schemas import ViewRecord
 from euguess.storage import ObjectStore
-from services.simulator.drawing import DrawnImagery
 from services.simulator.imagery import View
 from services.simulator.pano_ids import Cell, encode_pano_id
+from services.simulator.scenes.drawing import DrawnImagery
 from services.simulator.world import Panorama
 from tests.stored_datasets import DatasetBuilder
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import numpy as np
 from PIL import Image
 
-from euguess.layout import location_key, slot_key, spec_key, view_key
-from euguess.providers import ProviderName
-from euguess.schemas import (
+from euguess.collection.layout import location_key, slot_key, spec_key, view_key
+from euguess.collection.providers import ProviderName
+from euguess.messages.schemas import (
     DatasetSpec,
     LocationRecord,
     SlotKey,

@@ -11,13 +11,13 @@ from typing import Any
 
 from rich.console import Console
 
-from euguess.project import project_root, service_environment
+from euguess.process.project import project_root, service_environment
 from euguess.settings import MlflowSettings, StoreSettings
 from euguess.storage import open_store
-from services.trainer.experiment import Order
 from services.trainer.opening import open_workshop
 from services.trainer.recipe import parse_recipe
-from services.trainer.splits import SplitProtocol
+from services.trainer.runs.experiment import Order
+from services.trainer.splits.splits import SplitProtocol
 from services.trainer.workshop import Workshop
 from tests.country_photos import LearnableDataset
 

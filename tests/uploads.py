@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from euguess.preprocessing import MAX_BYTES
+from euguess.images.preprocessing import MAX_BYTES
 
 Draw = Callable[[], bytes]
 

@@ -13,7 +13,7 @@ from dashboard.charts.figures import percents
 from dashboard.charts.palette import BLUE, GREY
 from dashboard.charts.series import colours, dashes
 from dashboard.intervals import wilson
-from euguess.report import Certainty
+from euguess.training.report import Certainty
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 

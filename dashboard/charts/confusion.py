@@ -7,7 +7,7 @@ import pandas as pd
 
 from dashboard.charts.order import by_geography
 from dashboard.charts.palette import BLUE, VERMILLION
-from euguess.report import Report
+from euguess.training.report import Report
 
 RIGHT, WRONG = "right", "wrong"
 COLOURS = {RIGHT: BLUE, WRONG: VERMILLION}

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.palette import BLUE, GREEN, ORANGE, PURPLE, SKY
-from euguess.countries import COUNTRIES
+from euguess.geography.countries import COUNTRIES
 
 STUDY_QUOTAS = {country.code: country.quota for country in COUNTRIES}
 SERIES = {"stored": SKY, "quota": BLUE, "the study's quota": ORANGE}

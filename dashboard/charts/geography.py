@@ -10,8 +10,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from dashboard.charts.palette import OKABE_ITO
-from euguess.boundary_files import read_boundary_file
-from euguess.countries import COUNTRIES
+from euguess.geography.boundary_files import read_boundary_file
+from euguess.geography.countries import COUNTRIES
 
 TOLERANCE_DEG = 0.02  # 2 km; 40 countries are 250 kB
 NEIGHBOUR_DEG = 0.05  # after simplifying, borders are off by some kilometres

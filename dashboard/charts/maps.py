@@ -15,7 +15,7 @@ from dashboard.charts.confusion import Confusion
 from dashboard.charts.geography import features
 from dashboard.charts.order import centres
 from dashboard.charts.palette import BLUE, GREY, ORANGE, rgb
-from euguess.countries import country
+from euguess.geography.countries import country
 
 CENTRE = {"latitude": 55.5, "longitude": 11.0, "zoom": 2.4}
 MAP_HEIGHT = 560  # pixels, in which that shows all of Europe

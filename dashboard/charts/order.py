@@ -4,8 +4,8 @@ import functools
 from collections.abc import Mapping
 
 from dashboard.charts.geography import outlines
-from euguess.geodesy import great_circle_km
-from euguess.locations import Coordinate
+from euguess.geography.geodesy import great_circle_km
+from euguess.geography.locations import Coordinate
 
 Distances = Mapping[tuple[str, str], float]
 

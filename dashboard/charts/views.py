@@ -9,7 +9,7 @@ import pandas as pd
 from dashboard.charts.figures import percents
 from dashboard.charts.palette import GREY
 from dashboard.charts.series import colours, shapes
-from euguess.report import Report
+from euguess.training.report import Report
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from euguess.clients import RegistryClient
-from euguess.schemas import ModelCard, SeenViews
+from euguess.messages.schemas import ModelCard, SeenViews
 
 KEPT_SECONDS = 5.0
 SEEN_KEPT_SECONDS = 3600.0  # a version's list never changes; it is read again for another version

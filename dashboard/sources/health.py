@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from dashboard.connections import Connections
+from euguess.collection.layout import DATASETS
 from euguess.errors import EUGuessError
-from euguess.layout import DATASETS
 
 WAIT_SECONDS = 1.5
 KEPT_SECONDS = 4.0

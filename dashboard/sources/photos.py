@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from dashboard.store import Store
-from euguess.preprocessing import InvalidImage, load_photo
+from euguess.images.preprocessing import InvalidImage, load_photo
 from euguess.storage import ObjectStore
 
 MOST_KEPT = 600

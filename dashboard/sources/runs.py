@@ -7,8 +7,8 @@ import streamlit as st
 
 from euguess.clients import RegistryClient
 from euguess.errors import ServiceUnavailable
-from euguess.report import Report
-from euguess.runs import FinishedRun
+from euguess.training.report import Report
+from euguess.training.runs import FinishedRun
 
 KEPT_SECONDS = 5.0
 REPORTS_KEPT_SECONDS = 3600.0  # those of a run never change

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from euguess.clients import RegistryClient
-from euguess.runs import TrainingRun
+from euguess.training.runs import TrainingRun
 
 KEPT_SECONDS = 2.0
 READS_AT_ONCE = 8

@@ -5,8 +5,8 @@ import streamlit as st
 from dashboard.charts.maps import MAP_HEIGHT, probability_map
 from dashboard.charts.prediction import top_chart
 from dashboard.text import plain
-from euguess.countries import COUNTRIES
-from euguess.schemas import Prediction
+from euguess.geography.countries import COUNTRIES
+from euguess.messages.schemas import Prediction
 
 NAMES = {country.code: country.name for country in COUNTRIES}
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from euguess.audit import Entry
-from euguess.verdict import points
+from euguess.promotion.audit import Entry
+from euguess.promotion.verdict import points
 
 
 def audit_log(entries: Sequence[Entry]) -> None:

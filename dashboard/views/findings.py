@@ -5,8 +5,8 @@ import streamlit as st
 
 from dashboard.findings import counts, find_oddities
 from dashboard.sources.manifests import KEPT_SECONDS, Holdings
-from euguess.boundaries import load_boundaries
-from euguess.schemas import DatasetSpec
+from euguess.geography.boundaries import load_boundaries
+from euguess.messages.schemas import DatasetSpec
 
 NAMES = {
     "finding": "Finding",

@@ -7,7 +7,7 @@ from dashboard.sources.manifests import Holdings
 from dashboard.sources.photos import read_pictures
 from dashboard.store import Store
 from dashboard.text import plain
-from euguess.countries import COUNTRIES
+from euguess.geography.countries import COUNTRIES
 
 PLACES_SHOWN = 4
 PICTURE_SIDE = 320

@@ -8,8 +8,8 @@ from dashboard.sources.predictions import read_explanation
 from dashboard.text import plain
 from dashboard.trouble import trouble_shown
 from euguess.clients import InferenceClient
-from euguess.overlays import overlay
-from euguess.schemas import Explanation
+from euguess.images.overlays import overlay
+from euguess.messages.schemas import Explanation
 
 PICTURE_WIDTH = 280
 

@@ -10,9 +10,9 @@ from dashboard.sources.champion import read_champion
 from dashboard.sources.versions import read_audit, read_registered
 from dashboard.text import plain
 from dashboard.trouble import hint, trouble_shown
-from euguess.audit import Entry, champion_before
-from euguess.registry import Candidate
-from euguess.verdict import Verdict
+from euguess.promotion.audit import Entry, champion_before
+from euguess.promotion.registry import Candidate
+from euguess.promotion.verdict import Verdict
 
 OUTCOME = "models-outcome"  # (whether it took effect, sentence), shown once after an action
 MOST_REASON = 500

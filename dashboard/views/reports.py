@@ -11,9 +11,9 @@ from dashboard.sources.versions import read_report
 from dashboard.text import plain
 from dashboard.trouble import trouble_shown
 from euguess.clients import RegistryClient
-from euguess.countries import COUNTRIES
-from euguess.registry import Candidate
-from euguess.schemas import ModelCard
+from euguess.geography.countries import COUNTRIES
+from euguess.messages.schemas import ModelCard
+from euguess.promotion.registry import Candidate
 
 NAMES = {country.code: country.name for country in COUNTRIES}
 

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.charts.certainty import coverage_chart, reliability_chart
 from dashboard.text import percent
 from dashboard.trouble import next_step
-from euguess.report import Certainty, Report
+from euguess.training.report import Certainty, Report
 
 
 def certainty(compared: Mapping[str, Report]) -> None:

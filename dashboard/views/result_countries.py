@@ -6,7 +6,7 @@ from dashboard.charts.confusion import confusion_chart, confusions
 from dashboard.charts.maps import MAP_HEIGHT, confusion_map
 from dashboard.charts.order import by_geography
 from dashboard.intervals import wilson
-from euguess.report import CountryAccuracy, Report
+from euguess.training.report import CountryAccuracy, Report
 
 MATRIX, ARCS, TABLE = "Matrix", "Map", "Table"
 FEWEST_ARCS, FIRST_ARCS, MOST_ARCS = 5, 20, 60

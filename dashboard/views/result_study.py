@@ -20,10 +20,10 @@ from dashboard.sources.runs import read_run_reports
 from dashboard.text import percent
 from dashboard.trouble import hint, next_step
 from euguess.clients import RegistryClient
-from euguess.report import Report
-from euguess.runs import FinishedRun
-from euguess.schemas import Interval
-from euguess.study_facts import CHANCE, TABLES, WITHIN_750_KM, StudyRun, StudyTable
+from euguess.messages.schemas import Interval
+from euguess.training.report import Report
+from euguess.training.runs import FinishedRun
+from euguess.training.study_facts import CHANCE, TABLES, WITHIN_750_KM, StudyRun, StudyTable
 
 TOP1, NEAR = "top1_accuracy", "accuracy_within_750_km"
 THIS_RUN = "This run"

@@ -8,10 +8,10 @@ from dashboard.charts.views import fusion_chart
 from dashboard.text import percent
 from dashboard.views.result_study import draw_table, repeated
 from euguess.clients import RegistryClient
-from euguess.report import Report
-from euguess.runs import FinishedRun
-from euguess.study_facts import TABLES
-from euguess.verdict import points
+from euguess.promotion.verdict import points
+from euguess.training.report import Report
+from euguess.training.runs import FinishedRun
+from euguess.training.study_facts import TABLES
 
 TOP1 = "top1_accuracy"
 COMPARED_VIEWS = 3  # headings of a place, as many as the study had

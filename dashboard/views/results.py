@@ -19,8 +19,8 @@ from dashboard.views.result_countries import countries
 from dashboard.views.result_study import honesty, study
 from dashboard.views.result_views import views
 from euguess.clients import RegistryClient
-from euguess.report import Report
-from euguess.runs import FinishedRun
+from euguess.training.report import Report
+from euguess.training.runs import FinishedRun
 
 SECTIONS = ("Study", "Honesty", "Countries", "Views", "Certainty")
 TOP1 = "top1_accuracy"

@@ -18,8 +18,8 @@ from dashboard.views.training_queue import queue_section
 from dashboard.views.training_start import KNOWN, start_section
 from euguess.clients import RegistryClient
 from euguess.errors import ServiceUnavailable
-from euguess.report import Report
-from euguess.runs import TrainingRun
+from euguess.training.report import Report
+from euguess.training.runs import TrainingRun
 
 SECTIONS = ("Curves", "Test", "Settings")
 REFRESH_SECONDS = 5.0

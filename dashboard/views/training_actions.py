@@ -14,8 +14,8 @@ from dashboard.trouble import trouble_shown
 from dashboard.views.training_names import name_of
 from euguess.clock import utc_now
 from euguess.errors import ServiceUnavailable
-from euguess.runs import TrainingRun
-from euguess.schemas import TrainRun
+from euguess.messages.schemas import TrainRun
+from euguess.training.runs import TrainingRun
 
 RESUMED = "training-resumed"  # when this session asked for it, by run id
 RESUME_HELP = (

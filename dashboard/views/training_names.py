@@ -1,6 +1,6 @@
 """How the page of trainings names a run."""
 
-from euguess.runs import TrainingRun
+from euguess.training.runs import TrainingRun
 
 MARKS = {"RUNNING": "● running", "FAILED": "✕ failed", "KILLED": "◼ stopped"}
 

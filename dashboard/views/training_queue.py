@@ -12,8 +12,8 @@ from dashboard.text import plain
 from dashboard.views.training_start import ORDERED_AT
 from euguess.clients import SamplerClient
 from euguess.errors import ServiceUnavailable
-from euguess.queues import Queue
-from euguess.runs import TrainingRun
+from euguess.messages.queues import Queue
+from euguess.training.runs import TrainingRun
 
 REFRESH_SECONDS = 3.0
 MOST_SHOWN = 5

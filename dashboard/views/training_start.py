@@ -13,8 +13,8 @@ from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.training_names import choice_of
 from euguess.clients import SamplerClient
 from euguess.clock import utc_now
-from euguess.runs import TrainingRun
-from euguess.schemas import TrainRun
+from euguess.messages.schemas import TrainRun
+from euguess.training.runs import TrainingRun
 
 FIRST_RECIPE = "demo"
 OPEN = "training-start"  # whether the form is

@@ -9,10 +9,10 @@ import typer
 from redis import Redis
 
 from euguess.errors import EUGuessError, InvalidInput
-from euguess.exits import run_program
+from euguess.imports.importing import import_photos
+from euguess.process.exits import run_program
 from euguess.settings import HomeSettings, RedisSettings
 from services.fetcher.health import Health
-from services.fetcher.importing import import_photos
 from services.fetcher.worker import build_worker
 
 app = typer.Typer(

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from euguess.budget import BudgetLedger, BudgetSpent, Grant, Sum, cost
-from euguess.receipts import Receipt, reduce_receipt, write_receipt
+from euguess.collection.budget import BudgetLedger, BudgetSpent, Grant, Sum, cost
+from euguess.collection.receipts import Receipt, reduce_receipt, write_receipt
 from euguess.storage import ObjectStore
 
 

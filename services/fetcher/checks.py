@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from euguess.boundaries import Boundaries
-from euguess.geodesy import great_circle_km
-from euguess.locations import Coordinate
+from euguess.geography.boundaries import Boundaries
+from euguess.geography.geodesy import great_circle_km
+from euguess.geography.locations import Coordinate
 from services.fetcher.providers import Panorama
 
 

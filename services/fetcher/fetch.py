@@ -5,12 +5,18 @@ Everything may be done twice: keys are functions of what they hold, and the firs
 
 import time
 
-from euguess.budget import BudgetSpent
 from euguess.clock import utc_now
+from euguess.collection.budget import BudgetSpent
+from euguess.collection.layout import slot_key
 from euguess.errors import ObjectNotFound
-from euguess.layout import slot_key
-from euguess.locations import Coordinate
-from euguess.schemas import DatasetSpec, LocationRecord, SlotOutcome, SlotRequest, SlotStatus
+from euguess.geography.locations import Coordinate
+from euguess.messages.schemas import (
+    DatasetSpec,
+    LocationRecord,
+    SlotOutcome,
+    SlotRequest,
+    SlotStatus,
+)
 from services.fetcher.calls import GivenUp, ProviderPaused
 from services.fetcher.checks import Demand, place
 from services.fetcher.location import Effort, Found, LocationFetcher, Tools

@@ -5,8 +5,8 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from euguess.heartbeat import Heartbeat
-from euguess.queues import Queue
+from euguess.messages.queues import Queue
+from euguess.process.heartbeat import Heartbeat
 from services.fetcher.tasks import TASK_SECONDS
 
 STALLED_SECONDS = TASK_SECONDS + 60.0  # no message takes longer than its time limit

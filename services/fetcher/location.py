@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
-from euguess.boundaries import Boundaries
-from euguess.budget import BudgetLedger
 from euguess.clock import utc_now
+from euguess.collection.budget import BudgetLedger
+from euguess.collection.layout import location_key, view_key
+from euguess.collection.ledger import Ledger
 from euguess.errors import ObjectNotFound
-from euguess.layout import location_key, view_key
-from euguess.ledger import Ledger
-from euguess.locations import Coordinate
-from euguess.schemas import DatasetSpec, LocationRecord, SlotKey, ViewRecord
+from euguess.geography.boundaries import Boundaries
+from euguess.geography.locations import Coordinate
+from euguess.messages.schemas import DatasetSpec, LocationRecord, SlotKey, ViewRecord
 from euguess.storage import ObjectStore
 from services.fetcher.allowance import Allowance
 from services.fetcher.calls import Calls, GivenUp

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from euguess.clock import utc_now
-from euguess.datasets import read_spec
+from euguess.collection.datasets import read_spec
 from euguess.errors import DatasetNotFound, EUGuessError, InvalidInput, StoreError
-from euguess.schemas import (
+from euguess.messages.schemas import (
     DatasetSpec,
     DeadLetter,
     FetchLocations,

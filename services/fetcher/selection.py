@@ -2,8 +2,8 @@
 
 import aiohttp
 
+from euguess.collection.providers import COLLECTED, ProviderName
 from euguess.errors import InvalidInput
-from euguess.providers import COLLECTED, ProviderName
 from euguess.settings import ProviderSettings
 from services.fetcher.providers import StreetImageProvider
 from services.fetcher.providers.google import TERMS, GoogleAccess, GoogleProvider

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from euguess.queues import Queue, TaskName
+from euguess.messages.queues import Queue, TaskName
 
 TASK_SECONDS = 240  # hard limit; must stay below the visibility timeout
 VISIBILITY_SECONDS = 300

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from euguess.preprocessing import InvalidImage, load_photo, open_photo
+from euguess.images.preprocessing import InvalidImage, load_photo, open_photo
 from services.fetcher.providers import BadImage
 
 # Decoding at 1/8 scale still reads all data, so that a truncated file is found, and takes half

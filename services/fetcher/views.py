@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
-from euguess.ledger import Ledger
-from euguess.schemas import ViewRecord
+from euguess.collection.ledger import Ledger
+from euguess.messages.schemas import ViewRecord
 from euguess.storage import ObjectStore
 from services.fetcher.allowance import Allowance
 from services.fetcher.calls import Calls

@@ -18,11 +18,11 @@ from celery.signals import (
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from euguess.boundaries import load_boundaries
-from euguess.budget import BudgetLedger
+from euguess.collection.budget import BudgetLedger
+from euguess.collection.ledger import Ledger, open_redis
 from euguess.errors import ServiceUnavailable
-from euguess.ledger import Ledger, open_redis
-from euguess.logs import configure_logging
+from euguess.geography.boundaries import load_boundaries
+from euguess.process.logs import configure_logging
 from euguess.settings import (
     HomeSettings,
     ProviderSettings,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from euguess.errors import EUGuessError
-from euguess.preprocessing import decode_photo
+from euguess.images.preprocessing import decode_photo
 from services.inference.archive import ArchiveOptions, build_archive, is_up_to_date, read_card
 from services.inference.classifier import ModelRefused, Refusal, load_classifier
 from services.inference.golden import golden_photo

@@ -1,7 +1,7 @@
 """From photos of places to countries: decode, one forward pass, fuse, answer.
 
 Travels in each archive, hence imports neither TorchServe nor EUGuess: the photo decoder
-(euguess.preprocessing.decode_photo, which travels beside it) is handed in.
+(euguess.images.preprocessing.decode_photo, which travels beside it) is handed in.
 """
 
 import hashlib
@@ -89,7 +89,7 @@ class Classifier:
         self._std = np.asarray(card["image"]["std"], np.float32)
 
     def classify(self, requests: Sequence[Sequence[bytes]]) -> list[dict[str, Any] | Refusal]:
-        """Answer each request (1..8 encoded photos of one place) as euguess.schemas.Prediction."""
+        """Answer each request (1..8 encoded photos of one place) as schemas.Prediction."""
         decoded = [self.decoded(views) for views in requests]
         photos = [views for views in decoded if not isinstance(views, Refusal)]
         probabilities = iter(self._probabilities(photos))
@@ -145,7 +145,7 @@ class Classifier:
         return fuse(logits, Reading.of(self._card, len(logits)).temperature)
 
     def answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
-        """As euguess.schemas.Prediction."""
+        """As schemas.Prediction."""
         reading = Reading.of(self._card, views)
         order = np.argsort(-probabilities, kind="stable")
         rows = [self._row(index, probabilities[index]) for index in order]

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from euguess.stack.ports import LOOPBACK
+from euguess.process.ports import LOOPBACK
 
 MAX_REQUEST_BYTES = 32 * 2**20  # eight photos of a phone
 JOB_QUEUE_SIZE = 200

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from euguess.errors import EUGuessError, InvalidInput
-from euguess.preprocessing import decode_photo
-from euguess.schemas import Explanation, Prediction
+from euguess.images.preprocessing import decode_photo
+from euguess.messages.schemas import Explanation, Prediction
 from services.inference.agent import stamp_version
 from services.inference.classifier import (
     ModelRefused,

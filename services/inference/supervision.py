@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 
 from euguess.errors import ServiceUnavailable
+from euguess.process.ports import require_free
 from euguess.settings import child_environment
-from euguess.stack.ports import require_free
 from services.inference.configuration import ServingOptions, key_file_path
 from services.inference.readiness import write_addresses
 from services.inference.server import Command, prepare_home, torchserve_command

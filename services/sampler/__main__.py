@@ -10,7 +10,7 @@ import uvicorn
 from redis.exceptions import RedisError
 
 from euguess.errors import EUGuessError
-from euguess.logs import configure_logging
+from euguess.process.logs import configure_logging
 from services.sampler.main import build_app
 
 

@@ -9,9 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from redis.exceptions import RedisError
 
-from euguess.countries import COUNTRIES, PRESETS
 from euguess.errors import DatasetConflict, DatasetNotFound, EUGuessError, InvalidInput
-from euguess.schemas import Budget, DatasetSpec, DatasetStatus, DeadLetter, QueueStatus
+from euguess.geography.countries import COUNTRIES, PRESETS
+from euguess.messages.schemas import Budget, DatasetSpec, DatasetStatus, DeadLetter, QueueStatus
 from services.sampler.bodies import SmallJsonBodies
 from services.sampler.metrics import render_metrics
 from services.sampler.publisher import Publisher

@@ -2,12 +2,12 @@
 
 from pydantic import ValidationError
 
-from euguess.budget import BudgetLedger, Sum, cost, shortage
+from euguess.collection.budget import BudgetLedger, Sum, cost, shortage
+from euguess.collection.layout import budget_key
+from euguess.collection.providers import tariff
+from euguess.collection.receipts import stored_spending
 from euguess.errors import ObjectNotFound, StoreError
-from euguess.layout import budget_key
-from euguess.providers import tariff
-from euguess.receipts import stored_spending
-from euguess.schemas import Budget, DatasetSpec
+from euguess.messages.schemas import Budget, DatasetSpec
 from euguess.storage import ObjectStore
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from euguess.budget import Sum
 from euguess.clock import utc_now
+from euguess.collection.budget import Sum
+from euguess.collection.layout import slot_key
+from euguess.collection.ledger import Ledger
+from euguess.collection.providers import ProviderName
 from euguess.errors import EUGuessError
-from euguess.layout import slot_key
-from euguess.ledger import Ledger
-from euguess.providers import ProviderName
-from euguess.schemas import (
+from euguess.messages.schemas import (
     Budget,
     DatasetSpec,
     DatasetState,

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from euguess.boundaries import Boundaries
-from euguess.candidates import CandidateSource
 from euguess.errors import InvalidInput
-from euguess.schemas import DatasetSpec, SlotKey
+from euguess.geography.boundaries import Boundaries
+from euguess.messages.schemas import DatasetSpec, SlotKey
+from services.sampler.candidates import CandidateSource
 from services.sampler.slots import SlotWork, candidate_count
 
 LatLon = tuple[float, float]

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from euguess.boundaries import load_boundaries
-from euguess.budget import BudgetLedger
-from euguess.ledger import Ledger, open_redis
+from euguess.collection.budget import BudgetLedger
+from euguess.collection.ledger import Ledger, open_redis
+from euguess.geography.boundaries import load_boundaries
 from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import open_store
 from services.sampler.app import create_app

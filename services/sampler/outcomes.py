@@ -1,8 +1,8 @@
 """Final outcomes of a dataset, from the store and the live view."""
 
-from euguess.datasets import read_outcomes, stored_slots
-from euguess.ledger import Ledger
-from euguess.schemas import DatasetSpec, SlotOutcome
+from euguess.collection.datasets import read_outcomes, stored_slots
+from euguess.collection.ledger import Ledger
+from euguess.messages.schemas import DatasetSpec, SlotOutcome
 from euguess.storage import ObjectStore
 
 

@@ -6,8 +6,8 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from euguess.errors import ServiceUnavailable
-from euguess.queues import Queue, TaskName
-from euguess.schemas import FetchLocations, Record, TrainRun
+from euguess.messages.queues import Queue, TaskName
+from euguess.messages.schemas import FetchLocations, Record, TrainRun
 
 
 class Publisher(Protocol):

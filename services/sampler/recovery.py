@@ -2,11 +2,11 @@
 
 import logging
 
-from euguess.datasets import dataset_names, read_spec
+from euguess.collection.datasets import dataset_names, read_spec
+from euguess.collection.layout import stopped_key
+from euguess.collection.ledger import Ledger
+from euguess.collection.providers import ProviderName
 from euguess.errors import StoreError, StoreUnavailable
-from euguess.layout import stopped_key
-from euguess.ledger import Ledger
-from euguess.providers import ProviderName
 from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets
 from services.sampler.collection import Collection, Conductor

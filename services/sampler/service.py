@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 
 from redis.exceptions import RedisError
 
-from euguess.datasets import dataset_names, read_spec, stored_status
+from euguess.collection.datasets import dataset_names, read_spec, stored_status
+from euguess.collection.layout import DATASETS, spec_key, stopped_key
+from euguess.collection.ledger import Ledger
+from euguess.collection.providers import COLLECTED
 from euguess.errors import DatasetConflict, EUGuessError, InvalidInput
-from euguess.layout import DATASETS, spec_key, stopped_key
-from euguess.ledger import Ledger
-from euguess.providers import COLLECTED
-from euguess.queues import Queue
-from euguess.schemas import (
+from euguess.messages.queues import Queue
+from euguess.messages.schemas import (
     Budget,
     DatasetSpec,
     DatasetState,

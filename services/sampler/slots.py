@@ -8,8 +8,8 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
-from euguess.datasets import total_counts
-from euguess.schemas import (
+from euguess.collection.datasets import total_counts
+from euguess.messages.schemas import (
     MAX_CANDIDATES_PER_SLOT,
     MAX_SLOTS_PER_MESSAGE,
     DatasetSpec,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Body, FastAPI
 
-from euguess.overrides import parse_table
-from euguess.schemas import TrainRun
+from euguess.messages.schemas import TrainRun
+from euguess.training.overrides import parse_table
 from services.sampler.publisher import Publisher
 from services.sampler.service import Sampler
 

@@ -9,17 +9,17 @@ from typing import Annotated
 import typer
 from aiohttp import web
 
-from euguess.boundaries import Boundaries, load_boundaries
 from euguess.errors import EUGuessError, InvalidInput, PortInUse, UnknownCountry
+from euguess.geography.boundaries import Boundaries, load_boundaries
 from euguess.settings import ProviderSettings
-from services.simulator.access import Access
+from services.simulator.api.access import Access
+from services.simulator.api.counters import Counters
+from services.simulator.api.google_api import StreetView
 from services.simulator.app import create_app
-from services.simulator.counters import Counters
-from services.simulator.drawing import DrawnImagery
 from services.simulator.faults import FaultMode, FaultScript, parse_fault
-from services.simulator.google_api import StreetView
 from services.simulator.imagery import CachedImagery, Imagery
 from services.simulator.photos import PhotoImagery, read_photos
+from services.simulator.scenes.drawing import DrawnImagery
 from services.simulator.world import Coverage, World
 
 MEGABYTE = 2**20

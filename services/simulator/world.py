@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from euguess.geodesy import EARTH_RADIUS_KM
-from euguess.locations import Coordinate
+from euguess.geography.geodesy import EARTH_RADIUS_KM
+from euguess.geography.locations import Coordinate
 from services.simulator.pano_ids import Cell, decode_pano_id, encode_pano_id
 
 CELL_DEG = 0.01  # of latitude, 1.11 km; columns are as wide in kilometres
@@ -196,7 +196,7 @@ def _columns_around(place: Coordinate, row: int, reach_deg: float) -> Integers:
 
 
 def _distances_km(place: Coordinate, lats: Floats, lons: Floats) -> Floats:
-    """Haversine distances (as euguess.geodesy, vectorised)."""
+    """Haversine distances (as euguess.geography.geodesy, vectorised)."""
     half_dlat = np.radians(lats - place.lat) / 2
     half_dlon = np.radians(lons - place.lon) / 2
     cosines = np.cos(np.radians(place.lat)) * np.cos(np.radians(lats))

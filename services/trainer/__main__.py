@@ -5,8 +5,8 @@ import sys
 import typer
 
 from euguess.errors import EUGuessError, InvalidInput
-from euguess.exits import run_program
-from services.trainer import (
+from euguess.process.exits import run_program
+from services.trainer.cli import (
     card_commands,
     commands,
     head_commands,

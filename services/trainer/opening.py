@@ -7,8 +7,8 @@ from rich.console import Console
 from euguess.settings import EnergySettings, MlflowSettings, StoreSettings
 from services.trainer.devices import choose_device, use_available_cores
 from services.trainer.display import Display
-from services.trainer.registry import Registry
-from services.trainer.tracking import open_tracking
+from services.trainer.tracking.registry import Registry
+from services.trainer.tracking.tracking import open_tracking
 from services.trainer.workshop import Workshop
 
 

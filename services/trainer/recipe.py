@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from euguess.errors import InvalidRecipe
-from euguess.overrides import override, parse_table
-from euguess.schemas import ImageSpec
+from euguess.messages.schemas import ImageSpec
+from euguess.training.overrides import override, parse_table
 from services.trainer.networks import check_network_name
-from services.trainer.splits import SplitProtocol, SplitSpec
+from services.trainer.splits.splits import SplitProtocol, SplitSpec
 
 NO_WEIGHTS = "none"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -32,7 +32,7 @@ class Section(BaseModel):
 
 
 class Splitting(Section):
-    """[split]: which views are trained on and which tested; see services.trainer.splits."""
+    """[split]: which views are trained on and which tested; see services.trainer.splits.splits."""
 
     protocol: SplitProtocol = SplitProtocol.LOCATION
     test_fraction: float = Field(default=0.2, gt=0, lt=1)

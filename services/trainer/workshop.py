@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from euguess.schemas import ImageSpec
+from euguess.messages.schemas import ImageSpec
 from euguess.settings import EnergySettings, StoreSettings
 from euguess.storage import open_store
-from services.trainer.cache import CacheRequest, build_cache
-from services.trainer.cache_decoding import DecodeOptions, OnDamage
-from services.trainer.cache_format import TensorCache, cache_folder
+from services.trainer.cache.cache import CacheRequest, build_cache
+from services.trainer.cache.cache_decoding import DecodeOptions, OnDamage
+from services.trainer.cache.cache_format import TensorCache, cache_folder
+from services.trainer.dataset.manifest import build_manifest
 from services.trainer.display import Display
-from services.trainer.manifest import build_manifest
 
 if TYPE_CHECKING:  # MLflow takes seconds to import
-    from services.trainer.registry import Registry
-    from services.trainer.tracking import Tracking
+    from services.trainer.tracking.registry import Registry
+    from services.trainer.tracking.tracking import Tracking
 
 
 class Source(Protocol):

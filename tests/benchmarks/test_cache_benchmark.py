@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from euguess.layout import location_key, spec_key, view_key
-from euguess.providers import ProviderName
-from euguess.schemas import DatasetSpec, ImageSpec, LocationRecord, ViewRecord
+from euguess.collection.layout import location_key, spec_key, view_key
+from euguess.collection.providers import ProviderName
+from euguess.messages.schemas import DatasetSpec, ImageSpec, LocationRecord, ViewRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
-from services.trainer.cache import CacheRequest, build_cache
-from services.trainer.cache_format import TensorCache, open_cache
-from services.trainer.manifest import Manifest, build_manifest
+from services.trainer.cache.cache import CacheRequest, build_cache
+from services.trainer.cache.cache_format import TensorCache, open_cache
+from services.trainer.dataset.manifest import Manifest, build_manifest
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.photos]
 

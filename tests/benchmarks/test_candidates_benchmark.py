@@ -11,8 +11,8 @@ import pyproj
 import pytest
 import shapely
 
-from euguess.boundaries import EQUAL_AREA, Boundaries, load_boundaries
-from euguess.candidates import CandidateSource
+from euguess.geography.boundaries import EQUAL_AREA, Boundaries, load_boundaries
+from services.sampler.candidates import CandidateSource
 
 REPEATS = 5
 LOOP_POINTS = 300

@@ -15,11 +15,11 @@ from aiohttp.test_utils import TestServer
 from PIL import Image
 from pydantic import SecretStr
 
-from euguess.boundaries import load_boundaries
-from euguess.budget import BudgetLedger, Sum
-from euguess.layout import spec_key
-from euguess.ledger import Ledger, open_redis
-from euguess.schemas import DatasetSpec, FetchLocations
+from euguess.collection.budget import BudgetLedger, Sum
+from euguess.collection.layout import spec_key
+from euguess.collection.ledger import Ledger, open_redis
+from euguess.geography.boundaries import load_boundaries
+from euguess.messages.schemas import DatasetSpec, FetchLocations
 from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
 from services.fetcher.location import Stores

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import googlenet
 
-from euguess.preprocessing import decode_photo
-from euguess.schemas import ImageSpec, ModelCard
+from euguess.images.preprocessing import decode_photo
+from euguess.messages.schemas import ImageSpec, ModelCard
 from services.inference.classifier import load_classifier
 from tests.inference_server import Serving, serving
 from tests.model_packages import make_package

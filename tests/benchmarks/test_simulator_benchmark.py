@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from euguess.project import service_command
-from euguess.stack.ports import free_ports
+from euguess.process.ports import free_ports
+from euguess.process.project import service_command
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
 

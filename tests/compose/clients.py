@@ -5,14 +5,14 @@ import json
 from pathlib import Path
 
 from euguess.clients import InferenceClient, SamplerClient
-from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus
+from euguess.messages.schemas import DatasetSpec, DatasetState, DatasetStatus
 from tests.compose.stack import Stack
 
 COLLECT_SECONDS = 180
 
 READ_VIEWS = """
 import asyncio, base64, json, sys
-from euguess.layout import locations_prefix
+from euguess.collection.layout import locations_prefix
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from euguess.process.ports import free_ports
 from euguess.settings import child_environment
-from euguess.stack.ports import free_ports
 from tests.e2e.running import PROJECT_ROOT
 
 HERE = Path(__file__).parent

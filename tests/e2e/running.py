@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
+from euguess.process.ports import is_free
 from euguess.settings import child_environment
 from euguess.stack.plan import PORT_COUNT
-from euguess.stack.ports import is_free
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 EUGUESS = (sys.executable, "-m", "euguess.cli")

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 
 from dashboard.charts.maps import CENTRE, CHOICE_ZOOM
 from dashboard.charts.order import centres
-from euguess.countries import country
-from euguess.locations import Coordinate
+from euguess.geography.countries import country
+from euguess.geography.locations import Coordinate
 from services.inference.golden import golden_photo
 from tests.browser import (
     CHARTS,

@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from euguess.clients import InferenceClient, RegistryClient
 from euguess.errors import ServiceUnavailable
+from euguess.process.ports import LOOPBACK
 from euguess.stack.plan import Port
-from euguess.stack.ports import LOOPBACK
 from services.inference.golden import golden_photo
 from tests.browser import (
     WAIT_MS,

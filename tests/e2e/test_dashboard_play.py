@@ -15,9 +15,9 @@ from playwright.sync_api import Page, Response, WebSocket, expect
 
 from euguess.cli.demo import COUNTRIES
 from euguess.clients import RegistryClient
-from euguess.countries import country
+from euguess.geography.countries import country
+from euguess.process.ports import LOOPBACK
 from euguess.stack.plan import Port
-from euguess.stack.ports import LOOPBACK
 from euguess.stack.presence import STATE_FILE
 from tests.browser import WAIT_MS, opened_browser, save_screenshot, wait_for_text, wait_until_drawn
 from tests.e2e.running import DemoStack, eventually

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from euguess.runs import ALIVE_TAG
+from euguess.training.runs import ALIVE_TAG
 from tests.browser import (
     DESKTOP,
     PHONE,

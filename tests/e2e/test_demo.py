@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from euguess.layout import locations_prefix
-from euguess.schemas import DatasetStatus, Prediction
+from euguess.collection.layout import locations_prefix
+from euguess.messages.schemas import DatasetStatus, Prediction
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
 from tests.e2e.running import DemoStack, processes_of, run_euguess

@@ -13,8 +13,14 @@ import httpx
 import pytest
 
 from euguess.clients import SamplerClient
-from euguess.layout import dataset_prefix, locations_prefix, slots_prefix
-from euguess.schemas import DatasetSpec, DatasetState, LocationRecord, SlotOutcome, SlotStatus
+from euguess.collection.layout import dataset_prefix, locations_prefix, slots_prefix
+from euguess.messages.schemas import (
+    DatasetSpec,
+    DatasetState,
+    LocationRecord,
+    SlotOutcome,
+    SlotStatus,
+)
 from euguess.settings import StoreSettings
 from euguess.stack.credentials import load_credentials
 from euguess.stack.plan import BUCKET, Port, StackPlan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from euguess.schemas import DatasetStatus, Prediction
+from euguess.messages.schemas import DatasetStatus, Prediction
 from tests.e2e.running import PROJECT_ROOT, run_euguess
 
 pytestmark = [pytest.mark.photos, pytest.mark.timeout(1200)]

@@ -10,9 +10,9 @@ from multiprocessing import get_context
 import pytest
 from redis.asyncio import Redis
 
-from euguess.budget import BudgetLedger, BudgetSpent, Sum, cost
-from euguess.ledger import open_redis
-from euguess.schemas import Budget
+from euguess.collection.budget import BudgetLedger, BudgetSpent, Sum, cost
+from euguess.collection.ledger import open_redis
+from euguess.messages.schemas import Budget
 
 VIEWS = cost(3, 0.007)
 

@@ -10,10 +10,10 @@ from redis import Redis
 
 from euguess.clients import SamplerClient
 from euguess.errors import DatasetConflict
-from euguess.project import project_root, service_command
-from euguess.schemas import Budget, DatasetState, DatasetStatus
+from euguess.messages.schemas import Budget, DatasetState, DatasetStatus
+from euguess.process.ports import free_ports
+from euguess.process.project import project_root, service_command
 from euguess.settings import StoreSettings
-from euguess.stack.ports import free_ports
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
 from tests.fetcher_rig import SPEC, Rig, eventually, image_keys, running_simulator

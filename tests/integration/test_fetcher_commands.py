@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from euguess.project import project_root, service_command
-from euguess.schemas import DatasetState, DatasetStatus
+from euguess.messages.schemas import DatasetState, DatasetStatus
+from euguess.process.project import project_root, service_command
 from euguess.settings import child_environment
 from euguess.stack.processes import ServerSpec, started
 

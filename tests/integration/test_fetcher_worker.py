@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from euguess.layout import locations_prefix
-from euguess.schemas import FetchLocations, LocationRecord, SlotStatus
+from euguess.collection.layout import locations_prefix
+from euguess.messages.schemas import FetchLocations, LocationRecord, SlotStatus
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
 from tests.fetcher_rig import (

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from euguess.errors import InvalidInput, ServiceUnavailable
-from euguess.preprocessing import decode_photo
+from euguess.images.preprocessing import decode_photo
 from services.inference.classifier import load_classifier
 from services.inference.configuration import key_file_path
 from tests.inference_server import Serving, answers, serving

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from euguess.probe import probe
+from euguess.process.probe import probe
 
 
 class Answers(BaseHTTPRequestHandler):

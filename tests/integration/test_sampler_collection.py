@@ -16,14 +16,14 @@ import pytest
 from redis import Redis
 
 from euguess.clients import SamplerClient
+from euguess.collection.layout import slots_prefix
+from euguess.collection.ledger import DEAD_LETTERS
 from euguess.errors import DatasetConflict, ServiceUnavailable
-from euguess.layout import slots_prefix
-from euguess.ledger import DEAD_LETTERS
-from euguess.project import service_command
-from euguess.queues import Queue
-from euguess.schemas import DatasetSpec, DatasetState, DatasetStatus
+from euguess.messages.queues import Queue
+from euguess.messages.schemas import DatasetSpec, DatasetState, DatasetStatus
+from euguess.process.ports import free_ports
+from euguess.process.project import service_command
 from euguess.settings import StoreSettings, child_environment
-from euguess.stack.ports import free_ports
 from euguess.stack.processes import RunningServer, ServerSpec, start
 from euguess.stack.programs import find_redis
 from euguess.stack.servers import RedisServer, http_ready, redis_spec

@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from euguess.clock import utc_now
-from euguess.ledger import OUTCOME_STREAM, Ledger
-from euguess.queues import Queue
-from euguess.schemas import FetchLocations, SlotKey, SlotOutcome, SlotRequest, SlotStatus
+from euguess.collection.ledger import OUTCOME_STREAM, Ledger
+from euguess.messages.queues import Queue
+from euguess.messages.schemas import FetchLocations, SlotKey, SlotOutcome, SlotRequest, SlotStatus
 from services.sampler.publisher import CeleryPublisher
 
 FR0 = SlotKey(country_code="FR", index=0)

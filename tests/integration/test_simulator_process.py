@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from euguess.preprocessing import load_photo
-from euguess.project import service_command
+from euguess.images.preprocessing import load_photo
+from euguess.process.project import service_command
 from euguess.stack.processes import RunningServer, ServerSpec, started
 from euguess.stack.servers import http_ready
 

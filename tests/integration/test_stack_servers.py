@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from euguess.errors import PortInUse, ServiceUnavailable
+from euguess.process.ports import free_ports
 from euguess.settings import StoreSettings
-from euguess.stack.ports import free_ports
 from euguess.stack.processes import Ready, ServerSpec, start, started
 from euguess.stack.programs import SEAWEEDFS, find_program, find_redis
 from euguess.stack.servers import RedisServer, S3Server, redis_spec, s3_port_count, s3_spec

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from euguess.runs import STOP_TAG
+from euguess.training.runs import STOP_TAG
 from tests.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from euguess.project import project_root, service_command, service_environment
+from euguess.process.project import project_root, service_command, service_environment
 from tests.trainer_home import TrainerHome
 
 RECIPE = """

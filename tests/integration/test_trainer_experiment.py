@@ -11,35 +11,35 @@ import torch
 from mlflow import MlflowClient
 from rich.console import Console
 
-from euguess.audit import Act, AuditLog
 from euguess.clients import RegistryClient
 from euguess.errors import InvalidInput
-from euguess.preprocessing import decode_photo
-from euguess.rollback import roll_back
-from euguess.schemas import ImageSpec, ModelCard
+from euguess.images.preprocessing import decode_photo
+from euguess.messages.schemas import ImageSpec, ModelCard
+from euguess.process.ports import free_ports
+from euguess.promotion.audit import Act, AuditLog
+from euguess.promotion.rollback import roll_back
 from euguess.settings import MlflowSettings
-from euguess.stack.ports import free_ports
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
 from services.inference.classifier import Classifier, load_classifier
 from services.inference.registry import MlflowRegistry
-from services.trainer.abstention import is_answered
-from services.trainer.cache_decoding import OnDamage
-from services.trainer.calibration import tempered
-from services.trainer.certainty import calibration_for
-from services.trainer.conformal import country_sets
+from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.cards.stored_cards import read_card
 from services.trainer.display import Display
-from services.trainer.experiment import Outcome, run_experiment
-from services.trainer.export import export_onnx
+from services.trainer.evaluation.abstention import is_answered
+from services.trainer.evaluation.calibration import tempered
+from services.trainer.evaluation.certainty import calibration_for
+from services.trainer.evaluation.conformal import country_sets
 from services.trainer.history import EpochResult
+from services.trainer.models.export import export_onnx
+from services.trainer.models.shortcuts import REGIONS, find_shortcuts
+from services.trainer.models.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from services.trainer.networks import build_network
-from services.trainer.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
 from services.trainer.recipe import parse_recipe
-from services.trainer.report import percent
-from services.trainer.shortcuts import REGIONS, find_shortcuts
+from services.trainer.reports.report import percent
+from services.trainer.runs.experiment import Outcome, run_experiment
+from services.trainer.runs.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
 from services.trainer.stopping import Stopped
-from services.trainer.stored_cards import read_card
-from services.trainer.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from tests.country_photos import country_photo
 from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
 

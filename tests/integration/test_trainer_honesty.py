@@ -9,14 +9,14 @@ import asyncio
 
 import pytest
 
-from euguess.project import project_root
-from euguess.report import Report
-from euguess.schemas import Interval
+from euguess.messages.schemas import Interval
+from euguess.process.project import project_root
 from euguess.storage import open_store
-from services.trainer.differences import unpaired_difference
-from services.trainer.experiment import Order
-from services.trainer.protocols import Survey, run_survey
+from euguess.training.report import Report
+from services.trainer.models.differences import unpaired_difference
 from services.trainer.recipe import read_recipe
+from services.trainer.runs.experiment import Order
+from services.trainer.runs.protocols import Survey, run_survey
 from tests.simulated_datasets import SimulatedDataset
 from tests.trainer_home import TrainerHome
 

@@ -7,10 +7,10 @@ from mlflow import MlflowClient
 
 from euguess.clock import utc_now
 from euguess.errors import DatasetNotFound
-from euguess.project import project_root
-from euguess.study_facts import BEST
-from services.trainer.paper import Paper, PaperOrder, read_experiments, run_paper
-from services.trainer.paper_report import write_report
+from euguess.process.project import project_root
+from euguess.training.study_facts import BEST
+from services.trainer.paper.paper import Paper, PaperOrder, read_experiments, run_paper
+from services.trainer.paper.paper_report import write_report
 from tests.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from euguess.project import project_root, service_environment
+from euguess.process.project import project_root, service_environment
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -14,7 +14,7 @@ PROCESSES = 3
 WRITE_A_RUN = """
 import sys
 from pathlib import Path
-from services.trainer.tracking import open_tracking
+from services.trainer.tracking.tracking import open_tracking
 
 print("ready", flush=True)
 sys.stdin.readline()

@@ -13,13 +13,13 @@ from celery import Celery
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from euguess.ledger import Ledger
-from euguess.project import project_root, service_environment
-from euguess.queues import Queue, TaskName
-from euguess.runs import STOP_TAG
-from euguess.schemas import DeadLetter, TrainRun
+from euguess.collection.ledger import Ledger
+from euguess.messages.queues import Queue, TaskName
+from euguess.messages.schemas import DeadLetter, TrainRun
+from euguess.process.project import project_root, service_environment
+from euguess.training.runs import STOP_TAG
 from services.sampler.publisher import CeleryPublisher
-from services.trainer.deliveries import UNACKED_INDEX, RedisDeliveries
+from services.trainer.jobs.deliveries import UNACKED_INDEX, RedisDeliveries
 from tests.trainer_home import RECIPE, TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from euguess.errors import EUGuessError
-from euguess.locations import Coordinate
+from euguess.geography.locations import Coordinate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
+from euguess.collection.providers import TARIFFS, ProviderName
 from euguess.errors import InvalidCoordinate
-from euguess.locations import Coordinate
-from euguess.providers import TARIFFS, ProviderName
+from euguess.geography.locations import Coordinate
 from services.fetcher.providers import (
     AccessDenied,
     BadImage,

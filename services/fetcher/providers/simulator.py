@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import aiohttp
 
-from euguess.locations import Coordinate
-from euguess.providers import ProviderName
+from euguess.collection.providers import ProviderName
+from euguess.geography.locations import Coordinate
 from services.fetcher.providers import Panorama
 from services.fetcher.providers.google import GoogleAccess, GoogleProvider
 

@@ -18,9 +18,9 @@ from euguess.cli.specs import (
     budget_of,
     read_spec_options,
 )
+from euguess.collection.quote import Quote, quote
 from euguess.errors import InvalidInput
-from euguess.quote import Quote, quote
-from euguess.schemas import Budget, DatasetStatus
+from euguess.messages.schemas import Budget, DatasetStatus
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from euguess.cli.output import console, print_json
-from euguess.countries import Preset, preset
+from euguess.geography.countries import Preset, preset
 
 
 def countries(

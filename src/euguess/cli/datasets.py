@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from euguess import datasets
 from euguess.cli import connections
 from euguess.cli.budgets import budget, plan
 from euguess.cli.output import console, counts_table, messages, print_json
@@ -24,8 +23,9 @@ from euguess.cli.specs import (
     read_spec_options,
 )
 from euguess.clients import SamplerClient
-from euguess.project import run_service
-from euguess.schemas import DatasetState, DatasetStatus
+from euguess.collection import datasets
+from euguess.messages.schemas import DatasetState, DatasetStatus
+from euguess.process.project import run_service
 from euguess.settings import ServiceSettings
 
 app = typer.Typer(help="Collect, import, watch and rebuild datasets.", no_args_is_help=True)

@@ -10,11 +10,11 @@ from euguess.cli import connections
 from euguess.cli.datasets import wait_until_complete
 from euguess.cli.output import console, counts_table, messages, prediction_table
 from euguess.clients import InferenceClient, RegistryClient
-from euguess.countries import country
+from euguess.collection.layout import locations_prefix
 from euguess.errors import EUGuessError, InvalidInput, ServiceUnavailable
-from euguess.layout import locations_prefix
-from euguess.project import project_root, run_service
-from euguess.schemas import DatasetSpec, LocationRecord, Prediction
+from euguess.geography.countries import country
+from euguess.messages.schemas import DatasetSpec, LocationRecord, Prediction
+from euguess.process.project import project_root, run_service
 from euguess.settings import MlflowSettings
 
 COUNTRIES = ("ES", "FI", "FR", "GB", "GR", "NL", "PL", "SE")

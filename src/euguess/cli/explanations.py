@@ -7,8 +7,8 @@ from rich.table import Table
 
 from euguess.cli.output import console, print_json
 from euguess.errors import InvalidInput
-from euguess.overlays import overlay
-from euguess.schemas import Explanation
+from euguess.images.overlays import overlay
+from euguess.messages.schemas import Explanation
 
 FOLDER = Path("explanations")
 

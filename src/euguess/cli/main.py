@@ -6,7 +6,7 @@ import typer
 
 from euguess.cli import countries, datasets, models, running
 from euguess.errors import EUGuessError, InvalidInput
-from euguess.exits import run_program
+from euguess.process.exits import run_program
 
 app = typer.Typer(
     help="Names the European country of a street-level photo: collect, train, serve, play.\n\n"

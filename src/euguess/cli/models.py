@@ -8,7 +8,7 @@ import typer
 from euguess.cli import connections, explanations
 from euguess.cli.output import console, messages, prediction_table, print_json
 from euguess.errors import InvalidInput
-from euguess.project import run_service
+from euguess.process.project import run_service
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 
-from euguess.schemas import DatasetStatus, Prediction, StatusCounts
+from euguess.messages.schemas import DatasetStatus, Prediction, StatusCounts
 
 console = Console()
 messages = Console(stderr=True)  # progress and notes, so that standard output stays parseable

@@ -5,9 +5,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import BaseModel, ValidationError
 
-from euguess.countries import preset
 from euguess.errors import InvalidInput
-from euguess.schemas import Budget, DatasetSpec
+from euguess.geography.countries import preset
+from euguess.messages.schemas import Budget, DatasetSpec
 
 Checked = TypeVar("Checked", bound=BaseModel)
 

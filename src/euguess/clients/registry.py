@@ -10,9 +10,16 @@ from pydantic import ValidationError
 from euguess.clients.http import Client
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, ServiceUnavailable
-from euguess.registry import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL, SEEN_FILE, Candidate
-from euguess.report import Report
-from euguess.runs import (
+from euguess.messages.schemas import ModelCard, SeenViews
+from euguess.promotion.registry import (
+    CHAMPION,
+    MODEL_ARTIFACTS,
+    REGISTERED_MODEL,
+    SEEN_FILE,
+    Candidate,
+)
+from euguess.training.report import Report
+from euguess.training.runs import (
     EXPERIMENT,
     FINISHED_AND_TESTED,
     RECIPE_FILE,
@@ -21,7 +28,6 @@ from euguess.runs import (
     FinishedRun,
     TrainingRun,
 )
-from euguess.schemas import ModelCard, SeenViews
 
 MOST_VERSIONS = 200
 MOST_RUNS = 200
@@ -54,7 +60,7 @@ class RegistryClient(Client):
         return None if found is None else _candidate(found)
 
     def crown(self, version: str) -> None:
-        """Give a version the alias that is served; the rules are in euguess.promotion."""
+        """Give a version the alias that is served; the rules are in euguess.promotion.promotion."""
         body = {"name": REGISTERED_MODEL, "alias": CHAMPION, "version": version}
         self._raise(self._ask("POST", f"{_API}/registered-models/alias", json=body))
 

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from euguess.clients.http import Client, reason
 from euguess.errors import DatasetConflict, DatasetNotFound, InvalidInput, ServiceUnavailable
-from euguess.schemas import (
+from euguess.messages.schemas import (
     Budget,
     DatasetSpec,
     DatasetStatus,

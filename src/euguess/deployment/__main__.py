@@ -9,7 +9,7 @@ import typer
 from euguess.cli.output import messages
 from euguess.deployment import backup_commands, bucket, secret_files, volumes
 from euguess.errors import EUGuessError
-from euguess.exits import run_program
+from euguess.process.exits import run_program
 from euguess.settings import StoreSettings
 
 app = typer.Typer(

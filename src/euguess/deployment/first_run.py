@@ -5,7 +5,7 @@ import sys
 from euguess.cli.demo import run_demo_once
 from euguess.cli.output import console
 from euguess.errors import EUGuessError
-from euguess.exits import run_program
+from euguess.process.exits import run_program
 from euguess.settings import Settings
 
 OFF = ("off", "no", "false", "0")

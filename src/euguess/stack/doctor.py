@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from euguess.errors import EUGuessError, ProgramMissing
+from euguess.process.ports import is_free
 from euguess.settings import HomeSettings
 from euguess.stack.plan import DEFAULT_PORT_BASE, PORT_COUNT
-from euguess.stack.ports import is_free
 from euguess.stack.presence import running_stack
 from euguess.stack.programs import Program, find_java, find_redis, find_s3_server
 

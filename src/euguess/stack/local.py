@@ -7,9 +7,9 @@ from functools import partial
 from pydantic import SecretStr
 
 from euguess.errors import ServiceUnavailable
+from euguess.process.ports import require_free
 from euguess.settings import StoreSettings
 from euguess.stack.plan import BUCKET, StackPlan
-from euguess.stack.ports import require_free
 from euguess.stack.presence import (
     announce_stack,
     end_stack,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from euguess.project import SERVICE_VARIABLES, project_root, service_command
+from euguess.process.ports import LOOPBACK
+from euguess.process.project import SERVICE_VARIABLES, project_root, service_command
 from euguess.stack.credentials import Credentials
-from euguess.stack.ports import LOOPBACK
 from euguess.stack.processes import ServerSpec
 from euguess.stack.programs import Program
 from euguess.stack.servers import (

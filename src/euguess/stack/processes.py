@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from euguess.errors import ServiceUnavailable
+from euguess.process.ports import require_free
 from euguess.settings import child_environment
-from euguess.stack.ports import require_free
 
 POLL_SECONDS = 0.05
 KILL_SECONDS = 5.0  # for the kernel to remove what was killed

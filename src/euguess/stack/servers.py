@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from euguess.stack.ports import LOOPBACK
+from euguess.process.ports import LOOPBACK
 from euguess.stack.processes import ServerSpec
 from euguess.stack.programs import Program
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from euguess.layout import location_key, manifest_key
-from euguess.manifest_format import digest_of, encode_manifest, rows_of, table_of
-from euguess.schemas import LocationRecord, SeenViews
+from euguess.collection.layout import location_key, manifest_key
+from euguess.collection.manifest_format import digest_of, encode_manifest, rows_of, table_of
+from euguess.messages.schemas import LocationRecord, SeenViews
 from tests.dashboard_services import FakeServices, model_card
 from tests.stored_datasets import DatasetBuilder
 

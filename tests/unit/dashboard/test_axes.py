@@ -17,7 +17,7 @@ from dashboard.charts.prediction import top_chart, views_chart
 from dashboard.charts.training import accuracies_chart, curves_chart
 from dashboard.charts.versions import versions_chart
 from dashboard.charts.views import fusion_chart
-from euguess.schemas import Interval, StatusCounts
+from euguess.messages.schemas import Interval, StatusCounts
 from tests.dashboard_services import prediction
 from tests.generated_reports import generated_report
 

@@ -2,7 +2,7 @@
 
 from dashboard.charts.accuracy import metrics_chart
 from dashboard.charts.collection import counts_chart, counts_frame
-from euguess.schemas import Interval, StatusCounts
+from euguess.messages.schemas import Interval, StatusCounts
 
 COUNTS = {
     "FR": StatusCounts(requested=5, stored=2, no_coverage=1, failed=1, pending=1),

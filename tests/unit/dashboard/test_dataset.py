@@ -10,8 +10,8 @@ from dashboard.charts.geography import NEIGHBOUR_DEG, colours, outlines
 from dashboard.charts.maps import PLACES, places_map
 from dashboard.sources import manifests
 from dashboard.sources.manifests import Holdings, holdings_of
-from euguess.countries import COUNTRIES
-from euguess.manifest_format import table_of
+from euguess.collection.manifest_format import table_of
+from euguess.geography.countries import COUNTRIES
 from tests.dashboard_services import FakeServices, fill, model_card
 from tests.generated_dataset import generated_objects, generated_rows
 from tests.stored_datasets import DatasetBuilder

@@ -14,9 +14,9 @@ from dashboard.findings import (
     find_oddities,
 )
 from dashboard.sources.manifests import holdings_of
-from euguess.boundaries import load_boundaries
-from euguess.manifest_format import table_of
-from euguess.schemas import DatasetSpec
+from euguess.collection.manifest_format import table_of
+from euguess.geography.boundaries import load_boundaries
+from euguess.messages.schemas import DatasetSpec
 from tests.generated_dataset import generated_rows
 
 QUOTAS = {"FR": 3, "PL": 3}

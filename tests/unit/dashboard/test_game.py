@@ -10,9 +10,9 @@ from dashboard.game import Answer, Game, GameResult, Place, draw_places, held_ou
 from dashboard.intervals import wilson
 from dashboard.scoreboard import averages, ranked, read_results, save_result
 from dashboard.sources.manifests import Holdings, holdings_of
-from euguess.layout import game_key
-from euguess.manifest_format import table_of
-from euguess.schemas import SeenViews
+from euguess.collection.layout import game_key
+from euguess.collection.manifest_format import table_of
+from euguess.messages.schemas import SeenViews
 from euguess.storage import ObjectStore
 from tests.dashboard_services import prediction
 from tests.generated_dataset import generated_rows

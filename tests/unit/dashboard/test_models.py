@@ -7,12 +7,12 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.versions import versions_chart
 from dashboard.sources.versions import read_cards
-from euguess.audit import Act, Entry, append, read_log
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, StoreUnavailable
-from euguess.registry import Candidate
-from euguess.schemas import Interval
-from euguess.verdict import Contest
+from euguess.messages.schemas import Interval
+from euguess.promotion.audit import Act, Entry, append, read_log
+from euguess.promotion.registry import Candidate
+from euguess.promotion.verdict import Contest
 from tests.dashboard_services import FakeServices, UnreachableStore, candidate, model_card
 from tests.unit.dashboard.conftest import Draw
 

@@ -18,8 +18,8 @@ from dashboard.charts.maps import confusion_map
 from dashboard.charts.order import by_geography, centres
 from dashboard.charts.series import DASHES, MOST_RUNS, SHAPES
 from dashboard.charts.views import fusion_chart, views_frame
-from euguess.countries import PRESETS
-from euguess.geodesy import great_circle_km
+from euguess.geography.countries import PRESETS
+from euguess.geography.geodesy import great_circle_km
 from tests.generated_reports import generated_report
 
 CODES = ("ES", "FR", "DE", "PL")

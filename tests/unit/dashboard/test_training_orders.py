@@ -10,8 +10,7 @@ from streamlit.testing.v1.element_tree import Button
 
 from dashboard.starting import changed, shipped_recipes
 from euguess.errors import InvalidRecipe
-from euguess.runs import LOST_AFTER, STOP_TAG, TrainingRun
-from euguess.schemas import (
+from euguess.messages.schemas import (
     DatasetSpec,
     DatasetState,
     DatasetStatus,
@@ -20,6 +19,7 @@ from euguess.schemas import (
     StatusCounts,
     TrainRun,
 )
+from euguess.training.runs import LOST_AFTER, STOP_TAG, TrainingRun
 from tests.dashboard_services import FakeServices
 from tests.unit.dashboard.conftest import Draw
 

@@ -4,7 +4,11 @@ import asyncio
 
 import pytest
 
-from euguess.audit import (
+from euguess.clock import utc_now
+from euguess.collection.layout import audit_key
+from euguess.errors import StoreError
+from euguess.messages.schemas import Interval
+from euguess.promotion.audit import (
     Act,
     Entry,
     append,
@@ -13,12 +17,8 @@ from euguess.audit import (
     recorded_contest,
     succession,
 )
-from euguess.clock import utc_now
-from euguess.errors import StoreError
-from euguess.layout import audit_key
-from euguess.schemas import Interval
+from euguess.promotion.verdict import Contest
 from euguess.storage import ObjectStore
-from euguess.verdict import Contest
 
 
 def entry(number: int, act: Act, version: str, before: str | None = None) -> Entry:

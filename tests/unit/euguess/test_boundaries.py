@@ -10,11 +10,11 @@ import pyproj
 import pytest
 import shapely
 
-from euguess.boundaries import EQUAL_AREA, Boundaries, load_boundaries
-from euguess.boundary_files import write_boundary_file
-from euguess.countries import COUNTRIES
 from euguess.errors import InvalidCoordinate, InvalidInput, UnknownCountry
-from euguess.locations import Coordinate
+from euguess.geography.boundaries import EQUAL_AREA, Boundaries, load_boundaries
+from euguess.geography.boundary_files import write_boundary_file
+from euguess.geography.countries import COUNTRIES
+from euguess.geography.locations import Coordinate
 
 CAPITALS = {
     "AL": (41.3275, 19.8187), "AD": (42.5063, 1.5218), "AT": (48.2082, 16.3738),

@@ -11,9 +11,9 @@ from shapely.geometry.base import BaseGeometry
 from typer import Typer
 from typer.testing import CliRunner
 
-from euguess.boundaries import load_boundaries
-from euguess.boundary_conversion import convert, read_territories
-from euguess.locations import Coordinate
+from euguess.geography.boundaries import load_boundaries
+from euguess.geography.boundary_conversion import convert, read_territories
+from euguess.geography.locations import Coordinate
 
 SCALE, WEST, SOUTH = 0.1, -180.0, -90.0
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from euguess.boundaries import EQUAL_AREA, Boundaries, load_boundaries
-from euguess.candidates import CandidateSource
-from euguess.countries import COUNTRIES
 from euguess.errors import InvalidInput, UnknownCountry
-from euguess.locations import Coordinate
+from euguess.geography.boundaries import EQUAL_AREA, Boundaries, load_boundaries
+from euguess.geography.countries import COUNTRIES
+from euguess.geography.locations import Coordinate
+from services.sampler.candidates import CandidateSource
 
 BUFFER_KM = 2.0
 GRID = 20

@@ -15,7 +15,7 @@ from euguess.errors import (
     InvalidInput,
     ServiceUnavailable,
 )
-from euguess.schemas import DatasetSpec, ModelCard
+from euguess.messages.schemas import DatasetSpec, ModelCard
 
 URL = "http://127.0.0.1:9"
 SPEC = DatasetSpec(name="demo", quotas={"FR": 1})

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from euguess.countries import COUNTRIES, PRESETS, country, preset
 from euguess.errors import InvalidInput, UnknownCountry
+from euguess.geography.countries import COUNTRIES, PRESETS, country, preset
 
 
 def test_eu32_asks_for_the_studys_locations() -> None:

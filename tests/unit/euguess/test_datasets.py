@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from euguess.clock import utc_now
-from euguess.datasets import summarise
-from euguess.schemas import (
+from euguess.collection.datasets import summarise
+from euguess.messages.schemas import (
     DatasetSpec,
     DatasetState,
     SlotKey,

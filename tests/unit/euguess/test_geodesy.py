@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from euguess.geodesy import EARTH_RADIUS_KM, great_circle_km
-from euguess.locations import Coordinate
+from euguess.geography.geodesy import EARTH_RADIUS_KM, great_circle_km
+from euguess.geography.locations import Coordinate
 
 HALF_WAY_ROUND_KM = math.pi * EARTH_RADIUS_KM
 

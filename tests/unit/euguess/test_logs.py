@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from euguess.logs import JsonFormatter, redact
+from euguess.process.logs import JsonFormatter, redact
 
 CANARY = "canary-5f3a"
 

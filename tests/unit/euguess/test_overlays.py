@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from euguess.overlays import SIDE, overlay
+from euguess.images.overlays import SIDE, overlay
 
 
 def _png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:

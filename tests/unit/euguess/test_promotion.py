@@ -4,12 +4,20 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from euguess.audit import Act, Entry
 from euguess.errors import InvalidInput
-from euguess.promotion import Nomination, promote
-from euguess.registry import Candidate
-from euguess.schemas import Interval
-from euguess.verdict import Contest, NotComparable, faulty, forced, judge, leaky, unrivalled
+from euguess.messages.schemas import Interval
+from euguess.promotion.audit import Act, Entry
+from euguess.promotion.promotion import Nomination, promote
+from euguess.promotion.registry import Candidate
+from euguess.promotion.verdict import (
+    Contest,
+    NotComparable,
+    faulty,
+    forced,
+    judge,
+    leaky,
+    unrivalled,
+)
 
 CANDIDATE = Candidate(
     version="2",

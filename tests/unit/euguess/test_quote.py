@@ -2,10 +2,10 @@
 
 import pytest
 
-from euguess.countries import preset
+from euguess.collection.quote import quote
 from euguess.errors import InvalidInput
-from euguess.quote import quote
-from euguess.schemas import Budget, DatasetSpec
+from euguess.geography.countries import preset
+from euguess.messages.schemas import Budget, DatasetSpec
 
 
 def spec(**fields: object) -> DatasetSpec:

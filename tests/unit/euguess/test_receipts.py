@@ -1,8 +1,8 @@
 """What the store knows of a collection's spending."""
 
-from euguess.budget import Sum, cost
-from euguess.layout import view_key
-from euguess.receipts import reduce_receipt, stored_spending, write_receipt
+from euguess.collection.budget import Sum, cost
+from euguess.collection.layout import view_key
+from euguess.collection.receipts import reduce_receipt, stored_spending, write_receipt
 from euguess.storage import ObjectStore
 
 PRICE = 0.007

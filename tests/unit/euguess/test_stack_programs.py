@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from euguess.errors import PortInUse, ProgramMissing
-from euguess.stack.ports import free_ports, is_free, require_free
+from euguess.process.ports import free_ports, is_free, require_free
 from euguess.stack.programs import (
     JAVA,
     MINIO,

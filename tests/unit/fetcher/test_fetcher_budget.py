@@ -2,10 +2,10 @@
 
 import pytest
 
-from euguess.budget import Sum
-from euguess.layout import receipts_prefix
-from euguess.receipts import stored_spending
-from euguess.schemas import Budget, SlotOutcome, SlotStatus
+from euguess.collection.budget import Sum
+from euguess.collection.layout import receipts_prefix
+from euguess.collection.receipts import stored_spending
+from euguess.messages.schemas import Budget, SlotOutcome, SlotStatus
 from euguess.storage import ObjectStore
 from services.fetcher.fetch import SlotFetcher
 from services.fetcher.providers import ImageryGone, NoAnswer, Transient, View

@@ -2,8 +2,8 @@
 
 import pytest
 
-from euguess.boundaries import Boundaries
-from euguess.locations import Coordinate
+from euguess.geography.boundaries import Boundaries
+from euguess.geography.locations import Coordinate
 from services.fetcher.checks import Demand, Placement, place
 from tests.fetcher_fakes import IN_FRANCE, panorama, two_countries
 

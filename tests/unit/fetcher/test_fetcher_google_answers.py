@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from euguess.locations import Coordinate
+from euguess.geography.locations import Coordinate
 from services.fetcher.providers import (
     AccessDenied,
     BadImage,

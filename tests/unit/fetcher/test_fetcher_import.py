@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from euguess.datasets import stored_status
+from euguess.collection.datasets import stored_status
+from euguess.collection.layout import dataset_prefix, locations_prefix
 from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest
-from euguess.layout import dataset_prefix, locations_prefix
-from euguess.schemas import DatasetState, LocationRecord
+from euguess.imports.importing import import_photos, store_dataset
+from euguess.imports.labelled import Labelled, read_labelled
+from euguess.messages.schemas import DatasetState, LocationRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
-from services.fetcher.importing import import_photos, store_dataset
-from services.fetcher.labelled import Labelled, read_labelled
 from tests.fetcher_fakes import photo
 
 Cells = Mapping[str, str]

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from euguess.errors import EUGuessError, InvalidInput
-from euguess.locations import Coordinate
+from euguess.geography.locations import Coordinate
 from euguess.settings import ProviderSettings
 from services.fetcher.providers import Blocked, NoAnswer, QuotaSpent, View
 from services.fetcher.providers.google import GoogleAccess, GoogleProvider

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 
-from euguess.preprocessing import InvalidImage, decode_photo
-from euguess.project import project_root
-from euguess.schemas import Prediction, ViewsCalibration
+from euguess.images.preprocessing import InvalidImage, decode_photo
+from euguess.messages.schemas import Prediction, ViewsCalibration
+from euguess.process.project import project_root
 from services.inference.classifier import (
     ABSTAIN_BELOW,
     Classifier,

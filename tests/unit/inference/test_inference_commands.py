@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from euguess.overlays import SIDE
-from euguess.schemas import Explanation, Prediction
+from euguess.images.overlays import SIDE
+from euguess.messages.schemas import Explanation, Prediction
 from services.inference.__main__ import main
 from tests.uploads import photo
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from euguess.preprocessing import decode_photo
-from euguess.schemas import Explanation, Prediction
+from euguess.images.preprocessing import decode_photo
+from euguess.messages.schemas import Explanation, Prediction
 from services.inference.archive import ArchiveOptions, build_archive
 from services.inference.classifier import load_classifier
 from tests.uploads import BAD_UPLOADS, photo
@@ -148,7 +148,7 @@ def test_the_archive_answers_as_the_classifier_of_the_project(
 
 def test_the_archive_decodes_photos_as_the_project_does(handler: Any) -> None:
     decode = sys.modules["preprocessing"].decode_photo
-    assert sys.modules["preprocessing"].__name__ != "euguess.preprocessing"
+    assert sys.modules["preprocessing"].__name__ != "euguess.images.preprocessing"
     data = photo(side=640)
     assert (decode(data, 64) == decode_photo(data, 64)).all()
 

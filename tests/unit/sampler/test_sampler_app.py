@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from euguess.clock import utc_now
-from euguess.layout import location_key, spec_key
-from euguess.queues import Queue
-from euguess.schemas import (
+from euguess.collection.layout import location_key, spec_key
+from euguess.messages.queues import Queue
+from euguess.messages.schemas import (
     DatasetSpec,
     DatasetStatus,
     DeadLetter,

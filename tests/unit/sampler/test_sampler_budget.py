@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from euguess.budget import Sum
-from euguess.layout import images_prefix
-from euguess.schemas import Budget, DatasetSpec, DatasetState, DatasetStatus
+from euguess.collection.budget import Sum
+from euguess.collection.layout import images_prefix
+from euguess.messages.schemas import Budget, DatasetSpec, DatasetState, DatasetStatus
 from tests.sampler_fakes import World
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 4}, max_candidates=16, budget=Budget(images=12))

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from euguess.layout import slot_key, spec_key, stopped_key
-from euguess.schemas import (
+from euguess.collection.layout import slot_key, spec_key, stopped_key
+from euguess.messages.schemas import (
     DatasetSpec,
     DatasetState,
     SlotKey,

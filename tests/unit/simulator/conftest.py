@@ -8,13 +8,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 from numpy.typing import NDArray
 
-from services.simulator.access import Access
+from services.simulator.api.access import Access
+from services.simulator.api.counters import Counters
+from services.simulator.api.google_api import StreetView
 from services.simulator.app import create_app
-from services.simulator.counters import Counters
-from services.simulator.drawing import DrawnImagery
 from services.simulator.faults import FaultScript, parse_fault
-from services.simulator.google_api import StreetView
 from services.simulator.imagery import CachedImagery
+from services.simulator.scenes.drawing import DrawnImagery
 from services.simulator.world import Coverage, World
 
 SEED = 7

@@ -7,9 +7,9 @@ from aiohttp import ClientError
 from aiohttp.test_utils import TestClient
 from PIL import Image
 
-from euguess.geodesy import great_circle_km
-from euguess.locations import Coordinate
-from euguess.preprocessing import InvalidImage, load_photo
+from euguess.geography.geodesy import great_circle_km
+from euguess.geography.locations import Coordinate
+from euguess.images.preprocessing import InvalidImage, load_photo
 from services.simulator.world import World
 
 Client = TestClient[Any, Any]

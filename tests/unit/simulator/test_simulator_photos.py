@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from euguess.errors import InvalidManifest
-from euguess.locations import Coordinate
+from euguess.geography.locations import Coordinate
 from services.simulator.imagery import CachedImagery, View
 from services.simulator.photos import PhotoImagery, read_photos
 from services.simulator.world import Panorama

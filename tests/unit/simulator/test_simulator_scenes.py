@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from euguess.countries import COUNTRIES
-from euguess.locations import Coordinate
-from services.simulator.camera import PinholeCamera, directions
-from services.simulator.drawing import DrawnImagery, draw_scene
+from euguess.geography.countries import COUNTRIES
+from euguess.geography.locations import Coordinate
 from services.simulator.imagery import View
-from services.simulator.looks import Look, Place, place_of
 from services.simulator.pano_ids import Cell, encode_pano_id
-from services.simulator.scenery import Scene, build_scene
-from services.simulator.scenes import CUE_PALETTES, STYLES, YELLOW, style_of
+from services.simulator.scenes.camera import PinholeCamera, directions
+from services.simulator.scenes.drawing import DrawnImagery, draw_scene
+from services.simulator.scenes.looks import Look, Place, place_of
+from services.simulator.scenes.scenery import Scene, build_scene
+from services.simulator.scenes.scenes import CUE_PALETTES, STYLES, YELLOW, style_of
 from services.simulator.world import Panorama
 
 SEED = 7

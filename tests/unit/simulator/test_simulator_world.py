@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from euguess.geodesy import great_circle_km
-from euguess.locations import Coordinate
+from euguess.geography.geodesy import great_circle_km
+from euguess.geography.locations import Coordinate
 from services.simulator.pano_ids import Cell, decode_pano_id, encode_pano_id, user_pano_id
 from services.simulator.world import CELL_DEG, DEG_KM, Coverage, Panorama, World
 

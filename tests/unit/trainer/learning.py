@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from euguess.schemas import ImageSpec, ModelCountry
-from services.trainer.batches import DeviceImages
-from services.trainer.material import Material
+from euguess.messages.schemas import ImageSpec, ModelCountry
+from services.trainer.dataset.view_index import ViewIndex
+from services.trainer.loading.batches import DeviceImages
+from services.trainer.loading.material import Material
 from services.trainer.recipe import Recipe, parse_recipe
-from services.trainer.splits import split_views
-from services.trainer.view_index import ViewIndex
+from services.trainer.splits.splits import split_views
 
 CPU = torch.device("cpu")
 COUNTRIES = ("FR", "IT", "PL")

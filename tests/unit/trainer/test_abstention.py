@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.trainer.abstention import (
+from services.trainer.evaluation.abstention import (
     ALWAYS_ABSTAIN,
     abstain_threshold,
     is_answered,

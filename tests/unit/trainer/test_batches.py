@@ -5,10 +5,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from euguess.schemas import ImageSpec
+from euguess.messages.schemas import ImageSpec
 from services.inference.classifier import normalise
-from services.trainer.augmentation import colour_jitter, rand_augment, random_crop
-from services.trainer.batches import Batch, DeviceImages, num_batches
+from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
+from services.trainer.loading.batches import Batch, DeviceImages, num_batches
 from services.trainer.recipe import Augmentation
 from tests.unit.trainer.learning import CPU, tiny_recipe
 
@@ -132,7 +132,7 @@ def test_randaugment_never_mirrors_an_image(seed: int) -> None:
 
 
 def test_images_that_do_not_fit_are_read_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.trainer.batches.RESIDENT_SHARE", 0.0)
+    monkeypatch.setattr("services.trainer.loading.batches.RESIDENT_SHARE", 0.0)
     (batch,) = images().batches(np.array([7, 2]), 2)
     assert numbers(batch) == [7, 2]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.trainer.bootstrap import (
+from services.trainer.evaluation.bootstrap import (
     Bootstrap,
     bootstrap_interval,
     macro_recall_interval,

@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from euguess.collection.layout import location_key
 from euguess.errors import DiskFull, EUGuessError, InvalidInput, StoreError
-from euguess.layout import location_key
-from euguess.schemas import ImageSpec
+from euguess.messages.schemas import ImageSpec
 from euguess.storage import ObjectStore
-from services.trainer.cache import CacheRequest, build_cache
-from services.trainer.cache_decoding import DecodeOptions, OnDamage
-from services.trainer.cache_files import locked
-from services.trainer.cache_format import cache_folder, open_cache
-from services.trainer.manifest import Manifest
+from services.trainer.cache.cache import CacheRequest, build_cache
+from services.trainer.cache.cache_decoding import DecodeOptions, OnDamage
+from services.trainer.cache.cache_files import locked
+from services.trainer.cache.cache_format import cache_folder, open_cache
+from services.trainer.dataset.manifest import Manifest
 from tests.cache_bench import SPEC, CacheBench
 from tests.stored_datasets import photo
 

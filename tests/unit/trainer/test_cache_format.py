@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from euguess.errors import StaleCache
-from euguess.schemas import ImageSpec
+from euguess.messages.schemas import ImageSpec
 from euguess.storage import ObjectStore
-from services.trainer.cache_format import TensorCache, open_cache
+from services.trainer.cache.cache_format import TensorCache, open_cache
 from tests.cache_bench import SPEC, CacheBench
 
 

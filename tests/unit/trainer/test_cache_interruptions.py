@@ -9,10 +9,10 @@ import pytest
 
 from euguess.errors import StaleCache
 from euguess.storage import ObjectStore
-from services.trainer.cache_decoding import DecodeOptions
-from services.trainer.cache_files import install_finished
-from services.trainer.cache_format import open_cache
-from services.trainer.cache_rows import ImageRows
+from services.trainer.cache.cache_decoding import DecodeOptions
+from services.trainer.cache.cache_files import install_finished
+from services.trainer.cache.cache_format import open_cache
+from services.trainer.cache.cache_rows import ImageRows
 from tests.cache_bench import CacheBench
 
 

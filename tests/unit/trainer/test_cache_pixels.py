@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from euguess.preprocessing import PIXELS_VERSION, decode_photo
+from euguess.images.preprocessing import PIXELS_VERSION, decode_photo
 from tests.stored_datasets import photo
 
 

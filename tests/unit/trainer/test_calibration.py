@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
-from services.trainer.calibration import (
+from services.trainer.dataset.view_index import Rows
+from services.trainer.evaluation.calibration import (
     HIGHEST_TEMPERATURE,
     brier_scores,
     expected_calibration_error,
@@ -15,13 +16,12 @@ from services.trainer.calibration import (
     reliability,
     tempered,
 )
-from services.trainer.metrics import (
+from services.trainer.evaluation.metrics import (
     LogProbabilities,
     fuse_views,
     log_softmax,
     negative_log_likelihoods,
 )
-from services.trainer.view_index import Rows
 
 COUNTRIES = 7
 EVERY = np.arange(COUNTRIES)

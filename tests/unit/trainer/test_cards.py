@@ -8,19 +8,19 @@ import pytest
 import torch
 from markdown_it import MarkdownIt
 
-from euguess.audit import Act, Entry
-from euguess.report import Report
-from euguess.schemas import DatasetSpec, SlotKey, SlotOutcome, SlotStatus
+from euguess.messages.schemas import DatasetSpec, SlotKey, SlotOutcome, SlotStatus
+from euguess.promotion.audit import Act, Entry
 from euguess.settings import EnergySettings
-from services.trainer.dataset_card import SHOWN_ATTRIBUTIONS, dataset_card
-from services.trainer.dataset_facts import DatasetFacts, dataset_facts
-from services.trainer.energy import Energy, estimate_energy, watts_in
-from services.trainer.evaluation import evaluate
-from services.trainer.learner import new_learner
-from services.trainer.markdown import NOT_RECORDED, escaped
-from services.trainer.model_card import Training, model_card
-from services.trainer.promotion_text import promotion_section
-from services.trainer.report import percent
+from euguess.training.report import Report
+from services.trainer.cards.dataset_card import SHOWN_ATTRIBUTIONS, dataset_card
+from services.trainer.cards.dataset_facts import DatasetFacts, dataset_facts
+from services.trainer.cards.energy import Energy, estimate_energy, watts_in
+from services.trainer.cards.model_card import Training, model_card
+from services.trainer.cards.promotion_text import promotion_section
+from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.reports.markdown import NOT_RECORDED, escaped
+from services.trainer.reports.report import percent
+from services.trainer.training.learner import new_learner
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 DIGEST = "ab" * 32

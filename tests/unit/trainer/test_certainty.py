@@ -5,10 +5,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from euguess.report import Certainty
-from services.trainer.certainty import calibration_for, fit_calibration, measure_certainty
-from services.trainer.metrics import LogProbabilities, log_softmax
-from services.trainer.view_index import Rows, Strings
+from euguess.training.report import Certainty
+from services.trainer.dataset.view_index import Rows, Strings
+from services.trainer.evaluation.certainty import (
+    calibration_for,
+    fit_calibration,
+    measure_certainty,
+)
+from services.trainer.evaluation.metrics import LogProbabilities, log_softmax
 
 COUNTRIES = 8
 SURENESS = 4.0  # how many times too large the logits are

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import betabinom
 
-from services.trainer.conformal import country_sets, set_threshold
-from services.trainer.metrics import LogProbabilities, log_softmax
-from services.trainer.view_index import Rows
+from services.trainer.dataset.view_index import Rows
+from services.trainer.evaluation.conformal import country_sets, set_threshold
+from services.trainer.evaluation.metrics import LogProbabilities, log_softmax
 
 COUNTRIES = 10
 

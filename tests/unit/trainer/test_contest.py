@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from euguess.schemas import ImageSpec, ModelCard, ModelCountry, SeenViews
-from services.trainer.contest import Side, common_places, hits
-from services.trainer.stored_model import StoredModel
-from services.trainer.unseen import unseen_places
+from euguess.messages.schemas import ImageSpec, ModelCard, ModelCountry, SeenViews
+from services.trainer.models.contest import Side, common_places, hits
+from services.trainer.models.stored_model import StoredModel
+from services.trainer.splits.unseen import unseen_places
 from tests.unit.trainer.learning import COUNTRIES, CPU, SIZE, tiny_index, tiny_recipe
 
 INDEX = tiny_index(12)

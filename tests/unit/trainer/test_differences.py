@@ -2,10 +2,10 @@
 
 import pytest
 
-from euguess.schemas import Interval
-from services.trainer.answers import Answers, answers_of
-from services.trainer.differences import photo_by_photo, unpaired_difference
-from services.trainer.learner import new_learner
+from euguess.messages.schemas import Interval
+from services.trainer.models.answers import Answers, answers_of
+from services.trainer.models.differences import photo_by_photo, unpaired_difference
+from services.trainer.training.learner import new_learner
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 PLACES = tuple(f"place-{number // 2}" for number in range(40))

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from euguess.boundaries import load_boundaries
-from euguess.locations import Coordinate
-from services.trainer.distances import country_centres, distance_metrics
-from services.trainer.material import subset
-from services.trainer.proximity import distances_km
+from euguess.geography.boundaries import load_boundaries
+from euguess.geography.locations import Coordinate
+from services.trainer.dataset.proximity import distances_km
+from services.trainer.evaluation.distances import country_centres, distance_metrics
+from services.trainer.loading.material import subset
 from tests.unit.trainer.learning import COUNTRIES, tiny_index
 
 CENTRES = country_centres(COUNTRIES)

@@ -9,16 +9,16 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from euguess.boundaries import load_boundaries
-from euguess.geodesy import great_circle_km
-from euguess.locations import Coordinate
-from euguess.report import Report
-from euguess.schemas import SeenViews
-from services.trainer.evaluation import evaluate
-from services.trainer.material import Material, seen_views
+from euguess.geography.boundaries import load_boundaries
+from euguess.geography.geodesy import great_circle_km
+from euguess.geography.locations import Coordinate
+from euguess.messages.schemas import SeenViews
+from euguess.training.report import Report
+from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.loading.material import Material, seen_views
 from services.trainer.recipe import Recipe
-from services.trainer.report import percent, print_comparison, print_report, shown
-from services.trainer.splits import SplitProtocol
+from services.trainer.reports.report import percent, print_comparison, print_report, shown
+from services.trainer.splits.splits import SplitProtocol
 from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
 
 LOCATIONS = 15

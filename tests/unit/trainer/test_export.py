@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from euguess.errors import EUGuessError
-from euguess.report import Report
-from euguess.schemas import ImageSpec, ModelCard
-from services.trainer.evaluation import evaluate
-from services.trainer.export import check_parity, export_package
+from euguess.messages.schemas import ImageSpec, ModelCard
+from euguess.training.report import Report
+from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.models.export import check_parity, export_package
 from services.trainer.networks import build_network
 from tests.unit.trainer.learning import SIZE, tiny_material, tiny_recipe
 

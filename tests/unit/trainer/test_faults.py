@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from euguess.errors import InvalidRecipe
-from services.trainer.batches import Batch, DeviceImages
-from services.trainer.evaluation import evaluate
-from services.trainer.learner import Learner, new_learner
-from services.trainer.losses import make_criterion
-from services.trainer.metrics import mean_of_batches
+from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.evaluation.metrics import mean_of_batches
+from services.trainer.loading.batches import Batch, DeviceImages
 from services.trainer.networks import IMAGENET_CLASSES, build_network, cut_head
 from services.trainer.recipe import Faults, Recipe
-from services.trainer.training import Progress, train
+from services.trainer.training.learner import Learner, new_learner
+from services.trainer.training.losses import make_criterion
+from services.trainer.training.training import Progress, train
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 MIDDLE = "features.1."  # the first batch normalisation of smallnet

@@ -8,12 +8,17 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from services.trainer.batches import Batch
-from services.trainer.fine_tuning import depth_groups, freeze, parameter_groups, set_training_mode
-from services.trainer.learner import new_learner
-from services.trainer.losses import Criterion
+from services.trainer.loading.batches import Batch
 from services.trainer.networks import build_network
 from services.trainer.recipe import FineTuning, Optimisation
+from services.trainer.training.fine_tuning import (
+    depth_groups,
+    freeze,
+    parameter_groups,
+    set_training_mode,
+)
+from services.trainer.training.learner import new_learner
+from services.trainer.training.losses import Criterion
 from tests.unit.trainer.learning import CPU, SIZE, tiny_recipe
 
 

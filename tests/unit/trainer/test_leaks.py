@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.trainer.leaks import Leak, LeakKind, count_leaks, find_leaks, name_pairs
-from services.trainer.splits import Split
-from services.trainer.view_index import ViewIndex
+from services.trainer.dataset.view_index import ViewIndex
+from services.trainer.splits.leaks import Leak, LeakKind, count_leaks, find_leaks, name_pairs
+from services.trainer.splits.splits import Split
 
 KM_NORTH_DEG = 1 / 111.195  # a kilometre along a meridian
 

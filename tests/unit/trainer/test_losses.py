@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from services.trainer.balance import draw_rows
-from services.trainer.batches import Batch
-from services.trainer.distances import country_centres
-from services.trainer.losses import Criterion, distance_targets, make_criterion
-from services.trainer.material import Material
+from services.trainer.evaluation.distances import country_centres
+from services.trainer.loading.batches import Batch
+from services.trainer.loading.material import Material
 from services.trainer.recipe import Recipe
-from services.trainer.splits import Split
+from services.trainer.splits.splits import Split
+from services.trainer.training.balance import draw_rows
+from services.trainer.training.losses import Criterion, distance_targets, make_criterion
 from tests.unit.trainer.learning import tiny_material, tiny_recipe
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.1, 0.2, 0.3]])

@@ -2,6 +2,8 @@
 
 import pytest
 
+from euguess.collection.layout import location_key, manifest_key
+from euguess.collection.providers import ProviderName
 from euguess.errors import (
     ChecksumMismatch,
     DatasetNotFound,
@@ -9,12 +11,10 @@ from euguess.errors import (
     ObjectNotFound,
     StoreError,
 )
-from euguess.layout import location_key, manifest_key
-from euguess.providers import ProviderName
-from euguess.schemas import SlotStatus
+from euguess.messages.schemas import SlotStatus
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
-from services.trainer.manifest import build_manifest, load_manifest
+from services.trainer.dataset.manifest import build_manifest, load_manifest
 from tests.stored_datasets import CountingStore, DatasetBuilder
 
 

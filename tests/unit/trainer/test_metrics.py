@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from euguess.geodesy import great_circle_km
-from euguess.locations import Coordinate
-from services.trainer.metrics import (
+from euguess.geography.geodesy import great_circle_km
+from euguess.geography.locations import Coordinate
+from services.trainer.evaluation.metrics import (
     confusion_matrix,
     country_table,
     errors_km,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional import classification as reference
 
-from services.trainer.calibration import CALIBRATION_BINS, expected_calibration_error
-from services.trainer.metrics import (
+from services.trainer.evaluation.calibration import CALIBRATION_BINS, expected_calibration_error
+from services.trainer.evaluation.metrics import (
     confusion_matrix,
     country_table,
     is_top,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from services.trainer.batches import Batch
-from services.trainer.mixing import cutmix, mixed, mixup
+from services.trainer.loading.batches import Batch
 from services.trainer.recipe import Augmentation
+from services.trainer.training.mixing import cutmix, mixed, mixup
 
 SIZE = 16
 Mixing = Callable[[Batch, float, np.random.Generator], Batch]

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from euguess.errors import DatasetNotFound, InvalidRecipe, ServiceUnavailable, StoreUnavailable
-from euguess.schemas import DeadLetter, TrainRun
-from services.trainer.deliveries import MAX_DELIVERIES
-from services.trainer.orders import RETRY_SECONDS, OrderDesk
+from euguess.messages.schemas import DeadLetter, TrainRun
+from services.trainer.jobs.deliveries import MAX_DELIVERIES
+from services.trainer.jobs.orders import RETRY_SECONDS, OrderDesk
 from services.trainer.stopping import Stopped
 
 ORDER = TrainRun(dataset="demo", recipe="name = 'x'")

@@ -8,14 +8,12 @@ import pytest
 from PIL import Image
 
 from euguess.errors import InvalidInput
-from euguess.project import project_root
-from euguess.schemas import Interval
-from euguess.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
-from services.trainer.answers import answers_of
-from services.trainer.evaluation import evaluate
-from services.trainer.learner import new_learner
-from services.trainer.markdown import markdown_table
-from services.trainer.paper import (
+from euguess.messages.schemas import Interval
+from euguess.process.project import project_root
+from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
+from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.models.answers import answers_of
+from services.trainer.paper.paper import (
     Course,
     Experiment,
     Finding,
@@ -24,8 +22,10 @@ from services.trainer.paper import (
     Result,
     read_experiments,
 )
-from services.trainer.paper_report import MARKDOWN, PAGE, write_report
-from services.trainer.paper_tables import PAIRED, UNPAIRED, difference, duration
+from services.trainer.paper.paper_report import MARKDOWN, PAGE, write_report
+from services.trainer.paper.paper_tables import PAIRED, UNPAIRED, difference, duration
+from services.trainer.reports.markdown import markdown_table
+from services.trainer.training.learner import new_learner
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 FOLDER = project_root() / "experiments"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from euguess.preprocessing import decode_photo
-from services.trainer.perceptual import MAX_BITS, copy_pairs, hash_images, nearest_copies
+from euguess.images.preprocessing import decode_photo
+from services.trainer.dataset.perceptual import MAX_BITS, copy_pairs, hash_images, nearest_copies
 
 
 def encoded(image: Image.Image, quality: int) -> bytes:

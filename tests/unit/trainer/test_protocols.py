@@ -9,11 +9,18 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from euguess.errors import InvalidInput
-from services.trainer.evaluation import evaluate
-from services.trainer.experiment import Order
-from services.trainer.protocols import MEANINGS, PROTOCOLS, Line, Survey, print_survey, summaries
-from services.trainer.report import percent
-from services.trainer.splits import SplitProtocol
+from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.reports.report import percent
+from services.trainer.runs.experiment import Order
+from services.trainer.runs.protocols import (
+    MEANINGS,
+    PROTOCOLS,
+    Line,
+    Survey,
+    print_survey,
+    summaries,
+)
+from services.trainer.splits.splits import SplitProtocol
 from tests.unit.trainer.learning import tiny_material, tiny_recipe
 
 ORDER = Order("tiny", tiny_recipe())

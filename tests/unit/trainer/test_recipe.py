@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from euguess.errors import InvalidRecipe
-from euguess.project import project_root
-from euguess.schemas import ImageSpec
+from euguess.messages.schemas import ImageSpec
+from euguess.process.project import project_root
 from services.trainer.networks import STUDY_NETWORKS
 from services.trainer.recipe import parse_recipe, read_recipe
-from services.trainer.splits import SplitProtocol
+from services.trainer.splits.splits import SplitProtocol
 
 MINIMAL = 'name = "test"\nnetwork = "customnet"\nepochs = 3\n'
 EXPERIMENTS = project_root() / "experiments"

@@ -6,7 +6,7 @@ import re
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from euguess.project import project_root
+from euguess.process.project import project_root
 from services.trainer.recipe import Recipe
 
 ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \| (.*?) ?\|$", re.M)

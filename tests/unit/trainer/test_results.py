@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from services.trainer.measured import HeldOut, Measured, PlaceAnswer, keep, kept
-from services.trainer.results_page import page
-from services.trainer.results_table import BEST, STUDY, Line, Results, best_heads, summarise
+from services.trainer.real_results.measured import HeldOut, Measured, PlaceAnswer, keep, kept
+from services.trainer.real_results.results_page import page
+from services.trainer.real_results.results_table import (
+    BEST,
+    STUDY,
+    Line,
+    Results,
+    best_heads,
+    summarise,
+)
 
 PLACES = 20
 

@@ -7,9 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from euguess.schemas import Interval
-from services.trainer.progress import no_progress
-from services.trainer.shortcuts import (
+from euguess.messages.schemas import Interval
+from services.trainer.models.shortcuts import (
     REGIONS,
     HiddenRegion,
     Region,
@@ -18,7 +17,8 @@ from services.trainer.shortcuts import (
     hide,
     hide_regions,
 )
-from services.trainer.shortcuts_report import page, write_report
+from services.trainer.models.shortcuts_report import page, write_report
+from services.trainer.progress import no_progress
 from tests.unit.trainer.learning import tiny_material, tiny_recipe
 
 SKY, BOTTOM, WATERMARK = REGIONS

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from euguess.project import project_root
-from services.trainer.experiment import flat
+from euguess.process.project import project_root
 from services.trainer.recipe import NO_WEIGHTS, Faults, Recipe, read_recipe
+from services.trainer.runs.experiment import flat
 
 FOLDER = project_root() / "experiments"
 RECIPES = sorted([*FOLDER.glob("study/*.toml"), *FOLDER.glob("fixed/*.toml")])

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from services.trainer.material import chosen_places
+from services.trainer.dataset.view_index import ViewIndex
+from services.trainer.loading.material import chosen_places
 from services.trainer.recipe import Subset
-from services.trainer.view_index import ViewIndex
 from tests.unit.trainer.learning import tiny_index
 
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from euguess.errors import EUGuessError, InvalidRecipe
-from services.trainer.batches import Batch
-from services.trainer.checkpoint import Checkpoint
 from services.trainer.history import EpochResult
-from services.trainer.learner import Learner, new_learner
-from services.trainer.losses import Criterion
+from services.trainer.loading.batches import Batch
 from services.trainer.recipe import Recipe
-from services.trainer.training import Progress, train
+from services.trainer.runs.checkpoint import Checkpoint
+from services.trainer.training.learner import Learner, new_learner
+from services.trainer.training.losses import Criterion
+from services.trainer.training.training import Progress, train
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 

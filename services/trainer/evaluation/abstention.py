@@ -1,0 +1,68 @@
+"""Saying nothing where the network is unsure: what is gained in accuracy, lost in coverage.
+
+Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.trainer.dataset.view_index import Floats
+
+WANTED_ACCURACY = 0.9
+ALWAYS_ABSTAIN = 2.0  # no probability is as high
+ROUNDING = 1e-9  # of probabilities
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """One entry per confidence that occurs, from high to low.
+
+    coverage is the share of samples at least as confident, accuracy is over these; the risk is
+    1 - accuracy.
+    """
+
+    confidence: Floats
+    coverage: Floats
+    accuracy: Floats
+
+    @property
+    def area(self) -> float:
+        """Mean risk over all coverages (AURC); each sample counts the risk at its confidence."""
+        shares = np.diff(self.coverage, prepend=0.0)
+        return float(np.sum((1 - self.accuracy) * shares))
+
+    def thinned(self, points: int) -> "RiskCoverage":
+        """At most so many entries, evenly spaced, the last one among them."""
+        last = len(self.confidence) - 1
+        rows = np.unique(np.linspace(last, 0, min(points, last + 1)).round().astype(np.int64))
+        return RiskCoverage(self.confidence[rows], self.coverage[rows], self.accuracy[rows])
+
+
+def risk_coverage(confidence: Floats, hits: NDArray[np.bool_]) -> RiskCoverage:
+    """The curve of samples by their confidence; equally confident ones are answered together."""
+    order = np.argsort(-confidence, kind="stable")
+    descending = confidence[order]
+    is_last = np.append(descending[1:] != descending[:-1], True)
+    answered = np.arange(1, len(order) + 1)
+    accuracy = np.cumsum(hits[order]) / answered
+    return RiskCoverage(descending[is_last], (answered / len(order))[is_last], accuracy[is_last])
+
+
+def abstain_threshold(
+    confidence: Floats, hits: NDArray[np.bool_], *, accuracy: float = WANTED_ACCURACY
+) -> float:
+    """The lowest confidence at which answers are right often enough on these samples.
+
+    ALWAYS_ABSTAIN where they never are. The accuracy on other samples is a little lower, since
+    the threshold was chosen by these.
+    """
+    curve = risk_coverage(confidence, hits)
+    good = np.flatnonzero(curve.accuracy >= accuracy)
+    return float(curve.confidence[good[-1]]) if len(good) else ALWAYS_ABSTAIN
+
+
+def is_answered(confidence: Floats, threshold: float) -> NDArray[np.bool_]:
+    """Whether samples are confident enough."""
+    return np.asarray(confidence >= threshold - ROUNDING)

@@ -1,0 +1,162 @@
+"""Reading a network's outputs as probabilities, country sets and silence; fitted on val.
+
+Fused views make other probabilities than single ones: their mean log-probabilities are right
+more often than they are sure. So each number of views has its own temperature and thresholds,
+fitted and measured on one row per location, of locations that have so many views.
+
+Val has also chosen the best epoch, and the temperature is fitted on the places that then give
+the thresholds, so that their promises hold nearly, not exactly. What they are worth is measured
+on test.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from euguess.messages.schemas import ViewsCalibration
+from euguess.training.report import Certainty, CoveragePoint
+from services.trainer.dataset.view_index import Floats, Rows, Strings
+from services.trainer.evaluation.abstention import (
+    RiskCoverage,
+    abstain_threshold,
+    is_answered,
+    risk_coverage,
+)
+from services.trainer.evaluation.bootstrap import bootstrap_interval
+from services.trainer.evaluation.calibration import (
+    brier_scores,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    tempered,
+)
+from services.trainer.evaluation.conformal import country_sets, set_threshold
+from services.trainer.evaluation.metrics import (
+    LogProbabilities,
+    fuse_views,
+    negative_log_likelihoods,
+)
+
+CURVE_POINTS = 100
+
+Calibration = tuple[ViewsCalibration, ...]  # by rising number of views, from 1; or empty
+
+
+def fit_calibration(
+    log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings
+) -> Calibration:
+    """Calibrate each number of views that some location of val has; one row per view."""
+    every = (
+        _places(log_probabilities, labels, location_ids, views)
+        for views in range(1, _most_views(location_ids) + 1)
+    )
+    return tuple(_fitted(places) for places in every)
+
+
+def calibration_for(calibration: Calibration, views: int) -> ViewsCalibration:
+    """The one for so many views, else for the next lower number."""
+    return max((one for one in calibration if one.views <= views), key=lambda one: one.views)
+
+
+def measure_certainty(
+    log_probabilities: LogProbabilities,
+    labels: Rows,
+    location_ids: Strings,
+    calibration: Calibration,
+) -> tuple[Certainty, ...]:
+    """What a calibration does on test, by number of views; one row per view.
+
+    Nothing without a calibration.
+    """
+    if not calibration:
+        return ()
+    return tuple(
+        _measured(
+            _places(log_probabilities, labels, location_ids, views),
+            calibration_for(calibration, views),
+        )
+        for views in range(1, _most_views(location_ids) + 1)
+    )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """One row per location, of its first `views` views."""
+
+    views: int
+    log_probabilities: LogProbabilities
+    labels: Rows
+    location_ids: Strings
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def _most_views(location_ids: Strings) -> int:
+    return int(np.unique(location_ids, return_counts=True)[1].max())
+
+
+def _places(
+    log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings, views: int
+) -> _Places:
+    """The locations that have at least so many views."""
+    _, location, counts = np.unique(location_ids, return_inverse=True, return_counts=True)
+    rows = np.flatnonzero(counts[location] >= views)
+    fused = fuse_views(log_probabilities[rows], location_ids[rows], views=views)
+    truth = labels[rows][fused.first_rows]
+    return _Places(views, fused.log_probabilities, truth, fused.location_ids)
+
+
+def _fitted(places: _Places) -> ViewsCalibration:
+    temperature = fit_temperature(places.log_probabilities, places.labels)
+    log_probabilities = tempered(places.log_probabilities, temperature)
+    confidence, hits = _answers(log_probabilities, places.labels)
+    return ViewsCalibration(
+        views=places.views,
+        locations=len(places),
+        temperature=temperature,
+        set_threshold=set_threshold(log_probabilities, places.labels),
+        abstain_threshold=abstain_threshold(confidence, hits),
+    )
+
+
+def _measured(places: _Places, used: ViewsCalibration) -> Certainty:
+    labels, ids, raw = places.labels, places.location_ids, places.log_probabilities
+    log_probabilities = tempered(raw, used.temperature)
+    confidence, hits = _answers(log_probabilities, labels)
+    sets = country_sets(log_probabilities, used.set_threshold)
+    answered = is_answered(confidence, used.abstain_threshold)
+    right = bootstrap_interval(hits[answered], ids[answered]) if answered.any() else None
+    curve = risk_coverage(confidence, hits)
+    return Certainty(
+        views=places.views,
+        locations=len(places),
+        calibration=used,
+        nll=bootstrap_interval(negative_log_likelihoods(log_probabilities, labels), ids),
+        brier=bootstrap_interval(brier_scores(log_probabilities, labels), ids),
+        ece=expected_calibration_error(log_probabilities, labels),
+        uncalibrated_nll=bootstrap_interval(negative_log_likelihoods(raw, labels), ids),
+        uncalibrated_ece=expected_calibration_error(raw, labels),
+        reliability=reliability(log_probabilities, labels),
+        set_coverage=bootstrap_interval(sets[np.arange(len(labels)), labels], ids),
+        set_size=bootstrap_interval(sets.sum(axis=1), ids),
+        answered=bootstrap_interval(answered, ids),
+        answered_accuracy=right,
+        risk_coverage_area=curve.area,
+        risk_coverage=_points(curve.thinned(CURVE_POINTS)),
+    )
+
+
+def _answers(log_probabilities: LogProbabilities, labels: Rows) -> tuple[Floats, NDArray[np.bool_]]:
+    """Probability of the named country, and whether it is the true one."""
+    confidence = np.exp(log_probabilities.max(axis=1))
+    return confidence, np.asarray(log_probabilities.argmax(axis=1) == labels)
+
+
+def _points(curve: RiskCoverage) -> tuple[CoveragePoint, ...]:
+    columns = (curve.confidence.tolist(), curve.coverage.tolist(), curve.accuracy.tolist())
+    return tuple(
+        CoveragePoint(confidence=confidence, coverage=coverage, accuracy=accuracy)
+        for confidence, coverage, accuracy in zip(*columns, strict=True)
+    )

@@ -1,0 +1,43 @@
+"""Sets of countries that hold the true one with a chosen probability, whatever the network.
+
+Split conformal prediction with the score 1 - p(true country): Sadinle, Lei and Wasserman, Least
+Ambiguous Set-Valued Classifiers with Bounded Error Levels, 2019 ("LAC"). Of all rules it names
+the fewest countries on average; hard countries are covered less often than easy ones.
+
+The promise holds for samples that are exchangeable with those it was fitted on. Views of a place
+are not exchangeable with each other, so there must be one row per place.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.trainer.dataset.view_index import Rows
+from services.trainer.evaluation.metrics import LogProbabilities
+
+SET_COVERAGE = 0.9
+ROUNDING = 1e-9  # of probabilities; and 0.9 * 10 must not become 9.000000000000002
+
+CountrySets = NDArray[np.bool_]  # (N, C): whether a country is in the set of a sample
+
+
+def set_threshold(
+    log_probabilities: LogProbabilities, labels: Rows, *, coverage: float = SET_COVERAGE
+) -> float:
+    """The probability from which on a country belongs to the set.
+
+    The k-th highest probability of a true country among n samples, k = ceil((n + 1) * coverage),
+    so that a new sample's set holds its country with a probability of coverage to
+    coverage + 1 / (n + 1). With too few samples (k > n) it is 0: every country is in the set.
+    """
+    own = np.sort(np.exp(log_probabilities[np.arange(len(labels)), labels]))
+    rank = math.ceil((len(own) + 1) * coverage - ROUNDING)
+    return float(own[len(own) - rank]) if rank <= len(own) else 0.0
+
+
+def country_sets(log_probabilities: LogProbabilities, threshold: float) -> CountrySets:
+    """Countries that are likely enough, and the likeliest one in any case."""
+    sets = np.exp(log_probabilities) >= threshold - ROUNDING
+    sets[np.arange(len(sets)), log_probabilities.argmax(axis=1)] = True
+    return np.asarray(sets)

@@ -1,0 +1,41 @@
+"""How far off the named countries are."""
+
+from functools import cache
+
+import numpy as np
+
+from euguess.geography.boundaries import Boundaries, load_boundaries
+from euguess.messages.schemas import Interval
+from services.trainer.dataset.view_index import Floats, Rows, ViewIndex
+from services.trainer.evaluation.bootstrap import bootstrap_interval, median_interval
+from services.trainer.evaluation.metrics import errors_km, geoscores, is_near
+
+
+@cache
+def country_centres(codes: tuple[str, ...]) -> Floats:
+    """Where a country is taken to be when it is named: (C, 2) as lat, lon in degrees."""
+    centres = [_boundaries().centroid(code) for code in codes]
+    return np.array([(centre.lat, centre.lon) for centre in centres])
+
+
+def distance_metrics(predictions: Rows, index: ViewIndex, centres: Floats) -> dict[str, Interval]:
+    """Errors from the true place to the centre of the named country; no known place, no metrics.
+
+    Naming the right country leaves an error of some hundred km in a large one.
+    """
+    known = np.flatnonzero(~np.isnan(index.lats))
+    if not len(known):
+        return {}
+    ids = index.location_ids[known]
+    distances = errors_km(index.lats[known], index.lons[known], predictions[known], centres)
+    return {
+        "mean_error_km": bootstrap_interval(distances, ids),
+        "median_error_km": median_interval(distances, ids),
+        "geoscore": bootstrap_interval(geoscores(distances), ids),
+        "accuracy_within_750_km": bootstrap_interval(is_near(distances), ids),
+    }
+
+
+@cache
+def _boundaries() -> Boundaries:
+    return load_boundaries()

@@ -1,0 +1,237 @@
+"""Measuring a network on the test part of a split."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from euguess.messages.schemas import Interval
+from euguess.training.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
+from services.trainer.dataset.view_index import Floats, Rows, Strings, ViewIndex
+from services.trainer.devices import on_device
+from services.trainer.evaluation.bootstrap import (
+    bootstrap_interval,
+    macro_recall_interval,
+    paired_difference,
+)
+from services.trainer.evaluation.certainty import Calibration, fit_calibration, measure_certainty
+from services.trainer.evaluation.distances import country_centres, distance_metrics
+from services.trainer.evaluation.metrics import (
+    FusedViews,
+    LogProbabilities,
+    confusion_matrix,
+    country_table,
+    fuse_views,
+    is_top,
+    log_softmax,
+    mean_of_batches,
+)
+from services.trainer.loading.batches import DeviceImages
+from services.trainer.loading.material import DividedViews, Material, subset
+from services.trainer.recipe import Recipe
+from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
+
+TOP = 5
+EVALUATION_BATCH = 256
+
+Forward = Callable[[Tensor], Tensor]
+
+
+def predict_logits(
+    forward: Forward, images: DeviceImages, rows: Rows, batch_size: int = EVALUATION_BATCH
+) -> NDArray[np.float32]:
+    """Logits of the rows in their order, shape (len(rows), countries)."""
+    with torch.inference_mode():
+        parts = [forward(batch.images).float().cpu() for batch in images.batches(rows, batch_size)]
+    return torch.cat(parts).numpy()
+
+
+def evaluate(
+    network: nn.Module,
+    material: Material,
+    recipe: Recipe,
+    *,
+    protocol: str | None = None,
+    calibration: Calibration | None = None,
+) -> Report:
+    """Report of a network on the test part, over single views and fused ones.
+
+    protocol names the split where it is not the recipe's. A calibration that is not given is
+    fitted on the val part.
+    """
+    on_device(network, material.images.device).eval()
+    rows = material.split.test
+    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
+    if calibration is None:
+        calibration = _fitted(network, material)
+    location_ids = material.index.location_ids[rows]
+    answers = Answers(
+        log_probabilities,
+        lambda views: fuse_views(log_probabilities, location_ids, views=views),
+        calibration,
+    )
+    subject = Subject(
+        recipe_name=recipe.name,
+        network=recipe.network,
+        image_size=recipe.image_size,
+        protocol=protocol or recipe.split.protocol.value,
+        apart_km=recipe.split.spec.apart_km,
+        faults=recipe.faults.names,
+    )
+    hits = is_top(log_probabilities, material.labels[rows], 1)
+    averaged = {"mean_of_batches": _as_the_study_averaged(hits, recipe)}
+    return report_on(subject, material, answers).model_copy(update=averaged)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured, by the names in its report."""
+
+    recipe_name: str
+    network: str
+    image_size: int
+    protocol: str
+    apart_km: float
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says about the test views: each by itself, and the first N of each place.
+
+    The calibration, where there is one, is for averages of log-probabilities.
+    """
+
+    single: LogProbabilities
+    fused: Callable[[int], FusedViews]
+    calibration: Calibration = ()
+
+
+def report_on(subject: Subject, views: DividedViews, answers: Answers) -> Report:
+    """Report of a model's answers to the test part."""
+    rows = views.split.test
+    single, labels, index = answers.single, views.labels[rows], subset(views.index, rows)
+    leaks = find_leaks(views.index, views.split, buffer_km=subject.apart_km)
+    centres = country_centres(tuple(country.country_code for country in views.countries))
+    named = single.argmax(axis=1)
+    confusion = confusion_matrix(labels, named, len(views.countries))
+    return Report(
+        dataset=views.dataset,
+        manifest_digest=views.manifest_digest,
+        recipe_name=subject.recipe_name,
+        network=subject.network,
+        image_size=subject.image_size,
+        protocol=subject.protocol,
+        leaks=count_leaks(leaks),
+        leaking_pairs=name_pairs(views.index, leaks),
+        countries=views.countries,
+        parts=_parts(views),
+        metrics=_metrics(single, labels, index, centres),
+        fused=_fused(answers, labels, index, centres),
+        calibration=answers.calibration,
+        certainty=measure_certainty(single, labels, index.location_ids, answers.calibration),
+        baselines=_baselines(views),
+        per_country=_per_country(views, labels, named, confusion),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        faults=subject.faults,
+    )
+
+
+def accuracies(
+    log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings
+) -> dict[str, Interval]:
+    """Top-1, top-5 (where there are more than five countries) and macro recall."""
+    hits = is_top(log_probabilities, labels, 1)
+    found = {"top1_accuracy": bootstrap_interval(hits, location_ids)}
+    if log_probabilities.shape[1] > TOP:
+        top5 = is_top(log_probabilities, labels, TOP)
+        found["top5_accuracy"] = bootstrap_interval(top5, location_ids)
+    found["macro_recall"] = macro_recall_interval(hits, labels, location_ids)
+    return found
+
+
+def _as_the_study_averaged(hits: NDArray[np.bool_], recipe: Recipe) -> float | None:
+    """Over batches in random order, as the study's split left them."""
+    if not recipe.faults.mean_of_batches:
+        return None
+    shuffled = np.random.default_rng(recipe.seed).permutation(hits)
+    return mean_of_batches(shuffled, recipe.batch_size)
+
+
+def _fitted(network: nn.Module, material: Material) -> Calibration:
+    """The calibration by the val part; empty when there is no val part."""
+    rows = material.split.val
+    if not len(rows):
+        return ()
+    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
+    location_ids = material.index.location_ids[rows]
+    return fit_calibration(log_probabilities, material.labels[rows], location_ids)
+
+
+def _metrics(
+    log_probabilities: LogProbabilities, labels: Rows, index: ViewIndex, centres: Floats
+) -> dict[str, Interval]:
+    found = accuracies(log_probabilities, labels, index.location_ids)
+    return found | distance_metrics(log_probabilities.argmax(axis=1), index, centres)
+
+
+def _fused(
+    answers: Answers, labels: Rows, index: ViewIndex, centres: Floats
+) -> tuple[FusedAccuracy, ...]:
+    """Metrics over locations by the number of views, and what they gain over single views."""
+    _, location, counts = np.unique(index.location_ids, return_inverse=True, return_counts=True)
+    single = np.bincount(location, is_top(answers.single, labels, 1)) / counts
+    curve = []
+    for views in range(1, int(counts.max()) + 1):
+        fused = answers.fused(views)
+        truth = labels[fused.first_rows]
+        places = subset(index, fused.first_rows)
+        hits = is_top(fused.log_probabilities, truth, 1)
+        curve.append(
+            FusedAccuracy(
+                views=views,
+                locations=len(truth),
+                metrics=_metrics(fused.log_probabilities, truth, places, centres),
+                gain=paired_difference(hits, single, fused.location_ids),
+            )
+        )
+    return tuple(curve)
+
+
+def _parts(views: DividedViews) -> dict[str, PartSizes]:
+    split = views.split
+    parts = {"train": split.train, "val": split.val, "test": split.test, "dropped": split.dropped}
+    return {
+        name: PartSizes(images=len(rows), locations=len(np.unique(views.index.location_ids[rows])))
+        for name, rows in parts.items()
+    }
+
+
+def _baselines(views: DividedViews) -> Baselines:
+    trained, tested = views.labels[views.split.train], views.labels[views.split.test]
+    most_common = np.bincount(trained if len(trained) else tested).argmax()
+    majority = np.mean(tested == most_common)
+    return Baselines(chance=1 / len(views.countries), majority=float(majority))
+
+
+def _per_country(
+    views: DividedViews, labels: Rows, named: Rows, confusion: NDArray[np.int64]
+) -> tuple[CountryAccuracy, ...]:
+    ids = views.index.location_ids[views.split.test]
+    return tuple(
+        CountryAccuracy(
+            country_code=country.country_code,
+            images=score.support,
+            predicted=score.predicted,
+            recall=score.recall,
+            precision=score.precision,
+            locations=len(np.unique(ids[labels == label])),
+            predicted_locations=len(np.unique(ids[named == label])),
+        )
+        for label, (country, score) in enumerate(
+            zip(views.countries, country_table(confusion), strict=True)
+        )
+    )

@@ -1,0 +1,125 @@
+"""How good predictions are. Log-probabilities have shape (N, C), labels are (N,) in 0..C-1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.trainer.dataset.proximity import distances_km
+from services.trainer.dataset.view_index import Floats, Rows, Strings
+
+NEAR_KM = 750.0  # the "country" radius of PlaNet and Im2GPS
+BEST_GEOSCORE = 5000.0
+GEOSCORE_DECAY_KM = 1492.7
+
+LogProbabilities = NDArray[np.float64]
+Confusion = NDArray[np.int64]  # [true label, predicted label]
+
+
+def log_softmax(logits: NDArray[np.floating]) -> LogProbabilities:
+    """Over the last axis, in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def is_top(log_probabilities: LogProbabilities, labels: Rows, k: int) -> NDArray[np.bool_]:
+    """Whether fewer than k countries are likelier than the true one; ties count against it."""
+    own = log_probabilities[np.arange(len(labels)), labels]
+    return np.asarray((log_probabilities >= own[:, None]).sum(axis=1) <= k)
+
+
+def mean_of_batches(hits: NDArray[np.bool_], batch_size: int) -> float:
+    """The study's accuracy: the sum of batch accuracies over N / batch_size.
+
+    A last batch that is smaller counts as much as a whole one, so this overstates.
+    """
+    batches = (hits[start : start + batch_size] for start in range(0, len(hits), batch_size))
+    return float(sum(np.mean(batch) for batch in batches) * batch_size / len(hits))
+
+
+def negative_log_likelihoods(log_probabilities: LogProbabilities, labels: Rows) -> Floats:
+    """In nats, one per sample; its mean is the NLL."""
+    return np.asarray(-log_probabilities[np.arange(len(labels)), labels])
+
+
+def confusion_matrix(labels: Rows, predictions: Rows, num_countries: int) -> Confusion:
+    """Counts by (true, predicted) label."""
+    cells = np.bincount(labels * num_countries + predictions, minlength=num_countries**2)
+    return np.asarray(cells.reshape(num_countries, num_countries), dtype=np.int64)
+
+
+def macro_recall(confusion: Confusion) -> float:
+    """Mean recall over the countries that have samples."""
+    support = confusion.sum(axis=1)
+    seen = support > 0
+    return float(np.mean(confusion.diagonal()[seen] / support[seen]))
+
+
+@dataclass(frozen=True, slots=True)
+class CountryScore:
+    """One row of the per-country table; a ratio without cases is 0."""
+
+    label: int
+    support: int
+    predicted: int
+    recall: float
+    precision: float
+    f1: float
+
+
+def country_table(confusion: Confusion) -> tuple[CountryScore, ...]:
+    """Scores by country, in label order."""
+    hits, support, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    recall = hits / np.maximum(support, 1)
+    precision = hits / np.maximum(predicted, 1)
+    f1 = 2 * hits / np.maximum(support + predicted, 1)
+    columns = (support, predicted, recall, precision, f1)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return tuple(CountryScore(label, *row) for label, row in enumerate(rows))
+
+
+def errors_km(lats: Floats, lons: Floats, predictions: Rows, centroids: Floats) -> Floats:
+    """Distance from each true place to its predicted country's centroid, (C, 2) as (lat, lon)."""
+    guesses = centroids[predictions]
+    return distances_km(lats, lons, guesses[:, 0], guesses[:, 1])
+
+
+def is_near(distances: Floats, km: float = NEAR_KM) -> NDArray[np.bool_]:
+    """Whether a prediction lies within km of the truth; its mean is the accuracy within km."""
+    return np.asarray(distances <= km)
+
+
+def geoscores(distances: Floats) -> Floats:
+    """Points by distance in km: 5000 at the place itself, a factor of e less each 1492.7 km.
+
+    The scoring of the game GeoGuessr on its world map, as PIGEON (Haas et al., 2024) and
+    OpenStreetView-5M (Astruc et al., 2024) use it.
+    """
+    return np.asarray(BEST_GEOSCORE * np.exp(-distances / GEOSCORE_DECAY_KM))
+
+
+@dataclass(frozen=True)
+class FusedViews:
+    """One entry per location, sorted by location id; first_rows points at a view of each."""
+
+    location_ids: Strings
+    log_probabilities: LogProbabilities
+    first_rows: Rows
+
+
+def fuse_views(
+    log_probabilities: LogProbabilities, location_ids: Strings, *, views: int
+) -> FusedViews:
+    """Average the log-probabilities of the first `views` rows of each location, renormalised.
+
+    A location with fewer views is fused from those it has.
+    """
+    names, first, location = np.unique(location_ids, return_index=True, return_inverse=True)
+    order = np.argsort(location, kind="stable")
+    starts = np.searchsorted(location[order], np.arange(len(names)))
+    rank = np.arange(len(order)) - starts[location[order]]
+    used = order[rank < views]
+    sums = np.zeros((len(names), log_probabilities.shape[1]))
+    np.add.at(sums, location[used], log_probabilities[used])
+    counts = np.bincount(location[used], minlength=len(names))
+    return FusedViews(names, log_softmax(sums / counts[:, None]), first)

@@ -1,0 +1,129 @@
+"""Networks whose head is left out: images to features, with weights that stay as they are."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from euguess.errors import InvalidRecipe
+from euguess.messages.schemas import ImageSpec
+from services.trainer.devices import on_device
+from services.trainer.networks import (
+    IMAGENET,
+    UnknownNetwork,
+    WeightsMismatch,
+    build_network,
+    check_image_size,
+    replace_head_by_identity,
+)
+from services.trainer.recipe import NO_WEIGHTS, Section
+
+IMAGENET_IMAGE = ImageSpec(size=64)
+Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
+
+
+class Backbone(Section):
+    """[[backbones]]: a network, its weights and what images it is given."""
+
+    network: str
+    weights: str = Field(
+        default=NO_WEIGHTS, description="none (random), imagenet, or the path of a .safetensors"
+    )
+    image_size: int = Field(default=224, ge=32, le=1024)
+    mean: Colour = IMAGENET_IMAGE.mean
+    std: Colour = IMAGENET_IMAGE.std
+    layers: tuple[str, ...] = Field(
+        default=(),
+        description="Modules whose outputs are averaged over the image, for further features",
+    )
+
+    def with_weights_in(self, folder: Path) -> "Backbone":
+        """The same with its weights file in a folder, unless it is named by a whole path."""
+        if not self.has_weights_file:
+            return self
+        return self.model_copy(update={"weights": str(folder / self.weights)})
+
+    def with_layers(self, layers: tuple[str, ...]) -> "Backbone":
+        return self.model_copy(update={"layers": layers})
+
+    @property
+    def has_weights_file(self) -> bool:
+        return self.weights not in (NO_WEIGHTS, IMAGENET)
+
+    @property
+    def image(self) -> ImageSpec:
+        return ImageSpec(size=self.image_size, mean=self.mean, std=self.std)
+
+    @property
+    def title(self) -> str:
+        """Such as resnet50@224, or resnet50@224+layer3 with a layer."""
+        return "+".join((f"{self.network}@{self.image_size}", *self.layers))
+
+
+class Featuriser(nn.Module):
+    """Gives a network's penultimate features, and the means of inner layers after them."""
+
+    def __init__(self, network: nn.Module, layers: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.layers = layers
+        self.widths: tuple[int, ...] = ()  # of the penultimate features and each layer's
+        self._means: dict[str, Tensor] = {}
+        for name in layers:
+            network.get_submodule(name).register_forward_hook(self._keep(name))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """N x 3 x S x S normalised images to N x features."""
+        penultimate = self.network(images).flatten(1)
+        parts = [penultimate, *(self._means[name] for name in self.layers)]
+        self.widths = tuple(part.shape[1] for part in parts)
+        return torch.cat(parts, dim=1)
+
+    def _keep(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            self._means[name] = output.mean(dim=(2, 3))
+
+        return hook
+
+
+def build_featuriser(backbone: Backbone, device: torch.device) -> Featuriser:
+    """A backbone in evaluation mode, without its head. Raises InvalidRecipe."""
+    weights = None if backbone.weights == NO_WEIGHTS else backbone.weights
+    torch.manual_seed(0)  # random weights are the same each time
+    try:
+        network = build_network(backbone.network, 1, weights)
+        check_image_size(network, backbone.image_size)
+        replace_head_by_identity(network)
+        featuriser = _probed(Featuriser(network, backbone.layers), backbone.image_size)
+    except (UnknownNetwork, WeightsMismatch) as error:
+        raise InvalidRecipe(f"backbone {backbone.network}: {error}.") from None
+    except (AttributeError, IndexError):
+        raise InvalidRecipe(
+            f"backbone {backbone.network}: layers must name modules of it that give N x C x H x W, "
+            f"not {', '.join(backbone.layers)}."
+        ) from None
+    except OSError as error:
+        raise InvalidRecipe(
+            f"The weights {weights!r} of {backbone.network} cannot be had ({error}); give 'none', "
+            "the path of a .safetensors file, or 'imagenet' on a machine with internet access."
+        ) from None
+    return on_device(featuriser, device).eval()  # type: ignore[return-value]  # nn.Module.to
+
+
+def _probed(featuriser: Featuriser, size: int) -> Featuriser:
+    """The same, knowing its widths."""
+    with torch.inference_mode():
+        featuriser.eval()(torch.zeros(1, 3, size, size))
+    return featuriser
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values; the file that they came from does not count."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

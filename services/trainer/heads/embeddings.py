@@ -1,0 +1,190 @@
+"""Features of all views of a dataset, computed once per backbone and kept on disk.
+
+A folder <home>/embeddings/<dataset>/<key> holds features.npy (N, D) float32 and embeddings.json,
+which is written last and holds the SHA-256 of the former. The key is made of all that the features
+depend on. While they are computed, chunks of rows lie beside as files of their own, so that a
+computation that is cut short goes on after its last chunk.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from torch import nn
+
+from euguess.errors import StaleCache
+from euguess.images.preprocessing import PIXELS_VERSION
+from euguess.messages.schemas import DatasetName, ImageSpec, Record, Sha256
+from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.cache.cache_files import locked, room_errors, write_durably
+from services.trainer.cache.cache_format import TensorCache
+from services.trainer.evaluation.evaluation import predict_logits
+from services.trainer.heads.backbones import Backbone, Featuriser, build_featuriser, weights_digest
+from services.trainer.loading.batches import DeviceImages
+from services.trainer.progress import Progress
+from services.trainer.workshop import Workshop, load_cache
+
+FORMAT_VERSION = 1
+FOLDER, FEATURES, HEADER = "embeddings", "features.npy", "embeddings.json"
+# Rows of a chunk are one batch: another batch size may round differently.
+CHUNK_ROWS = 32
+
+Features = NDArray[np.float32]  # (views, features)
+
+
+class EmbeddingKey(Record):
+    """All that features depend on."""
+
+    format_version: int = FORMAT_VERSION
+    pixels_version: int = PIXELS_VERSION
+    dataset: DatasetName
+    manifest_digest: Sha256
+    index_sha256: Sha256 = Field(description="Of the tensor cache: rows and their pixels")
+    network: str
+    weights_sha256: Sha256
+    layers: tuple[str, ...]
+    image: ImageSpec
+    device: str = Field(description="cpu or cuda; they round differently")
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class EmbeddingHeader(Record):
+    """embeddings.json."""
+
+    key: EmbeddingKey
+    rows: int = Field(ge=0)
+    widths: tuple[int, ...] = Field(description="Penultimate features, then those of each layer")
+    features_sha256: Sha256
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Features in the row order of the tensor cache."""
+
+    folder: Path
+    header: EmbeddingHeader
+    features: Features
+
+    @property
+    def blocks(self) -> tuple[Features, ...]:
+        """The penultimate features and those of each layer."""
+        borders = np.cumsum(self.header.widths)[:-1]
+        return tuple(np.split(self.features, borders, axis=1))
+
+
+def embed_dataset(
+    dataset: str, backbone: Backbone, workshop: Workshop, *, on_damage: OnDamage = OnDamage.RAISE
+) -> Embeddings:
+    """Features of a stored dataset, by way of its tensor cache."""
+    cache = load_cache(dataset, backbone.image, workshop, on_damage=on_damage)
+    with workshop.display.bar(f"Embedding by {backbone.title}") as progress:
+        return embed(cache, backbone, workshop.home, workshop.device, progress)
+
+
+def embed(
+    cache: TensorCache, backbone: Backbone, home: Path, device: torch.device, progress: Progress
+) -> Embeddings:
+    """Features of all views of a cache: those on disk if they are whole, else computed.
+
+    Raises InvalidRecipe when the backbone cannot be built, DiskFull when there is no room.
+    """
+    featuriser = build_featuriser(backbone, device)
+    key = embedding_key(cache, backbone, featuriser.network, device)
+    folder = home / FOLDER / key.dataset / key.digest[:16]
+    with locked(folder), room_errors(folder):
+        try:
+            return open_embeddings(folder, key)
+        except StaleCache:
+            return _computed(folder, key, cache, featuriser, device, progress)
+
+
+def embedding_key(
+    cache: TensorCache, backbone: Backbone, network: nn.Module, device: torch.device
+) -> EmbeddingKey:
+    """Key of a backbone's features; network is the one without its head."""
+    return EmbeddingKey(
+        dataset=cache.header.dataset,
+        manifest_digest=cache.header.manifest_digest,
+        index_sha256=cache.header.index_sha256,
+        network=backbone.network,
+        weights_sha256=weights_digest(network.state_dict()),
+        layers=backbone.layers,
+        image=backbone.image,
+        device=device.type,
+    )
+
+
+def open_embeddings(folder: Path, key: EmbeddingKey) -> Embeddings:
+    """Read features and check them. Raises StaleCache saying what is wrong."""
+    header = _read_header(folder)
+    data = _read(folder / FEATURES)
+    if header.key != key:
+        raise StaleCache(f"The embeddings {folder} are of another backbone or dataset.")
+    if hashlib.sha256(data).hexdigest() != header.features_sha256:
+        raise StaleCache(f"The embeddings {folder} are damaged.")
+    return Embeddings(folder, header, np.load(io.BytesIO(data), allow_pickle=False))
+
+
+def _computed(
+    folder: Path,
+    key: EmbeddingKey,
+    cache: TensorCache,
+    featuriser: Featuriser,
+    device: torch.device,
+    progress: Progress,
+) -> Embeddings:
+    """Compute what is missing, then write the features and, last, their header."""
+    unused = np.zeros(len(cache), dtype=np.int64)
+    images = DeviceImages(cache.images, unused, key.image, device)
+    chunks = []
+    for path, rows in _chunks(folder, len(cache)):
+        if not path.is_file():
+            write_durably(path, _npy(predict_logits(featuriser, images, rows, CHUNK_ROWS)))
+        chunks.append(np.load(path, allow_pickle=False))
+        progress(int(rows[-1]) + 1, len(cache))
+    features = np.concatenate(chunks)
+    data = _npy(features)
+    write_durably(folder / FEATURES, data)
+    digest = hashlib.sha256(data).hexdigest()
+    header = EmbeddingHeader(
+        key=key, rows=len(features), widths=featuriser.widths, features_sha256=digest
+    )
+    write_durably(folder / HEADER, header.model_dump_json(indent=2).encode())
+    for path, _ in _chunks(folder, len(cache)):
+        path.unlink()
+    return Embeddings(folder, header, features)
+
+
+def _chunks(folder: Path, rows: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:
+    for number, start in enumerate(range(0, rows, CHUNK_ROWS)):
+        yield folder / f"chunk-{number:05}.npy", np.arange(start, min(start + CHUNK_ROWS, rows))
+
+
+def _read_header(folder: Path) -> EmbeddingHeader:
+    try:
+        return EmbeddingHeader.model_validate(json.loads(_read(folder / HEADER)))
+    except (ValueError, ValidationError):
+        raise StaleCache(f"The embeddings {folder} have no readable {HEADER}.") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise StaleCache(f"The embeddings {path.parent} were never finished.") from None
+
+
+def _npy(array: Features) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,116 @@
+"""Heads on scaled features: answers for single views, and for the first views of each place."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from services.trainer.dataset.view_index import Floats, Rows, Strings
+from services.trainer.evaluation.metrics import FusedViews, LogProbabilities, fuse_views
+from services.trainer.heads.attention import AttentionPool, fit_attention
+from services.trainer.heads.head_recipe import HeadOptions, Pooling
+from services.trainer.heads.least_squares import fit_squares_path
+from services.trainer.heads.logistic import Examples, LinearModel, balanced_weights, fit_path
+from services.trainer.heads.view_sets import ViewSets, first_view_sets, random_view_sets
+
+SUBSETS = 3  # random sets of views that a place gives a pooling head to learn from
+
+
+class Head(Protocol):
+    """What turns features (N, D) into answers."""
+
+    def single(self, features: Floats) -> LogProbabilities:
+        """Each view by itself: (N, countries)."""
+
+    def fused(self, features: Floats, location_ids: Strings, *, views: int) -> FusedViews:
+        """The first `views` views of each location together."""
+
+
+@dataclass(frozen=True)
+class AveragingHead:
+    """Averages the log-probabilities of single views."""
+
+    model: LinearModel
+
+    def single(self, features: Floats) -> LogProbabilities:
+        return self.model.log_probabilities(features)
+
+    def fused(self, features: Floats, location_ids: Strings, *, views: int) -> FusedViews:
+        return fuse_views(self.single(features), location_ids, views=views)
+
+
+@dataclass(frozen=True)
+class MeanHead:
+    """Averages the features of the views, then answers once."""
+
+    model: LinearModel
+
+    def single(self, features: Floats) -> LogProbabilities:
+        return self.model.log_probabilities(features)
+
+    def fused(self, features: Floats, location_ids: Strings, *, views: int) -> FusedViews:
+        sets = first_view_sets(location_ids, views)
+        answers = self.model.log_probabilities(sets.means(features))
+        return FusedViews(sets.location_ids, answers, sets.members[:, 0])
+
+
+@dataclass(frozen=True)
+class AttentionHead:
+    """Weighs the views by what is on them, then answers once."""
+
+    pool: AttentionPool
+
+    def single(self, features: Floats) -> LogProbabilities:
+        return self.pool.log_probabilities(features, np.arange(len(features))[:, None])
+
+    def fused(self, features: Floats, location_ids: Strings, *, views: int) -> FusedViews:
+        sets = first_view_sets(location_ids, views)
+        answers = self.pool.log_probabilities(features, sets.members)
+        return FusedViews(sets.location_ids, answers, sets.members[:, 0])
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Scaled training features (N, D) with their labels and places."""
+
+    features: Floats
+    labels: Rows
+    location_ids: Strings
+    num_countries: int
+
+
+def fit_heads(lesson: Lesson, options: HeadOptions, seed: int) -> list[Head]:
+    """One head per value of the regularisation; a function of its arguments alone."""
+    if options.pooling is Pooling.LOG_PROBABILITIES:
+        examples = _examples(lesson.features, lesson.labels, lesson, options)
+        return [AveragingHead(model) for model in _models(examples, options)]
+    sets = _sets(lesson, seed)
+    labels = lesson.labels[sets.members[:, 0]]
+    if options.pooling is Pooling.ATTENTION:
+        examples = _examples(lesson.features, labels, lesson, options)
+        return [
+            AttentionHead(fit_attention(examples, sets.members, c, seed))
+            for c in options.regularisation
+        ]
+    examples = _examples(sets.means(lesson.features), labels, lesson, options)
+    return [MeanHead(model) for model in _models(examples, options)]
+
+
+def _models(examples: Examples, options: HeadOptions) -> list[LinearModel]:
+    fit = fit_path if options.model == "logistic" else fit_squares_path
+    return fit(examples, options.regularisation)
+
+
+def _sets(lesson: Lesson, seed: int) -> ViewSets:
+    """Every single view, all views of each place, and some random sets of them."""
+    rng = np.random.default_rng(seed)
+    ids = lesson.location_ids
+    drawn = [random_view_sets(ids, rng) for _ in range(SUBSETS)]
+    alone = ViewSets(ids, np.arange(len(ids))[:, None])
+    return ViewSets.joined([alone, first_view_sets(ids, len(ids)), *drawn])
+
+
+def _examples(features: Floats, labels: Rows, lesson: Lesson, options: HeadOptions) -> Examples:
+    is_balanced = options.class_weight == "balanced"
+    weights = balanced_weights(labels) if is_balanced else np.ones(len(labels))
+    return Examples(features, labels, weights, lesson.num_countries)

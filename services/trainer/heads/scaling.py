@@ -1,0 +1,63 @@
+"""Bringing the features of several backbones to a common scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.trainer.dataset.view_index import Floats
+from services.trainer.heads.head_recipe import Scaling
+
+Block = NDArray[np.floating]  # (views, features of one layer of a backbone)
+SMALLEST_SPREAD = 1e-6  # a feature that hardly varies is left about as it is
+
+
+@dataclass(frozen=True)
+class BlockScaler:
+    """(features - mean) * factor, of views that were first brought to length 1 if so wanted."""
+
+    has_unit_length: bool
+    mean: Floats
+    factor: Floats
+
+    def __call__(self, block: Block) -> Floats:
+        return np.asarray((_prepared(block, self.has_unit_length) - self.mean) * self.factor)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Scales the features of each layer and joins them; a mean training view has length 1."""
+
+    blocks: tuple[BlockScaler, ...]
+
+    def __call__(self, blocks: Sequence[Block]) -> Floats:
+        """(N, sum of features)."""
+        pairs = zip(self.blocks, blocks, strict=True)
+        joined = np.concatenate([scaler(block) for scaler, block in pairs], axis=1)
+        return np.asarray(joined / np.sqrt(len(self.blocks)))
+
+
+def fit_scaler(scaling: Scaling, blocks: Sequence[Block]) -> Scaler:
+    """Learn from the training views alone; every layer of a backbone counts alike."""
+    return Scaler(tuple(_fit(scaling, block) for block in blocks))
+
+
+def _fit(scaling: Scaling, block: Block) -> BlockScaler:
+    has_unit_length = scaling is Scaling.UNIT_LENGTH
+    prepared = _prepared(block, has_unit_length)
+    mean, spread = prepared.mean(axis=0), prepared.std(axis=0)
+    if scaling is Scaling.STANDARDISE:
+        factor = 1 / (np.maximum(spread, SMALLEST_SPREAD) * np.sqrt(len(mean)))
+    else:
+        length = np.sqrt(np.square(spread).sum())
+        factor = np.full(len(mean), 1 / max(length, SMALLEST_SPREAD))
+    return BlockScaler(has_unit_length, mean, factor)
+
+
+def _prepared(block: Block, has_unit_length: bool) -> Floats:
+    values = block.astype(np.float64)
+    if not has_unit_length:
+        return values
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.maximum(lengths, SMALLEST_SPREAD))

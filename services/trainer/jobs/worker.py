@@ -1,0 +1,122 @@
+"""Celery worker of the queue `train`: composition root.
+
+One training at a time, in a process of its own that ends with it and gives its memory back.
+"""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.signals import heartbeat_sent, worker_ready
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import RedisError
+from rich.console import Console
+
+from euguess.collection.ledger import Ledger
+from euguess.errors import ServiceUnavailable
+from euguess.messages.queues import Queue, TaskName
+from euguess.messages.schemas import DeadLetter, TrainRun
+from euguess.process.heartbeat import Heartbeat
+from euguess.settings import HomeSettings, MlflowSettings, RedisSettings, StoreSettings
+from services.trainer.jobs.deliveries import VISIBILITY_SECONDS, RedisDeliveries
+from services.trainer.jobs.orders import OrderDesk
+
+SOFT_SHUTDOWN_SECONDS = 2  # a training cut short goes on after its last epoch, so why wait
+
+
+def run_worker(settings: RedisSettings) -> None:
+    """Serve until stopped. Raises ServiceUnavailable when Redis does not answer."""
+    redis_url = settings.redis_url.get_secret_value()
+    try:
+        with Redis.from_url(redis_url) as redis:
+            redis.ping()
+    except RedisError as error:
+        raise ServiceUnavailable(
+            f"Redis does not answer ({type(error).__name__}); start the stack with `euguess up`, "
+            "or check EUGUESS_REDIS_URL."
+        ) from None
+    worker_ready.connect(_end_at_once_on_sigterm)
+    alive = heartbeat_of(HomeSettings().home)
+    heartbeat_sent.connect(lambda **_: alive.beat(), weak=False)
+    options = ("--concurrency=1", "--loglevel=INFO", f"--queues={Queue.TRAIN}")
+    name = f"--hostname=trainer-{os.getpid()}@%h"
+    train_app(redis_url).worker_main(
+        ["worker", "--without-gossip", "--without-mingle", *options, name]
+    )
+
+
+def heartbeat_of(home: Path) -> Heartbeat:
+    """Sign of life of the worker; a training may take hours, so that progress is no measure."""
+    return Heartbeat(home / "trainer" / "alive")
+
+
+def train_app(redis_url: str) -> Celery:
+    """Celery application with the one task of this worker."""
+    app = Celery("trainer", broker=redis_url)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=1,
+        worker_hijack_root_logger=False,
+        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_SECONDS,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_SECONDS,
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 10,
+        },
+    )
+
+    @app.task(name=TaskName.TRAIN_RUN, bind=True)  # type: ignore[untyped-decorator] # Celery's
+    def train_run(task: Any, message: str) -> None:
+        """The positional argument is the JSON text of a TrainRun."""
+        with Redis.from_url(redis_url) as redis:
+            desk = OrderDesk(
+                RedisDeliveries(redis), _train, lambda letter: _bury(redis_url, letter)
+            )
+            desk.take(message, task.request.properties["delivery_tag"])
+
+    return app
+
+
+def _train(order: TrainRun) -> str:
+    # The parent process stays small, and safe to fork, without torch.
+    from services.trainer.opening import open_workshop
+    from services.trainer.recipe import parse_recipe
+    from services.trainer.runs.experiment import Order, run_experiment
+
+    home, console = HomeSettings().home, Console(stderr=True)
+    workshop = open_workshop(home, StoreSettings.load(), MlflowSettings.load(), "auto", console)
+    outcome = run_experiment(
+        Order(
+            dataset=order.dataset,
+            recipe=parse_recipe(order.recipe),
+            is_resumed=True,
+            is_promoted=order.promote,
+            resumes=order.resumes,
+        ),
+        workshop,
+    )
+    verdict = f"; {outcome.verdict.reason}" if outcome.verdict else ""
+    return f"run {outcome.run_id}{verdict}"
+
+
+def _bury(redis_url: str, letter: DeadLetter) -> None:
+    async def bury() -> None:
+        async with AsyncRedis.from_url(redis_url) as redis:
+            await Ledger(redis).bury(letter)
+
+    asyncio.run(bury())
+
+
+def _end_at_once_on_sigterm(**_: Any) -> None:
+    """Celery waits for running tasks on SIGTERM; on SIGQUIT it puts their messages back."""
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGQUIT))

@@ -1,0 +1,120 @@
+"""Batches of normalised images on the device, from uint8 pixels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from euguess.messages.schemas import ImageSpec
+from services.trainer.dataset.view_index import Rows
+from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
+from services.trainer.recipe import Augmentation
+
+Pixels = NDArray[np.uint8]  # N x S x S x 3, in memory or mapped from a file
+RESIDENT_SHARE = 0.5  # of the device's free memory that pixels may take; the rest is for training
+
+
+@dataclass(frozen=True)
+class Batch:
+    """images: N x 3 x S x S float32 in channels_last order (1.36 times faster on a CPU).
+
+    Mixed images are share parts of labels and 1 - share of partners.
+    """
+
+    images: Tensor
+    labels: Tensor
+    partners: Tensor | None = None
+    share: float = 1.0
+
+    def parts(self, count: int) -> list["Batch"]:
+        """At most so many nearly equal batches, of 2 images at least for their statistics."""
+        number = max(1, min(count, len(self.labels) // 2))
+        if number == 1:
+            return [self]
+        images, labels = self.images.tensor_split(number), self.labels.tensor_split(number)
+        if self.partners is None:
+            return [Batch(*pair) for pair in zip(images, labels, strict=True)]
+        partners = self.partners.tensor_split(number)
+        return [Batch(*each, self.share) for each in zip(images, labels, partners, strict=True)]
+
+
+class DeviceImages:
+    """All images of a cache: moved to the device once if they fit, else read batch by batch."""
+
+    def __init__(
+        self, pixels: Pixels, labels: Rows, image: ImageSpec, device: torch.device
+    ) -> None:
+        self.device = device
+        self._pixels = pixels
+        self._resident = _to_device(pixels, device) if _fits(pixels.nbytes, device) else None
+        self._labels = torch.from_numpy(labels).to(device)
+        self._mean = torch.tensor(image.mean, device=device)[:, None, None]
+        self._std = torch.tensor(image.std, device=device)[:, None, None]
+
+    def batches(self, rows: Rows, batch_size: int) -> Iterator[Batch]:
+        """Batches of the given rows, in their order, unchanged."""
+        for start in range(0, len(rows), batch_size):
+            chosen = rows[start : start + batch_size]
+            yield Batch(self._normalised(_scaled(self._take(chosen))), self._labels_of(chosen))
+
+    def training_batches(
+        self,
+        rows: Rows,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        order_seed: int | None = None,
+    ) -> Iterator[Batch]:
+        """Shuffled and augmented batches; a pure function of the arguments.
+
+        order_seed is for the order alone; by default it is the seed.
+        """
+        order = np.random.default_rng(seed if order_seed is None else order_seed)
+        shuffled = order.permutation(rows)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        for chosen in np.array_split(shuffled, num_batches(len(rows), batch_size)):
+            pixels = random_crop(self._take(chosen), augmentation, generator)
+            pixels = rand_augment(pixels, augmentation, generator)
+            images = colour_jitter(_scaled(pixels), augmentation, generator)
+            yield Batch(self._normalised(images), self._labels_of(chosen))
+
+    def _take(self, rows: Rows) -> Tensor:
+        """uint8 N x S x S x 3 on the device."""
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(rows).to(self.device)]
+        return _to_device(self._pixels[rows], self.device)
+
+    def _labels_of(self, rows: Rows) -> Tensor:
+        return self._labels[torch.from_numpy(rows).to(self.device)]
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        normalised = (images - self._mean) / self._std
+        return normalised.contiguous(memory_format=torch.channels_last)
+
+
+def num_batches(images: int, batch_size: int) -> int:
+    """Batches of an epoch: of nearly equal size, since batch statistics of a few images mislead."""
+    return max(1, -(-images // batch_size))
+
+
+def _scaled(pixels: Tensor) -> Tensor:
+    """To 0..1 and N x 3 x S x S, which is channels_last without a copy."""
+    return pixels.permute(0, 3, 1, 2).float() / 255
+
+
+def _to_device(pixels: Pixels, device: torch.device) -> Tensor:
+    # A copy, since torch cannot hold the read-only pages of a mapped file.
+    return torch.from_numpy(np.array(pixels)).to(device)
+
+
+def _fits(num_bytes: int, device: torch.device) -> bool:
+    free: int
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    else:
+        free = psutil.virtual_memory().available
+    return num_bytes <= RESIDENT_SHARE * free

@@ -1,0 +1,123 @@
+"""Measuring two stored models on the same places, which neither has seen."""
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from euguess.promotion.verdict import Contest, NotComparable
+from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.dataset.view_index import Strings, ViewIndex
+from services.trainer.devices import on_device
+from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference
+from services.trainer.evaluation.evaluation import predict_logits
+from services.trainer.evaluation.metrics import fuse_views, log_softmax
+from services.trainer.loading.batches import DeviceImages, Pixels
+from services.trainer.loading.material import first_views, hashed_views, subset
+from services.trainer.models.stored_model import StoredModel
+from services.trainer.splits.unseen import unseen_places
+from services.trainer.workshop import Workshop, load_cache
+
+# Of two equally good models, the gate lets the newer one through in 2 to 3 % of cases, as its
+# interval promises; with 8 places it would be up to 5 % (1,500 simulated contests for each of 8
+# to 100 places, of which the models' answers differ at 10, 30 and 50 %).
+MIN_PLACES = 30
+MOST_VIEWS = 8  # of a place, as many as are served at once
+
+
+@dataclass(frozen=True)
+class Side:
+    """A model and the photos of a dataset in its image size."""
+
+    model: StoredModel
+    views: ViewIndex
+    pixels: Pixels  # N x S x S x 3
+
+    @property
+    def codes(self) -> Strings:
+        """Countries that it can name, in label order."""
+        return np.array([country.country_code for country in self.model.card.countries])
+
+
+def hold_contest(
+    challenger: StoredModel,
+    champion: StoredModel,
+    dataset: str,
+    workshop: Workshop,
+    on_damage: OnDamage = OnDamage.RAISE,
+) -> Contest:
+    """Let both name the countries of the places that are new to both.
+
+    A place whose country the champion cannot name counts against it; a challenger must be able to
+    name all that the champion can. Raises NotComparable where that is not so or places are few.
+    """
+    _require_countries(challenger, champion)
+    models = (challenger, champion)
+    caches = [load_cache(dataset, m.card.image, workshop, on_damage=on_damage) for m in models]
+    sides = [Side(m, hashed_views(c), c.images) for m, c in zip(models, caches, strict=True)]
+    places = common_places(*sides)
+    if len(places) < MIN_PLACES:
+        raise NotComparable(_too_few(len(places), dataset))
+    workshop.display.note(f"Comparing with the champion on {len(places)} places new to both")
+    first, second = (hits(side, places, workshop.device) for side in sides)
+    return Contest(
+        dataset=dataset,
+        manifest_digest=caches[0].header.manifest_digest,
+        places=len(places),
+        challenger=bootstrap_interval(first, places),
+        champion=bootstrap_interval(second, places),
+        difference=paired_difference(first, second, places),
+    )
+
+
+def common_places(challenger: Side, champion: Side) -> Strings:
+    """Sorted ids of the locations that are new to both, in countries that the challenger names.
+
+    Where either model was tested at a distance from its training places, so is this.
+    """
+    sides = (challenger, champion)
+    apart_km = max(side.model.recipe.split.spec.apart_km for side in sides)
+    new = [
+        unseen_places(side.views, other.model.seen, apart_km) for side in sides for other in sides
+    ]
+    index = challenger.views
+    named = index.location_ids[np.isin(index.country_codes, challenger.codes)]
+    return np.asarray(reduce(np.intersect1d, [named, *new]))
+
+
+def hits(side: Side, places: Strings, device: torch.device) -> NDArray[np.bool_]:
+    """Whether the country of each place (sorted ids) is named, from its first views fused."""
+    rows = first_views(side.views, MOST_VIEWS)
+    rows = rows[np.isin(side.views.location_ids[rows], places)]
+    index = subset(side.views, rows)
+    unused = np.zeros(len(rows), dtype=np.int64)  # the photos' labels; countries differ by model
+    images = DeviceImages(side.pixels[rows], unused, side.model.card.image, device)
+    network = on_device(side.model.network, device).eval()
+    logits = predict_logits(network, images, np.arange(len(rows)))
+    fused = fuse_views(log_softmax(logits), index.location_ids, views=MOST_VIEWS)
+    named = side.codes[fused.log_probabilities.argmax(axis=1)]
+    is_answer = np.isfinite(fused.log_probabilities).all(axis=1)
+    return np.asarray((named == index.country_codes[fused.first_rows]) & is_answer)
+
+
+def _require_countries(challenger: StoredModel, champion: StoredModel) -> None:
+    known, wanted = (
+        {country.country_code for country in model.card.countries}
+        for model in (challenger, champion)
+    )
+    if wanted - known:
+        raise NotComparable(
+            f"it cannot name {', '.join(sorted(wanted - known))}, which the champion can; train it "
+            "on a dataset with all of the champion's countries"
+        )
+
+
+def _too_few(places: int, dataset: str) -> str:
+    return (
+        f"dataset {dataset!r} has {places} places that neither it nor the champion has learnt "
+        f"from, and {MIN_PLACES} are needed; train it with the champion's [split] (same protocol, "
+        "seed and fractions) on the same dataset, let the dataset grow, or name another one with "
+        "new places: `python -m services.trainer promote RUN --on DATASET`"
+    )

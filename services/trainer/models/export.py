@@ -1,0 +1,116 @@
+"""The model package: what training leaves and inference serves."""
+
+import hashlib
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from euguess.errors import EUGuessError
+from euguess.messages.schemas import ImageSpec, ModelCard
+from euguess.training.report import Report
+from services.trainer import networks
+from services.trainer.recipe import Recipe
+
+WEIGHTS, ONNX, SOURCE = "model.safetensors", "model.onnx", "network.py"
+CARD, REPORT = "model.json", "report.json"
+EXPORT_BATCH = 2  # 1 would be taken for a constant
+CHECKED_BATCHES = (1, 3)
+# float32 sums in another order; logits of trained networks are of the order of 10.
+TOLERANCE = 1e-3
+
+
+def export_package(
+    folder: Path, network: nn.Module, recipe: Recipe, report: Report, trained_at: datetime
+) -> ModelCard:
+    """Write the package of a network, checked that torch and ONNX Runtime give the same.
+
+    Raises EUGuessError when they do not.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    network = network.cpu().to(memory_format=torch.contiguous_format).eval()
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+    export_onnx(network, recipe.image, folder / ONNX)
+    shutil.copyfile(Path(networks.__file__), folder / SOURCE)
+    (folder / REPORT).write_text(report.model_dump_json(indent=2))
+    card = ModelCard(
+        network=recipe.network,
+        countries=report.countries,
+        image=recipe.image,
+        dataset=report.dataset,
+        manifest_digest=report.manifest_digest,
+        recipe_name=recipe.name,
+        trained_at=trained_at,
+        split_protocol=report.protocol,
+        metrics=report.card_metrics,
+        calibration=report.calibration,
+        sha256={name: _sha256(folder / name) for name in (WEIGHTS, ONNX, SOURCE, REPORT)},
+    )
+    (folder / CARD).write_text(card.model_dump_json(indent=2))
+    return card
+
+
+def export_onnx(network: nn.Module, image: ImageSpec, path: Path) -> None:
+    """Write `images` (any number) -> `logits`, and compare it with the network."""
+    example = torch.zeros(EXPORT_BATCH, 3, image.size, image.size)
+    with _quiet_exporter():
+        torch.onnx.export(
+            network,
+            (example,),
+            path,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    check_parity(network, image, path)
+
+
+def check_parity(network: nn.Module, image: ImageSpec, path: Path) -> None:
+    """Raise EUGuessError unless ONNX Runtime gives the network's logits, for several batches."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    for count in CHECKED_BATCHES:
+        images = torch.randn(count, 3, image.size, image.size, generator=generator)
+        with torch.inference_mode():
+            expected = network(images).numpy()
+        (found,) = session.run(["logits"], {"images": images.numpy()})
+        difference = float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+        if not difference <= TOLERANCE:
+            raise EUGuessError(
+                f"The ONNX model differs from the network by {difference:.2g} relative; "
+                "it was not exported."
+            )
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter reports its steps and its own deprecations, which mean nothing to users."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

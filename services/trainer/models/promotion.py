@@ -1,0 +1,41 @@
+"""Promotions by the trainer, which measures candidate and champion on the same places."""
+
+from dataclasses import dataclass
+
+from euguess.promotion.audit import AuditLog
+from euguess.promotion import promotion
+from euguess.promotion.registry import Candidate
+from euguess.promotion.verdict import Contest, Verdict
+from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.models.contest import hold_contest
+from services.trainer.models.stored_model import load_model
+from services.trainer.workshop import Workshop
+
+
+@dataclass(frozen=True)
+class Wish:
+    """That a candidate become champion. dataset: whose places it meets the champion on."""
+
+    candidate: Candidate
+    dataset: str
+    is_forced: bool = False
+    reason: str | None = None
+    on_damage: OnDamage = OnDamage.RAISE
+
+
+def promote(wish: Wish, workshop: Workshop) -> Verdict:
+    """Make the candidate champion if it may be; the verdict is in the audit log either way."""
+    nomination = promotion.Nomination(wish.candidate, wish.is_forced, wish.reason)
+    log = AuditLog(workshop.store)
+    return promotion.promote(
+        nomination,
+        workshop.registry,
+        log,
+        lambda champion: _contest(wish, champion, workshop),
+    )
+
+
+def _contest(wish: Wish, champion: Candidate, workshop: Workshop) -> Contest:
+    challenger = load_model(wish.candidate.run_id, workshop)
+    present = load_model(champion.run_id, workshop)
+    return hold_contest(challenger, present, wish.dataset, workshop, wish.on_damage)

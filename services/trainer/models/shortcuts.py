@@ -1,0 +1,150 @@
+"""Whether a model looks at what says nothing of a country: accuracy with parts of photos hidden.
+
+A hidden part is filled with the mean colour of the model's normalisation, which the network is
+given as 0: neither bright nor dark, and without edges inside.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from euguess.errors import InvalidInput
+from euguess.messages.schemas import Interval, Record
+from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.devices import on_device
+from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference
+from services.trainer.evaluation.evaluation import predict_logits
+from services.trainer.evaluation.metrics import is_top
+from services.trainer.loading.material import Material
+from services.trainer.models.stored_model import load_model, resolve_run, tested_material
+from services.trainer.progress import Progress
+from services.trainer.splits.splits import SplitProtocol
+from services.trainer.workshop import Workshop
+
+Box = tuple[float, float, float, float]  # top, bottom, left, right as shares of a side
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of each photo that is hidden."""
+
+    name: str
+    boxes: tuple[Box, ...]
+
+
+REGIONS = (
+    Region("sky (top third)", ((0, 1 / 3, 0, 1),)),
+    Region("bottom fifth", ((4 / 5, 1, 0, 1),)),
+    # Of 640 px: Google's logo at the left, its copyright line at the right.
+    Region("watermark corners", ((0.94, 1, 0, 0.15), (0.94, 1, 0.75, 1))),
+)
+
+NOTHING = Region("nothing", ())
+
+
+class HiddenRegion(Record):
+    """Single-view accuracy without a region."""
+
+    region: str
+    hidden: float  # share of the pixels
+    accuracy: Interval
+    drop: Interval  # of the whole photos' accuracy minus this one, paired over places
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the accuracy falls beyond chance."""
+        return self.drop.low > 0
+
+
+class Shortcuts(Record):
+    """What the accuracy of a model owes to parts of the photos."""
+
+    run_id: str
+    dataset: str
+    network: str
+    places: int
+    views: int
+    accuracy: Interval
+    regions: tuple[HiddenRegion, ...]
+
+
+def find_shortcuts(
+    run: str, workshop: Workshop, on_damage: OnDamage, dataset: str | None = None
+) -> Shortcuts:
+    """Hide each region on the places of a dataset that a run's model has not seen.
+
+    By default the test part of the dataset that it was trained on. Raises InvalidInput, also for
+    a model whose test part shares places with its training.
+    """
+    model = load_model(resolve_run(run, workshop), workshop)
+    name = dataset or model.card.dataset
+    material, is_same = tested_material(model, name, workshop, on_damage)
+    if is_same and model.recipe.split.protocol is SplitProtocol.IMAGE:
+        raise InvalidInput(
+            "This model was split by image, so that it has seen the places it is tested on; name "
+            "a run of another split, or new places with --dataset."
+        )
+    with workshop.display.bar("Hiding parts of photos") as progress:
+        accuracy, regions = hide_regions(model.network, material, progress)
+    rows = material.split.test
+    return Shortcuts(
+        run_id=model.run_id,
+        dataset=name,
+        network=model.card.network,
+        places=len(np.unique(material.index.location_ids[rows])),
+        views=len(rows),
+        accuracy=accuracy,
+        regions=regions,
+    )
+
+
+def hide_regions(
+    network: nn.Module, material: Material, progress: Progress
+) -> tuple[Interval, tuple[HiddenRegion, ...]]:
+    """Accuracy on the whole test photos, and what is left of it without each region."""
+    on_device(network, material.images.device).eval()
+    rows = material.split.test
+    places = material.index.location_ids[rows]
+    whole = _hits(network, material)
+    found = []
+    for done, region in enumerate(REGIONS, start=1):
+        progress(done, len(REGIONS) + 1)
+        hits = _hits(network, material, region)
+        found.append(
+            HiddenRegion(
+                region=region.name,
+                hidden=hidden_share(region),
+                accuracy=bootstrap_interval(hits, places),
+                drop=paired_difference(whole, hits, places),
+            )
+        )
+    progress(len(REGIONS) + 1, len(REGIONS) + 1)
+    return bootstrap_interval(whole, places), tuple(found)
+
+
+def hide(images: Tensor, region: Region) -> Tensor:
+    """A copy of normalised N x 3 x S x S images with 0, the mean colour, in a region."""
+    hidden = images.clone()
+    size = images.shape[-1]
+    for box in region.boxes:
+        # At least one row and column, however small the images are.
+        top, left = (int(np.floor(share * size)) for share in (box[0], box[2]))
+        bottom, right = (int(np.ceil(share * size)) for share in (box[1], box[3]))
+        hidden[:, :, top:bottom, left:right] = 0
+    return hidden
+
+
+def hidden_share(region: Region) -> float:
+    return sum((bottom - top) * (right - left) for top, bottom, left, right in region.boxes)
+
+
+def _hits(network: nn.Module, material: Material, hidden: Region = NOTHING) -> NDArray[np.bool_]:
+    def forward(images: Tensor) -> Tensor:
+        logits: Tensor = network(hide(images, hidden))
+        return logits
+
+    rows = material.split.test
+    logits = predict_logits(forward, material.images, rows)
+    return is_top(logits.astype(np.float64), material.labels[rows], 1)

@@ -1,0 +1,65 @@
+"""The report on hidden regions: Markdown, JSON and bars with intervals."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from euguess.messages.schemas import Interval
+from services.trainer.models.shortcuts import Shortcuts
+
+USED, UNUSED = "#D55E00", "#0072B2"  # Okabe and Ito's palette
+STEM = "shortcuts"
+
+
+def write_report(found: Shortcuts, folder: Path) -> tuple[Path, ...]:
+    """Write shortcuts.json, .md and .png into a folder; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = tuple(folder / f"{STEM}.{ending}" for ending in ("json", "md", "png"))
+    paths[0].write_text(found.model_dump_json(indent=2) + "\n")
+    paths[1].write_text(page(found))
+    draw(found, paths[2])
+    return paths
+
+
+def page(found: Shortcuts) -> str:
+    """Markdown of the table and the picture."""
+    lines = [
+        f"# Shortcuts of {found.network} on {found.dataset}",
+        "",
+        f"Run {found.run_id}; {found.views} test photos of {found.places} places that the model "
+        f"has not seen. Single-view accuracy on whole photos: {_percent(found.accuracy)}.",
+        "A hidden part has the mean colour of the training's normalisation. 95 % intervals by the "
+        "bootstrap over places, drops paired.",
+        "",
+        "| hidden | of the pixels | accuracy | drop | beyond chance |",
+        "|---|---|---|---|---|",
+    ]
+    for one in found.regions:
+        lines.append(
+            f"| {one.region} | {one.hidden:.1%} | {_percent(one.accuracy)} | "
+            f"{_percent(one.drop)} | {'yes' if one.is_used else 'no'} |"
+        )
+    return "\n".join([*lines, "", f"![Drops of accuracy]({STEM}.png)", ""])
+
+
+def draw(found: Shortcuts, path: Path) -> None:
+    """Bars of the drops with their intervals, as a PNG."""
+    figure = Figure(figsize=(7, 1 + 0.6 * len(found.regions)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    places = [-place for place in range(len(found.regions))]
+    colours = [USED if one.is_used else UNUSED for one in found.regions]
+    axes.barh(places, [one.drop.value for one in found.regions], color=colours, height=0.6)
+    for place, one in zip(places, found.regions, strict=True):
+        axes.plot([one.drop.low, one.drop.high], [place, place], color="black")
+    axes.axvline(0, color="#777777", linewidth=1)
+    axes.set_yticks(places, [one.region for one in found.regions])
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_title("Accuracy lost when a part is hidden, 95 %; red: beyond chance", fontsize=9)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _percent(interval: Interval) -> str:
+    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"

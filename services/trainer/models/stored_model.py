@@ -1,0 +1,102 @@
+"""Evaluating a model that an earlier run stored."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import nn
+
+from euguess.errors import ChecksumMismatch, InvalidInput
+from euguess.messages.schemas import ModelCard, SeenViews
+from euguess.promotion.registry import MODEL_ARTIFACTS, SEEN_FILE
+from euguess.training.report import Report
+from euguess.training.runs import RECIPE_FILE
+from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.loading.material import Material, load_material, load_unseen
+from services.trainer.models.export import CARD, WEIGHTS
+from services.trainer.networks import UnknownNetwork, build_network
+from services.trainer.recipe import Recipe, parse_recipe
+from services.trainer.workshop import Workshop, load_cache
+
+UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on
+CHAMPION_NAME = "champion"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model package with what it was trained by."""
+
+    run_id: str
+    card: ModelCard
+    network: nn.Module
+    recipe: Recipe
+    seen: SeenViews
+
+
+def evaluate_stored(name: str, dataset: str, workshop: Workshop, on_damage: OnDamage) -> Report:
+    """Report of a run's model (by run id, or "champion") on a dataset.
+
+    On the state of the dataset that it was trained on, the test part of the recipe's split is
+    used; on other data every view that the model has not seen. Raises InvalidInput.
+    """
+    model = load_model(resolve_run(name, workshop), workshop)
+    material, is_same = tested_material(model, dataset, workshop, on_damage)
+    protocol = None if is_same else UNSEEN_PROTOCOL
+    report = evaluate(
+        model.network,
+        material,
+        model.recipe,
+        protocol=protocol,
+        calibration=model.card.calibration,
+    )
+    return report.model_copy(update={"run_id": model.run_id, "trained_at": model.card.trained_at})
+
+
+def tested_material(
+    model: StoredModel, dataset: str, workshop: Workshop, on_damage: OnDamage
+) -> tuple[Material, bool]:
+    """What a model is tested on, and whether the dataset is as it was when it was trained."""
+    recipe, card, device = model.recipe, model.card, workshop.device
+    cache = load_cache(dataset, card.image, workshop, on_damage=on_damage)
+    if cache.header.manifest_digest == card.manifest_digest:
+        return load_material(cache, recipe, device), True
+    return load_unseen(cache, recipe, device, card.countries, model.seen), False
+
+
+def resolve_run(name: str, workshop: Workshop) -> str:
+    """Run id of "champion", or the name itself. Raises InvalidInput when there is no champion."""
+    if name != CHAMPION_NAME:
+        return name
+    champion = workshop.registry.champion()
+    if champion is None:
+        raise InvalidInput(
+            "There is no champion yet; train one: `euguess train DATASET --recipe "
+            "experiments/demo.toml --promote`."
+        )
+    return champion.run_id
+
+
+def load_model(run_id: str, workshop: Workshop) -> StoredModel:
+    """Download and verify. Raises InvalidInput or ChecksumMismatch."""
+    fetch = workshop.tracking.fetch
+    with tempfile.TemporaryDirectory() as folder:
+        package = fetch(run_id, MODEL_ARTIFACTS, Path(folder))
+        card = ModelCard.model_validate_json((package / CARD).read_text())
+        network = _network(package / WEIGHTS, card)
+        recipe = parse_recipe(fetch(run_id, RECIPE_FILE, Path(folder)).read_text())
+        seen = fetch(run_id, SEEN_FILE, Path(folder)).read_text()
+    return StoredModel(run_id, card, network, recipe, SeenViews.model_validate_json(seen))
+
+
+def _network(weights: Path, card: ModelCard) -> nn.Module:
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != card.sha256[WEIGHTS]:
+        raise ChecksumMismatch(f"{WEIGHTS} of the model is not the one that its card names.")
+    try:
+        network = build_network(card.network, len(card.countries), image_size=card.image.size)
+    except UnknownNetwork as error:
+        raise InvalidInput(f"The model cannot be built: {error}.") from None
+    network.load_state_dict(load_file(weights))
+    return network

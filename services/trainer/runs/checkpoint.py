@@ -1,0 +1,115 @@
+"""One file with all that a training needs to go on: tensors and facts, no pickle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from services.trainer.history import EpochResult
+from services.trainer.training.learner import Learner
+from services.trainer.training.training import Progress
+
+FORMAT_VERSION = 2
+NETWORK, BEST, AVERAGE, OPTIMIZER = "network/", "best/", "average/", "optimizer/"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file that belongs to one recipe on one state of one dataset, by fingerprint."""
+
+    path: Path
+    fingerprint: str
+
+    def save(self, learner: Learner, progress: Progress, run_id: str) -> None:
+        """Replace the file at once, so that a crash leaves the old or the new one."""
+        tensors = {
+            **_prefixed(NETWORK, learner.network.state_dict()),
+            **_prefixed(BEST, progress.best_weights),
+        }
+        average = learner.average
+        if average is not None:
+            tensors |= _prefixed(AVERAGE, average.network.state_dict())
+        slots = learner.optimizer.state_dict()
+        for parameter, state in slots["state"].items():
+            tensors |= _prefixed(f"{OPTIMIZER}{parameter}/", _tensors_of(state))
+        facts = {
+            "format_version": FORMAT_VERSION,
+            "fingerprint": self.fingerprint,
+            "run_id": run_id,
+            "history": [asdict(result) for result in progress.history],
+            "param_groups": slots["param_groups"],
+            "averaged_steps": 0 if average is None else average.steps,
+            "scaler": learner.scaler.state_dict(),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        staged = self.path.with_suffix(".part")
+        save_file(tensors, staged, metadata={"facts": json.dumps(facts)})
+        staged.replace(self.path)
+
+    def saved_run(self) -> str | None:
+        """Id of the run that can be continued here, if any."""
+        facts = self._facts()
+        return None if facts is None else str(facts["run_id"])
+
+    def load(self, learner: Learner) -> Progress:
+        """Put a learner where the file says; nothing to continue gives an empty Progress."""
+        facts = self._facts()
+        if facts is None:
+            return Progress()
+        with safe_open(self.path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        learner.network.load_state_dict(_under(NETWORK, tensors))
+        if learner.average is not None:
+            learner.average.network.load_state_dict(_under(AVERAGE, tensors))
+            learner.average.steps = facts["averaged_steps"]
+        learner.optimizer.load_state_dict(
+            {"state": _optimizer_state(tensors), "param_groups": facts["param_groups"]}
+        )
+        learner.scaler.load_state_dict(facts["scaler"])
+        history = tuple(EpochResult(**result) for result in facts["history"])
+        return Progress(history, _under(BEST, tensors))
+
+    def _facts(self) -> dict[str, Any] | None:
+        """None unless there is a whole file of this fingerprint."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        except (OSError, SafetensorError):
+            return None
+        known = (facts["format_version"], facts["fingerprint"])
+        return facts if known == (FORMAT_VERSION, self.fingerprint) else None
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: _plain(tensor) for name, tensor in tensors.items()}
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The file format knows neither devices nor channels_last."""
+    return tensor.detach().cpu().contiguous()
+
+
+def _tensors_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: torch.as_tensor(value) for name, value in state.items() if value is not None}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _under(OPTIMIZER, tensors).items():
+        parameter, _, slot = name.partition("/")
+        state.setdefault(int(parameter), {})[slot] = tensor
+    return state

@@ -1,0 +1,191 @@
+"""One experiment from a dataset to a registered model: cache, train, evaluate, export, register."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from euguess.clock import utc_now
+from euguess.promotion.registry import SEEN_FILE, Candidate
+from euguess.promotion.verdict import Verdict
+from euguess.training.report import Report
+from euguess.training.runs import PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
+from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.cards.cards import write_cards
+from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.loading.material import Material, load_material, seen_views
+from services.trainer.models.answers import answers_of
+from services.trainer.models.export import export_package
+from services.trainer.models.promotion import Wish, promote
+from services.trainer.networks import cut_head
+from services.trainer.recipe import Recipe
+from services.trainer.runs.checkpoint import Checkpoint
+from services.trainer.runs.provenance import environment
+from services.trainer.stopping import Stopped
+from services.trainer.tracking.tracking import ANSWERS_FILE
+from services.trainer.training.learner import Learner, new_learner
+from services.trainer.training.training import Progress, train
+from services.trainer.workshop import Workshop, load_cache
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do. Without is_registered the run is tracked, but makes no version of the model."""
+
+    dataset: str
+    recipe: Recipe
+    is_resumed: bool = False
+    resumes: str | None = None  # id of the run that is meant, where one is
+    forgets_stop: bool = False  # a stop asked for before this start does not count
+    is_registered: bool = True
+    is_promoted: bool = False
+    on_damage: OnDamage = OnDamage.RAISE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment left."""
+
+    run_id: str
+    report: Report
+    candidate: Candidate | None = None
+    verdict: Verdict | None = None
+
+
+def run_experiment(order: Order, workshop: Workshop) -> Outcome:
+    """Do all of it. A run that was cut short can be continued by an order with is_resumed.
+
+    Raises InvalidInput when the order resumes a run that has finished.
+    """
+    if order.resumes is not None:
+        workshop.tracking.require_unfinished(order.resumes)
+    recipe = order.recipe
+    cache = load_cache(order.dataset, recipe.image, workshop, on_damage=order.on_damage)
+    material = load_material(cache, recipe, workshop.device)
+    learner = new_learner(recipe, len(material.countries), workshop.device)
+    checkpoint = _checkpoint(workshop.home, recipe, material)
+    run_id = checkpoint.saved_run() if order.is_resumed else None
+    name = f"{recipe.name} {order.dataset} {recipe.split.protocol.value}"
+    tags, params = _tags(material, recipe, workshop), flat(recipe.model_dump(mode="json"))
+    if order.is_promoted:
+        tags[PROMOTE_TAG] = "yes"
+    with workshop.tracking.run(name, tags, params, run_id) as run:
+        if order.forgets_stop:
+            workshop.tracking.forget_stop(run)
+        workshop.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
+        workshop.tracking.log_text(run, seen_views(material).model_dump_json(), SEEN_FILE)
+        start = checkpoint.load(learner) if run_id else Progress()
+        network = _trained(recipe, learner, material, _Run(run, start, checkpoint), workshop)
+        workshop.display.note("Evaluating on the test part")
+        trained_at = utc_now()
+        report = evaluate(network, material, recipe)
+        report = report.model_copy(update={"run_id": run, "trained_at": trained_at})
+        workshop.tracking.log_metrics(run, _values(report))
+        answers = answers_of(network, material)
+        workshop.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
+        outcome = _store(order, workshop, Outcome(run, report), network, trained_at)
+    checkpoint.path.unlink(missing_ok=True)
+    return outcome
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, with dotted names."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        is_table = isinstance(value, Mapping)
+        values |= flat(value, f"{prefix}{key}.") if is_table else {prefix + key: value}
+    return values
+
+
+@dataclass(frozen=True)
+class _Run:
+    run_id: str
+    start: Progress
+    checkpoint: Checkpoint
+
+
+def _trained(
+    recipe: Recipe, learner: Learner, material: Material, run: _Run, workshop: Workshop
+) -> nn.Module:
+    """The network with the weights of its best epoch."""
+    display, images = workshop.display, len(material.split.train)
+    total = images * recipe.epochs
+    with display.bar(f"Training {recipe.network}") as bar:
+        done = run.start.epochs_done * images
+        bar(done, total)
+
+        def tick(count: int) -> None:
+            nonlocal done
+            done += count
+            bar(done, total)
+
+        def after_epoch(progress: Progress) -> None:
+            run.checkpoint.save(learner, progress, run.run_id)
+            newest = progress.history[-1]
+            workshop.tracking.log_epoch(run.run_id, newest)
+            display.epoch(newest, recipe.epochs, is_best=newest == progress.best)
+            _stop_where_asked(run.run_id, progress.epochs_done, recipe.epochs, workshop)
+
+        progress = train(
+            recipe, learner, material, start=run.start, after_epoch=after_epoch, tick=tick
+        )
+    learner.network.load_state_dict(progress.best_weights)
+    if recipe.faults.keeps_imagenet_head:
+        cut_head(learner.network, len(material.countries))
+    return learner.network
+
+
+def _stop_where_asked(run_id: str, done: int, epochs: int, workshop: Workshop) -> None:
+    """After the last epoch nothing is left to stop. Raises Stopped."""
+    if done < epochs and workshop.tracking.is_stop_asked(run_id):
+        raise Stopped(done, epochs)
+
+
+def _store(
+    order: Order, workshop: Workshop, outcome: Outcome, network: nn.Module, trained_at: datetime
+) -> Outcome:
+    """Keep the report, and the model where it is wanted."""
+    run_id, report = outcome.run_id, outcome.report
+    workshop.tracking.log_text(run_id, report.model_dump_json(indent=2), REPORT_FILE)
+    if not order.is_registered:
+        return outcome
+    workshop.display.note("Exporting to safetensors and ONNX")
+    with tempfile.TemporaryDirectory() as folder:
+        export_package(Path(folder), network, order.recipe, report, trained_at)
+        workshop.tracking.log_model(run_id, Path(folder))
+    write_cards(run_id, order.recipe, report, workshop)
+    candidate = workshop.registry.register(run_id, report)
+    wish = Wish(candidate, order.dataset, on_damage=order.on_damage)
+    verdict = promote(wish, workshop) if order.is_promoted else None
+    return replace(outcome, candidate=candidate, verdict=verdict)
+
+
+def _checkpoint(home: Path, recipe: Recipe, material: Material) -> Checkpoint:
+    facts = f"{recipe.model_dump_json()} {material.manifest_digest}"
+    fingerprint = hashlib.sha256(facts.encode()).hexdigest()
+    return Checkpoint(home / CHECKPOINTS / f"{fingerprint[:16]}.safetensors", fingerprint)
+
+
+def _tags(material: Material, recipe: Recipe, workshop: Workshop) -> dict[str, str]:
+    return {
+        "dataset": material.dataset,
+        "manifest_digest": material.manifest_digest,
+        "protocol": recipe.split.protocol.value,
+        "recipe_digest": recipe.digest,
+        **{f"environment.{k}": v for k, v in environment(workshop.device).items()},
+    }
+
+
+def _values(report: Report) -> dict[str, float]:
+    values = {f"test_{name}": interval.value for name, interval in report.card_metrics.items()}
+    if report.certainty:
+        first, last = report.certainty[0], report.certainty[-1]
+        values |= {"test_ece": first.ece, "test_fused_ece": last.ece}
+    return values

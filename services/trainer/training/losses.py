@@ -1,0 +1,79 @@
+"""What a network is told to say about an image, and how wrong it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from services.trainer.dataset.proximity import distances_km
+from services.trainer.dataset.view_index import Floats
+from services.trainer.evaluation.distances import country_centres
+from services.trainer.loading.batches import Batch
+from services.trainer.loading.material import Material
+from services.trainer.recipe import Recipe
+from services.trainer.training.balance import country_weights
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Mean cross-entropy over the images of a batch, in nats.
+
+    targets: C x C, the probabilities to be named for an image of each country, where labels are
+    smoothed by distance. margins: C, added to the logits in training alone.
+    """
+
+    label_smoothing: float = 0.0
+    targets: Tensor | None = None
+    margins: Tensor | None = None
+
+    def __call__(self, logits: Tensor, batch: Batch) -> Tensor:
+        if self.margins is not None:
+            logits = logits.float() + self.margins
+        loss = self._loss(logits, batch.labels)
+        if batch.partners is None:
+            return loss
+        return torch.lerp(self._loss(logits, batch.partners), loss, batch.share)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.targets is None:
+            return cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        return cross_entropy(logits, self.targets[labels])
+
+
+def make_criterion(recipe: Recipe, material: Material) -> Criterion:
+    """The recipe's loss for a material's countries, on its device."""
+    device = material.images.device
+    targets = margins = None
+    if recipe.smoothing.by == "distance" and recipe.label_smoothing:
+        centres = country_centres(tuple(country.country_code for country in material.countries))
+        smoothed = distance_targets(centres, recipe.label_smoothing, recipe.smoothing.scale_km)
+        targets = torch.from_numpy(smoothed).float().to(device)
+    if recipe.balance.logit_adjustment:
+        margins = torch.from_numpy(_margins(recipe, material)).float().to(device)
+    return Criterion(recipe.label_smoothing, targets, margins)
+
+
+def distance_targets(centres: Floats, smoothing: float, scale_km: float) -> Floats:
+    """C x C: 1 - smoothing for the country itself, the rest by exp(-distance / scale_km).
+
+    Like the geographic smoothing of Haas et al., PIGEON, 2024, with countries for geocells.
+    """
+    lats, lons = centres.T
+    distances = distances_km(lats[:, None], lons[:, None], lats, lons)
+    np.fill_diagonal(distances, np.inf)
+    nearest = distances.min(axis=1, keepdims=True)  # against underflow of far countries
+    shares = np.exp(-(distances - nearest) / scale_km)
+    return np.asarray(
+        smoothing * shares / shares.sum(axis=1, keepdims=True)
+        + (1 - smoothing) * np.eye(len(centres))
+    )
+
+
+def _margins(recipe: Recipe, material: Material) -> Floats:
+    """tau log prior (Menon et al. 2021); the prior is that of the images which are drawn."""
+    labels = material.labels[material.split.train]
+    counts = np.maximum(np.bincount(labels, minlength=len(material.countries)), 1)
+    drawn = counts * country_weights(counts, recipe.balance.sampling)
+    return np.asarray(recipe.balance.logit_adjustment * np.log(drawn / drawn.sum()))

@@ -1,0 +1,71 @@
+"""What a collection will cost, before anything is spent: sums over its specification."""
+
+from math import ceil
+
+from pydantic import Field
+
+from euguess.collection.budget import Sum, cost, shortage
+from euguess.collection.providers import TARIFFS, tariff
+from euguess.errors import InvalidInput
+from euguess.messages.records import Record
+from euguess.messages.schemas import MAX_SLOTS_PER_MESSAGE, Budget, DatasetSpec
+
+SECONDS_PER_HOUR = 3600
+
+
+class Quote(Record):
+    """Answer of `euguess dataset plan`. Every place is expected to be found."""
+
+    provider: str
+    countries: int
+    places: int
+    images: int
+    messages: int = Field(description="Of up to 50 places, when all goes well")
+    dollars: float = Field(description="At list price, as the budget counts it")
+    free_images: int = Field(description="Of these images, if none was bought this month")
+    dollars_after_free: float
+    hours_at_rate_limit: float | None = Field(
+        description="At least: one look-up a place and its images; None without a rate limit"
+    )
+    budget: Budget | None
+    shortage: str | None = Field(description="Why the budget does not suffice")
+    places_in_budget: int
+
+
+def quote(spec: DatasetSpec) -> Quote:
+    """The price of all of a dataset's places by the provider's list price. Raises InvalidInput."""
+    if spec.provider not in TARIFFS:
+        known = ", ".join(TARIFFS)
+        raise InvalidInput(f"{spec.provider!r}: no price is known; there are {known}.")
+    prices, views = tariff(spec.provider), len(spec.headings)
+    images = spec.requested * views
+    total, rate = cost(images, prices.dollars_per_image), prices.requests_per_second
+    free = min(images, prices.free_images_a_month)
+    calls = images + spec.requested
+    return Quote(
+        provider=spec.provider,
+        countries=len(spec.quotas),
+        places=spec.requested,
+        images=images,
+        messages=ceil(spec.requested / MAX_SLOTS_PER_MESSAGE),
+        dollars=total.dollars,
+        free_images=free,
+        dollars_after_free=cost(images - free, prices.dollars_per_image).dollars,
+        hours_at_rate_limit=None if rate is None else calls / rate / SECONDS_PER_HOUR,
+        budget=spec.budget,
+        shortage=shortage(spec.budget, Sum(), total),
+        places_in_budget=_places_in_budget(spec, cost(views, prices.dollars_per_image)),
+    )
+
+
+def _places_in_budget(spec: DatasetSpec, place: Sum) -> int:
+    """The most places that fit, by bisection, since a budget has two caps."""
+    fit, too_many = 0, spec.requested + 1
+    while too_many - fit > 1:
+        middle = (fit + too_many) // 2
+        amount = Sum(middle * place.images, middle * place.micros)
+        if shortage(spec.budget, Sum(), amount) is None:
+            fit = middle
+        else:
+            too_many = middle
+    return fit

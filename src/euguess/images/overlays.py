@@ -1,0 +1,30 @@
+"""Heat maps of explanations, laid over their photos."""
+
+import base64
+import io
+
+from PIL import Image
+
+from euguess.images.preprocessing import load_photo
+
+SIDE = 512  # pixels
+COLOUR = (255, 96, 0)
+MOST_OPAQUE = 0.65
+
+
+def overlay(photo: bytes, heat_map: str) -> Image.Image:
+    """The central square of an encoded photo, SIDE x SIDE RGB, coloured where its map is bright.
+
+    heat_map: schemas.ViewExplanation.heat_map. Raises InvalidImage for a bad photo.
+    """
+    view = _central_square(load_photo(photo, side=SIDE))
+    heat = Image.open(io.BytesIO(base64.b64decode(heat_map)), formats=["PNG"]).convert("L")
+    mask = heat.resize(view.size, Image.Resampling.BILINEAR).point(lambda v: v * MOST_OPAQUE)
+    return Image.composite(Image.new("RGB", view.size, COLOUR), view, mask)
+
+
+def _central_square(photo: Image.Image) -> Image.Image:
+    side = min(photo.size)
+    left, top = (photo.width - side) / 2, (photo.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return photo.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)

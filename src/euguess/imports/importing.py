@@ -1,0 +1,222 @@
+"""Storing labelled photos as a dataset."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from euguess.cli.output import console, counts_table, messages, print_json
+from euguess.clock import utc_now
+from euguess.collection.datasets import read_spec, stored_status
+from euguess.collection.layout import location_key, locations_prefix, spec_key, view_key
+from euguess.collection.providers import ProviderName
+from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest, ObjectNotFound
+from euguess.imports.labelled import LabelledPhoto, read_labelled
+from euguess.messages.schemas import DatasetName, DatasetSpec, LocationRecord, ViewRecord
+from euguess.settings import StoreSettings
+from euguess.storage import ObjectStore, open_store
+
+CONCURRENT_LOCATIONS = 16
+SHOWN_PROBLEMS = 50
+MAX_HEADINGS = 8
+
+
+async def import_photos(name: str, path: Path, *, skip_bad: bool, as_json: bool) -> None:
+    """Check everything, then store it and print the counts.
+
+    Raises InvalidInput listing what is wrong, or DatasetConflict.
+    """
+    _check_name(name)
+    with _progress() as progress:
+        checking = progress.add_task("Checking photos", total=None)
+        found = read_labelled(
+            path, lambda done, of: progress.update(checking, completed=done, total=of)
+        )
+        _report(found.problems, skip_bad=skip_bad)
+        if not found.photos:
+            raise InvalidManifest(f"{path} holds no good photo; nothing was imported.")
+        store = await open_store(StoreSettings.load())
+        storing = progress.add_task("Storing places", total=None)
+        await store_dataset(
+            store,
+            name,
+            found.photos,
+            lambda done, of: progress.update(storing, completed=done, total=of),
+        )
+    status = await stored_status(store, name)
+    if as_json:
+        print_json(status)
+    else:
+        console.print(counts_table(status))
+        console.print(f"{len(found.photos):,} views stored, {len(found.problems):,} left out.")
+
+
+async def store_dataset(
+    store: ObjectStore,
+    name: str,
+    photos: Sequence[LabelledPhoto],
+    progress: Callable[[int, int], None],
+) -> None:
+    """Store photos by location, the record last; importing the same again changes nothing."""
+    places: dict[str, list[LabelledPhoto]] = {}
+    for photo in photos:
+        places.setdefault(photo.location_id, []).append(photo)
+    await _make_durable(store, dataset_spec(name, photos))
+    await _refuse_foreign_places(store, name, places)
+    gate, done = asyncio.Semaphore(CONCURRENT_LOCATIONS), 0
+
+    async def store_one(views: list[LabelledPhoto]) -> None:
+        nonlocal done
+        async with gate:
+            await store_location(store, name, views)
+        done += 1
+        progress(done, len(places))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for views in places.values():
+                group.create_task(store_one(views))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+async def store_location(store: ObjectStore, name: str, photos: Sequence[LabelledPhoto]) -> None:
+    """Raises DatasetConflict when the place is stored with other photos."""
+    record = location_record(name, photos)
+    key = location_key(name, record.country_code, record.location_id)
+    try:
+        earlier = LocationRecord.model_validate_json(await store.get(key))
+    except ObjectNotFound:
+        for view, photo in zip(record.views, photos, strict=True):
+            await _store_photo(store, view.key, photo)
+        await store.create(key, record.model_dump_json().encode())
+        return
+    if earlier.model_copy(update={"fetched_at": record.fetched_at}) != record:
+        raise DatasetConflict(
+            f"{name!r} holds other photos of {record.location_id}; import under another name."
+        )
+
+
+async def _store_photo(store: ObjectStore, key: str, photo: LabelledPhoto) -> None:
+    data = await asyncio.to_thread(_read_again, photo)
+    if not await store.create(key, data) and await store.get(key) != data:
+        raise DatasetConflict(f"{key} is stored with other content; import under another name.")
+
+
+def _read_again(photo: LabelledPhoto) -> bytes:
+    """Hours may have passed since the check of a large collection."""
+    try:
+        data = photo.path.read_bytes()
+    except OSError as error:
+        raise InvalidManifest(f"{photo.path} cannot be read: {error.strerror}.") from None
+    if hashlib.sha256(data).hexdigest() != photo.sha256:
+        raise InvalidManifest(f"{photo.path} has changed since it was checked; import again.")
+    return data
+
+
+def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecord:
+    """The record of a place with all its photos; the first one gives the position.
+
+    Photos are stored as they are: the key of a PNG or WebP photo ends in its own suffix.
+    """
+    first = photos[0]
+    repeats: Counter[float] = Counter()
+    views = []
+    for photo in photos:
+        jpeg_key = view_key(
+            name, first.country_code, first.location_id, photo.heading, repeats[photo.heading]
+        )
+        key = f"{jpeg_key.removesuffix('.jpg')}{photo.suffix}"
+        repeats[photo.heading] += 1
+        views.append(_view(key, photo))
+    spot = first.coordinate
+    return LocationRecord(
+        location_id=first.location_id,
+        dataset=name,
+        provider=ProviderName.FOLDER,
+        panorama_id=first.location_id.removeprefix("folder-"),
+        country_code=first.country_code,
+        lat=None if spot is None else spot.lat,
+        lon=None if spot is None else spot.lon,
+        captured_at=first.captured_at,
+        attribution=first.attribution,
+        license=first.license,
+        headings_are_relative=any(photo.heading_is_relative for photo in photos),
+        views=tuple(views),
+        fetched_at=utc_now(),
+    )
+
+
+def dataset_spec(name: str, photos: Iterable[LabelledPhoto]) -> DatasetSpec:
+    """What an imported dataset would have been asked for: as many places as there are."""
+    places = {photo.location_id: photo.country_code for photo in photos}
+    headings = sorted({int(photo.heading) for photo in photos})
+    return DatasetSpec(
+        name=name,
+        quotas=dict(sorted(Counter(places.values()).items())),
+        provider=ProviderName.FOLDER,
+        headings=tuple(headings[:MAX_HEADINGS]),
+    )
+
+
+def _view(key: str, photo: LabelledPhoto) -> ViewRecord:
+    width, height = photo.size
+    return ViewRecord(
+        key=key,
+        heading=photo.heading,
+        sha256=photo.sha256,
+        bytes=photo.path.stat().st_size,
+        width=width,
+        height=height,
+    )
+
+
+def _check_name(name: str) -> None:
+    try:
+        TypeAdapter(DatasetName).validate_python(name)
+    except ValidationError as error:
+        raise InvalidInput(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+
+
+async def _refuse_foreign_places(
+    store: ObjectStore, name: str, places: Mapping[str, Sequence[LabelledPhoto]]
+) -> None:
+    """A dataset of the same numbers may still be of other places."""
+    own = {location_key(name, v[0].country_code, place) for place, v in places.items()}
+    async for key in store.list(locations_prefix(name)):
+        if key not in own:
+            raise DatasetConflict(
+                f"A dataset {name!r} exists with other places; import under another name."
+            )
+
+
+async def _make_durable(store: ObjectStore, spec: DatasetSpec) -> None:
+    body = spec.model_dump_json(indent=2).encode()
+    is_new = await store.create(spec_key(spec.name), body)
+    if not is_new and await read_spec(store, spec.name) != spec:
+        raise DatasetConflict(
+            f"A dataset {spec.name!r} exists with other places; import under another name."
+        )
+
+
+def _report(problems: Sequence[str], *, skip_bad: bool) -> None:
+    if not problems:
+        return
+    lines = [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
+    text = "\n".join(lines)
+    if not skip_bad:
+        raise InvalidManifest(
+            f"{len(problems)} bad rows, nothing was imported (--skip-bad leaves them out):\n{text}"
+        )
+    messages.print(f"{len(problems)} bad rows are left out:\n{text}", markup=False)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=messages)

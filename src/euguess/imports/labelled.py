@@ -1,0 +1,201 @@
+"""Reading a manifest or a folder of labelled photos, and checking every row of it."""
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from euguess.errors import InvalidInput, InvalidManifest
+from euguess.geography.countries import country
+from euguess.geography.locations import Coordinate
+from euguess.images.preprocessing import FORMATS, InvalidImage, load_photo, open_photo
+
+REQUIRED_COLUMNS = ("file", "country_code")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
+TRUE_WORDS = ("true", "1", "yes")
+DEFAULT_LICENSE = "unknown"
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledPhoto:
+    """A checked photo with its label. `where` says where in the manifest it stands."""
+
+    where: str
+    path: Path
+    country_code: str
+    location_id: str
+    coordinate: Coordinate | None
+    heading: float
+    heading_is_relative: bool
+    attribution: str
+    license: str
+    captured_at: str | None
+    sha256: str
+    size: tuple[int, int]
+    suffix: str  # of the format that its bytes are in
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Good photos, and what is wrong with the others (a sentence each)."""
+
+    photos: list[LabelledPhoto]
+    problems: list[str]
+
+
+def read_labelled(path: Path, progress: Callable[[int, int], None]) -> Labelled:
+    """Read and check all rows. Raises InvalidManifest when there is nothing to read."""
+    rows = list(_rows(path))
+    if not rows:
+        raise InvalidManifest(f"{path} holds no photos ({', '.join(FORMATS)}).")
+    found = Labelled([], [])
+    seen: dict[str, str] = {}
+    for number, (where, folder, row) in enumerate(rows, start=1):
+        try:
+            _add(found, seen, _check(where, folder, row))
+        except (InvalidInput, InvalidImage) as error:
+            found.problems.append(f"{where}: {error}")
+        progress(number, len(rows))
+    return _with_one_country_each(found)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
+    if path.is_dir():
+        yield from _folder_rows(path)
+    elif path.suffix.lower() == ".parquet":
+        yield from _parquet_rows(path)
+    else:
+        yield from _csv_rows(path)
+
+
+def _folder_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
+    """One sub-folder per country code; each photo is a place of its own."""
+    for photo in sorted(p for p in path.glob("*/*") if p.suffix.lower() in SUFFIXES):
+        name = str(photo.relative_to(path))
+        yield name, path, {"file": name, "country_code": photo.parent.name}
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            _check_columns(path, reader.fieldnames or [])
+            for row in reader:
+                cells = {name: (row.get(name) or "").strip() for name in reader.fieldnames or []}
+                yield f"line {reader.line_num}", path.parent, cells
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidManifest(f"{path} cannot be read: {error}.") from None
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidManifest(f"{path} cannot be read: {error}.") from None
+    _check_columns(path, table.column_names)
+    for number, row in enumerate(table.to_pylist(), start=1):
+        cells = {name: "" if value is None else str(value) for name, value in row.items()}
+        yield f"row {number}", path.parent, cells
+
+
+def _check_columns(path: Path, columns: object) -> None:
+    names = list(columns) if isinstance(columns, list | tuple) else []
+    missing = [name for name in REQUIRED_COLUMNS if name not in names]
+    if missing:
+        raise InvalidManifest(
+            f"{path} lacks the column {' and '.join(missing)}; a manifest has file, country_code "
+            "and, if known, lat, lon, heading, location_id, attribution, sha256, captured_at."
+        )
+
+
+def _check(where: str, folder: Path, row: Row) -> LabelledPhoto:
+    """Raises InvalidInput or InvalidImage with what is wrong."""
+    path = folder / row["file"]
+    code = country(row["country_code"]).code
+    coordinate, heading = _coordinate(row), _heading(row)
+    data = _read(path)
+    digest = hashlib.sha256(data).hexdigest()
+    if row.get("sha256", digest) not in (digest, ""):
+        raise InvalidManifest(f"{path.name} does not have the sha256 that the manifest gives")
+    return LabelledPhoto(
+        where=where,
+        path=path,
+        country_code=code,
+        location_id=_location_id(row, digest),
+        coordinate=coordinate,
+        heading=heading or 0.0,
+        heading_is_relative=heading is None
+        or row.get("heading_is_relative", "").lower() in TRUE_WORDS,
+        attribution=row.get("attribution", ""),
+        license=row.get("license") or DEFAULT_LICENSE,
+        captured_at=row.get("captured_at") or None,
+        sha256=digest,
+        size=load_photo(data).size,
+        suffix=SUFFIX_OF_FORMAT[str(open_photo(data).format)],
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidManifest(f"{path}: {error.strerror}") from None
+
+
+def _coordinate(row: Row) -> Coordinate | None:
+    lat, lon = row.get("lat", ""), row.get("lon", "")
+    if not lat and not lon:
+        return None
+    try:
+        return Coordinate(float(lat), float(lon))
+    except ValueError:
+        raise InvalidManifest(f"lat {lat!r}, lon {lon!r} are not numbers") from None
+
+
+def _heading(row: Row) -> float | None:
+    text = row.get("heading", "")
+    try:
+        heading = float(text) if text else None
+    except ValueError:
+        raise InvalidManifest(f"heading {text!r} is not a number") from None
+    if heading is not None and not 0 <= heading < 360:
+        raise InvalidManifest(f"heading {text}: must be at least 0 and below 360")
+    return heading
+
+
+def _location_id(row: Row, digest: str) -> str:
+    given = row.get("location_id", "")
+    if given and not re.fullmatch(r"[\w.-]{1,100}", given, re.ASCII):
+        raise InvalidManifest(f"location_id {given!r}: use letters, digits, '.', '_' and '-'")
+    return f"folder-{given or digest[:20]}"
+
+
+def _add(found: Labelled, seen: dict[str, str], photo: LabelledPhoto) -> None:
+    if photo.sha256 in seen:
+        raise InvalidManifest(f"{photo.path.name} is the same photo as {seen[photo.sha256]}")
+    seen[photo.sha256] = photo.where
+    found.photos.append(photo)
+
+
+def _with_one_country_each(found: Labelled) -> Labelled:
+    """A location in two countries is a labelling error of its later rows."""
+    countries: dict[str, LabelledPhoto] = {}
+    good, problems = [], list(found.problems)
+    for photo in found.photos:
+        first = countries.setdefault(photo.location_id, photo)
+        if photo.country_code == first.country_code:
+            good.append(photo)
+        else:
+            problems.append(
+                f"{photo.where}: location {photo.location_id.removeprefix('folder-')} is in "
+                f"{photo.country_code} here and in {first.country_code} at {first.where}"
+            )
+    return Labelled(good, problems)

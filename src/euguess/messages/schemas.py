@@ -1,0 +1,402 @@
+"""Everything that crosses a process boundary: messages, stored records, HTTP bodies.
+
+Both ends of a wire import the same class and both validate. New fields are optional;
+SCHEMA_VERSION changes when a meaning changes.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from euguess.messages.records import SCHEMA_VERSION, Latitude, Longitude
+from euguess.messages.records import CountryCode as CountryCode
+from euguess.messages.records import DatasetName as DatasetName
+from euguess.messages.records import Record as Record
+from euguess.messages.records import Sha256 as Sha256
+
+MAX_SLOTS_PER_MESSAGE = 50
+MAX_CANDIDATES_PER_SLOT = 16
+
+
+# --- collection -------------------------------------------------------------------------
+
+
+class Budget(Record):
+    """The most that a collection may spend; without a number there is no such limit."""
+
+    images: int | None = Field(default=None, ge=0, le=10**9, description="Images to pay for")
+    dollars: float | None = Field(
+        default=None, ge=0, le=10**7, allow_inf_nan=False, description="US dollars, at list price"
+    )
+
+
+class DatasetSpec(Record):
+    """One named collection request. Two specs are the same dataset when they are equal."""
+
+    name: DatasetName = Field(description="Unique name", examples=["demo"])
+    quotas: dict[CountryCode, Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        min_length=1, description="Wanted locations per country", examples=[{"FR": 40, "PL": 40}]
+    )
+    provider: str = Field(default="simulator", pattern=r"^[a-z]+$", examples=["simulator"])
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+    headings: tuple[Annotated[int, Field(ge=0, lt=360)], ...] = Field(
+        default=(0, 120, 240), min_length=1, max_length=8, description="Degrees from north"
+    )
+    fov: int = Field(default=90, ge=10, le=120, description="Horizontal field of view, degrees")
+    pitch: int = Field(default=0, ge=-90, le=90, description="Degrees, up is positive")
+    size: int = Field(default=640, ge=16, le=640, description="Side of each view in pixels")
+    radius_m: int = Field(default=1000, ge=1, le=50_000, description="Panorama search radius")
+    border_buffer_km: float = Field(default=2.0, ge=0, le=50)
+    max_candidates: int = Field(
+        default=128, ge=1, le=100_000, description="Candidates tried before no_coverage"
+    )
+    budget: Budget | None = Field(default=None, description="The first one; it can be raised later")
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+    @model_validator(mode="after")
+    def _headings_are_distinct(self) -> Self:
+        if len(set(self.headings)) != len(self.headings):
+            raise ValueError("headings must differ from each other")
+        return self
+
+    @property
+    def requested(self) -> int:
+        """Number of wanted locations, which is the number of slots."""
+        return sum(self.quotas.values())
+
+
+class SlotKey(Record):
+    """One wanted location of a dataset."""
+
+    country_code: CountryCode
+    index: int = Field(ge=0)
+
+    def __str__(self) -> str:
+        return f"{self.country_code}/{self.index}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Inverse of str()."""
+        country_code, _, index = text.partition("/")
+        return cls(country_code=country_code, index=int(index))
+
+
+class SlotRequest(Record):
+    """A slot with the next candidates of its stream. A higher attempt outdates lower ones."""
+
+    slot: SlotKey
+    candidates: tuple[tuple[Latitude, Longitude], ...] = Field(
+        min_length=1, max_length=MAX_CANDIDATES_PER_SLOT, description="(lat, lon) pairs"
+    )
+    first_candidate: int = Field(ge=0, description="Position of candidates[0] in the stream")
+    attempt: int = Field(ge=1)
+
+
+class FetchLocations(Record):
+    """Command to a fetcher: find and store one panorama for each slot."""
+
+    dataset: DatasetName
+    slots: tuple[SlotRequest, ...] = Field(min_length=1, max_length=MAX_SLOTS_PER_MESSAGE)
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class SlotStatus(StrEnum):
+    """How the work on a slot ended. The first three are final."""
+
+    STORED = "stored"
+    NO_COVERAGE = "no_coverage"
+    FAILED = "failed"
+    EXHAUSTED = "exhausted"  # no candidate of this message had imagery: send the next ones
+    DEFERRED = "deferred"  # the provider is paused: send again when it is not
+    RETRY = "retry"  # a transient trouble at the provider or the store: send again later
+
+    @property
+    def is_final(self) -> bool:
+        return self in (SlotStatus.STORED, SlotStatus.NO_COVERAGE, SlotStatus.FAILED)
+
+
+class SlotOutcome(Record):
+    """Event from a fetcher (or from the sampler, when a limit ends a slot)."""
+
+    dataset: DatasetName
+    slot: SlotKey
+    attempt: int = Field(ge=0)
+    status: SlotStatus
+    location_id: str | None = None
+    reason: str | None = Field(default=None, max_length=500)
+    candidates_tried: int = Field(default=0, ge=0)
+    rejections: dict[str, int] = Field(
+        default_factory=dict, description="Why candidates were refused, by reason"
+    )
+    images: int = Field(default=0, ge=0, description="Images downloaded (paid for) in this attempt")
+    bytes: int = Field(default=0, ge=0)
+    cost: float = Field(default=0.0, ge=0, description="US dollars")
+    duration_seconds: float = Field(default=0.0, ge=0)
+    finished_at: datetime
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class ViewRecord(Record):
+    """One stored image of a location."""
+
+    key: str
+    heading: float = Field(ge=0, lt=360)
+    sha256: Sha256
+    bytes: int = Field(ge=1)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class LocationRecord(Record):
+    """The commit mark of a location: written after its images."""
+
+    location_id: str
+    dataset: DatasetName
+    slot: SlotKey | None = Field(default=None, description="None for imported photos")
+    provider: str
+    panorama_id: str
+    country_code: CountryCode
+    lat: Latitude | None = Field(description="None for imported photos of unknown position")
+    lon: Longitude | None
+    candidate_lat: Latitude | None = None
+    candidate_lon: Longitude | None = None
+    distance_m: float | None = Field(default=None, ge=0, description="Candidate to panorama")
+    border_km: float | None = Field(default=None, ge=0, description="Distance to the border")
+    captured_at: str | None = Field(default=None, description="YYYY, YYYY-MM or ISO date")
+    attribution: str
+    license: str
+    headings_are_relative: bool = False
+    fov: int | None = None
+    views: tuple[ViewRecord, ...] = Field(min_length=1)
+    fetched_at: datetime
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class StatusCounts(Record):
+    """requested = stored + no_coverage + failed + pending, always."""
+
+    requested: int = Field(ge=0)
+    stored: int = Field(ge=0)
+    no_coverage: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    pending: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        parts = self.stored + self.no_coverage + self.failed + self.pending
+        if parts != self.requested:
+            raise ValueError(f"{self.requested} requested, but the parts add up to {parts}")
+        return self
+
+
+class DatasetState(StrEnum):
+    """Where a collection stands."""
+
+    COLLECTING = "collecting"
+    PAUSED = "paused"  # the provider refuses, or quota or budget are spent: see `reason`
+    STOPPED = "stopped"  # stopped by DELETE; the data stay
+    COMPLETE = "complete"
+    IMPORTED = "imported"
+
+
+class DatasetStatus(Record):
+    """Answer of GET /datasets/{name}."""
+
+    spec: DatasetSpec
+    state: DatasetState
+    reason: str | None = None
+    total: StatusCounts
+    countries: dict[CountryCode, StatusCounts]
+    failures: dict[str, int] = Field(default_factory=dict, description="Failed slots by reason")
+    rejections: dict[str, int] = Field(
+        default_factory=dict, description="Candidates refused, by reason"
+    )
+    images: int = Field(default=0, ge=0)
+    bytes: int = Field(default=0, ge=0)
+    cost: float = Field(default=0.0, ge=0)
+    possibly_paid: int = Field(default=0, ge=0, description="Paid calls whose result was lost")
+    budget: Budget | None = Field(default=None, description="None: spend without limit")
+    images_spent: int = Field(
+        default=0, ge=0, description="Images paid for, under way and possibly paid included"
+    )
+    dollars_spent: float = Field(default=0.0, ge=0, description="The same in US dollars")
+    is_budget_spent: bool = Field(default=False, description="Paused until the budget is raised")
+
+
+class DeadLetter(Record):
+    """A message or slot that was given up, with all that is needed to replay it."""
+
+    source: str = Field(description="Service that gave up", examples=["fetcher"])
+    reason: str
+    payload: Any
+    at: datetime
+
+
+class QueueStatus(Record):
+    """Answer of GET /queues: what waits, what is under way, and what was given up."""
+
+    messages: dict[str, int] = Field(description="Messages that wait, by queue")
+    slots_in_flight: int = Field(ge=0, description="Published and not yet answered")
+    dead_letters: int = Field(ge=0)
+
+
+# --- training and serving ---------------------------------------------------------------
+
+
+class TrainRun(Record):
+    """Command to a trainer: run one recipe (its TOML text) on one dataset."""
+
+    dataset: DatasetName
+    recipe: str = Field(min_length=1, max_length=100_000, description="TOML text of the recipe")
+    promote: bool = False
+    resumes: str | None = Field(
+        default=None, max_length=64, description="Run to go on with; refused once it has finished"
+    )
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class ImageSpec(Record):
+    """How an image becomes a network input; written once by the trainer, read by inference.
+
+    A photo is decoded to RGB, cropped to its central square and resized to size x size with
+    antialiased bilinear filtering (euguess.images.preprocessing), scaled to 0..1 and normalised per
+    channel: (x - mean) / std.
+    """
+
+    size: int = Field(ge=8, le=1024)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class Interval(Record):
+    """A point estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ModelCountry(Record):
+    """One output of the network, in label order."""
+
+    country_code: CountryCode
+    name: str
+
+
+class ViewsCalibration(Record):
+    """How outputs are read when `views` views are fused; fitted on the val part alone."""
+
+    views: int = Field(ge=1)
+    locations: int = Field(ge=1, description="Places of val that it was fitted on")
+    temperature: float = Field(gt=0, description="What mean logits are divided by")
+    set_threshold: float = Field(
+        ge=0, le=1, description="Probability from which on a country is in the country set"
+    )
+    abstain_threshold: float = Field(
+        ge=0, description="Lowest probability that is answered; above 1 none is"
+    )
+
+
+class ModelCard(Record):
+    """model.json of an archive: all that inference needs besides the weights."""
+
+    name: str = "euguess"
+    version: str = Field(default="0", description="Registry version, set when it is promoted")
+    network: str
+    countries: tuple[ModelCountry, ...] = Field(min_length=2)
+    image: ImageSpec
+    dataset: DatasetName
+    manifest_digest: Sha256
+    recipe_name: str
+    trained_at: datetime
+    split_protocol: str
+    metrics: dict[str, Interval] = Field(default_factory=dict)
+    temperature: float = Field(
+        default=1.0, gt=0, description="For any number of views, where calibration is empty"
+    )
+    calibration: tuple[ViewsCalibration, ...] = Field(
+        default=(),
+        description="By rising views, from 1; between and above them the next lower one holds",
+    )
+    sha256: dict[str, Sha256] = Field(
+        default_factory=dict, description="Digest of model.safetensors and model.onnx"
+    )
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class SeenViews(Record):
+    """seen.json of a run: what its model was trained on or chosen by."""
+
+    location_ids: tuple[str, ...]
+    sha256s: tuple[str, ...]
+    positions: tuple[tuple[float, float], ...] = ()  # (lat, lon) in degrees, where known
+    hashes: tuple[int, ...] = ()  # perceptual
+
+
+class CountryProbability(Record):
+    """One row of a prediction."""
+
+    country_code: CountryCode
+    country: str
+    probability: float = Field(ge=0, le=1)
+
+
+class ServedModel(Record):
+    """Which model answered."""
+
+    name: str
+    version: str
+    dataset: str
+    trained_at: datetime
+
+
+class Prediction(Record):
+    """Answer of POST /predictions/euguess."""
+
+    country_code: CountryCode
+    country: str
+    probability: float = Field(ge=0, le=1)
+    top: tuple[CountryProbability, ...] = Field(min_length=1, max_length=5)
+    probabilities: dict[CountryCode, float] = Field(
+        description="Of all countries that the model knows, likeliest first"
+    )
+    country_set: tuple[CountryCode, ...] = Field(
+        min_length=1,
+        description="Likeliest first; holds the true country for 90 % of places like those of "
+        "training. Of a model that was not calibrated: the fewest with 90 % of the probability",
+    )
+    abstain: bool = Field(
+        description="True when the answer is too unsure to be right 9 times out of 10; of a "
+        "model that was not calibrated: when no country is at all likely"
+    )
+    views: int = Field(ge=1, le=8)
+    model: ServedModel
+
+
+class ViewExplanation(Record):
+    """What one photo of a place spoke for."""
+
+    heat_map: str = Field(
+        description="Base64 of a PNG of 8-bit grey, size x size pixels as the model's input (the "
+        "photo's central square): 255 where this view speaks most for the country, 0 where it "
+        "does not. Each view has its own scale"
+    )
+    effect: float | None = Field(
+        ge=-1,
+        le=1,
+        description="Leave-one-out effect: probability of the country with all views minus without "
+        "this one. None where there is no other view",
+    )
+
+
+class Explanation(Record):
+    """Answer of POST /explanations/euguess."""
+
+    country_code: CountryCode = Field(description="The predicted country, which is explained")
+    country: str
+    probability: float = Field(ge=0, le=1)
+    method: str = Field(description="Of the heat maps", examples=["grad-cam"])
+    views: tuple[ViewExplanation, ...] = Field(min_length=1, max_length=8)
+    model: ServedModel
