@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from dashboard.store import Store
 from euguess.clients import RegistryClient
 from euguess.promotion.audit import Entry, append, person, read_log, recorded_contest
-from euguess.promotion.promotion import HoldContest, Nomination, decide, promote
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
+from euguess.promotion.gate import HoldContest, Nomination, decide, promote
 from euguess.promotion.rollback import roll_back
 from euguess.promotion.verdict import Contest, NotComparable, Verdict
 

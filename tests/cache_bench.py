@@ -8,9 +8,9 @@ import numpy as np
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.schemas import ImageSpec
 from euguess.storage import ObjectStore
-from services.trainer.cache.cache import CacheRequest, build_cache
-from services.trainer.cache.cache_decoding import DecodeOptions
-from services.trainer.cache.cache_format import TensorCache
+from services.trainer.cache.build import CacheRequest, build_cache
+from services.trainer.cache.decoding import DecodeOptions
+from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.manifest import Manifest, build_manifest
 from tests.stored_datasets import CountingStore, DatasetBuilder
 

@@ -14,8 +14,8 @@ from euguess.errors import EUGuessError
 from euguess.messages.schemas import ImageSpec
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
-from services.trainer.cache.cache import CacheRequest, build_cache
-from services.trainer.cache.cache_decoding import DecodeOptions
+from services.trainer.cache.build import CacheRequest, build_cache
+from services.trainer.cache.decoding import DecodeOptions
 from services.trainer.dataset.manifest import build_manifest
 
 ROWS_PER_SYNC = 4

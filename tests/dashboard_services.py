@@ -33,7 +33,7 @@ from euguess.messages.schemas import (
     TrainRun,
     ViewExplanation,
 )
-from euguess.promotion.registry import DECISIVE_METRIC, Candidate
+from euguess.promotion.candidates import DECISIVE_METRIC, Candidate
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store

@@ -10,7 +10,7 @@ from euguess.messages.schemas import ViewRecord
 from euguess.storage import ObjectStore
 from services.simulator.imagery import View
 from services.simulator.pano_ids import Cell, encode_pano_id
-from services.simulator.scenes.drawing import DrawnImagery
+from services.simulator.scenes.imagery import DrawnImagery
 from services.simulator.world import Panorama
 from tests.stored_datasets import DatasetBuilder
 

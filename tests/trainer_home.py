@@ -17,8 +17,8 @@ from euguess.storage import open_store
 from services.trainer.opening import open_workshop
 from services.trainer.recipe import parse_recipe
 from services.trainer.runs.experiment import Order
+from services.trainer.session import Workshop
 from services.trainer.splits.splits import SplitProtocol
-from services.trainer.workshop import Workshop
 from tests.country_photos import LearnableDataset
 
 RECIPE = 'name = "tiny"\nnetwork = "customnet"\nimage_size = 32\nepochs = 3\nbatch_size = 16\n'

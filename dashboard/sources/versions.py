@@ -11,7 +11,7 @@ from euguess.clients import RegistryClient
 from euguess.errors import ServiceUnavailable
 from euguess.messages.schemas import ModelCard
 from euguess.promotion.audit import Entry, read_log
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
 
 KEPT_SECONDS = 5.0
 FILES_KEPT_SECONDS = 3600.0  # those of a run never change

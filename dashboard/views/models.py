@@ -15,13 +15,13 @@ from dashboard.views.promotions import promotion, roll_back_form, show_outcome
 from dashboard.views.reports import report
 from euguess.messages.schemas import Interval, ModelCard
 from euguess.promotion.audit import Entry
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
 
 ALL_VIEWS, ONE_VIEW = "fused_top1_accuracy", "top1_accuracy"
 
 
 def render(connections: Connections) -> None:
-    """Draw the page; promotions go through the gate of euguess.promotion.promotion."""
+    """Draw the page; promotions go through the gate of euguess.promotion.gate."""
     st.title("Models")
     show_outcome()
     champion: Candidate | None = None

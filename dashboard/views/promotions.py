@@ -11,7 +11,7 @@ from dashboard.sources.versions import read_audit, read_registered
 from dashboard.text import plain
 from dashboard.trouble import hint, trouble_shown
 from euguess.promotion.audit import Entry, champion_before
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
 from euguess.promotion.verdict import Verdict
 
 OUTCOME = "models-outcome"  # (whether it took effect, sentence), shown once after an action

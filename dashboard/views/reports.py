@@ -13,7 +13,7 @@ from dashboard.trouble import trouble_shown
 from euguess.clients import RegistryClient
 from euguess.geography.countries import COUNTRIES
 from euguess.messages.schemas import ModelCard
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
 
 NAMES = {country.code: country.name for country in COUNTRIES}
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from euguess.errors import ServiceUnavailable
-from euguess.promotion.registry import REGISTERED_MODEL
+from euguess.promotion.candidates import REGISTERED_MODEL
 
 TIMEOUT_SECONDS = 10.0
 PREDICTION_SECONDS = 40.0  # above the response timeout of the archives

@@ -14,12 +14,12 @@ from euguess.geography.boundaries import Boundaries, load_boundaries
 from euguess.settings import ProviderSettings
 from services.simulator.api.access import Access
 from services.simulator.api.counters import Counters
-from services.simulator.api.google_api import StreetView
+from services.simulator.api.google import StreetView
 from services.simulator.app import create_app
 from services.simulator.faults import FaultMode, FaultScript, parse_fault
 from services.simulator.imagery import CachedImagery, Imagery
 from services.simulator.photos import PhotoImagery, read_photos
-from services.simulator.scenes.drawing import DrawnImagery
+from services.simulator.scenes.imagery import DrawnImagery
 from services.simulator.world import Coverage, World
 
 MEGABYTE = 2**20

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from services.simulator.api.control_api import ControlApi
-from services.simulator.api.google_api import StreetView, google_routes
+from services.simulator.api.control import ControlApi
+from services.simulator.api.google import StreetView, google_routes
 
 
 def create_app(street_view: StreetView) -> web.Application:

@@ -6,17 +6,15 @@ import typer
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.process.exits import run_program
-from services.trainer.cli import (
-    card_commands,
-    commands,
-    head_commands,
-    model_commands,
-    paper_commands,
-    results_commands,
-    shortcuts_commands,
-    sweep_commands,
-)
-from services.trainer.stopping import Stopped
+from services.trainer.cli import cards as card_commands
+from services.trainer.cli import commands
+from services.trainer.cli import heads as head_commands
+from services.trainer.cli import models as model_commands
+from services.trainer.cli import paper as paper_commands
+from services.trainer.cli import results as results_commands
+from services.trainer.cli import shortcuts as shortcuts_commands
+from services.trainer.cli import sweep as sweep_commands
+from services.trainer.errors import Stopped
 
 STOPPED_CODE = 130  # as shells report a Ctrl-C
 

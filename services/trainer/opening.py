@@ -7,9 +7,9 @@ from rich.console import Console
 from euguess.settings import EnergySettings, MlflowSettings, StoreSettings
 from services.trainer.devices import choose_device, use_available_cores
 from services.trainer.display import Display
-from services.trainer.tracking.registry import Registry
-from services.trainer.tracking.tracking import open_tracking
-from services.trainer.workshop import Workshop
+from services.trainer.session import Workshop
+from services.trainer.tracking.runs import open_tracking
+from services.trainer.tracking.versions import Registry
 
 
 def open_workshop(

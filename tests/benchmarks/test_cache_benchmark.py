@@ -20,8 +20,8 @@ from euguess.collection.providers import ProviderName
 from euguess.messages.schemas import DatasetSpec, ImageSpec, LocationRecord, ViewRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
-from services.trainer.cache.cache import CacheRequest, build_cache
-from services.trainer.cache.cache_format import TensorCache, open_cache
+from services.trainer.cache.build import CacheRequest, build_cache
+from services.trainer.cache.format import TensorCache, open_cache
 from services.trainer.dataset.manifest import Manifest, build_manifest
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.photos]

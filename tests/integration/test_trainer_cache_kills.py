@@ -10,7 +10,7 @@ import pytest
 from euguess.process.project import project_root, service_environment
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
-from services.trainer.cache.cache_format import open_cache
+from services.trainer.cache.format import open_cache
 from tests.cache_bench import CacheBench
 from tests.cache_build_process import DOWNLOADS, ROWS_PER_SYNC
 

@@ -23,9 +23,10 @@ from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
 from services.inference.classifier import Classifier, load_classifier
 from services.inference.registry import MlflowRegistry
-from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.stored_cards import read_card
 from services.trainer.display import Display
+from services.trainer.errors import Stopped
 from services.trainer.evaluation.abstention import is_answered
 from services.trainer.evaluation.calibration import tempered
 from services.trainer.evaluation.certainty import calibration_for
@@ -36,10 +37,9 @@ from services.trainer.models.shortcuts import REGIONS, find_shortcuts
 from services.trainer.models.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from services.trainer.networks import build_network
 from services.trainer.recipe import parse_recipe
-from services.trainer.reports.report import percent
+from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Outcome, run_experiment
 from services.trainer.runs.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
-from services.trainer.stopping import Stopped
 from tests.country_photos import country_photo
 from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
 

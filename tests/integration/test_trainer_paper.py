@@ -9,8 +9,8 @@ from euguess.clock import utc_now
 from euguess.errors import DatasetNotFound
 from euguess.process.project import project_root
 from euguess.training.study_facts import BEST
-from services.trainer.paper.paper import Paper, PaperOrder, read_experiments, run_paper
-from services.trainer.paper.paper_report import write_report
+from services.trainer.paper.report import write_report
+from services.trainer.paper.run import Paper, PaperOrder, read_experiments, run_paper
 from tests.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(

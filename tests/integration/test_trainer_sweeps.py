@@ -19,8 +19,8 @@ from sqlalchemy.exc import OperationalError
 from euguess.errors import InvalidInput
 from euguess.process.project import project_root, service_command, service_environment
 from services.trainer.recipe import read_recipe
-from services.trainer.sweeps.sweep_run import Request, run_sweep
-from services.trainer.sweeps.sweep_study import STARTED
+from services.trainer.sweeps.run import Request, run_sweep
+from services.trainer.sweeps.study import STARTED
 from tests.trainer_home import TrainerHome
 
 BASE = 'name = "tiny"\nnetwork = "smallnet"\nimage_size = 32\nepochs = 2\nbatch_size = 16\n'

@@ -14,7 +14,7 @@ PROCESSES = 3
 WRITE_A_RUN = """
 import sys
 from pathlib import Path
-from services.trainer.tracking.tracking import open_tracking
+from services.trainer.tracking.runs import open_tracking
 
 print("ready", flush=True)
 sys.stdin.readline()

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.simulator.scenes.looks import Place
-from services.simulator.scenes.scenes import RGB
 from services.simulator.scenes.solids import GROUND
+from services.simulator.scenes.styles import RGB
 
 Floats = NDArray[np.float32]
 

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from services.simulator.scenes.scenes import RGB
 from services.simulator.scenes.solids import GROUND, Box, Point, Sketch, shaded, upright_t
+from services.simulator.scenes.styles import RGB
 
 WINDOW = (72, 84, 98)
 

@@ -18,7 +18,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.scenes.scenes import CUE_PALETTES, REGIONS, RGB, Region, Style, style_of
+from services.simulator.scenes.styles import CUE_PALETTES, REGIONS, RGB, Region, Style, style_of
 from services.simulator.world import Panorama
 
 CUE_FIDELITY = 0.6  # probability that a place shows its country's value of a cue

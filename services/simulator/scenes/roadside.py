@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
-from services.simulator.scenes.scenes import ASPHALTS, LINES, PLATES, POLES, RGB, SIGNS, Line, Style
 from services.simulator.scenes.solids import (
     GROUND,
     Box,
@@ -15,6 +14,7 @@ from services.simulator.scenes.solids import (
     shaded,
     upright_s,
 )
+from services.simulator.scenes.styles import ASPHALTS, LINES, PLATES, POLES, RGB, SIGNS, Line, Style
 
 LANE_M = 3.3
 VISIBLE_M = 220.0

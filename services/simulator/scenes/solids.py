@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.scenes.scenes import RGB
+from services.simulator.scenes.styles import RGB
 
 Point = tuple[float, float, float]
 GROUND = -2.5  # the camera stands 2.5 m above the road

@@ -3,8 +3,8 @@
 import math
 from random import Random
 
-from services.simulator.scenes.scenes import RGB
 from services.simulator.scenes.solids import Sketch, billboard, shaded
+from services.simulator.scenes.styles import RGB
 
 TRUNK = (92, 74, 58)
 BIRCH_BARK = (218, 216, 208)

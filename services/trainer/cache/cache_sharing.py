@@ -8,7 +8,7 @@ from euguess.collection.layout import cache_prefix
 from euguess.errors import ObjectNotFound, StaleCache
 from euguess.messages.schemas import ImageSpec
 from euguess.storage import ObjectStore
-from services.trainer.cache.cache_files import (
+from services.trainer.cache.files import (
     BUILDING,
     install_finished,
     locked,
@@ -16,7 +16,7 @@ from services.trainer.cache.cache_files import (
     room_errors,
     write_durably,
 )
-from services.trainer.cache.cache_format import (
+from services.trainer.cache.format import (
     HEADER,
     IMAGES,
     INDEX,

@@ -15,7 +15,7 @@ from services.trainer.reports.markdown import (
     front_matter,
     markdown_table,
 )
-from services.trainer.reports.report import METRIC_NAMES, percent, plain, shown
+from services.trainer.reports.tables import METRIC_NAMES, percent, plain, shown
 
 PRIVACY = (
     "The model predicts countries only. It **must not be used to locate persons**, nor to narrow "

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from euguess.errors import InvalidInput
 from euguess.promotion.audit import Log
-from euguess.promotion.registry import DATASET_CARD, MODEL_CARD
+from euguess.promotion.candidates import DATASET_CARD, MODEL_CARD
 from services.trainer.cards.promotion_text import promotion_section
-from services.trainer.tracking.registry import Registry
-from services.trainer.tracking.tracking import Tracking
+from services.trainer.tracking.runs import Tracking
+from services.trainer.tracking.versions import Registry
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from euguess.settings import HomeSettings, RedisSettings
-from services.trainer.cli.terminal import (
+from services.trainer.cli.options import (
     AsJson,
     Device,
     SkipDamaged,
@@ -56,7 +56,7 @@ def train(
     The report is on the test part of the split, which neither the training nor the choice of
     the best epoch has seen.
     """
-    from services.trainer.reports.report import print_report
+    from services.trainer.reports.tables import print_report
     from services.trainer.runs.experiment import Order, run_experiment
 
     order = Order(
@@ -109,7 +109,7 @@ def evaluate(
         _survey(order, protocols, renewal, device, as_json)
         return
     from services.trainer.models.stored_model import evaluate_stored
-    from services.trainer.reports.report import print_report
+    from services.trainer.reports.tables import print_report
 
     report = evaluate_stored(run, dataset, open_workshop(device), damage_policy(skip_damaged))
     if as_json:
@@ -133,7 +133,7 @@ def compare(
     The difference is what a model gains from having seen other views of the tested places.
     Only the honest model is registered.
     """
-    from services.trainer.reports.report import print_comparison, print_report
+    from services.trainer.reports.tables import print_comparison, print_report
     from services.trainer.runs.comparison import run_comparison
     from services.trainer.runs.experiment import Order
 
@@ -169,10 +169,10 @@ def leaks(
     """
     import torch
 
-    from services.trainer.loading.material import load_material
+    from services.trainer.loading.split_data import load_material
     from services.trainer.reports.leak_table import leaks_table
+    from services.trainer.session import load_cache
     from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
-    from services.trainer.workshop import load_cache
 
     chosen = _recipe(recipe, _with_protocol(overrides, protocol))
     pixels = load_cache(
@@ -200,7 +200,7 @@ def cache(
 ) -> None:
     """Build the tensor cache of a dataset, or bring it up to date; `train` does so by itself."""
     from euguess.messages.schemas import ImageSpec
-    from services.trainer.workshop import load_cache
+    from services.trainer.session import load_cache
 
     built = load_cache(
         dataset, ImageSpec(size=size), open_workshop("cpu"), on_damage=damage_policy(skip_damaged)

@@ -30,7 +30,7 @@ from services.trainer.evaluation.metrics import (
     mean_of_batches,
 )
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.loading.material import DividedViews, Material, subset
+from services.trainer.loading.split_data import DividedViews, Material, subset
 from services.trainer.recipe import Recipe
 from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
 

@@ -22,14 +22,14 @@ from torch import nn
 from euguess.errors import StaleCache
 from euguess.images.preprocessing import PIXELS_VERSION
 from euguess.messages.schemas import DatasetName, ImageSpec, Record, Sha256
-from services.trainer.cache.cache_decoding import OnDamage
-from services.trainer.cache.cache_files import locked, room_errors, write_durably
-from services.trainer.cache.cache_format import TensorCache
+from services.trainer.cache.decoding import OnDamage
+from services.trainer.cache.files import locked, room_errors, write_durably
+from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.heads.backbones import Backbone, Featuriser, build_featuriser, weights_digest
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.progress import Progress
-from services.trainer.workshop import Workshop, load_cache
+from services.trainer.session import Workshop, load_cache
 
 FORMAT_VERSION = 1
 FOLDER, FEATURES, HEADER = "embeddings", "features.npy", "embeddings.json"

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from redis import Redis
 from redis.exceptions import RedisError
 
-from services.trainer.repeating import repeated
+from services.trainer.background import repeated
 
 VISIBILITY_SECONDS = 300
 RENEW_SECONDS = 30.0

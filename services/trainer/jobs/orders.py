@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from euguess.clock import utc_now
 from euguess.errors import EUGuessError, ServiceUnavailable, StoreUnavailable
 from euguess.messages.schemas import DeadLetter, TrainRun
+from services.trainer.errors import Stopped
 from services.trainer.jobs.deliveries import MAX_DELIVERIES
-from services.trainer.stopping import Stopped
 
 SOURCE = "trainer"
 RETRY_SECONDS = (10.0, 30.0, 90.0, 270.0)  # after each transient failure but the last

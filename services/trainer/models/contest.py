@@ -8,17 +8,17 @@ import torch
 from numpy.typing import NDArray
 
 from euguess.promotion.verdict import Contest, NotComparable
-from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.view_index import Strings, ViewIndex
 from services.trainer.devices import on_device
 from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import fuse_views, log_softmax
 from services.trainer.loading.batches import DeviceImages, Pixels
-from services.trainer.loading.material import first_views, hashed_views, subset
+from services.trainer.loading.split_data import first_views, hashed_views, subset
 from services.trainer.models.stored_model import StoredModel
+from services.trainer.session import Workshop, load_cache
 from services.trainer.splits.unseen import unseen_places
-from services.trainer.workshop import Workshop, load_cache
 
 # Of two equally good models, the gate lets the newer one through in 2 to 3 % of cases, as its
 # interval promises; with 8 places it would be up to 5 % (1,500 simulated contests for each of 8

@@ -4,7 +4,7 @@ import numpy as np
 
 from euguess.messages.schemas import Interval
 from services.trainer.evaluation.bootstrap import paired_difference
-from services.trainer.models.answers import Answers
+from services.trainer.models.paired import Answers
 
 
 def photo_by_photo(first: Answers, second: Answers) -> Interval | None:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
+from euguess.promotion import gate
 from euguess.promotion.audit import AuditLog
-from euguess.promotion import promotion
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
 from euguess.promotion.verdict import Contest, Verdict
-from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.cache.decoding import OnDamage
 from services.trainer.models.contest import hold_contest
 from services.trainer.models.stored_model import load_model
-from services.trainer.workshop import Workshop
+from services.trainer.session import Workshop
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Wish:
 
 def promote(wish: Wish, workshop: Workshop) -> Verdict:
     """Make the candidate champion if it may be; the verdict is in the audit log either way."""
-    nomination = promotion.Nomination(wish.candidate, wish.is_forced, wish.reason)
+    nomination = gate.Nomination(wish.candidate, wish.is_forced, wish.reason)
     log = AuditLog(workshop.store)
-    return promotion.promote(
+    return gate.promote(
         nomination,
         workshop.registry,
         log,

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from euguess.errors import InvalidInput
 from euguess.messages.schemas import Interval, Record
-from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.cache.decoding import OnDamage
 from services.trainer.devices import on_device
 from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top
-from services.trainer.loading.material import Material
+from services.trainer.loading.split_data import Material
 from services.trainer.models.stored_model import load_model, resolve_run, tested_material
 from services.trainer.progress import Progress
+from services.trainer.session import Workshop
 from services.trainer.splits.splits import SplitProtocol
-from services.trainer.workshop import Workshop
 
 Box = tuple[float, float, float, float]  # top, bottom, left, right as shares of a side
 

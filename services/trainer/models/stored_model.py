@@ -10,16 +10,16 @@ from torch import nn
 
 from euguess.errors import ChecksumMismatch, InvalidInput
 from euguess.messages.schemas import ModelCard, SeenViews
-from euguess.promotion.registry import MODEL_ARTIFACTS, SEEN_FILE
+from euguess.promotion.candidates import MODEL_ARTIFACTS, SEEN_FILE
 from euguess.training.report import Report
 from euguess.training.runs import RECIPE_FILE
-from services.trainer.cache.cache_decoding import OnDamage
+from services.trainer.cache.decoding import OnDamage
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.material import Material, load_material, load_unseen
+from services.trainer.loading.split_data import Material, load_material, load_unseen
 from services.trainer.models.export import CARD, WEIGHTS
 from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
-from services.trainer.workshop import Workshop, load_cache
+from services.trainer.session import Workshop, load_cache
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on
 CHAMPION_NAME = "champion"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from services.trainer.history import EpochResult
 from services.trainer.training.learner import Learner
-from services.trainer.training.training import Progress
+from services.trainer.training.loop import Progress
 
 FORMAT_VERSION = 2
 NETWORK, BEST, AVERAGE, OPTIMIZER = "network/", "best/", "average/", "optimizer/"

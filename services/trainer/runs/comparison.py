@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from services.trainer.runs.experiment import Order, Outcome, run_experiment
+from services.trainer.session import Workshop
 from services.trainer.splits.splits import SplitProtocol
-from services.trainer.workshop import Workshop
 
 
 def run_comparison(order: Order, workshop: Workshop) -> tuple[Outcome, Outcome]:

@@ -11,26 +11,26 @@ from typing import Any
 from torch import nn
 
 from euguess.clock import utc_now
-from euguess.promotion.registry import SEEN_FILE, Candidate
+from euguess.promotion.candidates import SEEN_FILE, Candidate
 from euguess.promotion.verdict import Verdict
 from euguess.training.report import Report
 from euguess.training.runs import PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
-from services.trainer.cache.cache_decoding import OnDamage
-from services.trainer.cards.cards import write_cards
+from services.trainer.cache.decoding import OnDamage
+from services.trainer.cards.write import write_cards
+from services.trainer.errors import Stopped
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.material import Material, load_material, seen_views
-from services.trainer.models.answers import answers_of
+from services.trainer.loading.split_data import Material, load_material, seen_views
 from services.trainer.models.export import export_package
+from services.trainer.models.paired import answers_of
 from services.trainer.models.promotion import Wish, promote
 from services.trainer.networks import cut_head
 from services.trainer.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.provenance import environment
-from services.trainer.stopping import Stopped
-from services.trainer.tracking.tracking import ANSWERS_FILE
+from services.trainer.session import Workshop, load_cache
+from services.trainer.tracking.runs import ANSWERS_FILE
 from services.trainer.training.learner import Learner, new_learner
-from services.trainer.training.training import Progress, train
-from services.trainer.workshop import Workshop, load_cache
+from services.trainer.training.loop import Progress, train
 
 CHECKPOINTS = "checkpoints"
 

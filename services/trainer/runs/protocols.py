@@ -16,11 +16,11 @@ from rich.table import Table
 from euguess.errors import InvalidInput
 from euguess.training.report import Report
 from services.trainer.models.stored_model import evaluate_stored
-from services.trainer.reports.report import percent
+from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Order
 from services.trainer.runs.reuse import measured
+from services.trainer.session import Workshop
 from services.trainer.splits.splits import SplitProtocol
-from services.trainer.workshop import Workshop
 
 RENEWAL = "renewal"
 PROTOCOLS = (*(protocol.value for protocol in SplitProtocol), RENEWAL)

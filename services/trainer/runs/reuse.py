@@ -10,7 +10,7 @@ from euguess.errors import InvalidInput
 from euguess.training.report import Report
 from euguess.training.runs import REPORT_FILE
 from services.trainer.runs.experiment import Order, run_experiment
-from services.trainer.workshop import Workshop, load_cache
+from services.trainer.session import Workshop, load_cache
 
 
 def measured(order: Order, workshop: Workshop) -> tuple[Report, bool]:

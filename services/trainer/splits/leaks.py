@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from euguess.training.report import LeakingPair
-from services.trainer.dataset.perceptual import nearest_copies
+from services.trainer.dataset.copies import nearest_copies
 from services.trainer.dataset.proximity import Neighbourhood, distances_km
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.splits.splits import Split

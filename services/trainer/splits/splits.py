@@ -16,8 +16,8 @@ import numpy as np
 
 from euguess.errors import InvalidInput
 from services.trainer.dataset.view_index import Rows, ViewIndex
-from services.trainer.splits.groups import Units, block_units, image_units, location_units
-from services.trainer.splits.parts import Part, Shares, assign_parts
+from services.trainer.splits.assignment import Part, Shares, assign_parts
+from services.trainer.splits.units import Units, block_units, image_units, location_units
 
 
 class SplitProtocol(StrEnum):

@@ -11,7 +11,7 @@ from services.trainer.dataset.proximity import distances_km
 from services.trainer.dataset.view_index import Floats
 from services.trainer.evaluation.distances import country_centres
 from services.trainer.loading.batches import Batch
-from services.trainer.loading.material import Material
+from services.trainer.loading.split_data import Material
 from services.trainer.recipe import Recipe
 from services.trainer.training.balance import country_weights
 

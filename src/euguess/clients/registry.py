@@ -11,7 +11,7 @@ from euguess.clients.http import Client
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.messages.schemas import ModelCard, SeenViews
-from euguess.promotion.registry import (
+from euguess.promotion.candidates import (
     CHAMPION,
     MODEL_ARTIFACTS,
     REGISTERED_MODEL,
@@ -60,7 +60,7 @@ class RegistryClient(Client):
         return None if found is None else _candidate(found)
 
     def crown(self, version: str) -> None:
-        """Give a version the alias that is served; the rules are in euguess.promotion.promotion."""
+        """Give a version the alias that is served; the rules are in euguess.promotion.gate."""
         body = {"name": REGISTERED_MODEL, "alias": CHAMPION, "version": version}
         self._raise(self._ask("POST", f"{_API}/registered-models/alias", json=body))
 

@@ -3,7 +3,7 @@
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput
 from euguess.promotion.audit import Act, Entry, Log, champion_before, person
-from euguess.promotion.registry import Candidate, Throne
+from euguess.promotion.candidates import Candidate, Throne
 
 
 def roll_back(registry: Throne, log: Log, reason: str, by: str | None = None) -> Entry:

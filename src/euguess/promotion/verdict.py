@@ -6,7 +6,7 @@ from pydantic import Field
 
 from euguess.errors import EUGuessError
 from euguess.messages.schemas import DatasetName, Interval, Record, Sha256
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
 
 
 class NotComparable(EUGuessError):

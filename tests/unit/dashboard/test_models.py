@@ -11,7 +11,7 @@ from euguess.clock import utc_now
 from euguess.errors import InvalidInput, StoreUnavailable
 from euguess.messages.schemas import Interval
 from euguess.promotion.audit import Act, Entry, append, read_log
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
 from euguess.promotion.verdict import Contest
 from tests.dashboard_services import FakeServices, UnreachableStore, candidate, model_card
 from tests.unit.dashboard.conftest import Draw

@@ -7,8 +7,8 @@ import pytest
 from euguess.errors import InvalidInput
 from euguess.messages.schemas import Interval
 from euguess.promotion.audit import Act, Entry
-from euguess.promotion.promotion import Nomination, promote
-from euguess.promotion.registry import Candidate
+from euguess.promotion.candidates import Candidate
+from euguess.promotion.gate import Nomination, promote
 from euguess.promotion.verdict import (
     Contest,
     NotComparable,

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from services.simulator.api.access import Access
 from services.simulator.api.counters import Counters
-from services.simulator.api.google_api import StreetView
+from services.simulator.api.google import StreetView
 from services.simulator.app import create_app
 from services.simulator.faults import FaultScript, parse_fault
 from services.simulator.imagery import CachedImagery
-from services.simulator.scenes.drawing import DrawnImagery
+from services.simulator.scenes.imagery import DrawnImagery
 from services.simulator.world import Coverage, World
 
 SEED = 7

@@ -10,10 +10,10 @@ from euguess.geography.locations import Coordinate
 from services.simulator.imagery import View
 from services.simulator.pano_ids import Cell, encode_pano_id
 from services.simulator.scenes.camera import PinholeCamera, directions
-from services.simulator.scenes.drawing import DrawnImagery, draw_scene
+from services.simulator.scenes.imagery import DrawnImagery, draw_scene
 from services.simulator.scenes.looks import Look, Place, place_of
-from services.simulator.scenes.scenery import Scene, build_scene
-from services.simulator.scenes.scenes import CUE_PALETTES, STYLES, YELLOW, style_of
+from services.simulator.scenes.scene import Scene, build_scene
+from services.simulator.scenes.styles import CUE_PALETTES, STYLES, YELLOW, style_of
 from services.simulator.world import Panorama
 
 SEED = 7

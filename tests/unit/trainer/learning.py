@@ -6,7 +6,7 @@ import torch
 from euguess.messages.schemas import ImageSpec, ModelCountry
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.loading.material import Material
+from services.trainer.loading.split_data import Material
 from services.trainer.recipe import Recipe, parse_recipe
 from services.trainer.splits.splits import split_views
 

@@ -12,10 +12,10 @@ from euguess.collection.layout import location_key
 from euguess.errors import DiskFull, EUGuessError, InvalidInput, StoreError
 from euguess.messages.schemas import ImageSpec
 from euguess.storage import ObjectStore
-from services.trainer.cache.cache import CacheRequest, build_cache
-from services.trainer.cache.cache_decoding import DecodeOptions, OnDamage
-from services.trainer.cache.cache_files import locked
-from services.trainer.cache.cache_format import cache_folder, open_cache
+from services.trainer.cache.build import CacheRequest, build_cache
+from services.trainer.cache.decoding import DecodeOptions, OnDamage
+from services.trainer.cache.files import locked
+from services.trainer.cache.format import cache_folder, open_cache
 from services.trainer.dataset.manifest import Manifest
 from tests.cache_bench import SPEC, CacheBench
 from tests.stored_datasets import photo

@@ -11,7 +11,7 @@ import pytest
 from euguess.errors import StaleCache
 from euguess.messages.schemas import ImageSpec
 from euguess.storage import ObjectStore
-from services.trainer.cache.cache_format import TensorCache, open_cache
+from services.trainer.cache.format import TensorCache, open_cache
 from tests.cache_bench import SPEC, CacheBench
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from euguess.errors import StaleCache
 from euguess.storage import ObjectStore
-from services.trainer.cache.cache_decoding import DecodeOptions
-from services.trainer.cache.cache_files import install_finished
-from services.trainer.cache.cache_format import open_cache
-from services.trainer.cache.cache_rows import ImageRows
+from services.trainer.cache.decoding import DecodeOptions
+from services.trainer.cache.files import install_finished
+from services.trainer.cache.format import open_cache
+from services.trainer.cache.rows import ImageRows
 from tests.cache_bench import CacheBench
 
 

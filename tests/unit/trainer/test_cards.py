@@ -19,7 +19,7 @@ from services.trainer.cards.model_card import Training, model_card
 from services.trainer.cards.promotion_text import promotion_section
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.reports.markdown import NOT_RECORDED, escaped
-from services.trainer.reports.report import percent
+from services.trainer.reports.tables import percent
 from services.trainer.training.learner import new_learner
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 

@@ -3,8 +3,8 @@
 import pytest
 
 from euguess.messages.schemas import Interval
-from services.trainer.models.answers import Answers, answers_of
 from services.trainer.models.differences import photo_by_photo, unpaired_difference
+from services.trainer.models.paired import Answers, answers_of
 from services.trainer.training.learner import new_learner
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 

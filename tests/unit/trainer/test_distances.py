@@ -9,7 +9,7 @@ from euguess.geography.boundaries import load_boundaries
 from euguess.geography.locations import Coordinate
 from services.trainer.dataset.proximity import distances_km
 from services.trainer.evaluation.distances import country_centres, distance_metrics
-from services.trainer.loading.material import subset
+from services.trainer.loading.split_data import subset
 from tests.unit.trainer.learning import COUNTRIES, tiny_index
 
 CENTRES = country_centres(COUNTRIES)

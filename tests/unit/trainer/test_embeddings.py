@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from euguess.errors import InvalidRecipe
-from services.trainer.cache.cache_format import CacheHeader, TensorCache
+from services.trainer.cache.format import CacheHeader, TensorCache
 from services.trainer.heads.backbones import Backbone, build_featuriser
 from services.trainer.heads.embeddings import CHUNK_ROWS, FEATURES, HEADER, Embeddings, embed
 from services.trainer.networks import build_network

@@ -15,9 +15,9 @@ from euguess.geography.locations import Coordinate
 from euguess.messages.schemas import SeenViews
 from euguess.training.report import Report
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.material import Material, seen_views
+from services.trainer.loading.split_data import Material, seen_views
 from services.trainer.recipe import Recipe
-from services.trainer.reports.report import percent, print_comparison, print_report, shown
+from services.trainer.reports.tables import percent, print_comparison, print_report, shown
 from services.trainer.splits.splits import SplitProtocol
 from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
 

@@ -15,8 +15,8 @@ from services.trainer.loading.batches import Batch, DeviceImages
 from services.trainer.networks import IMAGENET_CLASSES, build_network, cut_head
 from services.trainer.recipe import Faults, Recipe
 from services.trainer.training.learner import Learner, new_learner
+from services.trainer.training.loop import Progress, train
 from services.trainer.training.losses import make_criterion
-from services.trainer.training.training import Progress, train
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 MIDDLE = "features.1."  # the first batch normalisation of smallnet

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from euguess.errors import InvalidRecipe
-from services.trainer.heads.head_recipe import read_head_recipe
-from services.trainer.real_results.real_results import read_recipes
+from services.trainer.heads.recipe import read_head_recipe
+from services.trainer.real_results.measure import read_recipes
 from services.trainer.recipe import read_recipe
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"

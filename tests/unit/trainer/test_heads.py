@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from services.trainer.dataset.view_index import Floats
-from services.trainer.heads.head_choice import EmbeddedViews, choose_head
-from services.trainer.heads.head_experiment import measure_head
-from services.trainer.heads.head_recipe import HeadOptions, HeadRecipe, Pooling, parse_head_recipe
+from services.trainer.heads.experiment import measure_head
 from services.trainer.heads.heads import Head, Lesson, fit_heads
+from services.trainer.heads.recipe import HeadOptions, HeadRecipe, Pooling, parse_head_recipe
+from services.trainer.heads.selection import EmbeddedViews, choose_head
 from services.trainer.heads.view_sets import NO_VIEW, first_view_sets, random_view_sets
-from services.trainer.loading.material import DividedViews
+from services.trainer.loading.split_data import DividedViews
 from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
 
 LOCATIONS, VIEWS = 24, 3

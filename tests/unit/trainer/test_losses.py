@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from services.trainer.evaluation.distances import country_centres
 from services.trainer.loading.batches import Batch
-from services.trainer.loading.material import Material
+from services.trainer.loading.split_data import Material
 from services.trainer.recipe import Recipe
 from services.trainer.splits.splits import Split
 from services.trainer.training.balance import draw_rows

@@ -8,9 +8,9 @@ import pytest
 
 from euguess.errors import DatasetNotFound, InvalidRecipe, ServiceUnavailable, StoreUnavailable
 from euguess.messages.schemas import DeadLetter, TrainRun
+from services.trainer.errors import Stopped
 from services.trainer.jobs.deliveries import MAX_DELIVERIES
 from services.trainer.jobs.orders import RETRY_SECONDS, OrderDesk
-from services.trainer.stopping import Stopped
 
 ORDER = TrainRun(dataset="demo", recipe="name = 'x'")
 TAG = "tag"

@@ -12,8 +12,9 @@ from euguess.messages.schemas import Interval
 from euguess.process.project import project_root
 from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.models.answers import answers_of
-from services.trainer.paper.paper import (
+from services.trainer.models.paired import answers_of
+from services.trainer.paper.report import MARKDOWN, PAGE, write_report
+from services.trainer.paper.run import (
     Course,
     Experiment,
     Finding,
@@ -22,8 +23,7 @@ from services.trainer.paper.paper import (
     Result,
     read_experiments,
 )
-from services.trainer.paper.paper_report import MARKDOWN, PAGE, write_report
-from services.trainer.paper.paper_tables import PAIRED, UNPAIRED, difference, duration
+from services.trainer.paper.tables import PAIRED, UNPAIRED, difference, duration
 from services.trainer.reports.markdown import markdown_table
 from services.trainer.training.learner import new_learner
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe

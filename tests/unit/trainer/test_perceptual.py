@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from euguess.images.preprocessing import decode_photo
-from services.trainer.dataset.perceptual import MAX_BITS, copy_pairs, hash_images, nearest_copies
+from services.trainer.dataset.copies import MAX_BITS, copy_pairs, hash_images, nearest_copies
 
 
 def encoded(image: Image.Image, quality: int) -> bytes:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from euguess.errors import InvalidInput
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.reports.report import percent
+from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Order
 from services.trainer.runs.protocols import (
     MEANINGS,

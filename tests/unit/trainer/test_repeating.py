@@ -2,7 +2,7 @@
 
 import threading
 
-from services.trainer.repeating import repeated
+from services.trainer.background import repeated
 
 
 def test_work_is_repeated_while_the_body_runs_and_no_longer() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.trainer.real_results.measured import HeldOut, Measured, PlaceAnswer, keep, kept
-from services.trainer.real_results.results_page import page
-from services.trainer.real_results.results_table import (
+from services.trainer.real_results.page import page
+from services.trainer.real_results.predictions import HeldOut, Measured, PlaceAnswer, keep, kept
+from services.trainer.real_results.summary import (
     BEST,
     STUDY,
     Line,

@@ -14,9 +14,9 @@ from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
 from services.trainer.dataset.proximity import Neighbourhood
 from services.trainer.dataset.view_index import ViewIndex
-from services.trainer.splits.groups import block_units
 from services.trainer.splits.leaks import LeakKind, find_leaks
 from services.trainer.splits.splits import Split, SplitProtocol, SplitSpec, split_views
+from services.trainer.splits.units import block_units
 
 Place = tuple[str, float, float]  # country code, lat, lon
 CENTRES = {"FR": (48.0, 2.0), "LU": (49.6, 6.1), "PL": (52.0, 19.0)}

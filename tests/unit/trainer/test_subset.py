@@ -3,7 +3,7 @@
 import numpy as np
 
 from services.trainer.dataset.view_index import ViewIndex
-from services.trainer.loading.material import chosen_places
+from services.trainer.loading.split_data import chosen_places
 from services.trainer.recipe import Subset
 from tests.unit.trainer.learning import tiny_index
 

@@ -7,8 +7,8 @@ import pytest
 from euguess.errors import InvalidRecipe
 from euguess.process.project import project_root
 from services.trainer.recipe import parse_recipe
-from services.trainer.sweeps.sweep import Sweep, Values, read_sweep
-from services.trainer.sweeps.sweep_space import check_space
+from services.trainer.sweeps.space import check_space
+from services.trainer.sweeps.spec import Sweep, Values, read_sweep
 
 SHIPPED = sorted((project_root() / "experiments" / "sweeps").glob("*.toml"))
 BASE = 'name = "base"\nnetwork = "smallnet"\nimage_size = 32\nepochs = 9\n'

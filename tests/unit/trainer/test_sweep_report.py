@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from services.trainer.recipe import read_recipe
-from services.trainer.sweeps.sweep import Sweep, SweepSpec, Value
-from services.trainer.sweeps.sweep_report import write_report
-from services.trainer.sweeps.sweep_result import State, SweepResult, TrialRow
+from services.trainer.sweeps.report import write_report
+from services.trainer.sweeps.result import State, SweepResult, TrialRow
+from services.trainer.sweeps.spec import Sweep, SweepSpec, Value
 from tests.unit.trainer.learning import tiny_recipe
 
 SPACE = {

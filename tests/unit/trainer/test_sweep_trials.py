@@ -13,12 +13,12 @@ from optuna.trial import FrozenTrial, TrialState
 from euguess.errors import EUGuessError
 from euguess.messages.schemas import ImageSpec
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.loading.material import Material
+from services.trainer.loading.split_data import Material
 from services.trainer.recipe import Recipe
-from services.trainer.sweeps.sweep import Sweep, SweepSpec
-from services.trainer.sweeps.sweep_result import result_of
-from services.trainer.sweeps.sweep_study import FINISHED, StudyPlace, open_study
-from services.trainer.sweeps.sweep_trials import Worker
+from services.trainer.sweeps.result import result_of
+from services.trainer.sweeps.spec import Sweep, SweepSpec
+from services.trainer.sweeps.study import FINISHED, StudyPlace, open_study
+from services.trainer.sweeps.trials import Worker
 from tests.unit.trainer.learning import CPU, SIZE, tiny_material, tiny_recipe
 
 RATES: Mapping[str, object] = {"optimizer.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}

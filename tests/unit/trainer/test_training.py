@@ -14,8 +14,8 @@ from services.trainer.loading.batches import Batch
 from services.trainer.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.training.learner import Learner, new_learner
+from services.trainer.training.loop import Progress, train
 from services.trainer.training.losses import Criterion
-from services.trainer.training.training import Progress, train
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
 
 

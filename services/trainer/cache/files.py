@@ -1,0 +1,98 @@
+"""Durable writing of a cache's files, and putting finished ones in their place."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from euguess.errors import DiskFull, EUGuessError
+from services.trainer.cache.format import HEADER, IMAGES, INDEX
+
+BUILDING = "building-"  # prefix of the folders in which caches are built
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that it is on the disk whole, or not there at all."""
+    staged = path.with_name(path.name + ".part")
+    with staged.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other builders out; the lock ends with this process, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EUGuessError(
+                f"Another process is building {folder}; wait until it is done."
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
+def room_errors(folder: Path) -> Iterator[None]:
+    """Turn the system's errors of a full disk into DiskFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise _no_room(folder, "no room is left for the tensor cache") from None
+
+
+def require_room(folder: Path, needed_bytes: int) -> None:
+    """Raises DiskFull before work is done that cannot be kept."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        fault = (
+            f"the tensor cache needs {needed_bytes / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
+        )
+        raise _no_room(folder, fault)
+
+
+def install_finished(folder: Path) -> None:
+    """Move finished files from where they were built; a move that was cut short is completed.
+
+    The old header goes first and the new one comes last, so that no mixture can be opened.
+    """
+    for building in folder.glob(f"{BUILDING}*"):
+        if (building / HEADER).is_file():
+            (folder / HEADER).unlink(missing_ok=True)
+            for name in (IMAGES, INDEX, HEADER):
+                if (building / name).is_file():
+                    (building / name).replace(folder / name)
+            sync_folder(folder)
+            shutil.rmtree(building)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Drop builds for other states of the dataset."""
+    for building in folder.glob(f"{BUILDING}*"):
+        shutil.rmtree(building)
+
+
+def _no_room(folder: Path, fault: str) -> DiskFull:
+    return DiskFull(
+        f"{folder}: {fault}. Free some space, or set EUGUESS_HOME to a folder on another disk, "
+        "and start again: a build continues where it stopped."
+    )

@@ -1,0 +1,53 @@
+"""Options that commands share, and how they print. Imports nothing that takes seconds."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic_core import to_json
+from rich.console import Console
+
+from euguess.settings import HomeSettings, MlflowSettings, StoreSettings
+
+if TYPE_CHECKING:
+    from services.trainer.cache.decoding import OnDamage
+    from services.trainer.session import Workshop
+    from services.trainer.tracking.runs import Tracking
+    from services.trainer.tracking.versions import Registry
+
+console = Console()
+messages = Console(stderr=True)
+
+Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1 ...")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+SkipDamaged = Annotated[
+    bool, typer.Option("--skip-damaged", help="Leave out photos that cannot be decoded")
+]
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(to_json(value, indent=2).decode() + "\n")
+
+
+def open_workshop(device: str) -> "Workshop":
+    """What experiments work with, by the settings of this process."""
+    from services.trainer import opening
+
+    return opening.open_workshop(
+        HomeSettings().home, StoreSettings.load(), MlflowSettings.load(), device, messages
+    )
+
+
+def open_records() -> "tuple[Tracking, Registry]":
+    """Runs and versions alone, without torch."""
+    from services.trainer.tracking.runs import open_tracking
+    from services.trainer.tracking.versions import Registry
+
+    tracking = open_tracking(MlflowSettings.load().url, HomeSettings().home)
+    return tracking, Registry(tracking.client)
+
+
+def damage_policy(skip_damaged: bool) -> "OnDamage":
+    from services.trainer.cache.decoding import OnDamage
+
+    return OnDamage.SKIP if skip_damaged else OnDamage.RAISE

@@ -1,0 +1,106 @@
+"""The command that repeats the study's experiments."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from euguess.settings import HomeSettings
+from services.trainer.cli.options import (
+    AsJson,
+    Device,
+    SkipDamaged,
+    console,
+    damage_policy,
+    open_workshop,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from services.trainer.paper.run import Paper, Result
+
+PAPERS = "papers"
+
+
+def paper(
+    dataset: Annotated[str, typer.Argument(help="Name of a collected or imported dataset")],
+    renewal: Annotated[
+        str | None, typer.Option(help="Another dataset, of new places, to test every model on")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a key of all recipes: --set weights=none"),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Some recipes: --only 'study/table2-*' --only fixed/all"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the report; by default papers/DATASET of the home"),
+    ] = None,
+    recipes: Annotated[
+        Path | None, typer.Option(help="Folder with study/ and fixed/; by default experiments")
+    ] = None,
+    skip_damaged: SkipDamaged = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Repeat the study's tables and figures on a dataset, faults included, and without each fault.
+
+    Writes report.md and report.html, which show the study's figures beside ours. Finished runs of
+    the same recipes on the same data are used again and a run that was cut short goes on, so that
+    the same command can be given until all is there. docs/study.md says what is run and how long
+    it takes; a small trial:
+
+      paper demo --only 'study/table2-*' --set network=smallnet --set weights=none --set epochs=3
+    """
+    from euguess.clock import utc_now
+    from euguess.process.project import project_root
+    from services.trainer.paper.report import write_report
+    from services.trainer.paper.run import PaperOrder, read_experiments, run_paper
+
+    folder = recipes or project_root() / "experiments"
+    changes, on_damage = tuple(overrides or ()), damage_policy(skip_damaged)
+    experiments = read_experiments(folder, changes, only or [])
+    order = PaperOrder(dataset, experiments, renewal, changes, on_damage)
+    found = run_paper(order, open_workshop(device))
+    target = out or HomeSettings().home / PAPERS / dataset
+    text, page = write_report(found, target, utc_now())
+    if as_json:
+        results = [_summary(result) for result in found.results]
+        print_json({"report": str(text), "page": str(page), "results": results})
+    else:
+        _print(found, text, page)
+
+
+def _summary(result: "Result") -> dict[str, Any]:
+    experiment, finding = result.experiment, result.finding
+    facts: dict[str, Any] = {"recipe": experiment.stem, "missing": result.missing}
+    if finding is None:
+        return facts
+    report, renewal = finding.report, finding.renewal
+    return facts | {
+        "run_id": report.run_id,
+        "is_reused": finding.is_reused,
+        "is_honest": report.is_honest,
+        "faults": report.faults,
+        "leaks": report.leaks,
+        "mean_of_batches": report.mean_of_batches,
+        "single_view": report.metrics,
+        "all_views": report.fused[-1].metrics,
+        "renewal": renewal.metrics if renewal else None,
+    }
+
+
+def _print(found: "Paper", text: Path, page: Path) -> None:
+    findings = [result.finding for result in found.results if result.finding]
+    reused = sum(finding.is_reused for finding in findings)
+    console.print(
+        f"{len(findings)} of {len(found.results)} experiments are there, {reused} of them from "
+        "earlier runs."
+    )
+    for result in found.results:
+        if result.missing:
+            console.print(f"Left out {result.experiment.stem}: {result.missing}", markup=False)
+    console.print(f"{text}\n{page}", highlight=False, markup=False, soft_wrap=True)

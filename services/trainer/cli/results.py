@@ -1,0 +1,45 @@
+"""`results`: the table of real results."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.trainer.cli.options import AsJson, Device, console, open_workshop, print_json
+
+Dataset = Annotated[str, typer.Argument(help="Name of an imported dataset of real photos")]
+Recipes = Annotated[Path, typer.Option(help="Folder of the recipes: *.toml, heads/*.toml")]
+Weights = Annotated[Path, typer.Option(help="Folder of the weights files that the recipes name")]
+Output = Annotated[Path, typer.Option(help="Folder for the .json, the .md and the plot")]
+
+
+def results(
+    dataset: Dataset,
+    recipes: Recipes = Path("experiments/results"),
+    weights: Weights = Path("weights"),
+    output: Output = Path("docs/results"),
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure all recipes of a folder on the same places, with three seeds, and write the table.
+
+    What was measured before is used again, so that a run that was cut short goes on. Heads whose
+    weights files are missing are left out, and the table says so. `make real-results` runs this.
+    """
+    from services.trainer.real_results.measure import measure_all, open_bench, read_recipes
+    from services.trainer.real_results.page import page
+    from services.trainer.real_results.plot import draw
+    from services.trainer.real_results.summary import summarise
+
+    chosen = read_recipes(recipes, weights)
+    bench = open_bench(dataset, open_workshop(device), chosen.heads)
+    found = summarise(dataset, measure_all(chosen, bench), chosen.left_out)
+    output.mkdir(parents=True, exist_ok=True)
+    plot, text = output / f"{dataset}.png", output / f"{dataset}.md"
+    draw(found, plot)
+    text.write_text(page(found, plot.name))
+    (output / f"{dataset}.json").write_text(found.model_dump_json(indent=2) + "\n")
+    if as_json:
+        print_json(found)
+    else:
+        console.print(f"{len(found.lines)} recipes in {text}", highlight=False)

@@ -1,0 +1,50 @@
+"""`shortcuts`: what a model's accuracy owes to parts of the photos."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from euguess.settings import HomeSettings
+from services.trainer.cli.options import (
+    AsJson,
+    Device,
+    SkipDamaged,
+    console,
+    damage_policy,
+    open_workshop,
+    print_json,
+)
+
+FOLDER = "shortcuts"
+
+
+def shortcuts(
+    run: Annotated[str, typer.Argument(help="Run id of a trained model, or champion")],
+    dataset: Annotated[
+        str | None, typer.Option(help="New places to test on; by default its own test part")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the report; by default shortcuts/RUN of the home")
+    ] = None,
+    skip_damaged: SkipDamaged = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Hide the sky, the bottom band and the watermark of test photos; report what is lost.
+
+    A model that loses much where nothing of the country is to be seen, as in a watermark, has
+    learnt a shortcut. Writes shortcuts.json, shortcuts.md and shortcuts.png:
+
+      shortcuts champion
+    """
+    from services.trainer.models.shortcuts import find_shortcuts
+    from services.trainer.models.shortcuts_report import page, write_report
+
+    found = find_shortcuts(run, open_workshop(device), damage_policy(skip_damaged), dataset)
+    paths = write_report(found, out or HomeSettings().home / FOLDER / found.run_id)
+    if as_json:
+        print_json(found)
+    else:
+        console.print(page(found), highlight=False, markup=False)
+        console.print(*paths, sep="\n", highlight=False, markup=False, soft_wrap=True)

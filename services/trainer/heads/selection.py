@@ -1,0 +1,135 @@
+"""Choosing how strongly a head is regularised, without a look at the test part."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.trainer.dataset.view_index import Floats, Rows
+from services.trainer.evaluation.calibration import fit_temperature, tempered
+from services.trainer.evaluation.metrics import (
+    FusedViews,
+    LogProbabilities,
+    is_top,
+    negative_log_likelihoods,
+)
+from services.trainer.heads.heads import Head, Lesson, fit_heads
+from services.trainer.heads.recipe import HeadOptions
+from services.trainer.heads.scaling import Block, Scaler, fit_scaler
+from services.trainer.loading.split_data import DividedViews
+
+
+@dataclass(frozen=True)
+class Score:
+    """What held-out places say of one value of the regularisation."""
+
+    regularisation: float
+    nll: float  # of all views fused, by the best temperature, nats per place
+    accuracy: float  # of all views fused, share of places
+
+
+@dataclass(frozen=True)
+class ChosenHead:
+    """A head with its scaler, and the held-out answers that it was chosen by."""
+
+    head: Head
+    scaler: Scaler
+    score: Score
+    held_out: Rows  # views
+    log_probabilities: LogProbabilities  # of these
+
+    def features(self, blocks: Sequence[Block], rows: Rows) -> Floats:
+        """Scaled features of some views."""
+        return self.scaler([block[rows] for block in blocks])
+
+
+@dataclass(frozen=True)
+class EmbeddedViews:
+    """Features of each layer of each backbone, in the order of the views."""
+
+    views: DividedViews
+    blocks: tuple[Block, ...]
+
+
+def choose_head(embedded: EmbeddedViews, options: HeadOptions, seed: int) -> ChosenHead:
+    """The head of least NLL on held-out places, trained on all that it may learn from.
+
+    By cross-validation it learns from train and val in the end, else from train alone.
+    """
+    split = embedded.views.split
+    if options.choice == "val" and len(split.val):
+        folds, learnt = [(split.train, split.val)], split.train
+    else:
+        learnt = np.sort(np.concatenate([split.train, split.val]))
+        folds = list(_folds(embedded, learnt, options.folds, seed))
+    tried = [_fitted(embedded, options, fit, seed) for fit, _ in folds]
+    trials = [
+        _trial(embedded, c, [heads[n] for heads in tried], folds)
+        for n, c in enumerate(options.regularisation)
+    ]
+    best = min(trials, key=lambda trial: trial.score.nll)
+    only = options.model_copy(update={"regularisation": (best.score.regularisation,)})
+    (final,) = _fitted(embedded, only, learnt, seed)
+    return ChosenHead(final.head, final.scaler, best.score, best.held_out, best.log_probabilities)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    head: Head
+    scaler: Scaler
+
+
+@dataclass(frozen=True)
+class _Trial:
+    score: Score
+    held_out: Rows
+    log_probabilities: LogProbabilities
+
+
+def _folds(
+    embedded: EmbeddedViews, rows: Rows, folds: int, seed: int
+) -> Iterator[tuple[Rows, Rows]]:
+    """(learnt from, held out): whole locations are held out, each once."""
+    names, location = np.unique(embedded.views.index.location_ids[rows], return_inverse=True)
+    of_location = np.random.default_rng(seed).permutation(len(names)) % folds
+    for fold in range(min(folds, len(names))):
+        is_held_out = of_location[location] == fold
+        yield rows[~is_held_out], rows[is_held_out]
+
+
+def _fitted(embedded: EmbeddedViews, options: HeadOptions, rows: Rows, seed: int) -> list[_Fitted]:
+    blocks = [block[rows] for block in embedded.blocks]
+    scaler = fit_scaler(options.scaling, blocks)
+    views = embedded.views
+    lesson = Lesson(
+        scaler(blocks), views.labels[rows], views.index.location_ids[rows], len(views.countries)
+    )
+    return [_Fitted(head, scaler) for head in fit_heads(lesson, options, seed)]
+
+
+def _trial(
+    embedded: EmbeddedViews, c: float, heads: Sequence[_Fitted], folds: Sequence[tuple[Rows, Rows]]
+) -> _Trial:
+    single, fused, truth = [], [], []
+    for fitted, (_, rows) in zip(heads, folds, strict=True):
+        features = fitted.scaler([block[rows] for block in embedded.blocks])
+        single.append(fitted.head.single(features))
+        places = _all_views(fitted.head, features, embedded, rows)
+        fused.append(places.log_probabilities)
+        truth.append(embedded.views.labels[rows][places.first_rows])
+    held_out = np.concatenate([rows for _, rows in folds])
+    score = _score(c, np.concatenate(fused), np.concatenate(truth))
+    return _Trial(score, held_out, np.concatenate(single))
+
+
+def _all_views(head: Head, features: Floats, embedded: EmbeddedViews, rows: Rows) -> FusedViews:
+    return head.fused(features, embedded.views.index.location_ids[rows], views=len(rows))
+
+
+def _score(c: float, log_probabilities: LogProbabilities, labels: Rows) -> Score:
+    calibrated = tempered(log_probabilities, fit_temperature(log_probabilities, labels))
+    return Score(
+        regularisation=c,
+        nll=float(negative_log_likelihoods(calibrated, labels).mean()),
+        accuracy=float(is_top(log_probabilities, labels, 1).mean()),
+    )

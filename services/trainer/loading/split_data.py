@@ -1,0 +1,195 @@
+"""What a recipe is trained and tested on: images, labels and a split of a tensor cache."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from euguess.errors import InvalidInput
+from euguess.geography.countries import PRESETS, country
+from euguess.messages.schemas import ModelCountry, SeenViews
+from services.trainer.cache.format import TensorCache
+from services.trainer.dataset.copies import hash_images
+from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
+from services.trainer.loading.batches import DeviceImages
+from services.trainer.recipe import Recipe, Subset
+from services.trainer.splits.splits import Split, SplitSpec, split_views
+from services.trainer.splits.unseen import unseen_places
+
+STUDY_PRESET = "eu32"
+
+
+@dataclass(frozen=True)
+class DividedViews:
+    """Views of a dataset; labels and split count in the order of index."""
+
+    dataset: str
+    manifest_digest: str
+    index: ViewIndex
+    countries: tuple[ModelCountry, ...]
+    labels: Rows
+    split: Split
+
+
+@dataclass(frozen=True)
+class Material(DividedViews):
+    """Views that a recipe uses, with their images in the same order."""
+
+    images: DeviceImages
+
+
+def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> Material:
+    """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
+    divided, rows = divide_views(cache, recipe.views, recipe.split_spec, recipe.subset)
+    return _material(cache, recipe, device, divided.countries, divided.index, rows, divided.split)
+
+
+def divide_views(
+    cache: TensorCache, views: int, spec: SplitSpec, share: Subset | None = None
+) -> tuple[DividedViews, Rows]:
+    """At most `views` views of each location, labelled and split, and their rows in the cache.
+
+    share: of the places; all where None. Raises InvalidInput when there are too few countries or
+    places.
+    """
+    every = hashed_views(cache)
+    rows = first_views(every, views)
+    if share is not None:
+        rows = rows[np.isin(every.location_ids[rows], chosen_places(every, share))]
+    index = subset(every, rows)
+    name = cache.header.dataset
+    if len(index.countries) < 2:
+        raise InvalidInput(
+            f"Dataset {name!r} has places in {index.countries[0]} alone; a classifier needs at "
+            "least 2 countries."
+        )
+    codes = label_order(index.countries)
+    countries = tuple(ModelCountry(country_code=c, name=country(c).name) for c in codes)
+    split = split_views(index, spec)
+    if not len(split.test):
+        raise InvalidInput(f"Dataset {name!r} has too few places to test on any; collect more.")
+    labels = index.labels(tuple(codes))
+    digest = cache.header.manifest_digest
+    return DividedViews(name, digest, index, countries, labels, split), rows
+
+
+def load_unseen(
+    cache: TensorCache,
+    recipe: Recipe,
+    device: torch.device,
+    countries: tuple[ModelCountry, ...],
+    seen: SeenViews,
+) -> Material:
+    """All views that a model can name and has not seen, as the test part.
+
+    Raises InvalidInput when there are none.
+    """
+    views = hashed_views(cache)
+    rows = first_views(views, recipe.views)
+    codes = [country.country_code for country in countries]
+    rows = rows[np.isin(views.country_codes[rows], codes)]
+    index = subset(views, rows)
+    is_new = np.isin(index.location_ids, unseen_places(index, seen))
+    test, train = np.flatnonzero(is_new), np.flatnonzero(~is_new)
+    if not len(test):
+        raise InvalidInput(
+            f"Dataset {cache.header.dataset!r} has no place in the model's countries that it has "
+            "not seen."
+        )
+    nothing = np.array([], dtype=np.int64)
+    split = Split(train, nothing, test, nothing)
+    return _material(cache, recipe, device, countries, index, rows, split)
+
+
+def seen_views(material: Material) -> SeenViews:
+    """Every view that is not tested on."""
+    is_seen = np.ones(len(material.index), dtype=np.bool_)
+    is_seen[material.split.test] = False
+    index = subset(material.index, np.flatnonzero(is_seen))
+    ids, first = np.unique(index.location_ids, return_index=True)
+    positions = np.stack([index.lats, index.lons], axis=1)[first]
+    known = positions[~np.isnan(positions).any(axis=1)]
+    return SeenViews(
+        location_ids=tuple(str(name) for name in ids),
+        sha256s=tuple(str(sha) for sha in index.sha256s),
+        positions=tuple((float(lat), float(lon)) for lat, lon in known),
+        hashes=() if index.hashes is None else tuple(int(bits) for bits in index.hashes),
+    )
+
+
+def first_views(index: ViewIndex, views: int) -> Rows:
+    """Rows of the first `views` views of each location, in the index's order."""
+    _, location = np.unique(index.location_ids, return_inverse=True)
+    order = np.argsort(location, kind="stable")
+    starts = np.searchsorted(location[order], location[order])
+    rank = np.arange(len(order)) - starts
+    return np.sort(order[rank < views])
+
+
+def chosen_places(index: ViewIndex, part: Subset) -> Strings:
+    """Sorted ids of a share of each country's locations.
+
+    The choice is by a hash, so that a smaller share is a part of a larger one, and one location
+    more moves none, or a single one, in or out.
+    """
+    names, first = np.unique(index.location_ids, return_index=True)
+    if part.share == 1:
+        return names
+    drawn = np.array([hashlib.sha256(f"{part.seed} {name}".encode()).digest() for name in names])
+    chosen = []
+    for code in index.countries:
+        mine = np.flatnonzero(index.country_codes[first] == code)
+        count = max(1, round(len(mine) * part.share))
+        chosen.append(names[mine[np.argsort(drawn[mine])[:count]]])
+    return np.sort(np.concatenate(chosen))
+
+
+def subset(index: ViewIndex, rows: Rows) -> ViewIndex:
+    """An index of some rows."""
+    return ViewIndex(
+        location_ids=index.location_ids[rows],
+        country_codes=index.country_codes[rows],
+        lats=index.lats[rows],
+        lons=index.lons[rows],
+        headings=index.headings[rows],
+        sha256s=index.sha256s[rows],
+        panorama_ids=None if index.panorama_ids is None else index.panorama_ids[rows],
+        hashes=None if index.hashes is None else index.hashes[rows],
+    )
+
+
+def hashed_views(cache: TensorCache) -> ViewIndex:
+    """The views of a cache with the perceptual hashes of their pixels."""
+    return replace(cache.views, hashes=hash_images(cache.images))
+
+
+def label_order(codes: tuple[str, ...]) -> list[str]:
+    """The study's order where it has all countries, else alphabetical by English name."""
+    study = {known: label for label, known in enumerate(PRESETS[STUDY_PRESET].codes)}
+    if set(codes) <= set(study):
+        return sorted(codes, key=study.__getitem__)
+    return sorted(codes, key=lambda code: country(code).name)
+
+
+def _material(
+    cache: TensorCache,
+    recipe: Recipe,
+    device: torch.device,
+    countries: tuple[ModelCountry, ...],
+    index: ViewIndex,
+    rows: Rows,
+    split: Split,
+) -> Material:
+    labels = index.labels(tuple(country.country_code for country in countries))
+    # All of the mapped file stays mapped; only a choice is copied into memory.
+    pixels = cache.images if len(rows) == len(cache) else cache.images[rows]
+    return Material(
+        dataset=cache.header.dataset,
+        manifest_digest=cache.header.manifest_digest,
+        index=index,
+        countries=countries,
+        labels=labels,
+        images=DeviceImages(pixels, labels, recipe.image, device),
+        split=split,
+    )

@@ -1,0 +1,32 @@
+"""Which test photos a run named right, so that runs can be compared photo by photo."""
+
+from torch import nn
+
+from euguess.messages.schemas import Record
+from services.trainer.evaluation.evaluation import predict_logits
+from services.trainer.evaluation.metrics import is_top, log_softmax
+from services.trainer.loading.split_data import Material
+
+
+class Answers(Record):
+    """answers.json of a run: its test part in order, over single views."""
+
+    location_ids: tuple[str, ...]
+    sha256s: tuple[str, ...]
+    is_right: tuple[bool, ...]
+
+    def is_of_same_photos(self, other: "Answers") -> bool:
+        """Whether both runs were tested on the same views of the same places."""
+        return (self.location_ids, self.sha256s) == (other.location_ids, other.sha256s)
+
+
+def answers_of(network: nn.Module, material: Material) -> Answers:
+    """Of a network in evaluation mode, on the material's device."""
+    rows = material.split.test
+    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
+    is_right = is_top(log_probabilities, material.labels[rows], 1)
+    return Answers(
+        location_ids=tuple(material.index.location_ids[rows].tolist()),
+        sha256s=tuple(material.index.sha256s[rows].tolist()),
+        is_right=tuple(is_right.tolist()),
+    )

@@ -1,0 +1,111 @@
+"""The report of `euguess paper`, as Markdown and as one HTML file that holds its plots."""
+
+import base64
+from datetime import datetime
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from euguess.collection.providers import ProviderName
+from euguess.training.study_facts import CHANCE, COUNTRIES, PLACES, TABLES
+from services.trainer.paper.plots import draw_plots
+from services.trainer.paper.run import Paper
+from services.trainer.paper.tables import (
+    duration,
+    missing,
+    provenance,
+    removed_faults,
+    share,
+    study_table,
+)
+
+MARKDOWN, PAGE = "report.md", "report.html"
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 72rem; margin: auto; padding: 1rem; }
+h1, h2 { line-height: 1.25; margin-top: 2.2rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; margin: 1rem 0; }
+th, td { padding: .35rem .8rem; border-bottom: 1px solid #8884; white-space: nowrap; }
+th { border-bottom-width: 2px; text-align: left; }
+td { font-variant-numeric: tabular-nums; }
+img { max-width: 100%; background: #fff; border-radius: 6px; padding: .5rem; }
+code { background: #8882; padding: .1rem .3rem; border-radius: 3px; }
+"""
+
+
+def write_report(paper: Paper, folder: Path, written_at: datetime) -> tuple[Path, Path]:
+    """Write plots, report.md and report.html; returns the paths of the latter two."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = markdown(paper, draw_plots(paper, folder), written_at)
+    (folder / MARKDOWN).write_text(text, encoding="utf-8")
+    (folder / PAGE).write_text(_page(text, folder), encoding="utf-8")
+    return folder / MARKDOWN, folder / PAGE
+
+
+def markdown(paper: Paper, plots: dict[str, str], written_at: datetime) -> str:
+    """The text; plots are captions by file name."""
+    images = [f"![{caption}]({name})\n\n*{caption}.*" for name, caption in plots.items()]
+    curves = images[:-1] if "faults.png" in plots else images
+    change = images[-1] if "faults.png" in plots else ""
+    networks = "\n\n".join(("## Figures 5 to 8: the networks side by side", *curves))
+    sections = (
+        f"# The study's experiments, repeated on {paper.order.dataset}",
+        _introduction(paper),
+        *(study_table(table, paper) for table in TABLES),
+        removed_faults(paper),
+        change,
+        networks if curves else "",
+        provenance(paper),
+        missing(paper),
+        f"Written {written_at:%Y-%m-%d %H:%M} UTC.",
+    )
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _introduction(paper: Paper) -> str:
+    lines = ["The original study's recipes, its faults included, and the same without them."]
+    findings = [result.finding for result in paper.results if result.finding]
+    if findings:
+        report = findings[0].report
+        seconds = {finding.report.run_id: finding.course.seconds for finding in findings}
+        lines.append(
+            f"Dataset {paper.order.dataset} (manifest `{report.manifest_digest[:16]}`, photos by "
+            f"{', '.join(paper.providers)}): {len(report.countries)} countries, so that chance is "
+            f"{share(report.baselines.chance)}; the study had {COUNTRIES} ({share(CHANCE)}) and "
+            f"{PLACES:,} places. All trainings together took "
+            f"{duration(sum(seconds.values()))}."
+        )
+    if paper.order.overrides:
+        changes = ", ".join(f"`{change}`" for change in paper.order.overrides)
+        lines.append(
+            f"**All recipes were changed by {changes}, so that the networks and their training may "
+            "not be the study's; the table at the end says what each run is.**"
+        )
+    if ProviderName.SIMULATOR in paper.providers:
+        lines.append(
+            "**These photos are drawn by the simulator: what is shown is that the chain works and "
+            "what its faults do, not how well photos of real places are named.**"
+        )
+    if paper.order.renewal:
+        lines.append(
+            f"The renewal columns test each model on dataset {paper.order.renewal}, on places of "
+            "which it has seen nothing."
+        )
+    lines.append(
+        "Accuracy is the share of right countries, with its 95 % interval by bootstrap over test "
+        "places, of single views and of all views of a place fused. *Leaky* says that test photos "
+        "share a place with training, and how many of them do."
+    )
+    return "\n\n".join(lines)
+
+
+def _page(text: str, folder: Path) -> str:
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    for path in sorted(folder.glob("*.png")):
+        data = base64.b64encode(path.read_bytes()).decode()
+        body = body.replace(f'src="{path.name}"', f'src="data:image/png;base64,{data}"')
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>The study, repeated</title><style>{STYLE}</style>"
+    )
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'

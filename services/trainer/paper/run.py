@@ -1,0 +1,207 @@
+"""The study's experiments on a dataset of one's own, and what each of its faults is worth.
+
+All recipes of the folders experiments/study and experiments/fixed are run in turn; finished runs
+are used again and a run that was cut short is continued, so that the same order given twice trains
+nothing twice.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from euguess.errors import EUGuessError, InvalidInput, ServiceUnavailable, StoreError
+from euguess.storage import open_store
+from euguess.training.report import Report
+from services.trainer.cache.decoding import OnDamage
+from services.trainer.dataset.manifest import load_manifest
+from services.trainer.models.paired import Answers
+from services.trainer.models.stored_model import evaluate_stored
+from services.trainer.recipe import Recipe, read_recipe
+from services.trainer.runs.experiment import Order
+from services.trainer.runs.protocols import RENEWAL
+from services.trainer.runs.reuse import measured, stored_report
+from services.trainer.session import Workshop, load_cache
+from services.trainer.tracking.runs import ANSWERS_FILE
+
+FOLDERS = ("study", "fixed")
+DIGITS = 16  # of a manifest digest in a file's name
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe and where it stands, as study/table2-googlenet."""
+
+    stem: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class PaperOrder:
+    """What to run. renewal: another dataset, of new places, that every model is tested on."""
+
+    dataset: str
+    experiments: tuple[Experiment, ...]
+    renewal: str | None = None
+    overrides: tuple[str, ...] = ()  # that the experiments were read with
+    on_damage: OnDamage = OnDamage.RAISE
+
+    def __post_init__(self) -> None:
+        if self.renewal == self.dataset:
+            raise InvalidInput("The renewal dataset must be another one than the dataset itself.")
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went, by epoch, and where."""
+
+    train_accuracy: tuple[float, ...]
+    train_loss: tuple[float, ...]  # nats
+    seconds: float
+    device: str
+    git_revision: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run measured."""
+
+    report: Report
+    course: Course
+    answers: Answers | None  # runs of older versions kept none
+    renewal: Report | None = None
+    is_reused: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """An experiment with its finding, or why there is none."""
+
+    experiment: Experiment
+    finding: Finding | None = None
+    missing: str | None = None
+
+
+@dataclass(frozen=True)
+class Paper:
+    """All results, in the order of the experiments."""
+
+    order: PaperOrder
+    providers: tuple[str, ...]  # of the dataset's photos
+    results: tuple[Result, ...]
+
+    def finding(self, stem: str) -> Finding | None:
+        """None for an experiment that was not wanted or failed."""
+        found = {result.experiment.stem: result.finding for result in self.results}
+        return found.get(stem)
+
+
+def read_experiments(
+    folder: Path, overrides: Sequence[str], only: Sequence[str] = ()
+) -> tuple[Experiment, ...]:
+    """The recipes below a folder, all or those that match a pattern, such as study/table2-*.
+
+    Raises InvalidInput when there are none.
+    """
+    files = [path for name in FOLDERS for path in sorted((folder / name).glob("*.toml"))]
+    chosen = {f"{path.parent.name}/{path.stem}": path for path in files}
+    if only:
+        chosen = {s: path for s, path in chosen.items() if any(fnmatch(s, one) for one in only)}
+    if not chosen:
+        raise InvalidInput(
+            f"No recipe in {folder} matches {' or '.join(only) or 'study/*'}; write for example "
+            "--only 'study/table2-*' --only fixed/all."
+        )
+    return tuple(Experiment(stem, read_recipe(path, overrides)) for stem, path in chosen.items())
+
+
+def run_paper(order: PaperOrder, workshop: Workshop) -> Paper:
+    """Run what has not been run yet; an experiment that cannot be run says why."""
+    providers = _providers(order, workshop)
+    results, total = [], len(order.experiments)
+    with workshop.display.bar("Experiments") as bar:
+        for number, experiment in enumerate(order.experiments):
+            bar(number, total)
+            workshop.display.note(f"{number + 1} of {total}: {experiment.stem}")
+            results.append(_result(experiment, order, workshop))
+        bar(total, total)
+    return Paper(order, providers, tuple(results))
+
+
+def _providers(order: PaperOrder, workshop: Workshop) -> tuple[str, ...]:
+    """Who gave the photos. Raises DatasetNotFound, or InvalidInput when there are none."""
+    image = order.experiments[0].recipe.image
+    load_cache(order.dataset, image, workshop, on_damage=order.on_damage)  # writes the manifest
+    return asyncio.run(_read_providers(order.dataset, workshop))
+
+
+async def _read_providers(dataset: str, workshop: Workshop) -> tuple[str, ...]:
+    manifest = await load_manifest(await open_store(workshop.store), dataset)
+    return tuple(sorted({str(name) for name in manifest.table.column("provider").to_pylist()}))
+
+
+def _result(experiment: Experiment, order: PaperOrder, workshop: Workshop) -> Result:
+    try:
+        return Result(experiment, _finding(experiment, order, workshop))
+    except (ServiceUnavailable, StoreError):
+        raise
+    except EUGuessError as error:  # the others may well be possible
+        workshop.display.note(f"Left out: {error}")
+        return Result(experiment, missing=str(error))
+
+
+def _finding(experiment: Experiment, order: PaperOrder, workshop: Workshop) -> Finding:
+    train = Order(
+        order.dataset,
+        experiment.recipe,
+        is_registered=order.renewal is not None,  # its model is needed
+        on_damage=order.on_damage,
+    )
+    report, is_reused = measured(train, workshop)
+    run_id = str(report.run_id)
+    finding = Finding(
+        report, _course(run_id, workshop), _answers(run_id, workshop), is_reused=is_reused
+    )
+    if order.renewal is None:
+        return finding
+    return replace(
+        finding, renewal=_renewed(run_id, replace(train, dataset=order.renewal), workshop)
+    )
+
+
+def _renewed(run_id: str, order: Order, workshop: Workshop) -> Report:
+    """Report of a run's model on the order's dataset, of new places; kept with the run."""
+    cache = load_cache(order.dataset, order.recipe.image, workshop, on_damage=order.on_damage)
+    name = f"{RENEWAL}-{cache.header.manifest_digest[:DIGITS]}.json"
+    known = stored_report(run_id, name, workshop)
+    if known is not None:
+        return known
+    report = evaluate_stored(run_id, order.dataset, workshop, order.on_damage)
+    report = report.model_copy(update={"protocol": RENEWAL})
+    workshop.tracking.log_text(run_id, report.model_dump_json(indent=2), name)
+    return report
+
+
+def _course(run_id: str, workshop: Workshop) -> Course:
+    tracking = workshop.tracking
+    tags = tracking.find(run_id).tags
+    return Course(
+        train_accuracy=tracking.history(run_id, "train_accuracy"),
+        train_loss=tracking.history(run_id, "train_loss"),
+        seconds=sum(tracking.history(run_id, "seconds")),
+        device=tags.get("environment.device", "unknown"),
+        git_revision=tags.get("environment.git_revision", "unknown"),
+    )
+
+
+def _answers(run_id: str, workshop: Workshop) -> Answers | None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = workshop.tracking.fetch(run_id, ANSWERS_FILE, Path(folder))
+            return Answers.model_validate_json(path.read_text())
+        except (InvalidInput, ValidationError):
+            return None

@@ -1,0 +1,148 @@
+"""The sections of the report that `euguess paper` writes, as Markdown."""
+
+from euguess.messages.schemas import Interval
+from euguess.promotion.verdict import points
+from euguess.training.report import Report
+from euguess.training.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
+from services.trainer.models.differences import photo_by_photo, unpaired_difference
+from services.trainer.paper.run import Finding, Paper
+from services.trainer.reports.markdown import markdown_table
+from services.trainer.reports.tables import percent
+
+ABSENT = "-"
+TOP1 = "top1_accuracy"
+LEAKY, CLEAN = "**leaky**", "new places"
+PAIRED, UNPAIRED = "same photos, paired", "other photos, not paired"
+
+
+def study_table(table: StudyTable, paper: Paper) -> str:
+    """One table of the study with our figures beside its own."""
+    header = ["run", "study", "ours, averaged as there", "ours, one view", "all views", "test part"]
+    header += ["study, later places", "ours, renewal"] if paper.order.renewal else []
+    rows = [_study_row(run, paper) for run in table.runs]
+    parts = [f"## Table {table.number}: {table.title}", markdown_table(header, rows)]
+    if table.number == 2:
+        parts.append(_others())
+    return "\n\n".join(parts)
+
+
+def removed_faults(paper: Paper) -> str:
+    """What the accuracy becomes when one fault of the best run is removed."""
+    base = paper.finding(BEST)
+    header = ["fault removed", "one view", "difference, points", "compared on", "test part"]
+    header += ["renewal"] if paper.order.renewal else []
+    rows = [["none", *_removed_cells(base, None, paper)]]
+    for stem, fault in REMOVED.items():
+        rows.append([fault, *_removed_cells(paper.finding(stem), base, paper)])
+    return "\n\n".join(
+        (
+            "## What each fault is worth",
+            "Each line removes one fault from the best run (GoogLeNet of Table 2), the last one "
+            "all of them. A difference is paired where both runs were tested on the same photos; "
+            "otherwise the two intervals are combined as if the photos were independent. A "
+            "positive one says that the network got better, a negative one on other photos also "
+            "that the accuracy before was flattered.",
+            markdown_table(header, rows),
+        )
+    )
+
+
+def difference(finding: Finding, base: Finding) -> tuple[Interval, bool]:
+    """Top-1 accuracy over single views minus the base's, and whether it is paired."""
+    if finding.answers is not None and base.answers is not None:
+        paired = photo_by_photo(finding.answers, base.answers)
+        if paired is not None:
+            return paired, True
+    return unpaired_difference(finding.report.metrics[TOP1], base.report.metrics[TOP1]), False
+
+
+def provenance(paper: Paper) -> str:
+    """Where each figure comes from."""
+    header = ["recipe", "network", "epochs", "duration", "device", "revision", "run"]
+    rows = [
+        [
+            result.experiment.stem,
+            result.experiment.recipe.network,
+            str(len(result.finding.course.train_loss)),
+            duration(result.finding.course.seconds),
+            result.finding.course.device,
+            _short_revision(result.finding.course.git_revision),
+            str(result.finding.report.run_id)[:8],
+        ]
+        for result in paper.results
+        if result.finding
+    ]
+    return f"## Provenance\n\n{markdown_table(header, rows)}"
+
+
+def missing(paper: Paper) -> str:
+    """What could not be run and why; nothing when all was."""
+    lines = [f"- {r.experiment.stem}: {r.missing}" for r in paper.results if r.missing]
+    return "\n".join(("## What is missing", "", *lines)) if lines else ""
+
+
+def share(value: float | None) -> str:
+    """A share without an interval."""
+    return ABSENT if value is None else f"{100 * value:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """As 2 h 05 min, 3 min 20 s or 8.4 s."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _study_row(run: StudyRun, paper: Paper) -> list[str]:
+    finding = paper.finding(run.recipe)
+    cells = [run.title, share(run.accuracy)]
+    if finding is None:
+        cells += [ABSENT] * 4
+    else:
+        report = finding.report
+        accuracies = [report.metrics[TOP1], report.fused[-1].metrics[TOP1]]
+        cells += [share(report.mean_of_batches), *map(percent, accuracies), _test_part(report)]
+    if paper.order.renewal:
+        cells += [share(run.renewal), _renewal(finding)]
+    return cells
+
+
+def _removed_cells(finding: Finding | None, base: Finding | None, paper: Paper) -> list[str]:
+    if finding is None:
+        return [ABSENT] * (5 if paper.order.renewal else 4)
+    change, how = ABSENT, ABSENT
+    if base is not None:
+        interval, is_paired = difference(finding, base)
+        change, how = points(interval), PAIRED if is_paired else UNPAIRED
+    cells = [percent(finding.report.metrics[TOP1]), change, how, _test_part(finding.report)]
+    return [*cells, _renewal(finding)] if paper.order.renewal else cells
+
+
+def _renewal(finding: Finding | None) -> str:
+    if finding is None or finding.renewal is None:
+        return ABSENT
+    return percent(finding.renewal.metrics[TOP1])
+
+
+def _test_part(report: Report) -> str:
+    mark = f"{LEAKY}, {_leaked(report):.0%} of photos" if report.leaks else CLEAN
+    return f"{mark}, {report.parts['test'].locations} places"
+
+
+def _leaked(report: Report) -> float:
+    return max(report.leaks.values()) / report.parts["test"].images
+
+
+def _others() -> str:
+    named = "; ".join(f"{name} {share(value)}" for name, value in WITHIN_750_KM.items())
+    return (
+        f"The study's Table 2 also lists {named}. Those are shares of photos from the whole world "
+        "that were placed within 750 km, and not comparable with the share of right countries."
+    )
+
+
+def _short_revision(revision: str) -> str:
+    commit, _, mark = revision.partition("-")
+    return commit[:10] + (f"-{mark}" if mark else "")

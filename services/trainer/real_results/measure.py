@@ -1,0 +1,211 @@
+"""Real results: each recipe on the same test places, seed by seed.
+
+A seed changes the split and the initialisation; all recipes of a seed share the split. What is
+chosen (the regularisation of a head, and the best head) is chosen among places that may be learnt
+from; a test part is answered once by each recipe.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from euguess.errors import InvalidRecipe
+from euguess.messages.schemas import ImageSpec
+from services.trainer.cache.format import TensorCache
+from services.trainer.devices import on_device
+from services.trainer.evaluation.evaluation import Answers, predict_logits
+from services.trainer.evaluation.metrics import fuse_views, log_softmax
+from services.trainer.heads.backbones import Backbone
+from services.trainer.heads.embeddings import Features, embed_dataset
+from services.trainer.heads.experiment import FeaturesOf, embed_views, measure_head
+from services.trainer.heads.recipe import HeadRecipe, read_head_recipe
+from services.trainer.heads.selection import choose_head
+from services.trainer.loading.split_data import DividedViews, load_material
+from services.trainer.real_results.predictions import HeldOut, Measured, keep, kept, places_of_test
+from services.trainer.recipe import Recipe, read_recipe
+from services.trainer.session import Workshop, load_cache
+from services.trainer.training.learner import new_learner
+from services.trainer.training.loop import Progress, train
+
+FOLDER = "results"
+SEEDS = (0, 1, 2)
+Chosen = TypeVar("Chosen", Recipe, HeadRecipe)
+MEASURE_VERSION = 1  # of what is kept; a change of the arithmetic needs another
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """What to measure, and why some of it cannot be."""
+
+    trained: tuple[Recipe, ...]
+    heads: tuple[HeadRecipe, ...]
+    left_out: tuple[str, ...]
+
+
+def read_recipes(folder: Path, weights: Path) -> Recipes:
+    """Trainings of folder/*.toml and heads of folder/heads/*.toml. Raises InvalidRecipe."""
+    trained = [read_recipe(path) for path in sorted(folder.glob("*.toml"))]
+    heads, left_out = [], []
+    for path in sorted((folder / "heads").glob("*.toml")):
+        head = read_head_recipe(path).with_weights_in(weights)
+        missing = sorted({Path(b.weights).name for b in head.backbones if _is_missing(b)})
+        if missing:
+            left_out.append(f"{head.name}: the weights {', '.join(missing)} are not there")
+        else:
+            heads.append(head)
+    if not trained and not heads:
+        raise InvalidRecipe(
+            f"There is no recipe to measure in {folder}: no *.toml, no heads/*.toml."
+        )
+    return Recipes(tuple(trained), tuple(heads), tuple(left_out))
+
+
+def _is_missing(backbone: Backbone) -> bool:
+    return backbone.has_weights_file and not Path(backbone.weights).is_file()
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where recipes are measured; caches and features are loaded once."""
+
+    dataset: str
+    workshop: Workshop
+    caches: Callable[[ImageSpec], TensorCache]
+    features_of: FeaturesOf
+
+
+def open_bench(dataset: str, workshop: Workshop, heads: Sequence[HeadRecipe]) -> Bench:
+    """Each backbone runs once, with the inner layers of all heads together."""
+    layers = _layers_by_backbone(heads)
+    caches: dict[int, TensorCache] = {}
+    features: dict[str, tuple[Features, ...]] = {}
+
+    def cache_of(image: ImageSpec) -> TensorCache:
+        if image.size not in caches:
+            caches[image.size] = load_cache(dataset, image, workshop)
+        return caches[image.size]
+
+    def features_of(backbone: Backbone) -> tuple[Features, ...]:
+        bare = backbone.with_layers(())
+        key = bare.model_dump_json()
+        if key not in features:
+            widest = bare.with_layers(layers[key])
+            features[key] = embed_dataset(dataset, widest, workshop).blocks
+        penultimate, *inner = features[key]
+        wanted = (inner[layers[key].index(name)] for name in backbone.layers)
+        return penultimate, *wanted
+
+    return Bench(dataset, workshop, cache_of, features_of)
+
+
+def _layers_by_backbone(heads: Sequence[HeadRecipe]) -> dict[str, tuple[str, ...]]:
+    """Sorted names of the layers that any head looks at, by backbone without layers."""
+    found: dict[str, set[str]] = {}
+    for backbone in (backbone for head in heads for backbone in head.backbones):
+        key = backbone.with_layers(()).model_dump_json()
+        found.setdefault(key, set()).update(backbone.layers)
+    return {key: tuple(sorted(names)) for key, names in found.items()}
+
+
+def measure_all(recipes: Recipes, bench: Bench) -> list[Measured]:
+    """Every recipe under every seed; what was measured before is read from disk."""
+    found = []
+    for seed in SEEDS:
+        for recipe in recipes.trained:
+            own = _seeded(recipe, seed)
+            found.append(_once(own, bench, partial(_measure_training, own, bench)))
+        for head in recipes.heads:
+            of_seed = _seeded(head, seed)
+            found.append(_once(of_seed, bench, partial(_measure_head, of_seed, bench)))
+    return found
+
+
+def _seeded(recipe: Chosen, seed: int) -> Chosen:
+    split = recipe.split.model_copy(update={"seed": seed})
+    return recipe.model_copy(update={"seed": seed, "split": split})
+
+
+def _once(recipe: Recipe | HeadRecipe, bench: Bench, measure: Callable[[], Measured]) -> Measured:
+    manifest = bench.caches(ImageSpec(size=64)).header.manifest_digest
+    facts = f"{MEASURE_VERSION} {manifest} {_facts_of(recipe)}"
+    folder = bench.workshop.home / FOLDER
+    fingerprint = hashlib.sha256(facts.encode()).hexdigest()[:16]
+    measured = kept(folder, fingerprint)
+    if measured is None:
+        measured = measure()
+        keep(folder, fingerprint, measured)
+    bench.workshop.display.note(
+        f"seed {measured.seed}  {measured.recipe}: learnt in {measured.seconds:.0f} s"
+    )
+    return measured
+
+
+def _facts_of(recipe: Recipe | HeadRecipe) -> str:
+    """A recipe as JSON, wherever its weights files lie."""
+    if isinstance(recipe, Recipe):
+        return recipe.model_dump_json()
+    plain = (b.model_copy(update={"weights": Path(b.weights).name}) for b in recipe.backbones)
+    return recipe.model_copy(update={"backbones": tuple(plain)}).model_dump_json()
+
+
+def _measure_training(recipe: Recipe, bench: Bench) -> Measured:
+    workshop = bench.workshop
+    material = load_material(bench.caches(recipe.image), recipe, workshop.device)
+    learner = new_learner(recipe, len(material.countries), workshop.device)
+    started = time.perf_counter()
+    with workshop.display.bar(f"Training {recipe.name}") as bar:
+        progress = train(
+            recipe,
+            learner,
+            material,
+            start=Progress(),
+            after_epoch=lambda progress: bar(progress.epochs_done, recipe.epochs),
+            tick=lambda images: None,
+        )
+    seconds = time.perf_counter() - started
+    learner.network.load_state_dict(progress.best_weights)
+    network = on_device(learner.network, workshop.device).eval()
+    rows = material.split.test
+    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
+    ids = material.index.location_ids[rows]
+    answers = Answers(
+        log_probabilities, lambda views: fuse_views(log_probabilities, ids, views=views)
+    )
+    return _measured(recipe, material, answers, seconds)
+
+
+def _measure_head(recipe: HeadRecipe, bench: Bench) -> Measured:
+    cache = bench.caches(recipe.backbones[0].image)
+    embedded = embed_views(recipe, cache, bench.features_of)
+    started = time.perf_counter()
+    chosen = choose_head(embedded, recipe.head, recipe.seed)
+    seconds = time.perf_counter() - started
+    outcome = measure_head(recipe, embedded, chosen)
+    score = chosen.score
+    measured = _measured(recipe, embedded.views, outcome.answers, seconds)
+    return measured.model_copy(
+        update={
+            "held_out": HeldOut(nll=score.nll, accuracy=score.accuracy),
+            "choice": f"C = {score.regularisation:g}",
+        }
+    )
+
+
+def _measured(
+    recipe: Recipe | HeadRecipe, views: DividedViews, answers: Answers, seconds: float
+) -> Measured:
+    trained, tested = views.labels[views.split.train], views.labels[views.split.test]
+    return Measured(
+        recipe=recipe.name,
+        seed=recipe.seed,
+        places=places_of_test(views, answers),
+        seconds=seconds,
+        chance=1 / len(views.countries),
+        majority=float(np.mean(tested == np.bincount(trained).argmax())),
+    )

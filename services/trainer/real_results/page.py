@@ -1,0 +1,94 @@
+"""The results as a page in Markdown."""
+
+from collections.abc import Iterator
+
+from euguess.promotion.verdict import points
+from services.trainer.real_results.summary import BEST, STUDY, Line, Results
+from services.trainer.reports.tables import percent
+
+COLUMNS = (
+    *("recipe", "single view", "all views fused", "macro recall, fused"),
+    *("fused minus single", "minus study", "seconds"),
+)
+
+
+def page(results: Results, plot: str) -> str:
+    """Markdown with the tables; plot is the name of the picture beside it."""
+    return "\n".join([*_head(results), "", *_table(results), "", *_rest(results, plot), ""])
+
+
+def _head(results: Results) -> Iterator[str]:
+    yield "# Results on real photos"
+    yield ""
+    yield (
+        f"{len(results.seeds)} seeds on `{results.dataset}`; `make real-results` repeats it. A "
+        "seed changes the split and the initialisation, and all recipes of a seed answer for the "
+        "same test places, none of which they have learnt from (a split over locations)."
+    )
+    yield ""
+    yield (
+        f"The answers of all seeds are pooled: {results.tests} answers for "
+        f"{results.distinct_places} different places. The 95 % intervals are by bootstrap over "
+        "these places, each with the answers of every seed that tested it; differences are "
+        "paired. They hold for new places of this collection, and for these seeds: a country with "
+        "few places, or another camera, is another matter."
+    )
+    yield ""
+    yield (
+        "Accuracies are shares of places: of one view, the share of a place's views that are "
+        "named right, averaged over places. How strongly a head is regularised, and which head "
+        f"is `{BEST}`, is chosen seed by seed by cross-validation over locations within train "
+        "and val (the most held-out places right); a test part is answered once by each recipe. "
+        "Trained networks choose their epoch on val, and learn from train alone."
+    )
+    yield ""
+    yield (
+        f"Chance is {results.chance:.1%}; always naming the most trained country gives "
+        f"{results.majority:.1%}."
+    )
+
+
+def _table(results: Results) -> Iterator[str]:
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield f"|---|{'---:|' * (len(COLUMNS) - 1)}"
+    for line in results.lines:
+        cells = (
+            f"**{line.recipe}**" if line.recipe == BEST else line.recipe,
+            percent(line.single),
+            percent(line.fused),
+            percent(line.macro_recall),
+            points(line.gain),
+            points(line.over_study) if line.over_study else "",
+            f"{line.seconds:.0f}",
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _rest(results: Results, plot: str) -> Iterator[str]:
+    yield "Differences are in percentage points. Seconds are of training alone, without features."
+    yield ""
+    yield f"![Accuracy by recipe, and by the number of views]({plot})"
+    yield ""
+    yield "## Seed by seed"
+    yield ""
+    yield "| recipe | seed | held out, fused | single view | all views fused | chosen |"
+    yield "|---|---:|---:|---:|---:|---|"
+    for line in results.lines:
+        yield from _seeds(line)
+    if not any(line.recipe == STUDY for line in results.lines):
+        yield ""
+        yield "The study's recipe was not measured, so nothing is compared with it."
+    if results.left_out:
+        yield ""
+        yield "Left out:"
+        yield ""
+        yield from (f"- {reason}" for reason in results.left_out)
+
+
+def _seeds(line: Line) -> Iterator[str]:
+    for row in line.seeds:
+        held_out = f"{row.held_out.accuracy:.1%}" if row.held_out else ""
+        yield (
+            f"| {line.recipe} | {row.seed} | {held_out} | {row.single:.1%} | {row.fused:.1%} "
+            f"| {row.choice} |"
+        )

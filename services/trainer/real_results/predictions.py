@@ -1,0 +1,85 @@
+"""What each recipe answers about each test place, kept so that recipes can be paired."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from euguess.messages.schemas import Record
+from services.trainer.cache.files import write_durably
+from services.trainer.evaluation.evaluation import Answers
+from services.trainer.evaluation.metrics import is_top
+from services.trainer.loading.split_data import DividedViews
+
+MOST_VIEWS = 8  # of a place, as many as are served at once
+
+
+class HeldOut(Record):
+    """What a recipe was chosen by: places that it may learn from, held out in turn."""
+
+    nll: float
+    accuracy: float
+
+
+class PlaceAnswer(Record):
+    """One place of the test part."""
+
+    location_id: str
+    label: int = Field(ge=0)
+    single: float = Field(ge=0, le=1, description="Share of its views that are named right alone")
+    fused: tuple[bool, ...] = Field(description="Whether its first 1, 2, ... views are, fused")
+
+    def hit(self, views: int) -> bool:
+        """With up to so many views."""
+        return self.fused[min(views, len(self.fused)) - 1]
+
+
+class Measured(Record):
+    """One recipe under one seed."""
+
+    recipe: str
+    seed: int
+    places: tuple[PlaceAnswer, ...] = Field(description="Sorted by location")
+    seconds: float = Field(description="To train, without computing features")
+    chance: float
+    majority: float
+    held_out: HeldOut | None = None
+    choice: str = Field(default="", description="What was chosen without the test part")
+    schema_version: Literal[1] = 1
+
+
+def places_of_test(views: DividedViews, answers: Answers) -> tuple[PlaceAnswer, ...]:
+    """Answers place by place, by the number of views."""
+    rows = views.split.test
+    labels, ids = views.labels[rows], views.index.location_ids[rows]
+    names, location, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    single = np.bincount(location, is_top(answers.single, labels, 1)) / counts
+    columns = []
+    for number in range(1, min(MOST_VIEWS, int(counts.max())) + 1):
+        fused = answers.fused(number)
+        columns.append(is_top(fused.log_probabilities, labels[fused.first_rows], 1))
+    hits = np.stack(columns, axis=1)
+    _, first = np.unique(ids, return_index=True)
+    return tuple(
+        PlaceAnswer(
+            location_id=str(name),
+            label=int(labels[first[place]]),
+            single=float(single[place]),
+            fused=tuple(bool(hit) for hit in hits[place, : counts[place]]),
+        )
+        for place, name in enumerate(names)
+    )
+
+
+def keep(folder: Path, fingerprint: str, measured: Measured) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / f"{fingerprint}.json", measured.model_dump_json().encode())
+
+
+def kept(folder: Path, fingerprint: str) -> Measured | None:
+    """None where there is none that can be read."""
+    try:
+        return Measured.model_validate_json((folder / f"{fingerprint}.json").read_text())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,152 @@
+"""What the measured recipes amount to: pooled over seeds, with intervals and paired differences.
+
+Each seed tests other places, some of them twice. The answers of all seeds are pooled, one row per
+seed and place, and the bootstrap draws locations with all their rows: a place that two seeds have
+tested counts as one observation, not two.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from euguess.messages.schemas import Interval, Record
+from services.trainer.dataset.view_index import Floats, Strings
+from services.trainer.evaluation.bootstrap import (
+    bootstrap_interval,
+    macro_recall_interval,
+    paired_difference,
+)
+from services.trainer.real_results.predictions import MOST_VIEWS, HeldOut, Measured, PlaceAnswer
+
+BEST, STUDY = "best", "study"
+
+
+class SeedRow(Record):
+    """One recipe under one seed."""
+
+    seed: int
+    places: int
+    single: float
+    fused: float
+    seconds: float
+    held_out: HeldOut | None
+    choice: str
+
+
+class Line(Record):
+    """One recipe over all seeds. Accuracies are shares of places."""
+
+    recipe: str
+    places: int
+    single: Interval
+    fused: Interval
+    macro_recall: Interval
+    gain: Interval
+    over_study: Interval | None
+    curve: tuple[Interval, ...]
+    seconds: float
+    seeds: tuple[SeedRow, ...]
+
+
+class Results(Record):
+    """docs/results/*.json."""
+
+    dataset: str
+    seeds: tuple[int, ...]
+    tests: int
+    distinct_places: int
+    chance: float
+    majority: float
+    lines: tuple[Line, ...]
+    left_out: tuple[str, ...]
+
+
+def summarise(dataset: str, measured: Sequence[Measured], left_out: Sequence[str]) -> Results:
+    """One line per recipe, and one of the head that each seed's held-out places chose."""
+    names = list(dict.fromkeys(one.recipe for one in measured))
+    runs = {name: [one for one in measured if one.recipe == name] for name in names}
+    study = runs.get(STUDY, [])
+    best = best_heads(measured)
+    lines = [_line(name, runs[name], study) for name in names]
+    if best:
+        lines.append(_line(BEST, best, study))
+    tested = [place.location_id for one in runs[names[0]] for place in one.places]
+    return Results(
+        dataset=dataset,
+        seeds=tuple(one.seed for one in runs[names[0]]),
+        tests=len(tested),
+        distinct_places=len(set(tested)),
+        chance=measured[0].chance,
+        majority=float(np.mean([one.majority for one in runs[names[0]]])),
+        lines=tuple(lines),
+        left_out=tuple(left_out),
+    )
+
+
+def best_heads(measured: Iterable[Measured]) -> list[Measured]:
+    """For each seed the head that names most held-out places; of equal ones that of less NLL.
+
+    The test part has no say.
+    """
+    best: dict[int, tuple[tuple[float, float], Measured]] = {}
+    for one in measured:
+        if one.held_out is None:
+            continue
+        rank = (one.held_out.accuracy, -one.held_out.nll)
+        if one.seed not in best or rank > best[one.seed][0]:
+            best[one.seed] = (rank, one)
+    chosen = [best[seed][1] for seed in sorted(best)]
+    return [one.model_copy(update={"choice": f"{one.recipe}, {one.choice}"}) for one in chosen]
+
+
+def _line(name: str, runs: Sequence[Measured], study: Sequence[Measured]) -> Line:
+    places = [place for one in runs for place in one.places]
+    ids, labels = _ids(places), np.array([place.label for place in places], dtype=np.int64)
+    single = np.array([place.single for place in places])
+    fused = _hits(places, MOST_VIEWS)
+    most = max(len(place.fused) for place in places)
+    return Line(
+        recipe=name,
+        places=len(places),
+        single=bootstrap_interval(single, ids),
+        fused=bootstrap_interval(fused, ids),
+        macro_recall=macro_recall_interval(fused, labels, ids),
+        gain=paired_difference(fused, single, ids),
+        over_study=_difference(runs, study) if study and name != STUDY else None,
+        curve=tuple(bootstrap_interval(_hits(places, n), ids) for n in range(1, most + 1)),
+        seconds=float(np.mean([one.seconds for one in runs])),
+        seeds=tuple(_seed_row(one) for one in runs),
+    )
+
+
+def _difference(runs: Sequence[Measured], others: Sequence[Measured]) -> Interval:
+    """All views fused, recipe minus other, on the places that both were tested on by a seed."""
+    theirs = {(one.seed, place.location_id): place for one in others for place in one.places}
+    pairs = [
+        (place, theirs[one.seed, place.location_id])
+        for one in runs
+        for place in one.places
+        if (one.seed, place.location_id) in theirs
+    ]
+    mine, their = zip(*pairs, strict=True)
+    return paired_difference(_hits(mine, MOST_VIEWS), _hits(their, MOST_VIEWS), _ids(mine))
+
+
+def _seed_row(one: Measured) -> SeedRow:
+    return SeedRow(
+        seed=one.seed,
+        places=len(one.places),
+        single=float(np.mean([place.single for place in one.places])),
+        fused=float(_hits(one.places, MOST_VIEWS).mean()),
+        seconds=one.seconds,
+        held_out=one.held_out,
+        choice=one.choice,
+    )
+
+
+def _hits(places: Sequence[PlaceAnswer], views: int) -> Floats:
+    return np.array([place.hit(views) for place in places], dtype=np.float64)
+
+
+def _ids(places: Sequence[PlaceAnswer]) -> Strings:
+    return np.array([place.location_id for place in places], dtype=np.str_)

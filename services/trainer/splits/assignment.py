@@ -1,0 +1,134 @@
+"""Assigning groups of units to train, val and test, country by country."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.trainer.dataset.proximity import Neighbourhood, distances_km
+from services.trainer.dataset.view_index import Rows
+from services.trainer.splits.units import Units
+
+MIN_UNITS_IN_TRAIN = 3  # a country with as many units is always trained on
+MAX_DROPPED_SHARE = 0.5  # a cut that costs more of a group than this is not made
+
+
+class Part(IntEnum):
+    """Where a unit goes. A dropped one lies too near to another part."""
+
+    DROPPED = -1
+    TRAIN = 0
+    VAL = 1
+    TEST = 2
+
+
+Parts = NDArray[np.int64]  # of Part values
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Fractions of a country's units."""
+
+    val: float
+    test: float
+
+    def counts(self, units: int) -> tuple[int, int]:
+        """Wanted numbers of val and test units: at least one each when there are three units."""
+        test = max(round(units * self.test), 1) if self.test else 0
+        test = min(test, units - 1)
+        val = max(round(units * self.val), 1) if self.val else 0
+        return min(val, units - test - 1), test
+
+
+def assign_parts(units: Units, shares: Shares, rng: np.random.Generator) -> Parts:
+    """A Part for each unit; groups stay whole, except large ones that a buffer can cut."""
+    parts = np.full(len(units), Part.TRAIN, dtype=np.int64)
+    order = rng.permutation(len(units))
+    home = _home_countries(units)
+    for code in np.unique(units.country_codes):
+        mine = order[home[units.groups[order]] == code]
+        if len(mine):
+            _fill(units, shares, mine, parts)
+    _return_to_train(units, parts)
+    return parts
+
+
+def _home_countries(units: Units) -> NDArray[np.str_]:
+    """The country that has most units of each group (the first by code in a tie)."""
+    codes, labels = np.unique(units.country_codes, return_inverse=True)
+    pairs, counts = np.unique(units.groups * len(codes) + labels, return_counts=True)
+    groups, labels = np.divmod(pairs, len(codes))
+    order = np.lexsort((labels, -counts, groups))
+    _, first = np.unique(groups[order], return_index=True)
+    return np.asarray(codes[labels[order][first]])
+
+
+def _fill(units: Units, shares: Shares, mine: Rows, parts: Parts) -> None:
+    """Divide the groups of one country, whose units come in random order.
+
+    Groups larger than the country's test part are cut, or else stay in train.
+    """
+    groups = _by_group(units.groups[mine], mine)
+    limit = shares.counts(len(mine))[1]
+    for members in groups:
+        if len(members) > limit and units.buffer_km:
+            parts[members] = _cut(units, shares, members)
+    small = [members for members in groups if len(members) <= limit]
+    val_left, test_left = shares.counts(sum(map(len, small)))
+    for members in small:
+        if len(members) <= test_left:
+            parts[members] = Part.TEST
+            test_left -= len(members)
+        elif len(members) <= val_left:
+            parts[members] = Part.VAL
+            val_left -= len(members)
+
+
+def _by_group(groups: Rows, units: Rows) -> list[Rows]:
+    """Units of each group; groups and units in the given order."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    order = np.argsort(first[inverse], kind="stable")
+    borders = np.flatnonzero(np.diff(inverse[order])) + 1
+    return np.split(units[order], borders)
+
+
+def _cut(units: Units, shares: Shares, members: Rows) -> Parts:
+    """Divide a large group by distance from its first unit: test, then train, then val.
+
+    Units within the buffer of another part are dropped; if that costs too many, all are train.
+    """
+    whole = np.full(len(members), Part.TRAIN, dtype=np.int64)
+    lats, lons = units.lats[members], units.lons[members]
+    outwards = np.argsort(distances_km(lats[0], lons[0], lats, lons), kind="stable")
+    val, test = shares.counts(len(members))
+    cut = whole.copy()
+    cut[outwards[:test]] = Part.TEST
+    cut[outwards[len(members) - val :]] = Part.VAL
+    near = Neighbourhood.of(lats, lons)
+    for kept, dropped in ((Part.TEST, Part.VAL), (Part.TEST, Part.TRAIN), (Part.VAL, Part.TRAIN)):
+        rows = np.flatnonzero(cut == dropped)
+        found = near.nearest(np.flatnonzero(cut == kept), rows, units.buffer_km)
+        cut[rows[found >= 0]] = Part.DROPPED
+    cut[_mixed(units.twins[members], cut)] = Part.DROPPED
+    is_costly = np.mean(cut == Part.DROPPED) > MAX_DROPPED_SHARE
+    return whole if is_costly or Part.TRAIN not in cut else cut
+
+
+def _mixed(twins: Rows, parts: Parts) -> NDArray[np.bool_]:
+    """Which units share an image with a unit of another part."""
+    _, inverse = np.unique(twins, return_inverse=True)
+    low = np.full(inverse.max() + 1, Part.TEST, dtype=np.int64)
+    high = np.full(inverse.max() + 1, Part.DROPPED, dtype=np.int64)
+    np.minimum.at(low, inverse, parts)
+    np.maximum.at(high, inverse, parts)
+    return np.asarray((low != high)[inverse])
+
+
+def _return_to_train(units: Units, parts: Parts) -> None:
+    """Give back whole groups until every country with enough units is trained on."""
+    for code in np.unique(units.country_codes):
+        mine = units.country_codes == code
+        if np.sum(mine) >= MIN_UNITS_IN_TRAIN and not np.any(parts[mine] == Part.TRAIN):
+            group = np.bincount(units.groups[mine]).argmax()
+            parts[units.groups == group] = Part.TRAIN

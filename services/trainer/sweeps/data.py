@@ -1,0 +1,66 @@
+"""What trials learn from and are judged on; the test part is never looked at."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from euguess.errors import InvalidInput
+from euguess.settings import StoreSettings
+from services.trainer.cache.decoding import OnDamage
+from services.trainer.display import Display
+from services.trainer.loading.split_data import Material, load_material
+from services.trainer.recipe import Recipe
+from services.trainer.session import load_cache
+from services.trainer.turns import turn
+
+SWEEPS = "sweeps"
+
+
+@dataclass(frozen=True)
+class SweepSource:
+    """A dataset, where it comes from and the device that learns from it."""
+
+    dataset: str
+    home: Path
+    store: StoreSettings
+    device: torch.device
+    display: Display
+    on_damage: OnDamage = OnDamage.RAISE
+
+    @property
+    def folder(self) -> Path:
+        """Of all sweeps of this home."""
+        return self.home / SWEEPS
+
+
+@dataclass
+class Materials:
+    """Loads what a recipe needs, and keeps it for the recipes after it that need the same."""
+
+    source: SweepSource
+    _kept: tuple[tuple[int, int], Material] | None = field(default=None, init=False)
+
+    def of(self, recipe: Recipe) -> Material:
+        """Raises InvalidInput when the split has no val part."""
+        need = (recipe.image_size, recipe.views)
+        if self._kept is None or self._kept[0] != need:
+            self._kept = None  # frees its memory first
+            self._kept = (need, self._load(recipe))
+        return self._kept[1]
+
+    def forget(self) -> None:
+        """Free the memory."""
+        self._kept = None
+
+    def _load(self, recipe: Recipe) -> Material:
+        source = self.source
+        with turn(source.folder):  # workers that start together build a cache once
+            cache = load_cache(source.dataset, recipe.image, source, on_damage=source.on_damage)
+        material = load_material(cache, recipe, source.device)
+        if not len(material.split.val):
+            raise InvalidInput(
+                f"The split of {source.dataset!r} has no val part, by which a sweep judges its "
+                "trials; raise split.val_fraction of the base recipe or collect more places."
+            )
+        return material

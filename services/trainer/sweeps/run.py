@@ -1,0 +1,110 @@
+"""A sweep from its file to its result: composition root of `euguess sweep`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from euguess.errors import InvalidInput
+from euguess.process.project import service_command, service_environment
+from euguess.settings import StoreSettings
+from services.trainer.cache.decoding import OnDamage
+from services.trainer.devices import choose_device, use_available_cores
+from services.trainer.display import Display
+from services.trainer.sweeps.data import Materials, SweepSource
+from services.trainer.sweeps.result import SweepResult, result_of
+from services.trainer.sweeps.space import check_space
+from services.trainer.sweeps.spec import Sweep, read_sweep
+from services.trainer.sweeps.study import StudyPlace, open_study, storage_errors
+from services.trainer.sweeps.trials import Worker
+from services.trainer.sweeps.watch import TrialWatch
+from services.trainer.sweeps.workers import run_workers
+from services.trainer.turns import turn
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to do. A worker of a command that runs several is given the study to join."""
+
+    dataset: str
+    file: Path
+    trials: int | None = None
+    workers: int = 1
+    storage_url: str = ""
+    silence_seconds: int = 60
+    device: str = "auto"
+    on_damage: OnDamage = OnDamage.RAISE
+    join: str | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A sweep that has as many trials as wanted, and the folder for its report."""
+
+    sweep: Sweep
+    result: SweepResult
+    folder: Path
+
+
+def run_sweep(request: Request, home: Path, store: StoreSettings, console: Console) -> Ended:
+    """Do the trials that are left."""
+    use_available_cores(request.workers)
+    sweep, display = _sweep(request), Display(console)
+    device = choose_device(request.device)
+    source = SweepSource(request.dataset, home, store, device, display, request.on_damage)
+    materials = Materials(source)
+    place = _place(request, sweep, materials)
+    folder = source.folder / place.name
+    with turn(folder):  # two processes cannot make the tables at the same time
+        study = open_study(sweep, sweep.recipe_of({}).epochs, place)
+    with storage_errors(), display.bar(f"Sweep {place.name}") as bar:
+        watch = TrialWatch(sweep.spec, display, bar)
+        if request.workers == 1 or request.join:
+            materials.source = replace(source, display=Display(Console(quiet=True)))
+            Worker(sweep, study, place, materials.of, device, watch).run()
+        else:
+            materials.forget()
+            _run_workers(request, place, folder, lambda: watch(study))
+    with storage_errors():
+        return Ended(sweep, result_of(sweep, study, request.dataset), folder)
+
+
+def _sweep(request: Request) -> Sweep:
+    sweep = read_sweep(request.file)
+    check_space(sweep)
+    if request.trials is None:
+        return sweep
+    return replace(sweep, spec=sweep.spec.model_copy(update={"trials": request.trials}))
+
+
+def _place(request: Request, sweep: Sweep, materials: Materials) -> StudyPlace:
+    digest = sweep.digest(materials.of(sweep.base).manifest_digest)
+    name = f"{sweep.spec.name}-{request.dataset}-{digest[:8]}"
+    if request.join not in (None, name):
+        raise InvalidInput(
+            f"The sweep {request.join} has been started on another state of the dataset or of "
+            "its files; start it anew."
+        )
+    file = materials.source.folder / name / "study.db"
+    url = request.storage_url or f"sqlite:///{file.resolve()}"
+    return StudyPlace(name, url, request.silence_seconds)
+
+
+def _run_workers(
+    request: Request, place: StudyPlace, folder: Path, look: Callable[[], None]
+) -> None:
+    options = {
+        "--space": str(request.file),
+        "--workers": str(request.workers),
+        "--silence": str(request.silence_seconds),
+        "--device": request.device,
+        "--join": place.name,
+        **({"--trials": str(request.trials)} if request.trials else {}),
+    }
+    flags = ["--skip-damaged"] if request.on_damage is OnDamage.SKIP else []
+    pairs = [part for option in options.items() for part in option]
+    command = service_command("trainer", "sweep", request.dataset, *pairs, *flags)
+    # By the environment, since a URL may hold a password, which all users see in a command line.
+    environment = service_environment(EUGUESS_SWEEP_STORAGE=request.storage_url)
+    run_workers(request.workers, command, environment, folder, look)

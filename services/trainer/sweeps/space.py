@@ -1,0 +1,57 @@
+"""Which values a sweep may try: checked before the first trial, drawn for each."""
+
+from functools import reduce
+from typing import cast
+
+from optuna import Trial
+
+from euguess.errors import InvalidRecipe
+from services.trainer.sweeps.spec import Sweep, Value, changed
+
+SPLIT = "split."
+
+
+def check_space(sweep: Sweep) -> None:
+    """Raises InvalidRecipe naming the key when a trial could get a recipe that is not valid."""
+    for key, parameter in sweep.spec.space.items():
+        reason = _refusal(sweep, key)
+        if reason:
+            raise InvalidRecipe(f"space.{key} cannot be searched: {reason}.")
+        for value in parameter.extremes:
+            _check_value(sweep, key, value)
+
+
+def draw_values(trial: Trial, sweep: Sweep) -> dict[str, Value]:
+    """Let the sampler choose a value for each key of the space."""
+    return {key: _draw(trial, sweep, key) for key in sweep.spec.space}
+
+
+def is_whole(sweep: Sweep, key: str) -> bool:
+    """Whether a range of that key has whole numbers, by the type of the recipe's own value."""
+    value: object = reduce(getattr, key.split("."), sweep.base)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _draw(trial: Trial, sweep: Sweep, key: str) -> Value:
+    parameter = sweep.spec.space[key]
+    if parameter.choices:
+        return cast(Value, trial.suggest_categorical(key, parameter.choices))
+    low, high = parameter.bounds
+    if is_whole(sweep, key):
+        return trial.suggest_int(key, int(low), int(high), log=parameter.log)
+    return trial.suggest_float(key, low, high, log=parameter.log)
+
+
+def _refusal(sweep: Sweep, key: str) -> str | None:
+    if key.startswith(SPLIT):
+        return "trials that are judged on different places cannot be compared"
+    if key == "epochs" and sweep.spec.epochs is not None:
+        return "the sweep sets epochs for all trials; leave one of the two out"
+    return "it changes nothing" if key == "name" else None
+
+
+def _check_value(sweep: Sweep, key: str, value: Value) -> None:
+    try:
+        changed(sweep.base, {key: value})
+    except InvalidRecipe as error:
+        raise InvalidRecipe(f"space.{key} = {value!r}: {error}") from None

@@ -1,0 +1,143 @@
+"""A worker of a sweep: takes trials from the study until there are as many as wanted."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from optuna import Trial, TrialPruned
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from euguess.errors import EUGuessError, InvalidRecipe
+from services.trainer.history import EpochResult
+from services.trainer.loading.split_data import Material
+from services.trainer.recipe import Recipe
+from services.trainer.sweeps.space import draw_values
+from services.trainer.sweeps.spec import Sweep, Values
+from services.trainer.sweeps.study import (
+    COUNTED,
+    FINISHED,
+    STARTED,
+    StudyPlace,
+    count,
+    free_lost_trials,
+    run_again,
+)
+from services.trainer.training.learner import new_learner
+from services.trainer.training.loop import Progress, train
+
+POLL_SECONDS = 0.5
+REASON, EPOCH = "reason", "best_epoch"  # attributes of trials
+
+Watch = Callable[[Study], None]
+
+
+class Surplus(Exception):
+    """Two workers took the last seat at the same time; this is the later one."""
+
+
+class Unfit(Exception):
+    """These values cannot be trained with; the text says why."""
+
+
+@dataclass
+class Worker:
+    """One process's share of a sweep."""
+
+    sweep: Sweep
+    study: Study
+    place: StudyPlace
+    material_of: Callable[[Recipe], Material]
+    device: torch.device
+    watch: Watch
+    wait: Callable[[float], None] = time.sleep
+    _number: int | None = field(default=None, init=False)
+
+    def run(self) -> None:
+        """Return when as many trials as wanted have finished, here or elsewhere."""
+        while count(self.study, FINISHED) < self.sweep.spec.trials:
+            self.watch(self.study)
+            free_lost_trials(self.study, self.place)
+            if self._is_work_left():
+                self._run_one()
+            else:
+                self.wait(POLL_SECONDS)
+        self.watch(self.study)
+
+    def _is_work_left(self) -> bool:
+        is_waiting = count(self.study, (TrialState.WAITING,)) > 0
+        return is_waiting or count(self.study, COUNTED) < self.sweep.spec.trials
+
+    def _run_one(self) -> None:
+        try:
+            self.study.optimize(self._objective, n_trials=1, catch=(Surplus,))
+        except (UpdateFinishedTrialError, ValueError):
+            if not self._was_taken_over():
+                raise
+
+    def _was_taken_over(self) -> bool:
+        """Whether this process was silent for so long that its trial is run again elsewhere."""
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        return any(trial.number == self._number for trial in trials)
+
+    def _objective(self, trial: Trial) -> float:
+        self._number = trial.number
+        if self._is_surplus(trial):
+            raise Surplus
+        values = draw_values(trial, self.sweep)
+        trial.set_user_attr(STARTED, trial.number)
+        try:
+            recipe = self._recipe(values)
+            best = self._trained(trial, recipe, self.material_of(recipe))
+        except (Unfit, torch.OutOfMemoryError) as error:
+            trial.set_user_attr(REASON, str(error).splitlines()[0])
+            raise TrialPruned from None
+        except KeyboardInterrupt:
+            run_again(self.study, self.study.trials[trial.number])
+            raise
+        trial.set_user_attr(EPOCH, best.epoch + 1)
+        return self._value(best)
+
+    def _is_surplus(self, trial: Trial) -> bool:
+        """Of the counted trials only the first ones by number have a seat."""
+        others = self.study.get_trials(deepcopy=False, states=COUNTED)
+        return sum(other.number < trial.number for other in others) >= self.sweep.spec.trials
+
+    def _recipe(self, values: Values) -> Recipe:
+        try:
+            return self.sweep.recipe_of(values)
+        except InvalidRecipe as error:  # each value is valid, but not with the others
+            raise Unfit(str(error)) from None
+
+    def _trained(self, trial: Trial, recipe: Recipe, material: Material) -> EpochResult:
+        """The epoch whose weights `euguess train` would keep."""
+
+        def judge(progress: Progress) -> None:
+            newest = progress.history[-1]
+            value = self._value(newest)
+            if not math.isfinite(value):
+                raise Unfit(f"the loss on val is {value} in epoch {newest.epoch + 1}")
+            trial.report(value, newest.epoch + 1)
+            if trial.should_prune():
+                raise TrialPruned
+
+        try:
+            learner = new_learner(recipe, len(material.countries), self.device)
+            progress = train(
+                recipe,
+                learner,
+                material,
+                start=Progress(),
+                after_epoch=judge,
+                tick=lambda images: None,
+            )
+        except EUGuessError as error:
+            raise Unfit(str(error)) from None
+        return progress.best
+
+    def _value(self, result: EpochResult) -> float:
+        by_accuracy = self.sweep.spec.objective == "val_accuracy"
+        return result.val_accuracy if by_accuracy else result.val_loss

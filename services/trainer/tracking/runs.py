@@ -1,0 +1,301 @@
+"""Runs in MLflow: a tracking server, or its database file where no stack runs.
+
+The only module besides services.trainer.tracking.versions that knows MLflow.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from mlflow import MlflowClient, environment_variables
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.telemetry import set_telemetry_client
+
+from euguess.clock import utc_now
+from euguess.errors import InvalidInput, ServiceUnavailable
+from euguess.promotion.candidates import MODEL_ARTIFACTS
+from euguess.training.runs import ALIVE_SECONDS, ALIVE_TAG, EXPERIMENT, FINISHED, STOP_TAG
+from services.trainer.background import repeated
+from services.trainer.errors import Stopped
+from services.trainer.history import EpochResult
+from services.trainer.turns import turn
+
+# Their artifacts lie at addresses that the other kind of access cannot resolve.
+LOCAL_EXPERIMENT = "euguess-local"
+ARTIFACT_FOLDER = "mlflow-artifacts"
+LOCK_FOLDER = "mlflow-lock"
+PROXIED = "mlflow-artifacts:/"
+ANSWERS_FILE = "answers.json"
+ANSWER_WITHIN_SECONDS = 5.0
+HTTP_RETRIES = 2  # MLflow's default of 7 takes minutes
+LISTED_RUNS = 100
+MILLISECONDS = 1000
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One row of the list of runs."""
+
+    run_id: str
+    name: str
+    status: str
+    started_at: datetime
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+class Tracking:
+    """Writes and reads runs. Raises ServiceUnavailable when MLflow fails."""
+
+    def __init__(self, client: MlflowClient, home: Path, *, is_server: bool) -> None:
+        self.client = client
+        self._home = home
+        self._is_server = is_server
+
+    @contextmanager
+    def run(
+        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], run_id: str | None
+    ) -> Iterator[str]:
+        """A new run, or the one of that id continued; ended as finished, failed or killed."""
+        with mlflow_errors():
+            run_id = self._continued(run_id) or self._new_run(name, tags, params)
+        try:
+            with self._signs_of_life(run_id):
+                yield run_id
+        except BaseException as error:
+            is_stopped = isinstance(error, Stopped) or not isinstance(error, Exception)
+            with mlflow_errors():
+                self.client.set_terminated(run_id, "KILLED" if is_stopped else "FAILED")
+            if isinstance(error, Stopped):
+                self.forget_stop(run_id)
+            raise
+        with mlflow_errors():
+            self.client.set_terminated(run_id, "FINISHED")
+
+    @contextmanager
+    def _signs_of_life(self, run_id: str) -> Iterator[None]:
+        """A database file has no readers that would wait for them."""
+        if not self._is_server:
+            yield
+            return
+        self._beat(run_id)
+        with repeated(lambda: self._beat(run_id), ALIVE_SECONDS):
+            yield
+
+    def _beat(self, run_id: str) -> None:
+        with suppress(MlflowException):
+            self.client.set_tag(run_id, ALIVE_TAG, utc_now().isoformat())
+
+    def log_epoch(self, run_id: str, result: EpochResult) -> None:
+        """Metrics of an epoch, by its number from 1."""
+        values = {name: value for name, value in asdict(result).items() if name != "epoch"}
+        self.log_metrics(run_id, values, step=result.epoch + 1)
+
+    def log_metrics(self, run_id: str, values: Mapping[str, float], *, step: int = 0) -> None:
+        now = int(datetime.now(UTC).timestamp() * MILLISECONDS)
+        metrics = [Metric(name, value, now, step) for name, value in values.items()]
+        with mlflow_errors():
+            self.client.log_batch(run_id, metrics=metrics)
+
+    def log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        with mlflow_errors():
+            self.client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
+
+    def is_stop_asked(self, run_id: str) -> bool:
+        with mlflow_errors():
+            return STOP_TAG in self.client.get_run(run_id).data.tags
+
+    def forget_stop(self, run_id: str) -> None:
+        """A stop that was carried out, or is outdated, must not end the continued run."""
+        if self.is_stop_asked(run_id):
+            with mlflow_errors():
+                self.client.delete_tag(run_id, STOP_TAG)
+
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        with mlflow_errors():
+            self.client.log_text(run_id, text, name)
+
+    def log_model(self, run_id: str, package: Path) -> None:
+        """Store the files of a model package with the run."""
+        with mlflow_errors():
+            self.client.log_artifacts(run_id, str(package), MODEL_ARTIFACTS)
+
+    def fetch(self, run_id: str, name: str, folder: Path) -> Path:
+        """Download a file or folder of a run. Raises InvalidInput when it has none."""
+        uri = f"{self._artifact_uri(run_id)}/{name}"
+        url = self.client.tracking_uri
+        try:
+            return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=url))
+        except (MlflowException, OSError):
+            raise InvalidInput(
+                f"Run {run_id} has no {name}: it did not finish, or was a comparison only. "
+                "`python -m services.trainer runs` lists the runs."
+            ) from None
+
+    def find(self, run_id: str) -> RunSummary:
+        """Raises InvalidInput when there is no such run."""
+        try:
+            return _summary(self.client.get_run(run_id))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise _unknown_run(run_id) from None
+            raise unavailable(error) from None
+
+    def require_unfinished(self, run_id: str) -> None:
+        """Raises InvalidInput when the run has finished, or is unknown."""
+        if self.find(run_id).status == FINISHED:
+            raise InvalidInput(f"Run {run_id} has finished; there is nothing to resume.")
+
+    def runs(self) -> list[RunSummary]:
+        """The newest runs first."""
+        return [_summary(run) for run in self._search()]
+
+    def history(self, run_id: str, name: str) -> tuple[float, ...]:
+        """Values of a metric by epoch; of an epoch that was run twice the later one."""
+        with mlflow_errors():
+            found = self.client.get_metric_history(run_id, name)
+        values = {metric.step: metric.value for metric in found}
+        return tuple(values[step] for step in sorted(values))
+
+    def finished(self, tags: Mapping[str, str]) -> list[str]:
+        """Ids of the finished runs with these tags, the newest first."""
+        wanted = [f"tags.{name} = '{value}'" for name, value in tags.items()]
+        query = " and ".join(["attributes.status = 'FINISHED'", *wanted])
+        return [str(run.info.run_id) for run in self._search(query)]
+
+    def _search(self, query: str = "") -> list[Run]:
+        with mlflow_errors():
+            known = (self.client.get_experiment_by_name(n) for n in (EXPERIMENT, LOCAL_EXPERIMENT))
+            ids = [experiment.experiment_id for experiment in known if experiment is not None]
+            found = self.client.search_runs(ids, query, max_results=LISTED_RUNS) if ids else []
+        return list(found)
+
+    def _continued(self, run_id: str | None) -> str | None:
+        """The id if that run is still there, set running again."""
+        if run_id is None:
+            return None
+        try:
+            self.client.update_run(run_id, "RUNNING")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        return run_id
+
+    def _new_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
+        run = self.client.create_run(self._experiment(), tags=dict(tags), run_name=name)
+        run_id = str(run.info.run_id)
+        values = [Param(key, str(value)) for key, value in params.items()]
+        self.client.log_batch(run_id, params=values)
+        return run_id
+
+    def _experiment(self) -> str:
+        name = EXPERIMENT if self._is_server else LOCAL_EXPERIMENT
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        location = None if self._is_server else self._artifacts.as_uri()
+        try:
+            return str(self.client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return self._experiment()  # another process has made it meanwhile
+
+    @property
+    def _artifacts(self) -> Path:
+        return (self._home / ARTIFACT_FOLDER).resolve()
+
+    def _artifact_uri(self, run_id: str) -> str:
+        self.find(run_id)
+        with mlflow_errors():
+            uri = str(self.client.get_run(run_id).info.artifact_uri)
+        if uri.startswith(PROXIED) and not self._is_server:
+            # Written through the server of this home, which is not running now.
+            return (self._artifacts / uri.removeprefix(PROXIED)).as_uri()
+        return uri
+
+
+def open_tracking(url: str, home: Path) -> Tracking:
+    """Tracking of a server (http...) or a database file. Raises ServiceUnavailable."""
+    _be_quiet()
+    is_server = url.startswith(("http://", "https://"))
+    if is_server:
+        _require_answer(url)
+        return Tracking(_client(url), home, is_server=True)
+    with turn(home / LOCK_FOLDER):  # two processes cannot make the tables at the same time
+        return Tracking(_client(url), home, is_server=False)
+
+
+def _client(url: str) -> MlflowClient:
+    with mlflow_errors():
+        client = MlflowClient(url)
+        client.search_experiments(max_results=1)
+    return client
+
+
+@contextmanager
+def mlflow_errors() -> Iterator[None]:
+    """Turn MLflow's errors into ServiceUnavailable."""
+    try:
+        yield
+    except MlflowException as error:
+        raise unavailable(error) from None
+
+
+def unavailable(error: MlflowException) -> ServiceUnavailable:
+    """One line of MLflow's error, with what to do."""
+    first_line = str(error).partition("\n")[0][:200]
+    return ServiceUnavailable(
+        f"MLflow failed ({first_line}); check EUGUESS_MLFLOW_URL, or see mlflow.log of the stack."
+    )
+
+
+def _unknown_run(run_id: str) -> InvalidInput:
+    return InvalidInput(
+        f"There is no run {run_id!r}; `python -m services.trainer runs` lists the runs."
+    )
+
+
+def _require_answer(url: str) -> None:
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=ANSWER_WITHIN_SECONDS)
+        answer.raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ServiceUnavailable(
+            f"MLflow at {url} does not answer ({type(error).__name__}); start the stack with "
+            "`euguess up`, or check EUGUESS_MLFLOW_URL."
+        ) from None
+
+
+def _be_quiet() -> None:
+    """No telemetry, no bars and no notes of MLflow's own."""
+    for variable, value in (
+        (environment_variables.MLFLOW_DISABLE_TELEMETRY, True),
+        (environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, False),
+        (environment_variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT, True),
+        (environment_variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES, HTTP_RETRIES),
+    ):
+        variable.set(value)  # type: ignore[no-untyped-call] # MLflow's
+    set_telemetry_client()  # type: ignore[no-untyped-call] # MLflow's
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _summary(run: Run) -> RunSummary:
+    started = datetime.fromtimestamp((run.info.start_time or 0) / MILLISECONDS, UTC)
+    return RunSummary(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        status=run.info.status,
+        started_at=started,
+        tags=run.data.tags,
+        metrics=run.data.metrics,
+    )

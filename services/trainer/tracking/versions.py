@@ -1,0 +1,87 @@
+"""Versions of the model and who is champion."""
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from euguess.errors import InvalidInput
+from euguess.promotion.candidates import (
+    CHAMPION,
+    DECISIVE_METRIC,
+    MODEL_ARTIFACTS,
+    REGISTERED_MODEL,
+    Candidate,
+)
+from euguess.training.report import Report
+from services.trainer.tracking.runs import mlflow_errors, unavailable
+
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+class Registry:
+    """The registered model in MLflow. Raises ServiceUnavailable when MLflow fails."""
+
+    def __init__(self, client: MlflowClient) -> None:
+        self._client = client
+
+    def register(self, run_id: str, report: Report) -> Candidate:
+        """A new version with the model package of a run."""
+        tags = _tags(report)
+        with mlflow_errors():
+            self._ensure_model()
+            source = f"{self._client.get_run(run_id).info.artifact_uri}/{MODEL_ARTIFACTS}"
+            created = self._client.create_model_version(REGISTERED_MODEL, source, run_id, tags=tags)
+        return _candidate(created)
+
+    def champion(self) -> Candidate | None:
+        try:
+            found = self._client.get_model_version_by_alias(REGISTERED_MODEL, CHAMPION)
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            with mlflow_errors():
+                raise
+        return _candidate(found)
+
+    def version_of(self, run_id: str) -> Candidate | None:
+        """The newest version that a run made."""
+        with mlflow_errors():
+            found = self._client.search_model_versions(f"run_id = '{run_id}'")
+        newest = max(found, key=lambda version: int(version.version), default=None)
+        return None if newest is None else _candidate(newest)
+
+    def version(self, number: str) -> Candidate:
+        """Raises InvalidInput when there is no such version."""
+        try:
+            return _candidate(self._client.get_model_version(REGISTERED_MODEL, number))
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                raise InvalidInput(f"The registry has no version {number} (any more).") from None
+            raise unavailable(error) from None
+
+    def crown(self, version: str) -> None:
+        """Give a version the alias that is served; the rules are in euguess.promotion.gate."""
+        with mlflow_errors():
+            self._client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
+
+    def _ensure_model(self) -> None:
+        try:
+            self._client.create_registered_model(REGISTERED_MODEL)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+
+def _tags(report: Report) -> dict[str, str]:
+    return {
+        "dataset": report.dataset,
+        "manifest_digest": report.manifest_digest,
+        "protocol": report.protocol,
+        "is_honest": str(report.is_honest),
+        "faults": ",".join(report.faults),
+        DECISIVE_METRIC: str(report.metrics[DECISIVE_METRIC].value),
+    }
+
+
+def _candidate(version: ModelVersion) -> Candidate:
+    return Candidate.of(str(version.version), str(version.run_id), dict(version.tags))

@@ -1,0 +1,148 @@
+"""The training loop: learn from train, choose the best epoch on val."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from euguess.errors import EUGuessError
+from services.trainer.evaluation.evaluation import predict_logits
+from services.trainer.evaluation.metrics import is_top, log_softmax, negative_log_likelihoods
+from services.trainer.history import EpochResult
+from services.trainer.loading.batches import Batch, num_batches
+from services.trainer.loading.split_data import Material
+from services.trainer.recipe import Recipe
+from services.trainer.training.balance import draw_rows
+from services.trainer.training.learner import Learner
+from services.trainer.training.losses import Criterion, make_criterion
+from services.trainer.training.mixing import mixed
+
+SEED_STRIDE = 100_003  # a prime, so that seeds of epochs of neighbouring recipes do not meet
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands after an epoch: all that its continuation needs."""
+
+    history: tuple[EpochResult, ...] = ()
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def epochs_done(self) -> int:
+        return len(self.history)
+
+    @property
+    def best(self) -> EpochResult:
+        return max(self.history, key=lambda result: result.rank)
+
+
+class Diverged(EUGuessError):
+    """The loss of a training is no number any more."""
+
+
+Watch = Callable[[Progress], None]
+Tick = Callable[[int], None]  # images learnt from since the last call
+
+
+def train(
+    recipe: Recipe,
+    learner: Learner,
+    material: Material,
+    *,
+    start: Progress,
+    after_epoch: Watch,
+    tick: Tick,
+) -> Progress:
+    """Train from `start` to the recipe's last epoch; the best weights are in the result.
+
+    An epoch is a pure function of what the previous one left and of the recipe's seed, so that
+    a continued training gives what an unbroken one gives.
+    """
+    progress, criterion = start, make_criterion(recipe, material)
+    for epoch in range(start.epochs_done, recipe.epochs):
+        result = _epoch(recipe, learner, material, criterion, epoch, tick)
+        is_best = not progress.history or result.rank > progress.best.rank
+        weights = _copy_of(learner) if is_best else progress.best_weights
+        progress = replace(progress, history=(*progress.history, result), best_weights=weights)
+        after_epoch(progress)
+    return progress
+
+
+def train_one_epoch(
+    learner: Learner,
+    batches: Iterable[Batch],
+    moments: Iterable[float],
+    criterion: Criterion,
+    tick: Tick,
+) -> tuple[float, float]:
+    """Mean loss and accuracy over the epoch's images; moments set the learning rate."""
+    learner.start_epoch()
+    losses, hits, images = [], [], 0
+    for batch, moment in zip(batches, moments, strict=False):
+        learner.schedule(moment)
+        step = learner.learn(batch, criterion)
+        # Kept on the device: reading a number out would wait for the GPU at each step.
+        losses.append(step.loss)
+        hits.append(step.hits)
+        images += step.images
+        tick(step.images)
+    return float(torch.stack(losses).sum()) / images, float(torch.stack(hits).sum()) / images
+
+
+def _epoch(
+    recipe: Recipe,
+    learner: Learner,
+    material: Material,
+    criterion: Criterion,
+    epoch: int,
+    tick: Tick,
+) -> EpochResult:
+    started = time.perf_counter()
+    seed = recipe.seed * SEED_STRIDE + epoch
+    torch.manual_seed(seed)  # dropout
+    order_seed = recipe.seed if recipe.faults.no_shuffling else seed
+    train, augmentation = material.split.train, recipe.augmentation
+    rows = draw_rows(train, material.labels[train], recipe.balance.sampling, order_seed)
+    batches = material.images.training_batches(
+        rows, recipe.batch_size, augmentation, seed, order_seed
+    )
+    batches = mixed(batches, augmentation, seed)
+    steps = num_batches(len(rows), recipe.batch_size)
+    moments = (epoch + step / steps for step in range(steps))
+    train_loss, train_accuracy = train_one_epoch(learner, batches, moments, criterion, tick)
+    if not math.isfinite(train_loss):
+        raise Diverged(
+            f"The training diverged in epoch {epoch + 1} (loss {train_loss}); lower the recipe's "
+            "optimizer.learning_rate."
+        )
+    val_loss, val_accuracy = _validate(recipe.batch_size, learner, material)
+    return EpochResult(
+        epoch=epoch,
+        train_loss=train_loss,
+        train_accuracy=train_accuracy,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        learning_rate=learner.learning_rate,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _validate(batch_size: int, learner: Learner, material: Material) -> tuple[float, float]:
+    """Mean loss and accuracy on val; without a val part every epoch beats the one before."""
+    rows = material.split.val
+    if not len(rows):
+        return 0.0, 0.0
+    learner.judged.eval()
+    logits = predict_logits(learner.logits, material.images, rows, batch_size)
+    named = logits[:, : len(material.countries)]  # an ImageNet head has more outputs
+    log_probabilities, labels = log_softmax(named), material.labels[rows]
+    losses = negative_log_likelihoods(log_probabilities, labels)
+    return float(losses.mean()), float(np.mean(is_top(log_probabilities, labels, 1)))
+
+
+def _copy_of(learner: Learner) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in learner.judged.state_dict().items()}
