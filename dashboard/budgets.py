@@ -4,7 +4,7 @@ import math
 
 from euguess.collection.budget import cost
 from euguess.collection.providers import tariff
-from euguess.messages.schemas import Budget, DatasetStatus
+from euguess.messages.collection import Budget, DatasetStatus
 
 CENTS = 100
 

@@ -7,7 +7,7 @@ import pandas as pd
 from dashboard.sources.manifests import Holdings
 from euguess.collection.providers import ProviderName
 from euguess.geography.boundaries import Boundaries
-from euguess.messages.schemas import DatasetSpec
+from euguess.messages.collection import DatasetSpec
 
 UNKNOWN, ELSEWHERE = "position unknown", "outside its country"
 FEW_VIEWS, SAME_PHOTO, SAME_SPOT = "views missing", "same photo twice", "same spot twice"

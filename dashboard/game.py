@@ -10,7 +10,13 @@ import pandas as pd
 from pydantic import Field
 
 from dashboard.sources.manifests import Holdings
-from euguess.messages.schemas import CountryCode, DatasetName, Prediction, Record, SeenViews
+from euguess.messages.records import (
+    CountryCode,
+    DatasetName,
+    Record,
+)
+from euguess.messages.serving import Prediction
+from euguess.messages.training import SeenViews
 
 ROUNDS = 10
 MAX_NAME = 30

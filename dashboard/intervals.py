@@ -2,7 +2,7 @@
 
 import math
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 
 NORMAL_975 = 1.959964  # of the standard normal distribution, for 95 %
 

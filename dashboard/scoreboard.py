@@ -11,7 +11,7 @@ from dashboard.game import GameResult
 from dashboard.intervals import wilson
 from euguess.collection.datasets import CONCURRENT_READS
 from euguess.collection.layout import GAMES, game_key
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.storage import ObjectStore
 
 MOST_GAMES = 2000  # the newest; each is an object of its own

@@ -2,7 +2,7 @@
 
 import re
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 _LINKED = re.compile(r"(:(?=[^\s\d])|www(?=\.)|@(?=\S))", re.IGNORECASE)

@@ -5,7 +5,7 @@ import secrets
 from redis.asyncio import Redis
 
 from euguess.collection.budget import BudgetLedger, BudgetSpent, Grant, Sum, shortage
-from euguess.messages.schemas import Budget
+from euguess.messages.collection import Budget
 
 
 class FakeBudgetLedger(BudgetLedger):

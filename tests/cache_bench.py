@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from euguess.images.preprocessing import decode_photo
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.storage import ObjectStore
 from services.trainer.cache.build import CacheRequest, build_cache
 from services.trainer.cache.decoding import DecodeOptions

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from euguess.errors import EUGuessError
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
 from services.trainer.cache.build import CacheRequest, build_cache

@@ -17,22 +17,23 @@ from dashboard.store import Store
 from euguess.clients import InferenceClient, RegistryClient, SamplerClient
 from euguess.errors import StoreUnavailable
 from euguess.geography.countries import country
-from euguess.messages.schemas import (
-    CountryProbability,
+from euguess.messages.collection import (
     DatasetStatus,
     DeadLetter,
+    QueueStatus,
+)
+from euguess.messages.records import Interval
+from euguess.messages.serving import (
+    CountryProbability,
     Explanation,
     ImageSpec,
-    Interval,
     ModelCard,
     ModelCountry,
     Prediction,
-    QueueStatus,
-    SeenViews,
     ServedModel,
-    TrainRun,
     ViewExplanation,
 )
+from euguess.messages.training import SeenViews, TrainRun
 from euguess.promotion.candidates import DECISIVE_METRIC, Candidate
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore

@@ -17,7 +17,7 @@ from euguess.collection.budget import Sum
 from euguess.collection.ledger import Ledger
 from euguess.geography.boundaries import Boundaries
 from euguess.geography.locations import Coordinate
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     Budget,
     DatasetSpec,
     DeadLetter,

@@ -16,8 +16,7 @@ from euguess.collection.budget import BudgetLedger, Sum
 from euguess.collection.layout import dataset_prefix, spec_key
 from euguess.collection.ledger import Ledger, open_redis
 from euguess.geography.boundaries import load_boundaries
-from euguess.messages.queues import Queue, TaskName
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     Budget,
     DatasetSpec,
     FetchLocations,
@@ -25,6 +24,7 @@ from euguess.messages.schemas import (
     SlotOutcome,
     SlotRequest,
 )
+from euguess.messages.queues import Queue, TaskName
 from euguess.process.ports import free_ports
 from euguess.process.project import project_root, service_command
 from euguess.settings import StoreSettings

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from euguess.collection.layout import manifest_key, spec_key, view_key
 from euguess.collection.manifest_format import Row, digest_of, encode_manifest, table_of
 from euguess.geography.boundaries import load_boundaries
-from euguess.messages.schemas import DatasetSpec
+from euguess.messages.collection import DatasetSpec
 from services.sampler.candidates import CandidateSource
 
 HEADINGS = (0, 120, 240)

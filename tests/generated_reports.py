@@ -8,7 +8,7 @@ import numpy as np
 from dashboard.charts.order import centres
 from euguess.geography.countries import country
 from euguess.geography.geodesy import great_circle_km
-from euguess.messages.schemas import ModelCountry
+from euguess.messages.serving import ModelCountry
 from euguess.training.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
 from services.trainer.dataset.view_index import Floats, Rows, Strings
 from services.trainer.evaluation.bootstrap import Bootstrap, bootstrap_interval, paired_difference

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from dashboard.sources.trainings import METRICS
 from euguess.collection.datasets import total_counts
 from euguess.geography.countries import PRESETS
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     DatasetState,
     DatasetStatus,
-    SeenViews,
     StatusCounts,
 )
+from euguess.messages.training import SeenViews
 from euguess.training.runs import TrainingRun
 from tests.dashboard_services import FakeServices, candidate, fill, model_card
 from tests.generated_dataset import generated_objects, generated_rows

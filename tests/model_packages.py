@@ -9,7 +9,12 @@ import torch
 from onnx import TensorProto, helper
 from safetensors.torch import save_file
 
-from euguess.messages.schemas import ImageSpec, ModelCard, ModelCountry, ViewsCalibration
+from euguess.messages.serving import (
+    ImageSpec,
+    ModelCard,
+    ModelCountry,
+    ViewsCalibration,
+)
 
 SIZE = 32
 COUNTRIES = {"FR": "France", "PL": "Poland", "ES": "Spain", "FI": "Finland", "GR": "Greece"}

@@ -15,8 +15,7 @@ from euguess.collection.layout import slot_key
 from euguess.collection.ledger import Lease, Ledger
 from euguess.errors import ServiceUnavailable, StoreUnavailable
 from euguess.geography.boundaries import Boundaries
-from euguess.messages.queues import Queue
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetState,
     DatasetStatus,
     DeadLetter,
@@ -25,8 +24,9 @@ from euguess.messages.schemas import (
     SlotOutcome,
     SlotRequest,
     SlotStatus,
-    TrainRun,
 )
+from euguess.messages.queues import Queue
+from euguess.messages.training import TrainRun
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
 from services.sampler.app import create_app

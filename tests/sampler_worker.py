@@ -12,8 +12,13 @@ from redis.asyncio import Redis
 
 from euguess.collection.layout import slot_key
 from euguess.collection.ledger import Ledger
+from euguess.messages.collection import (
+    FetchLocations,
+    SlotOutcome,
+    SlotRequest,
+    SlotStatus,
+)
 from euguess.messages.queues import Queue, TaskName
-from euguess.messages.schemas import FetchLocations, SlotOutcome, SlotRequest, SlotStatus
 from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import ObjectStore, open_store
 from tests.sampler_fakes import outcome_of

@@ -6,7 +6,7 @@ import numpy as np
 
 from euguess.collection.layout import view_key
 from euguess.geography.locations import Coordinate
-from euguess.messages.schemas import ViewRecord
+from euguess.messages.collection import ViewRecord
 from euguess.storage import ObjectStore
 from services.simulator.imagery import View
 from services.simulator.pano_ids import Cell, encode_pano_id

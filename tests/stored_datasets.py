@@ -11,7 +11,7 @@ from PIL import Image
 
 from euguess.collection.layout import location_key, slot_key, spec_key, view_key
 from euguess.collection.providers import ProviderName
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     LocationRecord,
     SlotKey,

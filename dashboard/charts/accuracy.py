@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.palette import ORANGE, SKY, VERMILLION
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 

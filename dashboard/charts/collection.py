@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
-from euguess.messages.schemas import StatusCounts
+from euguess.messages.collection import StatusCounts
 
 STATUS_COLOURS = {
     "stored": GREEN,

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 Styles: TypeAlias = Mapping[str, tuple[str, str]]  # colour and shape of each kind

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.palette import BLUE, GREY, ORANGE
-from euguess.messages.schemas import Prediction
+from euguess.messages.serving import Prediction
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 

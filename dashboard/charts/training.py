@@ -9,7 +9,7 @@ import pandas as pd
 from dashboard.charts.figures import percents
 from dashboard.charts.palette import GREY
 from dashboard.charts.series import colours
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 

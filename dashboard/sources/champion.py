@@ -3,7 +3,8 @@
 import streamlit as st
 
 from euguess.clients import RegistryClient
-from euguess.messages.schemas import ModelCard, SeenViews
+from euguess.messages.serving import ModelCard
+from euguess.messages.training import SeenViews
 
 KEPT_SECONDS = 5.0
 SEEN_KEPT_SECONDS = 3600.0  # a version's list never changes; it is read again for another version

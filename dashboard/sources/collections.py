@@ -3,7 +3,11 @@
 import streamlit as st
 
 from euguess.clients import SamplerClient
-from euguess.messages.schemas import DatasetStatus, DeadLetter, QueueStatus
+from euguess.messages.collection import (
+    DatasetStatus,
+    DeadLetter,
+    QueueStatus,
+)
 
 KEPT_SECONDS = 1.0  # a page asks every two seconds, and there may be many pages
 

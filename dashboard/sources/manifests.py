@@ -11,7 +11,7 @@ from euguess.collection.datasets import CONCURRENT_READS, dataset_names, read_sp
 from euguess.collection.layout import locations_prefix, manifest_key
 from euguess.collection.manifest_format import decode_manifest, rows_of, table_of
 from euguess.errors import ObjectNotFound
-from euguess.messages.schemas import DatasetSpec, LocationRecord
+from euguess.messages.collection import DatasetSpec, LocationRecord
 from euguess.storage import ObjectStore
 
 NAMES_KEPT_SECONDS = 5.0

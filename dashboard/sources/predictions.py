@@ -3,7 +3,7 @@
 import streamlit as st
 
 from euguess.clients import InferenceClient
-from euguess.messages.schemas import Explanation, Prediction
+from euguess.messages.serving import Explanation, Prediction
 
 KEPT_SECONDS = 120.0
 MOST_KEPT = 32

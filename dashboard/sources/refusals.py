@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from dashboard.sources.collections import read_dead_letters
 from euguess.clients import SamplerClient
 from euguess.errors import InvalidRecipe
-from euguess.messages.schemas import DeadLetter, TrainRun
+from euguess.messages.collection import DeadLetter
+from euguess.messages.training import TrainRun
 from euguess.training.overrides import parse_table
 
 TRAINER = "trainer"  # the source of its dead letters

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.store import Store
 from euguess.clients import RegistryClient
 from euguess.errors import ServiceUnavailable
-from euguess.messages.schemas import ModelCard
+from euguess.messages.serving import ModelCard
 from euguess.promotion.audit import Entry, read_log
 from euguess.promotion.candidates import Candidate
 

@@ -6,7 +6,7 @@ from dashboard.charts.maps import MAP_HEIGHT, probability_map
 from dashboard.charts.prediction import top_chart
 from dashboard.text import plain
 from euguess.geography.countries import COUNTRIES
-from euguess.messages.schemas import Prediction
+from euguess.messages.serving import Prediction
 
 NAMES = {country.code: country.name for country in COUNTRIES}
 

@@ -18,7 +18,7 @@ from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.findings import findings
 from dashboard.views.gallery import gallery
 from euguess.clients import RegistryClient
-from euguess.messages.schemas import DatasetSpec
+from euguess.messages.collection import DatasetSpec
 
 SECTIONS = ("Balance", "Map", "Gallery", "Findings", "Export")
 BY_COUNTRY, BY_USE = "Country", "What the champion has seen"

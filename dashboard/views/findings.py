@@ -6,7 +6,7 @@ import streamlit as st
 from dashboard.findings import counts, find_oddities
 from dashboard.sources.manifests import KEPT_SECONDS, Holdings
 from euguess.geography.boundaries import load_boundaries
-from euguess.messages.schemas import DatasetSpec
+from euguess.messages.collection import DatasetSpec
 
 NAMES = {
     "finding": "Finding",

@@ -9,7 +9,7 @@ from dashboard.text import plain
 from dashboard.trouble import trouble_shown
 from euguess.clients import InferenceClient
 from euguess.images.overlays import overlay
-from euguess.messages.schemas import Explanation
+from euguess.messages.serving import Explanation
 
 PICTURE_WIDTH = 280
 

@@ -13,7 +13,8 @@ from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.audit_log import audit_log
 from dashboard.views.promotions import promotion, roll_back_form, show_outcome
 from dashboard.views.reports import report
-from euguess.messages.schemas import Interval, ModelCard
+from euguess.messages.records import Interval
+from euguess.messages.serving import ModelCard
 from euguess.promotion.audit import Entry
 from euguess.promotion.candidates import Candidate
 

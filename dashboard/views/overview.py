@@ -15,7 +15,9 @@ from dashboard.sources.health import Health, read_health
 from dashboard.text import duration, plain
 from dashboard.trouble import next_step, trouble_shown
 from euguess.clients import RegistryClient, SamplerClient
-from euguess.messages.schemas import DatasetState, DatasetStatus, Interval, ModelCard
+from euguess.messages.collection import DatasetState, DatasetStatus
+from euguess.messages.records import Interval
+from euguess.messages.serving import ModelCard
 
 REFRESH_SECONDS = 2.0
 HEALTH_SECONDS = 5.0

@@ -12,7 +12,7 @@ from dashboard.sources.manifests import read_holdings
 from dashboard.sources.photos import picture, read_photos
 from dashboard.text import plain
 from dashboard.trouble import next_step
-from euguess.messages.schemas import ModelCard
+from euguess.messages.serving import ModelCard
 
 PICTURE_SIDE = 320
 PICTURE_WIDTH = 164  # pixels; two fit a phone

@@ -14,7 +14,7 @@ from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.rounds import reveal, round_to_guess
 from dashboard.views.scores import final_score, scoreboard
 from euguess.clock import utc_now
-from euguess.messages.schemas import ModelCard
+from euguess.messages.serving import ModelCard
 
 GAME, SAVED = "game", "game-saved"
 ONE_VIEW, ALL_VIEWS = "One photo", "All photos of the place"

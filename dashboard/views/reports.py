@@ -12,7 +12,7 @@ from dashboard.text import plain
 from dashboard.trouble import trouble_shown
 from euguess.clients import RegistryClient
 from euguess.geography.countries import COUNTRIES
-from euguess.messages.schemas import ModelCard
+from euguess.messages.serving import ModelCard
 from euguess.promotion.candidates import Candidate
 
 NAMES = {country.code: country.name for country in COUNTRIES}

@@ -20,7 +20,7 @@ from dashboard.sources.runs import read_run_reports
 from dashboard.text import percent
 from dashboard.trouble import hint, next_step
 from euguess.clients import RegistryClient
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.training.report import Report
 from euguess.training.runs import FinishedRun
 from euguess.training.study_facts import CHANCE, TABLES, WITHIN_750_KM, StudyRun, StudyTable

@@ -18,7 +18,7 @@ from dashboard.store import Store
 from dashboard.text import plain
 from dashboard.trouble import trouble_shown
 from euguess.errors import EUGuessError, ServiceUnavailable, StoreError
-from euguess.messages.schemas import ModelCard, Prediction
+from euguess.messages.serving import ModelCard, Prediction
 
 PICTURE_SIDE = 640
 ONE_WIDTH, MANY_WIDTH = 560, 340

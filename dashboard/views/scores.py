@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.game import Answer, GameResult
 from dashboard.scoreboard import averages, ranked
 from euguess.geography.countries import COUNTRIES
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 
 NAMES = {country.code: country.name for country in COUNTRIES}
 BEST_SHOWN = 50

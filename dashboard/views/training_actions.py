@@ -14,7 +14,7 @@ from dashboard.trouble import trouble_shown
 from dashboard.views.training_names import name_of
 from euguess.clock import utc_now
 from euguess.errors import ServiceUnavailable
-from euguess.messages.schemas import TrainRun
+from euguess.messages.training import TrainRun
 from euguess.training.runs import TrainingRun
 
 RESUMED = "training-resumed"  # when this session asked for it, by run id

@@ -13,7 +13,7 @@ from dashboard.trouble import next_step, trouble_shown
 from dashboard.views.training_names import choice_of
 from euguess.clients import SamplerClient
 from euguess.clock import utc_now
-from euguess.messages.schemas import TrainRun
+from euguess.messages.training import TrainRun
 from euguess.training.runs import TrainingRun
 
 FIRST_RECIPE = "demo"

@@ -6,7 +6,7 @@ from dashboard.charts.prediction import views_chart
 from dashboard.sources.predictions import read_prediction
 from dashboard.trouble import trouble_shown
 from euguess.clients import InferenceClient
-from euguess.messages.schemas import Prediction
+from euguess.messages.serving import Prediction
 
 
 def views_alone(

@@ -10,7 +10,7 @@ from euguess.collection.budget import BudgetSpent
 from euguess.collection.layout import slot_key
 from euguess.errors import ObjectNotFound
 from euguess.geography.locations import Coordinate
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     LocationRecord,
     SlotOutcome,

@@ -13,7 +13,12 @@ from euguess.collection.ledger import Ledger
 from euguess.errors import ObjectNotFound
 from euguess.geography.boundaries import Boundaries
 from euguess.geography.locations import Coordinate
-from euguess.messages.schemas import DatasetSpec, LocationRecord, SlotKey, ViewRecord
+from euguess.messages.collection import (
+    DatasetSpec,
+    LocationRecord,
+    SlotKey,
+    ViewRecord,
+)
 from euguess.storage import ObjectStore
 from services.fetcher.allowance import Allowance
 from services.fetcher.calls import Calls, GivenUp

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from euguess.clock import utc_now
 from euguess.collection.datasets import read_spec
 from euguess.errors import DatasetNotFound, EUGuessError, InvalidInput, StoreError
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     DeadLetter,
     FetchLocations,

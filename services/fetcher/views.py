@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from euguess.collection.ledger import Ledger
-from euguess.messages.schemas import ViewRecord
+from euguess.messages.collection import ViewRecord
 from euguess.storage import ObjectStore
 from services.fetcher.allowance import Allowance
 from services.fetcher.calls import Calls

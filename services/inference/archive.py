@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput
 from euguess.images import preprocessing
-from euguess.messages.schemas import ModelCard
+from euguess.messages.serving import ModelCard
 from euguess.promotion.candidates import REGISTERED_MODEL
 from services.inference import classifier, explanation, handler
 from services.inference.classifier import ModelRefused, file_sha256, verify_package

@@ -89,7 +89,7 @@ class Classifier:
         self._std = np.asarray(card["image"]["std"], np.float32)
 
     def classify(self, requests: Sequence[Sequence[bytes]]) -> list[dict[str, Any] | Refusal]:
-        """Answer each request (1..8 encoded photos of one place) as schemas.Prediction."""
+        """Answer each request (1..8 encoded photos of one place) as serving.Prediction."""
         decoded = [self.decoded(views) for views in requests]
         photos = [views for views in decoded if not isinstance(views, Refusal)]
         probabilities = iter(self._probabilities(photos))
@@ -145,7 +145,7 @@ class Classifier:
         return fuse(logits, Reading.of(self._card, len(logits)).temperature)
 
     def answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
-        """As schemas.Prediction."""
+        """As serving.Prediction."""
         reading = Reading.of(self._card, views)
         order = np.argsort(-probabilities, kind="stable")
         rows = [self._row(index, probabilities[index]) for index in order]

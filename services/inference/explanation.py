@@ -37,7 +37,7 @@ class ViewClassifier(Protocol):
         """Probabilities of the countries for all the views together."""
 
     def answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
-        """As schemas.Prediction."""
+        """As serving.Prediction."""
 
 
 class Explainer:
@@ -49,7 +49,7 @@ class Explainer:
         self._network: nn.Module | None = None
 
     def explain(self, views: Sequence[bytes]) -> Any:
-        """As schemas.Explanation for 1..8 encoded photos of one place, or a Refusal."""
+        """As serving.Explanation for 1..8 encoded photos of one place, or a Refusal."""
         photos = self._classifier.decoded(views)
         if not isinstance(photos, list):
             return photos

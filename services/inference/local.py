@@ -7,7 +7,7 @@ from typing import Any
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.images.preprocessing import decode_photo
-from euguess.messages.schemas import Explanation, Prediction
+from euguess.messages.serving import Explanation, Prediction
 from services.inference.agent import stamp_version
 from services.inference.classifier import (
     ModelRefused,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from euguess.messages.schemas import Prediction
+from euguess.messages.serving import Prediction
 from services.inference.configuration import ServingOptions, key_file_path
 from services.inference.golden import golden_photo
 from services.inference.management import TorchServeClient, TorchServeFailed

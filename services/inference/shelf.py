@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from euguess.messages.schemas import Record
+from euguess.messages.records import Record
 from services.inference.archive import verify_archive
 from services.inference.classifier import ModelRefused
 from services.inference.registry import Champion

@@ -11,7 +11,13 @@ from redis.exceptions import RedisError
 
 from euguess.errors import DatasetConflict, DatasetNotFound, EUGuessError, InvalidInput
 from euguess.geography.countries import COUNTRIES, PRESETS
-from euguess.messages.schemas import Budget, DatasetSpec, DatasetStatus, DeadLetter, QueueStatus
+from euguess.messages.collection import (
+    Budget,
+    DatasetSpec,
+    DatasetStatus,
+    DeadLetter,
+    QueueStatus,
+)
 from services.sampler.bodies import SmallJsonBodies
 from services.sampler.metrics import render_metrics
 from services.sampler.publisher import Publisher

@@ -7,7 +7,7 @@ from euguess.collection.layout import budget_key
 from euguess.collection.providers import tariff
 from euguess.collection.receipts import stored_spending
 from euguess.errors import ObjectNotFound, StoreError
-from euguess.messages.schemas import Budget, DatasetSpec
+from euguess.messages.collection import Budget, DatasetSpec
 from euguess.storage import ObjectStore
 
 

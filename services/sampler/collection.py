@@ -14,7 +14,7 @@ from euguess.collection.layout import slot_key
 from euguess.collection.ledger import Ledger
 from euguess.collection.providers import ProviderName
 from euguess.errors import EUGuessError
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     Budget,
     DatasetSpec,
     DatasetState,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from euguess.errors import InvalidInput
 from euguess.geography.boundaries import Boundaries
-from euguess.messages.schemas import DatasetSpec, SlotKey
+from euguess.messages.collection import DatasetSpec, SlotKey
 from services.sampler.candidates import CandidateSource
 from services.sampler.slots import SlotWork, candidate_count
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from euguess.messages.schemas import Budget
+from euguess.messages.collection import Budget
 from services.sampler.collection import Conductor
 
 STATUSES = ("stored", "no_coverage", "failed", "pending")

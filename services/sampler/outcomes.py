@@ -2,7 +2,7 @@
 
 from euguess.collection.datasets import read_outcomes, stored_slots
 from euguess.collection.ledger import Ledger
-from euguess.messages.schemas import DatasetSpec, SlotOutcome
+from euguess.messages.collection import DatasetSpec, SlotOutcome
 from euguess.storage import ObjectStore
 
 

@@ -6,8 +6,10 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from euguess.errors import ServiceUnavailable
+from euguess.messages.collection import FetchLocations
 from euguess.messages.queues import Queue, TaskName
-from euguess.messages.schemas import FetchLocations, Record, TrainRun
+from euguess.messages.records import Record
+from euguess.messages.training import TrainRun
 
 
 class Publisher(Protocol):

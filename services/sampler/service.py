@@ -10,8 +10,7 @@ from euguess.collection.layout import DATASETS, spec_key, stopped_key
 from euguess.collection.ledger import Ledger
 from euguess.collection.providers import COLLECTED
 from euguess.errors import DatasetConflict, EUGuessError, InvalidInput
-from euguess.messages.queues import Queue
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     Budget,
     DatasetSpec,
     DatasetState,
@@ -19,6 +18,7 @@ from euguess.messages.schemas import (
     DeadLetter,
     QueueStatus,
 )
+from euguess.messages.queues import Queue
 from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets
 from services.sampler.collection import Conductor

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from euguess.collection.datasets import total_counts
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     MAX_CANDIDATES_PER_SLOT,
     MAX_SLOTS_PER_MESSAGE,
     DatasetSpec,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Body, FastAPI
 
-from euguess.messages.schemas import TrainRun
+from euguess.messages.training import TrainRun
 from euguess.training.overrides import parse_table
 from services.sampler.publisher import Publisher
 from services.sampler.service import Sampler

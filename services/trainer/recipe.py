@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from euguess.errors import InvalidRecipe
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.training.overrides import override, parse_table
 from services.trainer.networks import check_network_name
 from services.trainer.splits.splits import SplitProtocol, SplitSpec

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.settings import EnergySettings, StoreSettings
 from euguess.storage import open_store
 from services.trainer.cache.build import CacheRequest, build_cache

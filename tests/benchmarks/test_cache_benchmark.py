@@ -17,7 +17,12 @@ from PIL import Image
 
 from euguess.collection.layout import location_key, spec_key, view_key
 from euguess.collection.providers import ProviderName
-from euguess.messages.schemas import DatasetSpec, ImageSpec, LocationRecord, ViewRecord
+from euguess.messages.collection import (
+    DatasetSpec,
+    LocationRecord,
+    ViewRecord,
+)
+from euguess.messages.serving import ImageSpec
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 from services.trainer.cache.build import CacheRequest, build_cache

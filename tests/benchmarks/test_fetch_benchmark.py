@@ -19,7 +19,7 @@ from euguess.collection.budget import BudgetLedger, Sum
 from euguess.collection.layout import spec_key
 from euguess.collection.ledger import Ledger, open_redis
 from euguess.geography.boundaries import load_boundaries
-from euguess.messages.schemas import DatasetSpec, FetchLocations
+from euguess.messages.collection import DatasetSpec, FetchLocations
 from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
 from services.fetcher.location import Stores

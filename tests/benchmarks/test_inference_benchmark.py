@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torchvision.models import googlenet
 
 from euguess.images.preprocessing import decode_photo
-from euguess.messages.schemas import ImageSpec, ModelCard
+from euguess.messages.serving import ImageSpec, ModelCard
 from services.inference.classifier import load_classifier
 from tests.inference_server import Serving, serving
 from tests.model_packages import make_package

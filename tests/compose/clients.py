@@ -5,7 +5,11 @@ import json
 from pathlib import Path
 
 from euguess.clients import InferenceClient, SamplerClient
-from euguess.messages.schemas import DatasetSpec, DatasetState, DatasetStatus
+from euguess.messages.collection import (
+    DatasetSpec,
+    DatasetState,
+    DatasetStatus,
+)
 from tests.compose.stack import Stack
 
 COLLECT_SECONDS = 180

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from euguess.collection.layout import dataset_prefix
-from euguess.messages.schemas import DatasetSpec
+from euguess.messages.collection import DatasetSpec
 from euguess.settings import StoreSettings
 from euguess.stack.programs import SEAWEEDFS, find_program
 from euguess.storage import open_store

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from euguess.messages.schemas import Prediction
+from euguess.messages.serving import Prediction
 from tests.compose.clients import dataset_status, inference_client, stored_views
 from tests.compose.stack import Generations, Stack
 

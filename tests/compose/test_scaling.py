@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from euguess.messages.schemas import DatasetSpec
+from euguess.messages.collection import DatasetSpec
 from tests.compose.clients import collect
 from tests.compose.stack import Stack
 

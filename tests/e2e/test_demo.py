@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from euguess.collection.layout import locations_prefix
-from euguess.messages.schemas import DatasetStatus, Prediction
+from euguess.messages.collection import DatasetStatus
+from euguess.messages.serving import Prediction
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
 from tests.e2e.running import DemoStack, processes_of, run_euguess

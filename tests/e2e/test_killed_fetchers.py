@@ -14,7 +14,7 @@ import pytest
 
 from euguess.clients import SamplerClient
 from euguess.collection.layout import dataset_prefix, locations_prefix, slots_prefix
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     DatasetState,
     LocationRecord,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from euguess.messages.schemas import DatasetStatus, Prediction
+from euguess.messages.collection import DatasetStatus
+from euguess.messages.serving import Prediction
 from tests.e2e.running import PROJECT_ROOT, run_euguess
 
 pytestmark = [pytest.mark.photos, pytest.mark.timeout(1200)]

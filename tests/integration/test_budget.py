@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from euguess.collection.budget import BudgetLedger, BudgetSpent, Sum, cost
 from euguess.collection.ledger import open_redis
-from euguess.messages.schemas import Budget
+from euguess.messages.collection import Budget
 
 VIEWS = cost(3, 0.007)
 

@@ -10,7 +10,11 @@ from redis import Redis
 
 from euguess.clients import SamplerClient
 from euguess.errors import DatasetConflict
-from euguess.messages.schemas import Budget, DatasetState, DatasetStatus
+from euguess.messages.collection import (
+    Budget,
+    DatasetState,
+    DatasetStatus,
+)
 from euguess.process.ports import free_ports
 from euguess.process.project import project_root, service_command
 from euguess.settings import StoreSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from euguess.messages.schemas import DatasetState, DatasetStatus
+from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.process.project import project_root, service_command
 from euguess.settings import child_environment
 from euguess.stack.processes import ServerSpec, started

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from euguess.collection.layout import locations_prefix
-from euguess.messages.schemas import FetchLocations, LocationRecord, SlotStatus
+from euguess.messages.collection import (
+    FetchLocations,
+    LocationRecord,
+    SlotStatus,
+)
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
 from tests.fetcher_rig import (

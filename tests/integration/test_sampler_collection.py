@@ -19,8 +19,12 @@ from euguess.clients import SamplerClient
 from euguess.collection.layout import slots_prefix
 from euguess.collection.ledger import DEAD_LETTERS
 from euguess.errors import DatasetConflict, ServiceUnavailable
+from euguess.messages.collection import (
+    DatasetSpec,
+    DatasetState,
+    DatasetStatus,
+)
 from euguess.messages.queues import Queue
-from euguess.messages.schemas import DatasetSpec, DatasetState, DatasetStatus
 from euguess.process.ports import free_ports
 from euguess.process.project import service_command
 from euguess.settings import StoreSettings, child_environment

@@ -8,8 +8,14 @@ from redis.exceptions import RedisError
 
 from euguess.clock import utc_now
 from euguess.collection.ledger import OUTCOME_STREAM, Ledger
+from euguess.messages.collection import (
+    FetchLocations,
+    SlotKey,
+    SlotOutcome,
+    SlotRequest,
+    SlotStatus,
+)
 from euguess.messages.queues import Queue
-from euguess.messages.schemas import FetchLocations, SlotKey, SlotOutcome, SlotRequest, SlotStatus
 from services.sampler.publisher import CeleryPublisher
 
 FR0 = SlotKey(country_code="FR", index=0)

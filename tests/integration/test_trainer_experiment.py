@@ -14,7 +14,7 @@ from rich.console import Console
 from euguess.clients import RegistryClient
 from euguess.errors import InvalidInput
 from euguess.images.preprocessing import decode_photo
-from euguess.messages.schemas import ImageSpec, ModelCard
+from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.process.ports import free_ports
 from euguess.promotion.audit import Act, AuditLog
 from euguess.promotion.rollback import roll_back

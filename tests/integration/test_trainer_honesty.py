@@ -9,7 +9,7 @@ import asyncio
 
 import pytest
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.process.project import project_root
 from euguess.storage import open_store
 from euguess.training.report import Report

@@ -14,8 +14,9 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from euguess.collection.ledger import Ledger
+from euguess.messages.collection import DeadLetter
 from euguess.messages.queues import Queue, TaskName
-from euguess.messages.schemas import DeadLetter, TrainRun
+from euguess.messages.training import TrainRun
 from euguess.process.project import project_root, service_environment
 from euguess.training.runs import STOP_TAG
 from services.sampler.publisher import CeleryPublisher

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from euguess.collection.manifest_format import encode_manifest
 from euguess.errors import InvalidInput, StaleCache
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.storage import ObjectStore
 from services.trainer.cache.decoding import DecodeOptions, OnDamage, decode_missing
 from services.trainer.cache.files import (

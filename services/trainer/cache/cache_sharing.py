@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from euguess.collection.layout import cache_prefix
 from euguess.errors import ObjectNotFound, StaleCache
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.storage import ObjectStore
 from services.trainer.cache.files import (
     BUILDING,

@@ -20,7 +20,12 @@ from pydantic import Field, ValidationError
 
 from euguess.errors import StaleCache
 from euguess.images.preprocessing import PIXELS_VERSION
-from euguess.messages.schemas import DatasetName, ImageSpec, Record, Sha256
+from euguess.messages.records import (
+    DatasetName,
+    Record,
+    Sha256,
+)
+from euguess.messages.serving import ImageSpec
 from services.trainer.dataset.view_index import Rows, ViewIndex
 
 FORMAT_VERSION = 1

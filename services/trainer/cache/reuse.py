@@ -6,7 +6,7 @@ from pathlib import Path
 
 from euguess.collection.manifest_format import decode_manifest
 from euguess.errors import ChecksumMismatch, StaleCache
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from services.trainer.cache.files import BUILDING
 from services.trainer.cache.format import Pixels, crcs_of, open_cache, row_crc32
 from services.trainer.cache.rows import ImageRows, WrittenRow

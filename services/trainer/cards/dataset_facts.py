@@ -9,7 +9,7 @@ from datetime import datetime
 from euguess.collection.datasets import read_outcomes, read_spec, stored_slots
 from euguess.collection.manifest_format import Row
 from euguess.collection.providers import ProviderName
-from euguess.messages.schemas import DatasetSpec, SlotOutcome
+from euguess.messages.collection import DatasetSpec, SlotOutcome
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 from services.trainer.dataset.manifest import load_manifest

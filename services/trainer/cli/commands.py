@@ -199,7 +199,7 @@ def cache(
     as_json: AsJson = False,
 ) -> None:
     """Build the tensor cache of a dataset, or bring it up to date; `train` does so by itself."""
-    from euguess.messages.schemas import ImageSpec
+    from euguess.messages.serving import ImageSpec
     from services.trainer.session import load_cache
 
     built = load_cache(

@@ -2,7 +2,7 @@
 
 from euguess.clients import SamplerClient
 from euguess.errors import ServiceUnavailable
-from euguess.messages.schemas import TrainRun
+from euguess.messages.training import TrainRun
 from euguess.settings import ServiceSettings
 from services.trainer.runs.experiment import Order
 

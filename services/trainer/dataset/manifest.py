@@ -26,7 +26,12 @@ from euguess.collection.manifest_format import (
 )
 from euguess.collection.providers import ProviderName
 from euguess.errors import ChecksumMismatch, InvalidInput, ObjectNotFound, StoreError
-from euguess.messages.schemas import DatasetSpec, LocationRecord, SlotKey, SlotStatus
+from euguess.messages.collection import (
+    DatasetSpec,
+    LocationRecord,
+    SlotKey,
+    SlotStatus,
+)
 from euguess.storage import ObjectStore
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.progress import Progress, no_progress

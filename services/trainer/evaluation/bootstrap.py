@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from services.trainer.dataset.view_index import Floats, Rows, Strings
 
 

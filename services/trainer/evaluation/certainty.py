@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from euguess.messages.schemas import ViewsCalibration
+from euguess.messages.serving import ViewsCalibration
 from euguess.training.report import Certainty, CoveragePoint
 from services.trainer.dataset.view_index import Floats, Rows, Strings
 from services.trainer.evaluation.abstention import (

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from euguess.geography.boundaries import Boundaries, load_boundaries
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from services.trainer.dataset.view_index import Floats, Rows, ViewIndex
 from services.trainer.evaluation.bootstrap import bootstrap_interval, median_interval
 from services.trainer.evaluation.metrics import errors_km, geoscores, is_near

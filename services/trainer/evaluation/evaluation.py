@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.training.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
 from services.trainer.dataset.view_index import Floats, Rows, Strings, ViewIndex
 from services.trainer.devices import on_device

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from euguess.errors import InvalidRecipe
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from services.trainer.devices import on_device
 from services.trainer.networks import (
     IMAGENET,

@@ -21,7 +21,12 @@ from torch import nn
 
 from euguess.errors import StaleCache
 from euguess.images.preprocessing import PIXELS_VERSION
-from euguess.messages.schemas import DatasetName, ImageSpec, Record, Sha256
+from euguess.messages.records import (
+    DatasetName,
+    Record,
+    Sha256,
+)
+from euguess.messages.serving import ImageSpec
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.files import locked, room_errors, write_durably
 from services.trainer.cache.format import TensorCache

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from euguess.clock import utc_now
 from euguess.errors import EUGuessError, ServiceUnavailable, StoreUnavailable
-from euguess.messages.schemas import DeadLetter, TrainRun
+from euguess.messages.collection import DeadLetter
+from euguess.messages.training import TrainRun
 from services.trainer.errors import Stopped
 from services.trainer.jobs.deliveries import MAX_DELIVERIES
 

@@ -18,8 +18,9 @@ from rich.console import Console
 
 from euguess.collection.ledger import Ledger
 from euguess.errors import ServiceUnavailable
+from euguess.messages.collection import DeadLetter
 from euguess.messages.queues import Queue, TaskName
-from euguess.messages.schemas import DeadLetter, TrainRun
+from euguess.messages.training import TrainRun
 from euguess.process.heartbeat import Heartbeat
 from euguess.settings import HomeSettings, MlflowSettings, RedisSettings, StoreSettings
 from services.trainer.jobs.deliveries import VISIBILITY_SECONDS, RedisDeliveries

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from services.trainer.dataset.view_index import Rows
 from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.recipe import Augmentation

@@ -8,7 +8,8 @@ import torch
 
 from euguess.errors import InvalidInput
 from euguess.geography.countries import PRESETS, country
-from euguess.messages.schemas import ModelCountry, SeenViews
+from euguess.messages.serving import ModelCountry
+from euguess.messages.training import SeenViews
 from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.copies import hash_images
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex

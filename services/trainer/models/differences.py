@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from services.trainer.evaluation.bootstrap import paired_difference
 from services.trainer.models.paired import Answers
 

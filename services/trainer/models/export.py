@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from euguess.errors import EUGuessError
-from euguess.messages.schemas import ImageSpec, ModelCard
+from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
 from services.trainer import networks
 from services.trainer.recipe import Recipe

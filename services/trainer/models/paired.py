@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from euguess.messages.schemas import Record
+from euguess.messages.records import Record
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top, log_softmax
 from services.trainer.loading.split_data import Material

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from euguess.errors import InvalidInput
-from euguess.messages.schemas import Interval, Record
+from euguess.messages.records import Interval, Record
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.devices import on_device
 from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference

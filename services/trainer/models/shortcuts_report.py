@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from services.trainer.models.shortcuts import Shortcuts
 
 USED, UNUSED = "#D55E00", "#0072B2"  # Okabe and Ito's palette

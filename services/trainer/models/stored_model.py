@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from euguess.errors import ChecksumMismatch, InvalidInput
-from euguess.messages.schemas import ModelCard, SeenViews
+from euguess.messages.serving import ModelCard
+from euguess.messages.training import SeenViews
 from euguess.promotion.candidates import MODEL_ARTIFACTS, SEEN_FILE
 from euguess.training.report import Report
 from euguess.training.runs import RECIPE_FILE

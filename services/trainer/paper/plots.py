@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.paper.run import Finding, Paper
 from services.trainer.paper.tables import PAIRED, TOP1, UNPAIRED, difference

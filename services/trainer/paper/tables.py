@@ -1,6 +1,6 @@
 """The sections of the report that `euguess paper` writes, as Markdown."""
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.promotion.verdict import points
 from euguess.training.report import Report
 from euguess.training.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable

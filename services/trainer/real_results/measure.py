@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from euguess.errors import InvalidRecipe
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from services.trainer.cache.format import TensorCache
 from services.trainer.devices import on_device
 from services.trainer.evaluation.evaluation import Answers, predict_logits

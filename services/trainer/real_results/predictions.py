@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from euguess.messages.schemas import Record
+from euguess.messages.records import Record
 from services.trainer.cache.files import write_durably
 from services.trainer.evaluation.evaluation import Answers
 from services.trainer.evaluation.metrics import is_top

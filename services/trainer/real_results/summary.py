@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from euguess.messages.schemas import Interval, Record
+from euguess.messages.records import Interval, Record
 from services.trainer.dataset.view_index import Floats, Strings
 from services.trainer.evaluation.bootstrap import (
     bootstrap_interval,

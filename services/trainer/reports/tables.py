@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.training.report import Certainty, Report
 from services.trainer.reports.leak_table import leaks_table
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from euguess.messages.schemas import SeenViews
+from euguess.messages.training import SeenViews
 from services.trainer.dataset.copies import nearest_copies
 from services.trainer.dataset.proximity import Neighbourhood
 from services.trainer.dataset.view_index import Strings, ViewIndex

@@ -8,7 +8,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from euguess.errors import EUGuessError
-from euguess.messages.schemas import Record
+from euguess.messages.records import Record
 from services.trainer.sweeps.spec import Sweep, Value
 from services.trainer.sweeps.study import FINISHED
 

@@ -20,7 +20,7 @@ from euguess.cli.specs import (
 )
 from euguess.collection.quote import Quote, quote
 from euguess.errors import InvalidInput
-from euguess.messages.schemas import Budget, DatasetStatus
+from euguess.messages.collection import Budget, DatasetStatus
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 

@@ -24,7 +24,7 @@ from euguess.cli.specs import (
 )
 from euguess.clients import SamplerClient
 from euguess.collection import datasets
-from euguess.messages.schemas import DatasetState, DatasetStatus
+from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.process.project import run_service
 from euguess.settings import ServiceSettings
 

@@ -13,7 +13,8 @@ from euguess.clients import InferenceClient, RegistryClient
 from euguess.collection.layout import locations_prefix
 from euguess.errors import EUGuessError, InvalidInput, ServiceUnavailable
 from euguess.geography.countries import country
-from euguess.messages.schemas import DatasetSpec, LocationRecord, Prediction
+from euguess.messages.collection import DatasetSpec, LocationRecord
+from euguess.messages.serving import Prediction
 from euguess.process.project import project_root, run_service
 from euguess.settings import MlflowSettings
 

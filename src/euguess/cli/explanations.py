@@ -8,7 +8,7 @@ from rich.table import Table
 from euguess.cli.output import console, print_json
 from euguess.errors import InvalidInput
 from euguess.images.overlays import overlay
-from euguess.messages.schemas import Explanation
+from euguess.messages.serving import Explanation
 
 FOLDER = Path("explanations")
 

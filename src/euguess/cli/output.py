@@ -9,7 +9,8 @@ from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 
-from euguess.messages.schemas import DatasetStatus, Prediction, StatusCounts
+from euguess.messages.collection import DatasetStatus, StatusCounts
+from euguess.messages.serving import Prediction
 
 console = Console()
 messages = Console(stderr=True)  # progress and notes, so that standard output stays parseable

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from euguess.errors import InvalidInput
 from euguess.geography.countries import preset
-from euguess.messages.schemas import Budget, DatasetSpec
+from euguess.messages.collection import Budget, DatasetSpec
 
 Checked = TypeVar("Checked", bound=BaseModel)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from euguess.clients.http import TIMEOUT_SECONDS, Client, reason
 from euguess.errors import InvalidInput, ServiceUnavailable
-from euguess.messages.schemas import Explanation, Prediction
+from euguess.messages.serving import Explanation, Prediction
 
 MAX_VIEWS = 8
 Answer = TypeVar("Answer", Prediction, Explanation)

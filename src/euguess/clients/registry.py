@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from euguess.clients.http import Client
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, ServiceUnavailable
-from euguess.messages.schemas import ModelCard, SeenViews
+from euguess.messages.serving import ModelCard
+from euguess.messages.training import SeenViews
 from euguess.promotion.candidates import (
     CHAMPION,
     MODEL_ARTIFACTS,

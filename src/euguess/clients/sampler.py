@@ -7,14 +7,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from euguess.clients.http import Client, reason
 from euguess.errors import DatasetConflict, DatasetNotFound, InvalidInput, ServiceUnavailable
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     Budget,
     DatasetSpec,
     DatasetStatus,
     DeadLetter,
     QueueStatus,
-    TrainRun,
 )
+from euguess.messages.training import TrainRun
 
 
 class SamplerClient(Client):

@@ -12,7 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from euguess.errors import EUGuessError
-from euguess.messages.schemas import Budget
+from euguess.messages.collection import Budget
 
 MICROS = 1_000_000  # in a dollar; sums of money are whole numbers
 

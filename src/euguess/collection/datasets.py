@@ -17,7 +17,7 @@ from euguess.collection.layout import (
 from euguess.collection.ledger import Ledger
 from euguess.collection.providers import ProviderName
 from euguess.errors import DatasetNotFound, ObjectNotFound, StoreError
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     DatasetState,
     DatasetStatus,

@@ -1,6 +1,6 @@
 """Keys of the object store. A key is a function of what it holds."""
 
-from euguess.messages.schemas import SlotKey
+from euguess.messages.collection import SlotKey
 
 DATASETS = "datasets/"
 AUDIT_LOG = "audit/promotions/"

@@ -14,8 +14,12 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from euguess.clock import utc_now
 from euguess.collection.budget import account_key
+from euguess.messages.collection import (
+    DeadLetter,
+    SlotKey,
+    SlotOutcome,
+)
 from euguess.messages.queues import Queue
-from euguess.messages.schemas import DeadLetter, SlotKey, SlotOutcome
 
 OUTCOME_STREAM = "euguess:outcomes"
 DEAD_LETTERS = "euguess:dead-letters"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from euguess.errors import ChecksumMismatch
-from euguess.messages.schemas import LocationRecord
+from euguess.messages.collection import LocationRecord
 
 Row = dict[str, Any]
 FORMAT_VERSION = "1"

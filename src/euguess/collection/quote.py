@@ -7,8 +7,12 @@ from pydantic import Field
 from euguess.collection.budget import Sum, cost, shortage
 from euguess.collection.providers import TARIFFS, tariff
 from euguess.errors import InvalidInput
+from euguess.messages.collection import (
+    MAX_SLOTS_PER_MESSAGE,
+    Budget,
+    DatasetSpec,
+)
 from euguess.messages.records import Record
-from euguess.messages.schemas import MAX_SLOTS_PER_MESSAGE, Budget, DatasetSpec
 
 SECONDS_PER_HOUR = 3600
 

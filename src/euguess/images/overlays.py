@@ -15,7 +15,7 @@ MOST_OPAQUE = 0.65
 def overlay(photo: bytes, heat_map: str) -> Image.Image:
     """The central square of an encoded photo, SIDE x SIDE RGB, coloured where its map is bright.
 
-    heat_map: schemas.ViewExplanation.heat_map. Raises InvalidImage for a bad photo.
+    heat_map: serving.ViewExplanation.heat_map. Raises InvalidImage for a bad photo.
     """
     view = _central_square(load_photo(photo, side=SIDE))
     heat = Image.open(io.BytesIO(base64.b64decode(heat_map)), formats=["PNG"]).convert("L")

@@ -16,7 +16,12 @@ from euguess.collection.layout import location_key, locations_prefix, spec_key, 
 from euguess.collection.providers import ProviderName
 from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest, ObjectNotFound
 from euguess.imports.labelled import LabelledPhoto, read_labelled
-from euguess.messages.schemas import DatasetName, DatasetSpec, LocationRecord, ViewRecord
+from euguess.messages.collection import (
+    DatasetSpec,
+    LocationRecord,
+    ViewRecord,
+)
+from euguess.messages.records import DatasetName
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 

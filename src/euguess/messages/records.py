@@ -30,3 +30,11 @@ class Record(BaseModel):
     """A frozen value that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(Record):
+    """A point estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from euguess.collection.layout import AUDIT_LOG, audit_key
 from euguess.errors import StoreError
-from euguess.messages.schemas import Record
+from euguess.messages.records import Record
 from euguess.promotion.verdict import Contest
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from euguess.errors import EUGuessError
-from euguess.messages.schemas import DatasetName, Interval, Record, Sha256
+from euguess.messages.records import (
+    DatasetName,
+    Interval,
+    Record,
+    Sha256,
+)
 from euguess.promotion.candidates import Candidate
 
 

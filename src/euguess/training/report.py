@@ -5,14 +5,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from euguess.messages.schemas import (
+from euguess.messages.records import (
     DatasetName,
     Interval,
-    ModelCountry,
     Record,
     Sha256,
-    ViewsCalibration,
 )
+from euguess.messages.serving import ModelCountry, ViewsCalibration
 
 
 class PartSizes(Record):

@@ -17,7 +17,8 @@ from dashboard.charts.prediction import top_chart, views_chart
 from dashboard.charts.training import accuracies_chart, curves_chart
 from dashboard.charts.versions import versions_chart
 from dashboard.charts.views import fusion_chart
-from euguess.messages.schemas import Interval, StatusCounts
+from euguess.messages.collection import StatusCounts
+from euguess.messages.records import Interval
 from tests.dashboard_services import prediction
 from tests.generated_reports import generated_report
 

@@ -2,7 +2,8 @@
 
 from dashboard.charts.accuracy import metrics_chart
 from dashboard.charts.collection import counts_chart, counts_frame
-from euguess.messages.schemas import Interval, StatusCounts
+from euguess.messages.collection import StatusCounts
+from euguess.messages.records import Interval
 
 COUNTS = {
     "FR": StatusCounts(requested=5, stored=2, no_coverage=1, failed=1, pending=1),

@@ -12,7 +12,7 @@ from dashboard.scoreboard import averages, ranked, read_results, save_result
 from dashboard.sources.manifests import Holdings, holdings_of
 from euguess.collection.layout import game_key
 from euguess.collection.manifest_format import table_of
-from euguess.messages.schemas import SeenViews
+from euguess.messages.training import SeenViews
 from euguess.storage import ObjectStore
 from tests.dashboard_services import prediction
 from tests.generated_dataset import generated_rows

@@ -9,7 +9,7 @@ from dashboard.charts.versions import versions_chart
 from dashboard.sources.versions import read_cards
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, StoreUnavailable
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.promotion.audit import Act, Entry, append, read_log
 from euguess.promotion.candidates import Candidate
 from euguess.promotion.verdict import Contest

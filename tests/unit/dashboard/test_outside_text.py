@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from euguess.messages.schemas import DeadLetter, ModelCard
+from euguess.messages.collection import DeadLetter
+from euguess.messages.serving import ModelCard
 from tests.dashboard_services import FakeServices, candidate, model_card
 from tests.unit.dashboard.conftest import Draw
 from tests.unit.dashboard.held_out_places import services

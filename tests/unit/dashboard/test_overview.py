@@ -4,7 +4,7 @@ import pytest
 
 from dashboard.budgets import raise_command, spent_share, spent_text
 from euguess.clock import utc_now
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     Budget,
     DatasetSpec,
     DatasetState,

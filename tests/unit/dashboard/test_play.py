@@ -11,7 +11,8 @@ from dashboard.charts.maps import choice_map
 from dashboard.game import Game
 from dashboard.scoreboard import read_results
 from dashboard.sources.photos import picture
-from euguess.messages.schemas import Prediction, SeenViews
+from euguess.messages.serving import Prediction
+from euguess.messages.training import SeenViews
 from tests.dashboard_services import FakeServices, prediction
 from tests.unit.dashboard.conftest import Draw
 from tests.unit.dashboard.held_out_places import PLACES, services

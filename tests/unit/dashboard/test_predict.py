@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard.charts.maps import probability_map
 from dashboard.charts.prediction import top_chart, views_chart, views_frame
 from dashboard.curl import predict_command, token_command
-from euguess.messages.schemas import Prediction, SeenViews
+from euguess.messages.serving import Prediction
+from euguess.messages.training import SeenViews
 from tests.dashboard_services import FakeServices, prediction
 from tests.unit.dashboard.conftest import Draw
 from tests.unit.dashboard.held_out_places import PLACES, services

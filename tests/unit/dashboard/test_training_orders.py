@@ -10,15 +10,15 @@ from streamlit.testing.v1.element_tree import Button
 
 from dashboard.starting import changed, shipped_recipes
 from euguess.errors import InvalidRecipe
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     DatasetState,
     DatasetStatus,
     DeadLetter,
     QueueStatus,
     StatusCounts,
-    TrainRun,
 )
+from euguess.messages.training import TrainRun
 from euguess.training.runs import LOST_AFTER, STOP_TAG, TrainingRun
 from tests.dashboard_services import FakeServices
 from tests.unit.dashboard.conftest import Draw

@@ -10,7 +10,7 @@ from dashboard.charts.training import accuracies_chart, curves_chart, curves_fra
 from dashboard.sources.trainings import METRICS, read_curves
 from dashboard.views.training import settings_frame
 from dashboard.views.training_names import name_of
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.training.runs import TrainingRun
 from tests.dashboard_services import FakeServices
 from tests.generated_reports import generated_report

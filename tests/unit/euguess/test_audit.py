@@ -7,7 +7,7 @@ import pytest
 from euguess.clock import utc_now
 from euguess.collection.layout import audit_key
 from euguess.errors import StoreError
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.promotion.audit import (
     Act,
     Entry,

@@ -15,7 +15,8 @@ from euguess.errors import (
     InvalidInput,
     ServiceUnavailable,
 )
-from euguess.messages.schemas import DatasetSpec, ModelCard
+from euguess.messages.collection import DatasetSpec
+from euguess.messages.serving import ModelCard
 
 URL = "http://127.0.0.1:9"
 SPEC = DatasetSpec(name="demo", quotas={"FR": 1})

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from euguess.clock import utc_now
 from euguess.collection.datasets import summarise
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     DatasetState,
     SlotKey,

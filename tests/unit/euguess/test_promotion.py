@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from euguess.errors import InvalidInput
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.promotion.audit import Act, Entry
 from euguess.promotion.candidates import Candidate
 from euguess.promotion.gate import Nomination, promote

@@ -5,7 +5,7 @@ import pytest
 from euguess.collection.quote import quote
 from euguess.errors import InvalidInput
 from euguess.geography.countries import preset
-from euguess.messages.schemas import Budget, DatasetSpec
+from euguess.messages.collection import Budget, DatasetSpec
 
 
 def spec(**fields: object) -> DatasetSpec:

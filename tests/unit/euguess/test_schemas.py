@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from euguess.messages.schemas import DatasetSpec, FetchLocations, SlotKey, SlotRequest
+from euguess.messages.collection import (
+    DatasetSpec,
+    FetchLocations,
+    SlotKey,
+    SlotRequest,
+)
 
 GOLDEN_MESSAGE = (
     '{"dataset":"demo","slots":[{"slot":{"country_code":"FR","index":3},'

@@ -5,7 +5,11 @@ import pytest
 from euguess.collection.budget import Sum
 from euguess.collection.layout import receipts_prefix
 from euguess.collection.receipts import stored_spending
-from euguess.messages.schemas import Budget, SlotOutcome, SlotStatus
+from euguess.messages.collection import (
+    Budget,
+    SlotOutcome,
+    SlotStatus,
+)
 from euguess.storage import ObjectStore
 from services.fetcher.fetch import SlotFetcher
 from services.fetcher.providers import ImageryGone, NoAnswer, Transient, View

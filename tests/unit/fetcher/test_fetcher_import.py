@@ -16,7 +16,7 @@ from euguess.collection.layout import dataset_prefix, locations_prefix
 from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest
 from euguess.imports.importing import import_photos, store_dataset
 from euguess.imports.labelled import Labelled, read_labelled
-from euguess.messages.schemas import DatasetState, LocationRecord
+from euguess.messages.collection import DatasetState, LocationRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 from tests.fetcher_fakes import photo

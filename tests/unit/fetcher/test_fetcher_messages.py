@@ -9,7 +9,13 @@ from redis.exceptions import ConnectionError as RedisDown
 from euguess.collection.layout import spec_key
 from euguess.errors import InvalidInput, StoreUnavailable
 from euguess.geography.locations import Coordinate
-from euguess.messages.schemas import FetchLocations, SlotKey, SlotOutcome, SlotRequest, SlotStatus
+from euguess.messages.collection import (
+    FetchLocations,
+    SlotKey,
+    SlotOutcome,
+    SlotRequest,
+    SlotStatus,
+)
 from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
 from services.fetcher.messages import MessageFetcher

@@ -6,7 +6,12 @@ import pytest
 
 from euguess.collection.layout import dataset_prefix, locations_prefix, slot_key
 from euguess.geography.locations import Coordinate
-from euguess.messages.schemas import LocationRecord, SlotOutcome, SlotRequest, SlotStatus
+from euguess.messages.collection import (
+    LocationRecord,
+    SlotOutcome,
+    SlotRequest,
+    SlotStatus,
+)
 from euguess.storage import ObjectStore
 from services.fetcher.fetch import SlotFetcher, outcome_of
 from services.fetcher.providers import (

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from euguess.images.preprocessing import InvalidImage, decode_photo
-from euguess.messages.schemas import Prediction, ViewsCalibration
+from euguess.messages.serving import Prediction, ViewsCalibration
 from euguess.process.project import project_root
 from services.inference.classifier import (
     ABSTAIN_BELOW,

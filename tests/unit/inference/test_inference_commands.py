@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from euguess.images.overlays import SIDE
-from euguess.messages.schemas import Explanation, Prediction
+from euguess.messages.serving import Explanation, Prediction
 from services.inference.__main__ import main
 from tests.uploads import photo
 

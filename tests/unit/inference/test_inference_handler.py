@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from euguess.images.preprocessing import decode_photo
-from euguess.messages.schemas import Explanation, Prediction
+from euguess.messages.serving import Explanation, Prediction
 from services.inference.archive import ArchiveOptions, build_archive
 from services.inference.classifier import load_classifier
 from tests.uploads import BAD_UPLOADS, photo

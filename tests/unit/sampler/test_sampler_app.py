@@ -9,8 +9,7 @@ import pytest
 
 from euguess.clock import utc_now
 from euguess.collection.layout import location_key, spec_key
-from euguess.messages.queues import Queue
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     DatasetStatus,
     DeadLetter,
@@ -19,6 +18,7 @@ from euguess.messages.schemas import (
     SlotStatus,
     ViewRecord,
 )
+from euguess.messages.queues import Queue
 from services.sampler.bodies import MAX_BODY_BYTES
 from services.sampler.collection import STALLED_SECONDS
 from tests.sampler_fakes import World, always

@@ -7,7 +7,12 @@ import pytest
 
 from euguess.collection.budget import Sum
 from euguess.collection.layout import images_prefix
-from euguess.messages.schemas import Budget, DatasetSpec, DatasetState, DatasetStatus
+from euguess.messages.collection import (
+    Budget,
+    DatasetSpec,
+    DatasetState,
+    DatasetStatus,
+)
 from tests.sampler_fakes import World
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 4}, max_candidates=16, budget=Budget(images=12))

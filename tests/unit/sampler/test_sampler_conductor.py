@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from euguess.collection.layout import slot_key, spec_key, stopped_key
-from euguess.messages.schemas import (
+from euguess.messages.collection import (
     DatasetSpec,
     DatasetState,
     SlotKey,

@@ -3,7 +3,13 @@
 from collections.abc import AsyncIterator
 
 from euguess.collection.layout import slot_key
-from euguess.messages.schemas import DatasetSpec, SlotKey, SlotOutcome, SlotRequest, SlotStatus
+from euguess.messages.collection import (
+    DatasetSpec,
+    SlotKey,
+    SlotOutcome,
+    SlotRequest,
+    SlotStatus,
+)
 from services.sampler.outcomes import known_outcomes
 from tests.sampler_fakes import FakeLedger, FlakyStore, outcome_of
 

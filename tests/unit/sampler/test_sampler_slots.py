@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 
 from euguess.clock import utc_now
-from euguess.messages.schemas import DatasetSpec, SlotKey, SlotOutcome, SlotStatus
+from euguess.messages.collection import (
+    DatasetSpec,
+    SlotKey,
+    SlotOutcome,
+    SlotStatus,
+)
 from services.sampler.slots import SlotBoard, SlotEnd, SlotWork
 
 FR0 = SlotKey(country_code="FR", index=0)

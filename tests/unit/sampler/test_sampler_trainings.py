@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from euguess.messages.schemas import TrainRun
+from euguess.messages.training import TrainRun
 from tests.sampler_fakes import World
 
 ORDER = {"dataset": "demo", "recipe": 'name = "tiny"\nepochs = 2\n', "promote": True}

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from euguess.messages.schemas import ImageSpec, ModelCountry
+from euguess.messages.serving import ImageSpec, ModelCountry
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import Material

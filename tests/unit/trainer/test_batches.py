@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from services.inference.classifier import normalise
 from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.loading.batches import Batch, DeviceImages, num_batches

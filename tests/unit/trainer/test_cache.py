@@ -10,7 +10,7 @@ import pytest
 
 from euguess.collection.layout import location_key
 from euguess.errors import DiskFull, EUGuessError, InvalidInput, StoreError
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.storage import ObjectStore
 from services.trainer.cache.build import CacheRequest, build_cache
 from services.trainer.cache.decoding import DecodeOptions, OnDamage

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from euguess.errors import StaleCache
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.storage import ObjectStore
 from services.trainer.cache.format import TensorCache, open_cache
 from tests.cache_bench import SPEC, CacheBench

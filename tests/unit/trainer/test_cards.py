@@ -8,7 +8,12 @@ import pytest
 import torch
 from markdown_it import MarkdownIt
 
-from euguess.messages.schemas import DatasetSpec, SlotKey, SlotOutcome, SlotStatus
+from euguess.messages.collection import (
+    DatasetSpec,
+    SlotKey,
+    SlotOutcome,
+    SlotStatus,
+)
 from euguess.promotion.audit import Act, Entry
 from euguess.settings import EnergySettings
 from euguess.training.report import Report

@@ -7,7 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from euguess.messages.schemas import ImageSpec, ModelCard, ModelCountry, SeenViews
+from euguess.messages.serving import (
+    ImageSpec,
+    ModelCard,
+    ModelCountry,
+)
+from euguess.messages.training import SeenViews
 from services.trainer.models.contest import Side, common_places, hits
 from services.trainer.models.stored_model import StoredModel
 from services.trainer.splits.unseen import unseen_places

@@ -2,7 +2,7 @@
 
 import pytest
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from services.trainer.models.differences import photo_by_photo, unpaired_difference
 from services.trainer.models.paired import Answers, answers_of
 from services.trainer.training.learner import new_learner

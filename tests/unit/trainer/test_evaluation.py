@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from euguess.geography.boundaries import load_boundaries
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
-from euguess.messages.schemas import SeenViews
+from euguess.messages.training import SeenViews
 from euguess.training.report import Report
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.split_data import Material, seen_views

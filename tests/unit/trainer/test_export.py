@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from euguess.errors import EUGuessError
-from euguess.messages.schemas import ImageSpec, ModelCard
+from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.models.export import check_parity, export_package

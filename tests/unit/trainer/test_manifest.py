@@ -11,7 +11,7 @@ from euguess.errors import (
     ObjectNotFound,
     StoreError,
 )
-from euguess.messages.schemas import SlotStatus
+from euguess.messages.collection import SlotStatus
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
 from services.trainer.dataset.manifest import build_manifest, load_manifest

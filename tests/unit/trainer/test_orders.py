@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from euguess.errors import DatasetNotFound, InvalidRecipe, ServiceUnavailable, StoreUnavailable
-from euguess.messages.schemas import DeadLetter, TrainRun
+from euguess.messages.collection import DeadLetter
+from euguess.messages.training import TrainRun
 from services.trainer.errors import Stopped
 from services.trainer.jobs.deliveries import MAX_DELIVERIES
 from services.trainer.jobs.orders import RETRY_SECONDS, OrderDesk

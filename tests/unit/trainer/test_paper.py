@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from euguess.errors import InvalidInput
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from euguess.process.project import project_root
 from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.evaluation.evaluation import evaluate

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from euguess.errors import InvalidRecipe
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from euguess.process.project import project_root
 from services.trainer.networks import STUDY_NETWORKS
 from services.trainer.recipe import parse_recipe, read_recipe

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from euguess.messages.schemas import Interval
+from euguess.messages.records import Interval
 from services.trainer.models.shortcuts import (
     REGIONS,
     HiddenRegion,

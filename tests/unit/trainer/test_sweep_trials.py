@@ -11,7 +11,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from euguess.errors import EUGuessError
-from euguess.messages.schemas import ImageSpec
+from euguess.messages.serving import ImageSpec
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import Material
 from services.trainer.recipe import Recipe
