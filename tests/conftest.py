@@ -11,9 +11,9 @@ from redis import Redis
 
 from euguess.errors import ProgramMissing
 from euguess.process.ports import free_ports
+from euguess.process.programs import MINIO, SEAWEEDFS, Program, find_program, find_redis
 from euguess.settings import ENV_PREFIX, StoreSettings, child_environment
 from euguess.stack.processes import started
-from euguess.stack.programs import MINIO, SEAWEEDFS, Program, find_program, find_redis
 from euguess.stack.servers import RedisServer, S3Server, redis_spec, s3_port_count, s3_spec
 from euguess.storage import ObjectStore, open_store
 from euguess.storage.administration import ensure_bucket

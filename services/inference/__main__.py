@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from euguess.cli import explanations
-from euguess.cli.output import console, prediction_table, print_json
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.process.exits import run_program
 from euguess.process.logs import configure_logging
 from euguess.process.ports import LOOPBACK, free_ports
+from euguess.process.programs import find_java
 from euguess.process.project import service_command, service_environment
 from euguess.settings import HomeSettings, MlflowSettings
-from euguess.stack.programs import find_java
+from euguess.terminal import explanations
+from euguess.terminal.output import console, prediction_table, print_json
 from services.inference import local, readiness, supervision
 from services.inference.agent import Agent, AgentOptions
 from services.inference.archive import ArchiveOptions, build_archive

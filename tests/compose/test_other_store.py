@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from euguess.collection.layout import dataset_prefix
 from euguess.messages.collection import DatasetSpec
+from euguess.process.programs import SEAWEEDFS, find_program
 from euguess.settings import StoreSettings
-from euguess.stack.programs import SEAWEEDFS, find_program
 from euguess.storage import open_store
 from tests.compose.clients import collect
 from tests.compose.stack import Generations, NewStack, Stack

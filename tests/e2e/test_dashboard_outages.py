@@ -15,11 +15,11 @@ from playwright.sync_api import Page, expect
 from euguess.clients import InferenceClient, RegistryClient, SamplerClient
 from euguess.errors import ServiceUnavailable
 from euguess.process.ports import LOOPBACK, free_ports
+from euguess.process.programs import find_redis, find_s3_server
 from euguess.stack.credentials import load_credentials
 from euguess.stack.plan import Port, StackPlan
 from euguess.stack.presence import STATE_FILE
 from euguess.stack.processes import ServerSpec, started
-from euguess.stack.programs import find_redis, find_s3_server
 from tests.browser import SCREENSHOTS, opened_browser
 from tests.e2e.running import DemoStack, eventually
 

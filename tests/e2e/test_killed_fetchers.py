@@ -21,11 +21,11 @@ from euguess.messages.collection import (
     SlotOutcome,
     SlotStatus,
 )
+from euguess.process.programs import find_redis, find_s3_server
 from euguess.settings import StoreSettings
 from euguess.stack.credentials import load_credentials
 from euguess.stack.plan import BUCKET, Port, StackPlan
 from euguess.stack.processes import ServerSpec
-from euguess.stack.programs import find_redis, find_s3_server
 from euguess.stack.supervisor import Supervisor, supervised
 from euguess.storage import ObjectStore, open_store
 from euguess.storage.administration import ensure_bucket

@@ -26,10 +26,10 @@ from euguess.messages.collection import (
 )
 from euguess.messages.queues import Queue
 from euguess.process.ports import free_ports
+from euguess.process.programs import find_redis
 from euguess.process.project import service_command
 from euguess.settings import StoreSettings, child_environment
 from euguess.stack.processes import RunningServer, ServerSpec, start
-from euguess.stack.programs import find_redis
 from euguess.stack.servers import RedisServer, http_ready, redis_spec
 from euguess.storage import ObjectStore, open_store
 

@@ -15,9 +15,9 @@ from redis.retry import Retry
 
 from euguess.errors import PortInUse, ServiceUnavailable
 from euguess.process.ports import free_ports
+from euguess.process.programs import SEAWEEDFS, find_program, find_redis
 from euguess.settings import StoreSettings
 from euguess.stack.processes import Ready, ServerSpec, start, started
-from euguess.stack.programs import SEAWEEDFS, find_program, find_redis
 from euguess.stack.servers import RedisServer, S3Server, redis_spec, s3_port_count, s3_spec
 from euguess.storage import open_store
 from euguess.storage.administration import ensure_bucket

@@ -6,7 +6,6 @@ import typer
 from rich.table import Table
 
 from euguess.cli import connections
-from euguess.cli.output import console, print_json
 from euguess.cli.specs import (
     BudgetDollars,
     BudgetImages,
@@ -21,6 +20,7 @@ from euguess.cli.specs import (
 from euguess.collection.quote import Quote, quote
 from euguess.errors import InvalidInput
 from euguess.messages.collection import Budget, DatasetStatus
+from euguess.terminal.output import console, print_json
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 

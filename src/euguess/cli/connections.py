@@ -4,12 +4,12 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from euguess.cli.output import messages
 from euguess.clients import InferenceClient, SamplerClient
 from euguess.collection.ledger import Ledger, open_redis
 from euguess.errors import ServiceUnavailable
 from euguess.settings import RedisSettings, ServiceSettings, StoreSettings
 from euguess.storage import ObjectStore, open_store
+from euguess.terminal.output import messages
 
 
 def sampler_client() -> SamplerClient:

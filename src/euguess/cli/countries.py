@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from euguess.cli.output import console, print_json
 from euguess.geography.countries import Preset, preset
+from euguess.terminal.output import console, print_json
 
 
 def countries(

@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from euguess.cli import connections
 from euguess.cli.budgets import budget, plan
-from euguess.cli.output import console, counts_table, messages, print_json
 from euguess.cli.specs import (
     BudgetDollars,
     BudgetImages,
@@ -27,6 +26,7 @@ from euguess.collection import datasets
 from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.process.project import run_service
 from euguess.settings import ServiceSettings
+from euguess.terminal.output import console, counts_table, messages, print_json
 
 app = typer.Typer(help="Collect, import, watch and rebuild datasets.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]

@@ -8,7 +8,6 @@ from rich.status import Status
 
 from euguess.cli import connections
 from euguess.cli.datasets import wait_until_complete
-from euguess.cli.output import console, counts_table, messages, prediction_table
 from euguess.clients import InferenceClient, RegistryClient
 from euguess.collection.layout import locations_prefix
 from euguess.errors import EUGuessError, InvalidInput, ServiceUnavailable
@@ -17,6 +16,7 @@ from euguess.messages.collection import DatasetSpec, LocationRecord
 from euguess.messages.serving import Prediction
 from euguess.process.project import project_root, run_service
 from euguess.settings import MlflowSettings
+from euguess.terminal.output import console, counts_table, messages, prediction_table
 
 COUNTRIES = ("ES", "FI", "FR", "GB", "GR", "NL", "PL", "SE")
 LOCATIONS_PER_COUNTRY = 40

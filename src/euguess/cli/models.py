@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from euguess.cli import connections, explanations
-from euguess.cli.output import console, messages, prediction_table, print_json
+from euguess.cli import connections
 from euguess.errors import InvalidInput
 from euguess.process.project import run_service
+from euguess.terminal import explanations
+from euguess.terminal.output import console, messages, prediction_table, print_json
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

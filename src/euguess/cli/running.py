@@ -11,14 +11,14 @@ import typer
 from rich.table import Table
 
 from euguess.cli.demo import run_demo, run_demo_once
-from euguess.cli.output import console, print_json
+from euguess.process.programs import find_java, find_redis, find_s3_server
 from euguess.settings import HomeSettings, ServiceSettings
 from euguess.stack.credentials import load_credentials
 from euguess.stack.doctor import Finding, examine
 from euguess.stack.local import local_stack
 from euguess.stack.plan import DEFAULT_PORT_BASE, Port, StackPlan
 from euguess.stack.presence import end_stack, running_stack
-from euguess.stack.programs import find_java, find_redis, find_s3_server
+from euguess.terminal.output import console, print_json
 
 PortBase = Annotated[
     int,

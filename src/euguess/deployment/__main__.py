@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from euguess.cli.output import messages
 from euguess.deployment import backup_commands, bucket, secret_files, volumes
 from euguess.errors import EUGuessError
 from euguess.process.exits import run_program
 from euguess.settings import StoreSettings
+from euguess.terminal.output import messages
 
 app = typer.Typer(
     help="One-shot jobs of the stack; docker-compose.yml runs them.",

@@ -9,11 +9,11 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from euguess.cli.output import console, messages
 from euguess.clock import utc_now
 from euguess.deployment.archives import Advance
 from euguess.deployment.backup import Meter, restore_backup, write_backup
 from euguess.deployment.backup_manifest import Manifest
+from euguess.terminal.output import console, messages
 
 Volumes = Annotated[Path, typer.Option(help="Folder with the volumes")]
 

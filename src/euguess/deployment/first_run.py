@@ -3,10 +3,10 @@
 import sys
 
 from euguess.cli.demo import run_demo_once
-from euguess.cli.output import console
 from euguess.errors import EUGuessError
 from euguess.process.exits import run_program
 from euguess.settings import Settings
+from euguess.terminal.output import console
 
 OFF = ("off", "no", "false", "0")
 

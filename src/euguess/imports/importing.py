@@ -9,7 +9,6 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from euguess.cli.output import console, counts_table, messages, print_json
 from euguess.clock import utc_now
 from euguess.collection.datasets import read_spec, stored_status
 from euguess.collection.layout import location_key, locations_prefix, spec_key, view_key
@@ -24,6 +23,7 @@ from euguess.messages.collection import (
 from euguess.messages.records import DatasetName
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
+from euguess.terminal.output import console, counts_table, messages, print_json
 
 CONCURRENT_LOCATIONS = 16
 SHOWN_PROBLEMS = 50

@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from euguess.process.ports import LOOPBACK
+from euguess.process.programs import Program
 from euguess.process.project import SERVICE_VARIABLES, project_root, service_command
 from euguess.stack.credentials import Credentials
 from euguess.stack.processes import ServerSpec
-from euguess.stack.programs import Program
 from euguess.stack.servers import (
     MINIO_PORTS,
     SEAWEEDFS_PORTS,

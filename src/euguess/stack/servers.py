@@ -12,8 +12,8 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from euguess.process.ports import LOOPBACK
+from euguess.process.programs import Program
 from euguess.stack.processes import ServerSpec
-from euguess.stack.programs import Program
 
 PROBE_SECONDS = 2.0
 

@@ -8,7 +8,7 @@ import pytest
 
 from euguess.errors import PortInUse, ProgramMissing
 from euguess.process.ports import free_ports, is_free, require_free
-from euguess.stack.programs import (
+from euguess.process.programs import (
     JAVA,
     MINIO,
     REDIS,

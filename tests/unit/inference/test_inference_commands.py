@@ -103,7 +103,7 @@ def test_serve_without_java_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("euguess.stack.programs.metadata.files", lambda wheel: [])
+    monkeypatch.setattr("euguess.process.programs.metadata.files", lambda wheel: [])
     assert _exit_code("serve") == 1
     assert (
         "java is neither on PATH nor installed as a wheel; get it with" in capsys.readouterr().err

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from euguess.cli.output import console, print_json
 from euguess.errors import InvalidInput
 from euguess.images.overlays import overlay
 from euguess.messages.serving import Explanation
+from euguess.terminal.output import console, print_json
 
 FOLDER = Path("explanations")
 
