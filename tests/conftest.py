@@ -19,7 +19,7 @@ from euguess.storage import ObjectStore, open_store
 from euguess.storage.administration import ensure_bucket
 from euguess.storage.memory import memory_store as new_memory_store
 
-pytest.register_assert_rewrite("tests.store_contract")
+pytest.register_assert_rewrite("tests.support.store_contract")
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = PROJECT_ROOT.parent / "shared" / "data"

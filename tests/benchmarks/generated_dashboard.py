@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.connections import Connections
 from dashboard.navigation import pages
-from tests.generated_services import FULL, SMALL, services
+from tests.support.generated_services import FULL, SMALL, services
 
 SIZES = {"full": FULL, "small": SMALL}
 

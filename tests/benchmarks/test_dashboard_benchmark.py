@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.series import MOST_RUNS
 from dashboard.connections import Connections
-from tests.generated_services import FULL, SMALL, services
+from tests.support.generated_services import FULL, SMALL, services
 
 pytestmark = pytest.mark.benchmark
 

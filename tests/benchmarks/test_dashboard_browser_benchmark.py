@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import DESKTOP, WAIT_MS, opened_browser
-from tests.served_dashboard import served
+from tests.support.browser import DESKTOP, WAIT_MS, opened_browser
+from tests.support.served_dashboard import served
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 

@@ -27,7 +27,7 @@ from services.fetcher.messages import MessageFetcher
 from services.fetcher.providers import StreetImageProvider
 from services.fetcher.providers.google import GoogleAccess, GoogleProvider
 from services.fetcher.ratelimit import RateLimit
-from tests.fetcher_rig import message, slots
+from tests.support.fetcher_rig import message, slots
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 

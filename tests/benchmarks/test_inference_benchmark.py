@@ -18,10 +18,10 @@ from torchvision.models import googlenet
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import ImageSpec, ModelCard
 from services.inference.classifier import load_classifier
-from tests.inference_server import Serving, serving
-from tests.model_packages import make_package
-from tests.model_registry import LocalRegistry
-from tests.uploads import photo
+from tests.support.inference_server import Serving, serving
+from tests.support.model_packages import make_package
+from tests.support.model_registry import LocalRegistry
+from tests.support.uploads import photo
 
 pytestmark = [
     pytest.mark.benchmark,

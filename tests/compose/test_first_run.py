@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 from services.inference.golden import golden_photo
-from tests.browser import CHARTS, WAIT_MS, opened_browser, save_screenshot, wait_for_text
 from tests.compose.clients import dataset_status, inference_client, stored_views
 from tests.compose.stack import Stack
+from tests.support.browser import CHARTS, WAIT_MS, opened_browser, save_screenshot, wait_for_text
 
 pytestmark = pytest.mark.timeout(4000)  # the first one builds the images and waits for training
 

@@ -16,7 +16,8 @@ from dashboard.charts.order import centres
 from euguess.geography.countries import country
 from euguess.geography.locations import Coordinate
 from services.inference.golden import golden_photo
-from tests.browser import (
+from tests.e2e.running import DemoStack
+from tests.support.browser import (
     CHARTS,
     DESKTOP,
     PHONE,
@@ -26,7 +27,6 @@ from tests.browser import (
     wait_for_text,
     wait_until_drawn,
 )
-from tests.e2e.running import DemoStack
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.browser]
 

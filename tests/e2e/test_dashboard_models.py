@@ -10,14 +10,14 @@ from euguess.errors import ServiceUnavailable
 from euguess.process.ports import LOOPBACK
 from euguess.stack.plan import Port
 from services.inference.golden import golden_photo
-from tests.browser import (
+from tests.e2e.running import PROJECT_ROOT, DemoStack, eventually
+from tests.support.browser import (
     WAIT_MS,
     opened_browser,
     save_screenshot,
     wait_for_text,
     wait_until_drawn,
 )
-from tests.e2e.running import PROJECT_ROOT, DemoStack, eventually
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.browser]
 

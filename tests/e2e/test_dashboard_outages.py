@@ -20,8 +20,8 @@ from euguess.stack.credentials import load_credentials
 from euguess.stack.plan import Port, StackPlan
 from euguess.stack.presence import STATE_FILE
 from euguess.stack.processes import ServerSpec, started
-from tests.browser import SCREENSHOTS, opened_browser
 from tests.e2e.running import DemoStack, eventually
+from tests.support.browser import SCREENSHOTS, opened_browser
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.browser]
 

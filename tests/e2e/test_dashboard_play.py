@@ -19,8 +19,14 @@ from euguess.geography.countries import country
 from euguess.process.ports import LOOPBACK
 from euguess.stack.plan import Port
 from euguess.stack.presence import STATE_FILE
-from tests.browser import WAIT_MS, opened_browser, save_screenshot, wait_for_text, wait_until_drawn
 from tests.e2e.running import DemoStack, eventually
+from tests.support.browser import (
+    WAIT_MS,
+    opened_browser,
+    save_screenshot,
+    wait_for_text,
+    wait_until_drawn,
+)
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.browser]
 

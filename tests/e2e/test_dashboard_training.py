@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from euguess.training.runs import ALIVE_TAG
-from tests.browser import (
+from tests.e2e.running import DemoStack
+from tests.support.browser import (
     DESKTOP,
     PHONE,
     WAIT_MS,
@@ -17,7 +18,6 @@ from tests.browser import (
     wait_for_text,
     wait_until_drawn,
 )
-from tests.e2e.running import DemoStack
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.browser]
 

@@ -20,7 +20,7 @@ from euguess.process.project import project_root, service_command
 from euguess.settings import StoreSettings
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
-from tests.fetcher_rig import SPEC, Rig, eventually, image_keys, running_simulator
+from tests.support.fetcher_rig import SPEC, Rig, eventually, image_keys, running_simulator
 
 pytestmark = pytest.mark.timeout(240)
 

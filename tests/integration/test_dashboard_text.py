@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import opened_browser, wait_for_text, wait_until_drawn
-from tests.served_dashboard import served
+from tests.support.browser import opened_browser, wait_for_text, wait_until_drawn
+from tests.support.served_dashboard import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

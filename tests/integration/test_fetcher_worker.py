@@ -17,7 +17,7 @@ from euguess.messages.collection import (
 )
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
-from tests.fetcher_rig import (
+from tests.support.fetcher_rig import (
     CANARY,
     SPEC,
     Rig,

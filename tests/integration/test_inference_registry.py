@@ -6,8 +6,8 @@ import pytest
 
 from services.inference.classifier import verify_package
 from services.inference.registry import Champion, MlflowRegistry, RegistryUnavailable
-from tests.model_packages import make_package
-from tests.model_registry import LocalRegistry
+from tests.support.model_packages import make_package
+from tests.support.model_registry import LocalRegistry
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1

@@ -19,10 +19,10 @@ from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.images.preprocessing import decode_photo
 from services.inference.classifier import load_classifier
 from services.inference.configuration import key_file_path
-from tests.inference_server import Serving, answers, serving
-from tests.model_packages import SIZE, make_package
-from tests.model_registry import LocalRegistry
-from tests.uploads import BAD_UPLOADS, photo
+from tests.support.inference_server import Serving, answers, serving
+from tests.support.model_packages import SIZE, make_package
+from tests.support.model_registry import LocalRegistry
+from tests.support.uploads import BAD_UPLOADS, photo
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1

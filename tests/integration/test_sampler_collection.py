@@ -77,7 +77,7 @@ class Stack:
         )
 
     def start_worker(self, script: str = "stored") -> None:
-        argv = (sys.executable, "-m", "tests.sampler_worker", script)
+        argv = (sys.executable, "-m", "tests.support.sampler_worker", script)
         spec = ServerSpec(name="worker", argv=argv, ready=lambda: True, env=self.variables())
         self._start(replace(spec, cwd=ROOT))
 

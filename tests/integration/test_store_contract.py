@@ -6,7 +6,7 @@ import pytest
 
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
-from tests.store_contract import StoreContract
+from tests.support.store_contract import StoreContract
 
 REAL_SERVERS = {"seaweedfs": "store_settings", "minio": "minio_settings"}
 

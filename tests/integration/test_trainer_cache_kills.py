@@ -11,8 +11,8 @@ from euguess.process.project import project_root, service_environment
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
 from services.trainer.cache.format import open_cache
-from tests.cache_bench import CacheBench
-from tests.cache_build_process import DOWNLOADS, ROWS_PER_SYNC
+from tests.support.cache_bench import CacheBench
+from tests.support.cache_build_process import DOWNLOADS, ROWS_PER_SYNC
 
 VIEWS = 30
 ROOM_FOR_12_IMAGES = 10_000  # bytes; an image of 16 x 16 pixels has 768
@@ -37,7 +37,7 @@ def build(
 ) -> subprocess.CompletedProcess[str]:
     arguments = [store_url, str(folder), str(kill_at), str(limit_bytes)]
     return subprocess.run(
-        [sys.executable, "-m", "tests.cache_build_process", *arguments],
+        [sys.executable, "-m", "tests.support.cache_build_process", *arguments],
         cwd=project_root(),
         env=service_environment(),
         capture_output=True,

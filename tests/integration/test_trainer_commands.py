@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from euguess.training.runs import STOP_TAG
-from tests.trainer_home import TrainerHome
+from tests.support.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1

@@ -14,7 +14,7 @@ import pytest
 from safetensors import safe_open
 
 from euguess.process.project import project_root, service_command, service_environment
-from tests.trainer_home import TrainerHome
+from tests.support.trainer_home import TrainerHome
 
 RECIPE = """
 name = "tiny"

@@ -40,8 +40,8 @@ from services.trainer.recipe import parse_recipe
 from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Outcome, run_experiment
 from services.trainer.runs.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
-from tests.country_photos import country_photo
-from tests.trainer_home import QUOTAS, TrainerHome, tiny_order
+from tests.support.country_photos import country_photo
+from tests.support.trainer_home import QUOTAS, TrainerHome, tiny_order
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1

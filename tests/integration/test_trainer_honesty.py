@@ -17,8 +17,8 @@ from services.trainer.models.differences import unpaired_difference
 from services.trainer.recipe import read_recipe
 from services.trainer.runs.experiment import Order
 from services.trainer.runs.protocols import Survey, run_survey
-from tests.simulated_datasets import SimulatedDataset
-from tests.trainer_home import TrainerHome
+from tests.support.simulated_datasets import SimulatedDataset
+from tests.support.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1

@@ -11,7 +11,7 @@ from euguess.process.project import project_root
 from euguess.training.study_facts import BEST
 from services.trainer.paper.report import write_report
 from services.trainer.paper.run import Paper, PaperOrder, read_experiments, run_paper
-from tests.trainer_home import TrainerHome
+from tests.support.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1

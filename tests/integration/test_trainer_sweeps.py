@@ -21,7 +21,7 @@ from euguess.process.project import project_root, service_command, service_envir
 from services.trainer.recipe import read_recipe
 from services.trainer.sweeps.run import Request, run_sweep
 from services.trainer.sweeps.study import STARTED
-from tests.trainer_home import TrainerHome
+from tests.support.trainer_home import TrainerHome
 
 BASE = 'name = "tiny"\nnetwork = "smallnet"\nimage_size = 32\nepochs = 2\nbatch_size = 16\n'
 SPACE = """

@@ -21,7 +21,7 @@ from euguess.process.project import project_root, service_environment
 from euguess.training.runs import STOP_TAG
 from services.sampler.publisher import CeleryPublisher
 from services.trainer.jobs.deliveries import UNACKED_INDEX, RedisDeliveries
-from tests.trainer_home import RECIPE, TrainerHome
+from tests.support.trainer_home import RECIPE, TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1

@@ -6,8 +6,8 @@ from euguess.collection.layout import location_key, manifest_key
 from euguess.collection.manifest_format import digest_of, encode_manifest, rows_of, table_of
 from euguess.messages.collection import LocationRecord
 from euguess.messages.training import SeenViews
-from tests.dashboard_services import FakeServices, model_card
-from tests.stored_datasets import DatasetBuilder
+from tests.support.dashboard_services import FakeServices, model_card
+from tests.support.stored_datasets import DatasetBuilder
 
 PLACES = 12
 

@@ -19,8 +19,8 @@ from dashboard.charts.versions import versions_chart
 from dashboard.charts.views import fusion_chart
 from euguess.messages.collection import StatusCounts
 from euguess.messages.records import Interval
-from tests.dashboard_services import prediction
-from tests.generated_reports import generated_report
+from tests.support.dashboard_services import prediction
+from tests.support.generated_reports import generated_report
 
 HALF = Interval(value=0.5, low=0.4, high=0.6)
 REPORT = generated_report(("ES", "FR", "DE", "PL"), seed=3)

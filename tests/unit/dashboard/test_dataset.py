@@ -12,9 +12,9 @@ from dashboard.sources import manifests
 from dashboard.sources.manifests import Holdings, holdings_of
 from euguess.collection.manifest_format import table_of
 from euguess.geography.countries import COUNTRIES
-from tests.dashboard_services import FakeServices, fill, model_card
-from tests.generated_dataset import generated_objects, generated_rows
-from tests.stored_datasets import DatasetBuilder
+from tests.support.dashboard_services import FakeServices, fill, model_card
+from tests.support.generated_dataset import generated_objects, generated_rows
+from tests.support.stored_datasets import DatasetBuilder
 from tests.unit.dashboard.conftest import Draw
 
 QUOTAS = {"FR": 4, "LU": 2}

@@ -17,7 +17,7 @@ from dashboard.sources.manifests import holdings_of
 from euguess.collection.manifest_format import table_of
 from euguess.geography.boundaries import load_boundaries
 from euguess.messages.collection import DatasetSpec
-from tests.generated_dataset import generated_rows
+from tests.support.generated_dataset import generated_rows
 
 QUOTAS = {"FR": 3, "PL": 3}
 SPEC = DatasetSpec(name="demo", quotas=QUOTAS)

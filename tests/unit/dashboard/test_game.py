@@ -14,8 +14,8 @@ from euguess.collection.layout import game_key
 from euguess.collection.manifest_format import table_of
 from euguess.messages.training import SeenViews
 from euguess.storage import ObjectStore
-from tests.dashboard_services import prediction
-from tests.generated_dataset import generated_rows
+from tests.support.dashboard_services import prediction
+from tests.support.generated_dataset import generated_rows
 
 PLAYED_AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from euguess.messages.records import Interval
 from euguess.promotion.audit import Act, Entry, append, read_log
 from euguess.promotion.candidates import Candidate
 from euguess.promotion.verdict import Contest
-from tests.dashboard_services import FakeServices, UnreachableStore, candidate, model_card
+from tests.support.dashboard_services import FakeServices, UnreachableStore, candidate, model_card
 from tests.unit.dashboard.conftest import Draw
 
 HALF = Interval(value=0.5, low=0.4, high=0.6)

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from euguess.messages.collection import DeadLetter
 from euguess.messages.serving import ModelCard
-from tests.dashboard_services import FakeServices, candidate, model_card
+from tests.support.dashboard_services import FakeServices, candidate, model_card
 from tests.unit.dashboard.conftest import Draw
 from tests.unit.dashboard.held_out_places import services
 

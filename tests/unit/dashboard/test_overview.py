@@ -13,7 +13,7 @@ from euguess.messages.collection import (
     QueueStatus,
     StatusCounts,
 )
-from tests.dashboard_services import FakeServices, model_card
+from tests.support.dashboard_services import FakeServices, model_card
 from tests.unit.dashboard.conftest import Draw
 
 COUNTS = StatusCounts(requested=5, stored=2, no_coverage=1, failed=1, pending=1)

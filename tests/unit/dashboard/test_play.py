@@ -13,7 +13,7 @@ from dashboard.scoreboard import read_results
 from dashboard.sources.photos import picture
 from euguess.messages.serving import Prediction
 from euguess.messages.training import SeenViews
-from tests.dashboard_services import FakeServices, prediction
+from tests.support.dashboard_services import FakeServices, prediction
 from tests.unit.dashboard.conftest import Draw
 from tests.unit.dashboard.held_out_places import PLACES, services
 

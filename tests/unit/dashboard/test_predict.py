@@ -11,7 +11,7 @@ from dashboard.charts.prediction import top_chart, views_chart, views_frame
 from dashboard.curl import predict_command, token_command
 from euguess.messages.serving import Prediction
 from euguess.messages.training import SeenViews
-from tests.dashboard_services import FakeServices, prediction
+from tests.support.dashboard_services import FakeServices, prediction
 from tests.unit.dashboard.conftest import Draw
 from tests.unit.dashboard.held_out_places import PLACES, services
 

@@ -20,7 +20,7 @@ from dashboard.charts.series import DASHES, MOST_RUNS, SHAPES
 from dashboard.charts.views import fusion_chart, views_frame
 from euguess.geography.countries import PRESETS
 from euguess.geography.geodesy import great_circle_km
-from tests.generated_reports import generated_report
+from tests.support.generated_reports import generated_report
 
 CODES = ("ES", "FR", "DE", "PL")
 REPORT = generated_report(CODES, seed=3)

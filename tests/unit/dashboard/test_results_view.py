@@ -7,8 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.text import percent
 from dashboard.views.results import SECTIONS
-from tests.dashboard_services import FakeServices, candidate, model_card
-from tests.generated_reports import generated_report
+from tests.support.dashboard_services import FakeServices, candidate, model_card
+from tests.support.generated_reports import generated_report
 from tests.unit.dashboard.conftest import Draw
 
 CODES = ("ES", "FR", "DE", "PL")

@@ -20,7 +20,7 @@ from euguess.messages.collection import (
 )
 from euguess.messages.training import TrainRun
 from euguess.training.runs import LOST_AFTER, STOP_TAG, TrainingRun
-from tests.dashboard_services import FakeServices
+from tests.support.dashboard_services import FakeServices
 from tests.unit.dashboard.conftest import Draw
 
 STARTED = datetime(2026, 2, 3, tzinfo=UTC)

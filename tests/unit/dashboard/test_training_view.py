@@ -12,8 +12,8 @@ from dashboard.views.training import settings_frame
 from dashboard.views.training_names import name_of
 from euguess.messages.records import Interval
 from euguess.training.runs import TrainingRun
-from tests.dashboard_services import FakeServices
-from tests.generated_reports import generated_report
+from tests.support.dashboard_services import FakeServices
+from tests.support.generated_reports import generated_report
 from tests.unit.dashboard.conftest import Draw
 
 CODES = ("ES", "FR", "DE", "PL")

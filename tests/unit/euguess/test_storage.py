@@ -16,7 +16,7 @@ from euguess.storage.local import local_store
 from euguess.storage.memory import memory_store as new_memory_store
 from euguess.storage.objects import Objects
 from euguess.storage.opening import check_create_if_absent
-from tests.store_contract import StoreContract
+from tests.support.store_contract import StoreContract
 
 
 @pytest.fixture(params=["memory", "local"])

@@ -13,7 +13,7 @@ from euguess.messages.collection import (
 from euguess.storage import ObjectStore
 from services.fetcher.fetch import SlotFetcher
 from services.fetcher.providers import ImageryGone, NoAnswer, Transient, View
-from tests.fetcher_fakes import SPEC, Bench, photo, request
+from tests.support.fetcher_fakes import SPEC, Bench, photo, request
 
 
 @pytest.fixture

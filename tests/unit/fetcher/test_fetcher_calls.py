@@ -10,7 +10,7 @@ from services.fetcher.calls import CALLS_IN_FLIGHT, Calls, GivenUp, ProviderPaus
 from services.fetcher.providers import AccessDenied, ImageryGone, Transient
 from services.fetcher.ratelimit import RateLimit
 from services.fetcher.retry import MAX_ATTEMPTS, Step
-from tests.fetcher_fakes import Bench
+from tests.support.fetcher_fakes import Bench
 
 
 @pytest.fixture

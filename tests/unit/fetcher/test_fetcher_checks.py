@@ -5,7 +5,7 @@ import pytest
 from euguess.geography.boundaries import Boundaries
 from euguess.geography.locations import Coordinate
 from services.fetcher.checks import Demand, Placement, place
-from tests.fetcher_fakes import IN_FRANCE, panorama, two_countries
+from tests.support.fetcher_fakes import IN_FRANCE, panorama, two_countries
 
 DEMAND = Demand("FR", max_distance_m=1000, border_buffer_km=2)
 

@@ -19,7 +19,7 @@ from euguess.imports.labelled import Labelled, read_labelled
 from euguess.messages.collection import DatasetState, LocationRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
-from tests.fetcher_fakes import photo
+from tests.support.fetcher_fakes import photo
 
 Cells = Mapping[str, str]
 

@@ -20,7 +20,7 @@ from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
 from services.fetcher.messages import MessageFetcher
 from services.fetcher.providers import AccessDenied, Panorama, StreetImageProvider
-from tests.fetcher_fakes import SPEC, Bench, FakeLedger, FakeProvider, panorama, request
+from tests.support.fetcher_fakes import SPEC, Bench, FakeLedger, FakeProvider, panorama, request
 
 
 @pytest.fixture

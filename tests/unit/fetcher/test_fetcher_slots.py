@@ -25,7 +25,7 @@ from services.fetcher.providers import (
     UnusablePanorama,
     View,
 )
-from tests.fetcher_fakes import SPEC, Bench, FakeProvider, panorama, photo, request
+from tests.support.fetcher_fakes import SPEC, Bench, FakeProvider, panorama, photo, request
 
 FIRST, SECOND = Coordinate(46.0, 2.0), Coordinate(46.5, 2.0)
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from services.fetcher.providers import BadImage
 from services.fetcher.verification import verify_view
-from tests.fetcher_fakes import photo
+from tests.support.fetcher_fakes import photo
 
 
 def placeholder(grey: tuple[int, int, int], size: int, quality: int) -> bytes:

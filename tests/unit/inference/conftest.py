@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from services.inference.management import TorchServeClient, Waits
-from tests.fake_torchserve import INFERENCE_URL, KEYS, MANAGEMENT_URL, FakeTorchServe
-from tests.model_packages import make_package
+from tests.support.fake_torchserve import INFERENCE_URL, KEYS, MANAGEMENT_URL, FakeTorchServe
+from tests.support.model_packages import make_package
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from services.inference.golden import golden_photo
 from services.inference.management import TorchServeClient, TorchServeFailed
 from services.inference.registry import Champion, RegistryUnavailable
 from services.inference.shelf import Shelf
-from tests.fake_torchserve import FakeTorchServe
-from tests.model_packages import make_package
+from tests.support.fake_torchserve import FakeTorchServe
+from tests.support.model_packages import make_package
 
 V1, V2 = Champion("1", "a" * 32), Champion("2", "b" * 32)
 

@@ -23,8 +23,8 @@ from services.inference.classifier import (
     load_classifier,
     normalise,
 )
-from tests.model_packages import COUNTRIES, SIZE, make_package, write_card
-from tests.uploads import BAD_UPLOADS, photo
+from tests.support.model_packages import COUNTRIES, SIZE, make_package, write_card
+from tests.support.uploads import BAD_UPLOADS, photo
 
 
 def _answer(classifier: Classifier, *views: bytes) -> Prediction:

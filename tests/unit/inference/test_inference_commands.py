@@ -13,7 +13,7 @@ from PIL import Image
 from euguess.images.overlays import SIDE
 from euguess.messages.serving import Explanation, Prediction
 from services.inference.__main__ import main
-from tests.uploads import photo
+from tests.support.uploads import photo
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from services.inference.configuration import (
 from services.inference.management import TorchServeClient, TorchServeFailed
 from services.inference.readiness import check, client_of, write_addresses
 from services.inference.server import prepare_home, torchserve_command
-from tests.fake_torchserve import FakeTorchServe
+from tests.support.fake_torchserve import FakeTorchServe
 
 
 def _options(home: Path, host: str = "127.0.0.1") -> ServingOptions:

@@ -13,7 +13,7 @@ from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import Explanation, Prediction
 from services.inference.archive import ArchiveOptions, build_archive
 from services.inference.classifier import load_classifier
-from tests.uploads import BAD_UPLOADS, photo
+from tests.support.uploads import BAD_UPLOADS, photo
 
 
 class StubContext:

@@ -21,7 +21,7 @@ from euguess.messages.collection import (
 from euguess.messages.queues import Queue
 from services.sampler.bodies import MAX_BODY_BYTES
 from services.sampler.collection import STALLED_SECONDS
-from tests.sampler_fakes import World, always
+from tests.support.sampler_fakes import World, always
 
 SPEC = {"name": "demo", "quotas": {"FR": 3, "PL": 2}, "max_candidates": 16}
 

@@ -13,7 +13,7 @@ from euguess.messages.collection import (
     DatasetState,
     DatasetStatus,
 )
-from tests.sampler_fakes import World
+from tests.support.sampler_fakes import World
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 4}, max_candidates=16, budget=Budget(images=12))
 

@@ -14,7 +14,7 @@ from euguess.messages.collection import (
     SlotStatus,
 )
 from services.sampler.collection import Limits
-from tests.sampler_fakes import World, always
+from tests.support.sampler_fakes import World, always
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 60, "PL": 30}, max_candidates=40)
 

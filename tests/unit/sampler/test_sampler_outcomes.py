@@ -11,7 +11,7 @@ from euguess.messages.collection import (
     SlotStatus,
 )
 from services.sampler.outcomes import known_outcomes
-from tests.sampler_fakes import FakeLedger, FlakyStore, outcome_of
+from tests.support.sampler_fakes import FakeLedger, FlakyStore, outcome_of
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 3})
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from euguess.messages.training import TrainRun
-from tests.sampler_fakes import World
+from tests.support.sampler_fakes import World
 
 ORDER = {"dataset": "demo", "recipe": 'name = "tiny"\nepochs = 2\n', "promote": True}
 

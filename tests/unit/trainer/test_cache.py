@@ -17,8 +17,8 @@ from services.trainer.cache.decoding import DecodeOptions, OnDamage
 from services.trainer.cache.files import locked
 from services.trainer.cache.format import cache_folder, open_cache
 from services.trainer.dataset.manifest import Manifest
-from tests.cache_bench import SPEC, CacheBench
-from tests.stored_datasets import photo
+from tests.support.cache_bench import SPEC, CacheBench
+from tests.support.stored_datasets import photo
 
 SKIP = DecodeOptions(on_damage=OnDamage.SKIP)
 

@@ -12,7 +12,7 @@ from euguess.errors import StaleCache
 from euguess.messages.serving import ImageSpec
 from euguess.storage import ObjectStore
 from services.trainer.cache.format import TensorCache, open_cache
-from tests.cache_bench import SPEC, CacheBench
+from tests.support.cache_bench import SPEC, CacheBench
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from services.trainer.cache.decoding import DecodeOptions
 from services.trainer.cache.files import install_finished
 from services.trainer.cache.format import open_cache
 from services.trainer.cache.rows import ImageRows
-from tests.cache_bench import CacheBench
+from tests.support.cache_bench import CacheBench
 
 
 class Interrupted(Exception):

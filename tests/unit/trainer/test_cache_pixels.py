@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from euguess.images.preprocessing import PIXELS_VERSION, decode_photo
-from tests.stored_datasets import photo
+from tests.support.stored_datasets import photo
 
 
 def full_decode(data: bytes, size: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from euguess.errors import StaleCache
 from euguess.storage import ObjectStore
 from services.trainer.cache.cache_sharing import download_cache, publish_cache
 from services.trainer.cache.format import TensorCache, spec_digest
-from tests.cache_bench import SPEC, CacheBench
+from tests.support.cache_bench import SPEC, CacheBench
 
 PREFIX = cache_prefix("demo", spec_digest(SPEC))
 

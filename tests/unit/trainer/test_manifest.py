@@ -15,7 +15,7 @@ from euguess.messages.collection import SlotStatus
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
 from services.trainer.dataset.manifest import build_manifest, load_manifest
-from tests.stored_datasets import CountingStore, DatasetBuilder
+from tests.support.stored_datasets import CountingStore, DatasetBuilder
 
 
 @pytest.fixture

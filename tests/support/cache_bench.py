@@ -12,7 +12,7 @@ from services.trainer.cache.build import CacheRequest, build_cache
 from services.trainer.cache.decoding import DecodeOptions
 from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.manifest import Manifest, build_manifest
-from tests.stored_datasets import CountingStore, DatasetBuilder
+from tests.support.stored_datasets import CountingStore, DatasetBuilder
 
 SPEC = ImageSpec(size=16)
 

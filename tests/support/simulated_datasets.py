@@ -12,7 +12,7 @@ from services.simulator.imagery import View
 from services.simulator.pano_ids import Cell, encode_pano_id
 from services.simulator.scenes.imagery import DrawnImagery
 from services.simulator.world import Panorama
-from tests.stored_datasets import DatasetBuilder
+from tests.support.stored_datasets import DatasetBuilder
 
 WORLD_SEED = 0
 SIDE = 128  # pixels; drawing costs a quarter of what it does at 640

@@ -13,9 +13,9 @@ from euguess.messages.collection import (
 )
 from euguess.messages.training import SeenViews
 from euguess.training.runs import TrainingRun
-from tests.dashboard_services import FakeServices, candidate, fill, model_card
-from tests.generated_dataset import generated_objects, generated_rows
-from tests.generated_reports import generated_report
+from tests.support.dashboard_services import FakeServices, candidate, fill, model_card
+from tests.support.generated_dataset import generated_objects, generated_rows
+from tests.support.generated_reports import generated_report
 
 FULL, SMALL = PRESETS["eu32"].quotas, {"FR": 40, "LU": 40}
 RUNS = 10

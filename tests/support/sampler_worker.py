@@ -1,6 +1,6 @@
 """A Celery worker for tests: answers FetchLocations by a script, through the real ledger and store.
 
-Run as `python -m tests.sampler_worker SCRIPT`; the servers come from EUGUESS_* variables. SCRIPT
+Run as `python -m tests.support.sampler_worker SCRIPT`; EUGUESS_* variables name the servers. SCRIPT
 is a rule for a slot's index: "stored", "exhausted", or "retry:7" (index 7 always fails).
 """
 
@@ -21,7 +21,7 @@ from euguess.messages.collection import (
 from euguess.messages.queues import Queue, TaskName
 from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import ObjectStore, open_store
-from tests.sampler_fakes import outcome_of
+from tests.support.sampler_fakes import outcome_of
 
 WORK_SECONDS = 0.02  # for a slot, so that a collection lasts long enough to be disturbed
 

@@ -30,7 +30,7 @@ from services.fetcher.calls import Calls
 from services.fetcher.location import Stores, Tools
 from services.fetcher.providers import Panorama, View
 from services.fetcher.ratelimit import RateLimit
-from tests.budget_fakes import FakeBudgetLedger
+from tests.support.budget_fakes import FakeBudgetLedger
 
 SIZE = 64
 SPEC = DatasetSpec(name="demo", quotas={"FR": 60}, size=SIZE, border_buffer_km=2)

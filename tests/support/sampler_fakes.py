@@ -35,7 +35,7 @@ from services.sampler.collection import Conductor, Limits
 from services.sampler.drawing import Drawing
 from services.sampler.recovery import recover
 from services.sampler.service import Sampler
-from tests.budget_fakes import FakeBudgetLedger
+from tests.support.budget_fakes import FakeBudgetLedger
 
 
 def squares() -> Boundaries:

@@ -19,7 +19,7 @@ from services.trainer.recipe import parse_recipe
 from services.trainer.runs.experiment import Order
 from services.trainer.session import Workshop
 from services.trainer.splits.splits import SplitProtocol
-from tests.country_photos import LearnableDataset
+from tests.support.country_photos import LearnableDataset
 
 RECIPE = 'name = "tiny"\nnetwork = "customnet"\nimage_size = 32\nepochs = 3\nbatch_size = 16\n'
 QUOTAS = {"FR": 6, "IT": 6, "PL": 6}

@@ -8,7 +8,7 @@ from PIL import Image
 
 from euguess.collection.layout import view_key
 from euguess.messages.collection import ViewRecord
-from tests.stored_datasets import DatasetBuilder
+from tests.support.stored_datasets import DatasetBuilder
 
 COLOURS = {"DE": (60, 60, 60), "FR": (40, 70, 200), "IT": (50, 190, 60), "PL": (220, 40, 60)}
 SIDE = 64
