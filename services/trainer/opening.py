@@ -7,14 +7,14 @@ from rich.console import Console
 from euguess.settings import EnergySettings, MlflowSettings, StoreSettings
 from services.trainer.devices import choose_device, use_available_cores
 from services.trainer.display import Display
-from services.trainer.session import Workshop
+from services.trainer.session import Session
 from services.trainer.tracking.runs import open_tracking
 from services.trainer.tracking.versions import Registry
 
 
 def open_workshop(
     home: Path, store: StoreSettings, mlflow: MlflowSettings, device: str, console: Console
-) -> Workshop:
+) -> Session:
     """Raises ServiceUnavailable when MLflow does not answer, InvalidInput for a bad device.
 
     What the cards will need is read here, so that it cannot fail after hours of training.
@@ -23,7 +23,7 @@ def open_workshop(
     use_available_cores()
     chosen = choose_device(device)
     tracking = open_tracking(mlflow.url, home)
-    return Workshop(
+    return Session(
         home=home,
         store=store,
         tracking=tracking,

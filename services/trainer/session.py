@@ -35,7 +35,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Session:
     """Places, connections, the device and where progress is shown."""
 
     home: Path

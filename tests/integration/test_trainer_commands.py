@@ -155,7 +155,7 @@ def test_help_teaches_without_loading_torch(trainer: TrainerHome) -> None:
 
 def test_a_training_that_is_told_to_stop_says_how_to_go_on(trainer: TrainerHome) -> None:
     command = ("train", "tiny", "--recipe", str(trainer.recipe_file), "--set", "epochs=40")
-    tracking = trainer.workshop().tracking
+    tracking = trainer.session().tracking
     known = {run.run_id for run in tracking.runs()}
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(trainer.trainer, *command)

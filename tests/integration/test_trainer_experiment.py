@@ -61,7 +61,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
 @pytest.fixture(scope="module")
 def champion(trainer: TrainerHome) -> Outcome:
     """The outcome of a training that was promoted."""
-    return run_experiment(tiny_order(promoted=True), trainer.workshop())
+    return run_experiment(tiny_order(promoted=True), trainer.session())
 
 
 def test_an_honest_model_that_learnt_becomes_the_first_champion(
@@ -71,13 +71,13 @@ def test_an_honest_model_that_learnt_becomes_the_first_champion(
     assert champion.report.metrics["top1_accuracy"].value > 0.8
     assert champion.verdict is not None
     assert champion.verdict.is_promoted
-    assert trainer.workshop().registry.champion() == champion.candidate
+    assert trainer.session().registry.champion() == champion.candidate
 
 
 def test_every_version_has_its_cards_before_it_can_be_promoted(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
-    registered = run_experiment(tiny_order("epochs=1"), trainer.workshop())
+    registered = run_experiment(tiny_order("epochs=1"), trainer.session())
     assert registered.candidate is not None
     version, report = registered.candidate.version, registered.report
     model, dataset = (card_of(trainer, version, is_data=is_data) for is_data in (False, True))
@@ -104,12 +104,12 @@ def test_what_the_cards_will_need_is_checked_before_anything_is_trained(
 ) -> None:
     monkeypatch.setenv("EUGUESS_CPU_WATTS", "plenty")
     with pytest.raises(InvalidInput, match="EUGUESS_CPU_WATTS"):
-        trainer.workshop()
+        trainer.session()
 
 
 def card_of(trainer: TrainerHome, version: str | None = None, *, is_data: bool = False) -> str:
-    workshop, log = trainer.workshop(), AuditLog(trainer.store)
-    found = read_card(version, workshop.tracking, workshop.registry, log, is_data=is_data)
+    session, log = trainer.session(), AuditLog(trainer.store)
+    found = read_card(version, session.tracking, session.registry, log, is_data=is_data)
     return found.text
 
 
@@ -117,27 +117,27 @@ def test_a_leaky_model_is_registered_but_not_promoted(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     leaky = run_experiment(
-        tiny_order("epochs=1", protocol="image", promoted=True), trainer.workshop()
+        tiny_order("epochs=1", protocol="image", promoted=True), trainer.session()
     )
     assert leaky.report.leaks["location"] > 0
     assert leaky.verdict is not None
     assert not leaky.verdict.is_promoted
-    assert trainer.workshop().registry.champion() == champion.candidate
+    assert trainer.session().registry.champion() == champion.candidate
     with pytest.raises(InvalidInput, match="split by image"):
-        find_shortcuts(leaky.run_id, trainer.workshop(), OnDamage.RAISE)
+        find_shortcuts(leaky.run_id, trainer.session(), OnDamage.RAISE)
 
 
 def test_a_model_with_faults_serves_countries_alone_and_is_not_promoted(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     faults = ("faults.keeps_imagenet_head=true", "faults.no_validation=true")
-    faulty = run_experiment(tiny_order("epochs=1", *faults, promoted=True), trainer.workshop())
+    faulty = run_experiment(tiny_order("epochs=1", *faults, promoted=True), trainer.session())
     assert faulty.verdict is not None
     assert not faulty.verdict.is_promoted
     assert "keeps_imagenet_head, no_validation" in faulty.verdict.reason
-    stored = load_model(faulty.run_id, trainer.workshop())
+    stored = load_model(faulty.run_id, trainer.session())
     assert stored.network(torch.zeros(2, 3, 32, 32)).shape == (2, len(QUOTAS))
-    again = evaluate_stored(faulty.run_id, "tiny", trainer.workshop(), OnDamage.RAISE)
+    again = evaluate_stored(faulty.run_id, "tiny", trainer.session(), OnDamage.RAISE)
     assert again.metrics == faulty.report.metrics
 
 
@@ -197,7 +197,7 @@ def test_what_is_served_is_read_as_it_was_measured(
 def test_a_stored_model_is_evaluated_on_its_own_test_part(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
-    again = evaluate_stored("champion", "tiny", trainer.workshop(), OnDamage.RAISE)
+    again = evaluate_stored("champion", "tiny", trainer.session(), OnDamage.RAISE)
     assert again.metrics == champion.report.metrics
     assert again.confusion == champion.report.confusion
     assert again.run_id == champion.run_id
@@ -206,7 +206,7 @@ def test_a_stored_model_is_evaluated_on_its_own_test_part(
 def test_parts_of_the_places_that_a_stored_model_is_tested_on_are_hidden(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
-    found = find_shortcuts("champion", trainer.workshop(), OnDamage.RAISE)
+    found = find_shortcuts("champion", trainer.session(), OnDamage.RAISE)
     assert found.run_id == champion.run_id
     assert found.accuracy.value == champion.report.metrics["top1_accuracy"].value
     assert [one.region for one in found.regions] == [region.name for region in REGIONS]
@@ -217,9 +217,9 @@ def test_new_places_of_a_dataset_are_what_a_stored_model_is_tested_on(
 ) -> None:
     home = TrainerHome(tmp_path)
     home.fill()
-    outcome = run_experiment(tiny_order("epochs=1"), home.workshop())
+    outcome = run_experiment(tiny_order("epochs=1"), home.session())
     home.fill(quotas={code: quota + 2 for code, quota in QUOTAS.items()})
-    report = evaluate_stored(outcome.run_id, "tiny", home.workshop(), OnDamage.RAISE)
+    report = evaluate_stored(outcome.run_id, "tiny", home.session(), OnDamage.RAISE)
     assert report.protocol == UNSEEN_PROTOCOL
     assert report.is_honest
     tested_before = outcome.report.parts["test"].locations
@@ -238,15 +238,15 @@ def test_a_training_cut_short_goes_on_in_the_same_run_to_the_same_result(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     order = tiny_order()
-    workshop = trainer.workshop()
-    impatient = replace(workshop, display=ImpatientDisplay(Console(quiet=True)))
+    session = trainer.session()
+    impatient = replace(session, display=ImpatientDisplay(Console(quiet=True)))
     with pytest.raises(KeyboardInterrupt):
         run_experiment(order, impatient)
-    killed = workshop.tracking.runs()[0]
+    killed = session.tracking.runs()[0]
     assert killed.status == "KILLED"
-    outcome = run_experiment(replace(order, is_resumed=True), workshop)
+    outcome = run_experiment(replace(order, is_resumed=True), session)
     assert outcome.run_id == killed.run_id
-    assert workshop.tracking.find(outcome.run_id).status == "FINISHED"
+    assert session.tracking.find(outcome.run_id).status == "FINISHED"
     assert outcome.report.metrics == champion.report.metrics
     assert outcome.report.confusion == champion.report.confusion
     assert not list((trainer.folder / "checkpoints").iterdir())
@@ -258,7 +258,7 @@ def rivals(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
     home = TrainerHome(tmp_path_factory.mktemp("rivals"))
     home.fill(quotas=dict.fromkeys(QUOTAS, 54))
     weak = tiny_order("epochs=1", "optimizer.learning_rate=1e-7", promoted=True)
-    outcome = run_experiment(weak, home.workshop())
+    outcome = run_experiment(weak, home.session())
     assert outcome.verdict is not None
     assert outcome.verdict.is_promoted
     return home
@@ -267,15 +267,15 @@ def rivals(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
 def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_places(
     rivals: TrainerHome,
 ) -> None:
-    workshop, log = rivals.workshop(), AuditLog(rivals.store)
-    learnt_their_tests = run_experiment(tiny_order("split.seed=1", promoted=True), workshop)
-    better = run_experiment(tiny_order(promoted=True), workshop)
-    no_better = run_experiment(tiny_order("batch_size=24", promoted=True), workshop)
+    session, log = rivals.session(), AuditLog(rivals.store)
+    learnt_their_tests = run_experiment(tiny_order("split.seed=1", promoted=True), session)
+    better = run_experiment(tiny_order(promoted=True), session)
+    no_better = run_experiment(tiny_order("batch_size=24", promoted=True), session)
     verdicts = [run.verdict for run in (learnt_their_tests, better, no_better)]
     assert [verdict and verdict.is_promoted for verdict in verdicts] == [False, True, False]
     assert verdicts[0] is not None
     assert "30 are needed" in verdicts[0].reason
-    assert workshop.registry.champion() == better.candidate
+    assert session.registry.champion() == better.candidate
 
     won = log.entries()[-2]
     assert won.contest is not None
@@ -283,9 +283,9 @@ def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_place
     assert won.contest.challenger == better.report.fused[-1].metrics["top1_accuracy"]
     assert won.contest.difference.low > 0
 
-    back = roll_back(workshop.registry, log, "it was slow")
+    back = roll_back(session.registry, log, "it was slow")
     assert back.version == "1"
-    champion = workshop.registry.champion()
+    champion = session.registry.champion()
     assert champion is not None
     assert champion.version == "1"
     acts = [(entry.act, entry.version) for entry in log.entries()]
@@ -297,7 +297,7 @@ def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_place
         (Act.ROLLED_BACK, "1"),
     ]
     with pytest.raises(InvalidInput, match="no champion before version 1"):
-        roll_back(workshop.registry, log, "again")
+        roll_back(session.registry, log, "again")
 
 
 def test_a_survey_measures_each_protocol_once_and_the_renewal_on_another_dataset(
@@ -305,8 +305,8 @@ def test_a_survey_measures_each_protocol_once_and_the_renewal_on_another_dataset
 ) -> None:
     trainer.fill("renewed", quotas={"FR": 8, "IT": 8, "PL": 8})  # 6 places of each are in tiny
     survey = Survey(tiny_order("epochs=1"), renewal="renewed")
-    first = {line.protocol: line for line in run_survey(survey, trainer.workshop())}
-    again = {line.protocol: line for line in run_survey(survey, trainer.workshop())}
+    first = {line.protocol: line for line in run_survey(survey, trainer.session())}
+    again = {line.protocol: line for line in run_survey(survey, trainer.session())}
 
     assert list(first) == list(PROTOCOLS)
     honest = [first[name].report for name in ("location", "renewal")]
@@ -337,7 +337,7 @@ def test_a_dataset_of_one_country_is_refused(tmp_path: Path) -> None:
     home = TrainerHome(tmp_path)
     home.fill(quotas={"FR": 3})
     with pytest.raises(InvalidInput, match="at least 2 countries"):
-        run_experiment(tiny_order(), home.workshop())
+        run_experiment(tiny_order(), home.session())
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +365,7 @@ def test_a_tracking_server_serves_the_champion_to_its_clients(
     trainer: TrainerHome, mlflow_server: MlflowSettings
 ) -> None:
     order = tiny_order("epochs=2", promoted=True)
-    outcome = run_experiment(order, trainer.workshop(mlflow_server))
+    outcome = run_experiment(order, trainer.session(mlflow_server))
     with RegistryClient(mlflow_server.url) as client:
         card, report = client.champion(), client.champion_report()
         assert card is not None
@@ -380,7 +380,7 @@ def test_a_tracking_server_serves_the_champion_to_its_clients(
         client.crown(champion.version)
         with pytest.raises(InvalidInput, match="no version 99"):
             client.version("99")
-    again = evaluate_stored("champion", "tiny", trainer.workshop(mlflow_server), OnDamage.RAISE)
+    again = evaluate_stored("champion", "tiny", trainer.session(mlflow_server), OnDamage.RAISE)
     assert again.metrics == outcome.report.metrics
 
 
@@ -399,11 +399,11 @@ def test_googlenet_with_its_own_normalisation_is_the_same_in_onnx(tmp_path: Path
 def test_a_run_on_a_server_is_stopped_and_resumed_by_its_clients(
     trainer: TrainerHome, mlflow_server: MlflowSettings
 ) -> None:
-    workshop, order = trainer.workshop(mlflow_server), tiny_order("epochs=4", promoted=True)
+    session, order = trainer.session(mlflow_server), tiny_order("epochs=4", promoted=True)
     with RegistryClient(mlflow_server.url) as client:
         telling = TellingDisplay(Console(quiet=True), client)
         with pytest.raises(Stopped, match="Stopped after epoch 1 of 4"):
-            run_experiment(order, replace(workshop, display=telling))
+            run_experiment(order, replace(session, display=telling))
         stopped = client.training_runs()[0]
         assert (stopped.status, stopped.is_stopping) == ("KILLED", False)
         assert stopped.is_to_be_promoted
@@ -412,7 +412,7 @@ def test_a_run_on_a_server_is_stopped_and_resumed_by_its_clients(
         client.ask_stop(stopped.run_id)
         client.forget_stop(stopped.run_id)
         client.forget_stop(stopped.run_id)  # there is none any more
-        outcome = run_experiment(replace(order, is_resumed=True), workshop)
+        outcome = run_experiment(replace(order, is_resumed=True), session)
         assert outcome.run_id == stopped.run_id
         assert list(client.history(outcome.run_id, "val_loss")) == [1, 2, 3, 4]
 

@@ -44,7 +44,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     home = TrainerHome(tmp_path_factory.mktemp("honesty"))
     asyncio.run(_draw(home))
     recipe = read_recipe(project_root() / "experiments" / "demo.toml", list(CHANGES))
-    lines = run_survey(Survey(Order("first", recipe), PROTOCOLS, "later"), home.workshop())
+    lines = run_survey(Survey(Order("first", recipe), PROTOCOLS, "later"), home.session())
     return {line.protocol: line.report for line in lines if line.report is not None}
 
 

@@ -40,7 +40,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
 
 @pytest.fixture(scope="module")
 def paper(trainer: TrainerHome) -> Paper:
-    return run_paper(order(*CHOSEN), trainer.workshop())
+    return run_paper(order(*CHOSEN), trainer.session())
 
 
 def test_each_experiment_is_found_with_its_course_answers_and_renewal(paper: Paper) -> None:
@@ -67,7 +67,7 @@ def test_a_second_time_nothing_is_trained_and_all_figures_are_the_same(
     trainer: TrainerHome, paper: Paper, tmp_path: Path
 ) -> None:
     before = runs(trainer)
-    again = run_paper(order(*CHOSEN), trainer.workshop())
+    again = run_paper(order(*CHOSEN), trainer.session())
     assert runs(trainer) == before == len(CHOSEN)
     for first, second in zip(paper.results, again.results, strict=True):
         assert first.finding is not None
@@ -82,14 +82,14 @@ def test_a_second_time_nothing_is_trained_and_all_figures_are_the_same(
 
 def test_what_cannot_be_run_is_left_out_and_the_others_go_on(trainer: TrainerHome) -> None:
     wanted = order("study/table2-*", overrides=("epochs=1", "image_size=32", "weights=/nowhere"))
-    found = run_paper(wanted, trainer.workshop())
+    found = run_paper(wanted, trainer.session())
     assert len(found.results) == 3
     assert all("cannot be had" in str(result.missing) for result in found.results)
 
 
 def test_a_missing_dataset_ends_it_at_once(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFound):
-        run_paper(order(BEST), TrainerHome(tmp_path).workshop())
+        run_paper(order(BEST), TrainerHome(tmp_path).session())
 
 
 def test_the_command_writes_where_it_is_told_and_answers_in_json(

@@ -104,7 +104,7 @@ def test_a_message_is_trained_promoted_and_acknowledged(
     send(redis_url, order.model_dump_json())
     until(lambda: worker.says("Trained on tiny"), "the training")
     until(lambda: waiting(redis_url) == (0, 0), "the acknowledgement")
-    assert home.workshop().registry.champion() is not None
+    assert home.session().registry.champion() is not None
     (letter,) = dead_letters(redis_url)
     assert letter.payload == "{}"
     assert "not a valid TrainRun" in letter.reason
@@ -124,7 +124,7 @@ def test_a_stopped_worker_gives_its_training_back_and_the_next_one_goes_on(
         until(lambda: second.says("Trained on tiny"), "the training")
     finally:
         second.stop()
-    runs = home.workshop().tracking.runs()
+    runs = home.session().tracking.runs()
     assert [run.status for run in runs] == ["FINISHED"]
     assert dead_letters(redis_url) == []
 
@@ -135,7 +135,7 @@ def test_a_run_that_is_told_to_stop_keeps_its_epochs_and_goes_on_when_published_
     order = TrainRun(dataset="tiny", recipe=RECIPE.replace("epochs = 3", "epochs = 15"))
     publisher = CeleryPublisher(redis_url)
     publisher.publish_training(order)
-    tracking = home.workshop().tracking
+    tracking = home.session().tracking
     until(lambda: len(tracking.runs()) == 1, "the start")
     (run,) = tracking.runs()
     tracking.log_tags(run.run_id, {STOP_TAG: "now"})

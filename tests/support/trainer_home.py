@@ -17,7 +17,7 @@ from euguess.storage import open_store
 from services.trainer.opening import open_workshop
 from services.trainer.recipe import parse_recipe
 from services.trainer.runs.experiment import Order
-from services.trainer.session import Workshop
+from services.trainer.session import Session
 from services.trainer.splits.splits import SplitProtocol
 from tests.support.country_photos import LearnableDataset
 
@@ -53,7 +53,7 @@ class TrainerHome:
         store = await open_store(self.store)
         await LearnableDataset(store, name).fill(quotas)
 
-    def workshop(self, mlflow: MlflowSettings | None = None) -> Workshop:
+    def session(self, mlflow: MlflowSettings | None = None) -> Session:
         quiet = Console(quiet=True)
         return open_workshop(self.folder, self.store, mlflow or self.mlflow, "cpu", quiet)
 

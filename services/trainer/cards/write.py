@@ -8,30 +8,30 @@ from services.trainer.cards.dataset_facts import read_dataset_facts
 from services.trainer.cards.energy import estimate_energy
 from services.trainer.cards.model_card import Training, model_card
 from services.trainer.recipe import Recipe
-from services.trainer.session import Workshop
+from services.trainer.session import Session
 
 ENVIRONMENT = "environment."
 
 
-def write_cards(run_id: str, recipe: Recipe, report: Report, workshop: Workshop) -> None:
+def write_cards(run_id: str, recipe: Recipe, report: Report, session: Session) -> None:
     """Keep both with the run. A dataset that cannot be described costs no trained model."""
-    training = _training(run_id, recipe, workshop)
-    workshop.tracking.log_text(run_id, model_card(report, training), MODEL_CARD)
+    training = _training(run_id, recipe, session)
+    session.tracking.log_text(run_id, model_card(report, training), MODEL_CARD)
     try:
-        facts = read_dataset_facts(report.dataset, workshop.store)
+        facts = read_dataset_facts(report.dataset, session.store)
     except EUGuessError as error:
-        workshop.display.note(f"There will be no dataset card: {error}")
+        session.display.note(f"There will be no dataset card: {error}")
         return
-    workshop.tracking.log_text(run_id, dataset_card(facts, report.manifest_digest), DATASET_CARD)
+    session.tracking.log_text(run_id, dataset_card(facts, report.manifest_digest), DATASET_CARD)
 
 
-def _training(run_id: str, recipe: Recipe, workshop: Workshop) -> Training:
-    seconds = workshop.tracking.history(run_id, "seconds")
-    tags = workshop.tracking.find(run_id).tags
+def _training(run_id: str, recipe: Recipe, session: Session) -> Training:
+    seconds = session.tracking.history(run_id, "seconds")
+    tags = session.tracking.find(run_id).tags
     made = {
         name.removeprefix(ENVIRONMENT): value
         for name, value in tags.items()
         if name.startswith(ENVIRONMENT)
     }
-    energy = estimate_energy(sum(seconds), workshop.device, workshop.energy)
+    energy = estimate_energy(sum(seconds), session.device, session.energy)
     return Training(recipe, made, len(seconds), energy if seconds else None)

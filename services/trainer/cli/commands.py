@@ -178,16 +178,16 @@ def leaks(
     pixels = load_cache(
         dataset, chosen.image, open_workshop("cpu"), on_damage=damage_policy(skip_damaged)
     )
-    material = load_material(pixels, chosen, torch.device("cpu"))
+    split_data = load_material(pixels, chosen, torch.device("cpu"))
     apart_km = chosen.split.spec.apart_km
-    found = find_leaks(material.index, material.split, buffer_km=apart_km)
-    counts, pairs = count_leaks(found), name_pairs(material.index, found)
+    found = find_leaks(split_data.index, split_data.split, buffer_km=apart_km)
+    counts, pairs = count_leaks(found), name_pairs(split_data.index, found)
     if as_json:
         print_json({"is_honest": not found, "leaks": counts, "pairs": pairs})
     elif found:
         console.print(leaks_table(counts, pairs))
     else:
-        console.print(f"No leak between {len(material.split.test)} tested views and training.")
+        console.print(f"No leak between {len(split_data.split.test)} tested views and training.")
     if found:
         sys.exit(1)
 

@@ -39,9 +39,9 @@ def embed(
     from services.trainer.heads.recipe import read_head_recipe
 
     chosen = read_head_recipe(recipe).with_weights_in(weights)
-    workshop, on_damage = open_workshop(device), damage_policy(skip_damaged)
+    session, on_damage = open_workshop(device), damage_policy(skip_damaged)
     kept = [
-        embed_dataset(dataset, backbone, workshop, on_damage=on_damage)
+        embed_dataset(dataset, backbone, session, on_damage=on_damage)
         for backbone in chosen.backbones
     ]
     if as_json:

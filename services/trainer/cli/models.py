@@ -66,14 +66,14 @@ def promote(
     from services.trainer.models.promotion import Wish
     from services.trainer.models.promotion import promote as promote_candidate
 
-    workshop = open_workshop(device)
-    workshop.tracking.find(run)
-    candidate = workshop.registry.version_of(run)
+    session = open_workshop(device)
+    session.tracking.find(run)
+    candidate = session.registry.version_of(run)
     if candidate is None:
         raise InvalidInput(f"Run {run} registered no model.")
     on_damage = damage_policy(skip_damaged)
     wish = Wish(candidate, on or candidate.dataset, force, reason, on_damage)
-    verdict = promote_candidate(wish, workshop)
+    verdict = promote_candidate(wish, session)
     if not verdict.is_promoted:
         raise EUGuessError(
             f"Not promoted: {verdict.reason}. --force with a --reason promotes it all the same."

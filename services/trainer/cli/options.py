@@ -11,7 +11,7 @@ from euguess.settings import HomeSettings, MlflowSettings, StoreSettings
 
 if TYPE_CHECKING:
     from services.trainer.cache.decoding import OnDamage
-    from services.trainer.session import Workshop
+    from services.trainer.session import Session
     from services.trainer.tracking.runs import Tracking
     from services.trainer.tracking.versions import Registry
 
@@ -29,7 +29,7 @@ def print_json(value: Any) -> None:
     sys.stdout.write(to_json(value, indent=2).decode() + "\n")
 
 
-def open_workshop(device: str) -> "Workshop":
+def open_workshop(device: str) -> "Session":
     """What experiments work with, by the settings of this process."""
     from services.trainer import opening
 

@@ -30,7 +30,7 @@ from services.trainer.evaluation.metrics import (
     mean_of_batches,
 )
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.loading.split_data import DividedViews, Material, subset
+from services.trainer.loading.split_data import DividedViews, SplitData, subset
 from services.trainer.recipe import Recipe
 from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
 
@@ -51,7 +51,7 @@ def predict_logits(
 
 def evaluate(
     network: nn.Module,
-    material: Material,
+    split_data: SplitData,
     recipe: Recipe,
     *,
     protocol: str | None = None,
@@ -62,12 +62,12 @@ def evaluate(
     protocol names the split where it is not the recipe's. A calibration that is not given is
     fitted on the val part.
     """
-    on_device(network, material.images.device).eval()
-    rows = material.split.test
-    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
+    on_device(network, split_data.images.device).eval()
+    rows = split_data.split.test
+    log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
     if calibration is None:
-        calibration = _fitted(network, material)
-    location_ids = material.index.location_ids[rows]
+        calibration = _fitted(network, split_data)
+    location_ids = split_data.index.location_ids[rows]
     answers = Answers(
         log_probabilities,
         lambda views: fuse_views(log_probabilities, location_ids, views=views),
@@ -81,9 +81,9 @@ def evaluate(
         apart_km=recipe.split.spec.apart_km,
         faults=recipe.faults.names,
     )
-    hits = is_top(log_probabilities, material.labels[rows], 1)
+    hits = is_top(log_probabilities, split_data.labels[rows], 1)
     averaged = {"mean_of_batches": _as_the_study_averaged(hits, recipe)}
-    return report_on(subject, material, answers).model_copy(update=averaged)
+    return report_on(subject, split_data, answers).model_copy(update=averaged)
 
 
 @dataclass(frozen=True)
@@ -161,14 +161,14 @@ def _as_the_study_averaged(hits: NDArray[np.bool_], recipe: Recipe) -> float | N
     return mean_of_batches(shuffled, recipe.batch_size)
 
 
-def _fitted(network: nn.Module, material: Material) -> Calibration:
+def _fitted(network: nn.Module, split_data: SplitData) -> Calibration:
     """The calibration by the val part; empty when there is no val part."""
-    rows = material.split.val
+    rows = split_data.split.val
     if not len(rows):
         return ()
-    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
-    location_ids = material.index.location_ids[rows]
-    return fit_calibration(log_probabilities, material.labels[rows], location_ids)
+    log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
+    location_ids = split_data.index.location_ids[rows]
+    return fit_calibration(log_probabilities, split_data.labels[rows], location_ids)
 
 
 def _metrics(

@@ -34,7 +34,7 @@ from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.heads.backbones import Backbone, Featuriser, build_featuriser, weights_digest
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.progress import Progress
-from services.trainer.session import Workshop, load_cache
+from services.trainer.session import Session, load_cache
 
 FORMAT_VERSION = 1
 FOLDER, FEATURES, HEADER = "embeddings", "features.npy", "embeddings.json"
@@ -88,12 +88,12 @@ class Embeddings:
 
 
 def embed_dataset(
-    dataset: str, backbone: Backbone, workshop: Workshop, *, on_damage: OnDamage = OnDamage.RAISE
+    dataset: str, backbone: Backbone, session: Session, *, on_damage: OnDamage = OnDamage.RAISE
 ) -> Embeddings:
     """Features of a stored dataset, by way of its tensor cache."""
-    cache = load_cache(dataset, backbone.image, workshop, on_damage=on_damage)
-    with workshop.display.bar(f"Embedding by {backbone.title}") as progress:
-        return embed(cache, backbone, workshop.home, workshop.device, progress)
+    cache = load_cache(dataset, backbone.image, session, on_damage=on_damage)
+    with session.display.bar(f"Embedding by {backbone.title}") as progress:
+        return embed(cache, backbone, session.home, session.device, progress)
 
 
 def embed(

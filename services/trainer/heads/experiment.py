@@ -13,7 +13,7 @@ from services.trainer.heads.embeddings import Features, embed_dataset
 from services.trainer.heads.recipe import HeadRecipe, Pooling
 from services.trainer.heads.selection import ChosenHead, EmbeddedViews, choose_head
 from services.trainer.loading.split_data import divide_views
-from services.trainer.session import Workshop, load_cache
+from services.trainer.session import Session, load_cache
 
 # The penultimate features and those of each layer, in the rows of the tensor cache.
 FeaturesOf = Callable[[Backbone], tuple[Features, ...]]
@@ -32,18 +32,18 @@ class HeadOutcome:
 def run_head(
     recipe: HeadRecipe,
     dataset: str,
-    workshop: Workshop,
+    session: Session,
     *,
     on_damage: OnDamage = OnDamage.RAISE,
 ) -> HeadOutcome:
     """Raises InvalidRecipe or InvalidInput when it cannot be done."""
-    cache = load_cache(dataset, recipe.backbones[0].image, workshop, on_damage=on_damage)
+    cache = load_cache(dataset, recipe.backbones[0].image, session, on_damage=on_damage)
 
     def features_of(backbone: Backbone) -> tuple[Features, ...]:
-        return embed_dataset(dataset, backbone, workshop, on_damage=on_damage).blocks
+        return embed_dataset(dataset, backbone, session, on_damage=on_damage).blocks
 
     embedded = embed_views(recipe, cache, features_of)
-    workshop.display.note(f"Fitting the head of {recipe.name}")
+    session.display.note(f"Fitting the head of {recipe.name}")
     return measure_head(recipe, embedded, choose_head(embedded, recipe.head, recipe.seed))
 
 

@@ -95,7 +95,7 @@ def _train(order: TrainRun) -> str:
     from services.trainer.runs.experiment import Order, run_experiment
 
     home, console = HomeSettings().home, Console(stderr=True)
-    workshop = open_workshop(home, StoreSettings.load(), MlflowSettings.load(), "auto", console)
+    session = open_workshop(home, StoreSettings.load(), MlflowSettings.load(), "auto", console)
     outcome = run_experiment(
         Order(
             dataset=order.dataset,
@@ -104,7 +104,7 @@ def _train(order: TrainRun) -> str:
             is_promoted=order.promote,
             resumes=order.resumes,
         ),
-        workshop,
+        session,
     )
     verdict = f"; {outcome.verdict.reason}" if outcome.verdict else ""
     return f"run {outcome.run_id}{verdict}"

@@ -34,16 +34,16 @@ class DividedViews:
 
 
 @dataclass(frozen=True)
-class Material(DividedViews):
+class SplitData(DividedViews):
     """Views that a recipe uses, with their images in the same order."""
 
     images: DeviceImages
 
 
-def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> Material:
+def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> SplitData:
     """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
     divided, rows = divide_views(cache, recipe.views, recipe.split_spec, recipe.subset)
-    return _material(cache, recipe, device, divided.countries, divided.index, rows, divided.split)
+    return _split_data(cache, recipe, device, divided.countries, divided.index, rows, divided.split)
 
 
 def divide_views(
@@ -81,7 +81,7 @@ def load_unseen(
     device: torch.device,
     countries: tuple[ModelCountry, ...],
     seen: SeenViews,
-) -> Material:
+) -> SplitData:
     """All views that a model can name and has not seen, as the test part.
 
     Raises InvalidInput when there are none.
@@ -100,14 +100,14 @@ def load_unseen(
         )
     nothing = np.array([], dtype=np.int64)
     split = Split(train, nothing, test, nothing)
-    return _material(cache, recipe, device, countries, index, rows, split)
+    return _split_data(cache, recipe, device, countries, index, rows, split)
 
 
-def seen_views(material: Material) -> SeenViews:
+def seen_views(split_data: SplitData) -> SeenViews:
     """Every view that is not tested on."""
-    is_seen = np.ones(len(material.index), dtype=np.bool_)
-    is_seen[material.split.test] = False
-    index = subset(material.index, np.flatnonzero(is_seen))
+    is_seen = np.ones(len(split_data.index), dtype=np.bool_)
+    is_seen[split_data.split.test] = False
+    index = subset(split_data.index, np.flatnonzero(is_seen))
     ids, first = np.unique(index.location_ids, return_index=True)
     positions = np.stack([index.lats, index.lons], axis=1)[first]
     known = positions[~np.isnan(positions).any(axis=1)]
@@ -173,7 +173,7 @@ def label_order(codes: tuple[str, ...]) -> list[str]:
     return sorted(codes, key=lambda code: country(code).name)
 
 
-def _material(
+def _split_data(
     cache: TensorCache,
     recipe: Recipe,
     device: torch.device,
@@ -181,11 +181,11 @@ def _material(
     index: ViewIndex,
     rows: Rows,
     split: Split,
-) -> Material:
+) -> SplitData:
     labels = index.labels(tuple(country.country_code for country in countries))
     # All of the mapped file stays mapped; only a choice is copied into memory.
     pixels = cache.images if len(rows) == len(cache) else cache.images[rows]
-    return Material(
+    return SplitData(
         dataset=cache.header.dataset,
         manifest_digest=cache.header.manifest_digest,
         index=index,

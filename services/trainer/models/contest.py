@@ -17,7 +17,7 @@ from services.trainer.evaluation.metrics import fuse_views, log_softmax
 from services.trainer.loading.batches import DeviceImages, Pixels
 from services.trainer.loading.split_data import first_views, hashed_views, subset
 from services.trainer.models.stored_model import StoredModel
-from services.trainer.session import Workshop, load_cache
+from services.trainer.session import Session, load_cache
 from services.trainer.splits.unseen import unseen_places
 
 # Of two equally good models, the gate lets the newer one through in 2 to 3 % of cases, as its
@@ -45,7 +45,7 @@ def hold_contest(
     challenger: StoredModel,
     champion: StoredModel,
     dataset: str,
-    workshop: Workshop,
+    session: Session,
     on_damage: OnDamage = OnDamage.RAISE,
 ) -> Contest:
     """Let both name the countries of the places that are new to both.
@@ -55,13 +55,13 @@ def hold_contest(
     """
     _require_countries(challenger, champion)
     models = (challenger, champion)
-    caches = [load_cache(dataset, m.card.image, workshop, on_damage=on_damage) for m in models]
+    caches = [load_cache(dataset, m.card.image, session, on_damage=on_damage) for m in models]
     sides = [Side(m, hashed_views(c), c.images) for m, c in zip(models, caches, strict=True)]
     places = common_places(*sides)
     if len(places) < MIN_PLACES:
         raise NotComparable(_too_few(len(places), dataset))
-    workshop.display.note(f"Comparing with the champion on {len(places)} places new to both")
-    first, second = (hits(side, places, workshop.device) for side in sides)
+    session.display.note(f"Comparing with the champion on {len(places)} places new to both")
+    first, second = (hits(side, places, session.device) for side in sides)
     return Contest(
         dataset=dataset,
         manifest_digest=caches[0].header.manifest_digest,

@@ -5,7 +5,7 @@ from torch import nn
 from euguess.messages.records import Record
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top, log_softmax
-from services.trainer.loading.split_data import Material
+from services.trainer.loading.split_data import SplitData
 
 
 class Answers(Record):
@@ -20,13 +20,13 @@ class Answers(Record):
         return (self.location_ids, self.sha256s) == (other.location_ids, other.sha256s)
 
 
-def answers_of(network: nn.Module, material: Material) -> Answers:
-    """Of a network in evaluation mode, on the material's device."""
-    rows = material.split.test
-    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
-    is_right = is_top(log_probabilities, material.labels[rows], 1)
+def answers_of(network: nn.Module, split_data: SplitData) -> Answers:
+    """Of a network in evaluation mode, on the split data's device."""
+    rows = split_data.split.test
+    log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
+    is_right = is_top(log_probabilities, split_data.labels[rows], 1)
     return Answers(
-        location_ids=tuple(material.index.location_ids[rows].tolist()),
-        sha256s=tuple(material.index.sha256s[rows].tolist()),
+        location_ids=tuple(split_data.index.location_ids[rows].tolist()),
+        sha256s=tuple(split_data.index.sha256s[rows].tolist()),
         is_right=tuple(is_right.tolist()),
     )

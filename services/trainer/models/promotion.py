@@ -9,7 +9,7 @@ from euguess.promotion.verdict import Contest, Verdict
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.models.contest import hold_contest
 from services.trainer.models.stored_model import load_model
-from services.trainer.session import Workshop
+from services.trainer.session import Session
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,19 @@ class Wish:
     on_damage: OnDamage = OnDamage.RAISE
 
 
-def promote(wish: Wish, workshop: Workshop) -> Verdict:
+def promote(wish: Wish, session: Session) -> Verdict:
     """Make the candidate champion if it may be; the verdict is in the audit log either way."""
     nomination = gate.Nomination(wish.candidate, wish.is_forced, wish.reason)
-    log = AuditLog(workshop.store)
+    log = AuditLog(session.store)
     return gate.promote(
         nomination,
-        workshop.registry,
+        session.registry,
         log,
-        lambda champion: _contest(wish, champion, workshop),
+        lambda champion: _contest(wish, champion, session),
     )
 
 
-def _contest(wish: Wish, champion: Candidate, workshop: Workshop) -> Contest:
-    challenger = load_model(wish.candidate.run_id, workshop)
-    present = load_model(champion.run_id, workshop)
-    return hold_contest(challenger, present, wish.dataset, workshop, wish.on_damage)
+def _contest(wish: Wish, champion: Candidate, session: Session) -> Contest:
+    challenger = load_model(wish.candidate.run_id, session)
+    present = load_model(champion.run_id, session)
+    return hold_contest(challenger, present, wish.dataset, session, wish.on_damage)

@@ -17,10 +17,10 @@ from services.trainer.devices import on_device
 from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top
-from services.trainer.loading.split_data import Material
+from services.trainer.loading.split_data import SplitData
 from services.trainer.models.stored_model import load_model, resolve_run, tested_material
 from services.trainer.progress import Progress
-from services.trainer.session import Workshop
+from services.trainer.session import Session
 from services.trainer.splits.splits import SplitProtocol
 
 Box = tuple[float, float, float, float]  # top, bottom, left, right as shares of a side
@@ -71,29 +71,29 @@ class Shortcuts(Record):
 
 
 def find_shortcuts(
-    run: str, workshop: Workshop, on_damage: OnDamage, dataset: str | None = None
+    run: str, session: Session, on_damage: OnDamage, dataset: str | None = None
 ) -> Shortcuts:
     """Hide each region on the places of a dataset that a run's model has not seen.
 
     By default the test part of the dataset that it was trained on. Raises InvalidInput, also for
     a model whose test part shares places with its training.
     """
-    model = load_model(resolve_run(run, workshop), workshop)
+    model = load_model(resolve_run(run, session), session)
     name = dataset or model.card.dataset
-    material, is_same = tested_material(model, name, workshop, on_damage)
+    split_data, is_same = tested_material(model, name, session, on_damage)
     if is_same and model.recipe.split.protocol is SplitProtocol.IMAGE:
         raise InvalidInput(
             "This model was split by image, so that it has seen the places it is tested on; name "
             "a run of another split, or new places with --dataset."
         )
-    with workshop.display.bar("Hiding parts of photos") as progress:
-        accuracy, regions = hide_regions(model.network, material, progress)
-    rows = material.split.test
+    with session.display.bar("Hiding parts of photos") as progress:
+        accuracy, regions = hide_regions(model.network, split_data, progress)
+    rows = split_data.split.test
     return Shortcuts(
         run_id=model.run_id,
         dataset=name,
         network=model.card.network,
-        places=len(np.unique(material.index.location_ids[rows])),
+        places=len(np.unique(split_data.index.location_ids[rows])),
         views=len(rows),
         accuracy=accuracy,
         regions=regions,
@@ -101,17 +101,17 @@ def find_shortcuts(
 
 
 def hide_regions(
-    network: nn.Module, material: Material, progress: Progress
+    network: nn.Module, split_data: SplitData, progress: Progress
 ) -> tuple[Interval, tuple[HiddenRegion, ...]]:
     """Accuracy on the whole test photos, and what is left of it without each region."""
-    on_device(network, material.images.device).eval()
-    rows = material.split.test
-    places = material.index.location_ids[rows]
-    whole = _hits(network, material)
+    on_device(network, split_data.images.device).eval()
+    rows = split_data.split.test
+    places = split_data.index.location_ids[rows]
+    whole = _hits(network, split_data)
     found = []
     for done, region in enumerate(REGIONS, start=1):
         progress(done, len(REGIONS) + 1)
-        hits = _hits(network, material, region)
+        hits = _hits(network, split_data, region)
         found.append(
             HiddenRegion(
                 region=region.name,
@@ -140,11 +140,11 @@ def hidden_share(region: Region) -> float:
     return sum((bottom - top) * (right - left) for top, bottom, left, right in region.boxes)
 
 
-def _hits(network: nn.Module, material: Material, hidden: Region = NOTHING) -> NDArray[np.bool_]:
+def _hits(network: nn.Module, split_data: SplitData, hidden: Region = NOTHING) -> NDArray[np.bool_]:
     def forward(images: Tensor) -> Tensor:
         logits: Tensor = network(hide(images, hidden))
         return logits
 
-    rows = material.split.test
-    logits = predict_logits(forward, material.images, rows)
-    return is_top(logits.astype(np.float64), material.labels[rows], 1)
+    rows = split_data.split.test
+    logits = predict_logits(forward, split_data.images, rows)
+    return is_top(logits.astype(np.float64), split_data.labels[rows], 1)

@@ -16,11 +16,11 @@ from euguess.training.report import Report
 from euguess.training.runs import RECIPE_FILE
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.split_data import Material, load_material, load_unseen
+from services.trainer.loading.split_data import SplitData, load_material, load_unseen
 from services.trainer.models.export import CARD, WEIGHTS
 from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
-from services.trainer.session import Workshop, load_cache
+from services.trainer.session import Session, load_cache
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on
 CHAMPION_NAME = "champion"
@@ -37,18 +37,18 @@ class StoredModel:
     seen: SeenViews
 
 
-def evaluate_stored(name: str, dataset: str, workshop: Workshop, on_damage: OnDamage) -> Report:
+def evaluate_stored(name: str, dataset: str, session: Session, on_damage: OnDamage) -> Report:
     """Report of a run's model (by run id, or "champion") on a dataset.
 
     On the state of the dataset that it was trained on, the test part of the recipe's split is
     used; on other data every view that the model has not seen. Raises InvalidInput.
     """
-    model = load_model(resolve_run(name, workshop), workshop)
-    material, is_same = tested_material(model, dataset, workshop, on_damage)
+    model = load_model(resolve_run(name, session), session)
+    split_data, is_same = tested_material(model, dataset, session, on_damage)
     protocol = None if is_same else UNSEEN_PROTOCOL
     report = evaluate(
         model.network,
-        material,
+        split_data,
         model.recipe,
         protocol=protocol,
         calibration=model.card.calibration,
@@ -57,21 +57,21 @@ def evaluate_stored(name: str, dataset: str, workshop: Workshop, on_damage: OnDa
 
 
 def tested_material(
-    model: StoredModel, dataset: str, workshop: Workshop, on_damage: OnDamage
-) -> tuple[Material, bool]:
+    model: StoredModel, dataset: str, session: Session, on_damage: OnDamage
+) -> tuple[SplitData, bool]:
     """What a model is tested on, and whether the dataset is as it was when it was trained."""
-    recipe, card, device = model.recipe, model.card, workshop.device
-    cache = load_cache(dataset, card.image, workshop, on_damage=on_damage)
+    recipe, card, device = model.recipe, model.card, session.device
+    cache = load_cache(dataset, card.image, session, on_damage=on_damage)
     if cache.header.manifest_digest == card.manifest_digest:
         return load_material(cache, recipe, device), True
     return load_unseen(cache, recipe, device, card.countries, model.seen), False
 
 
-def resolve_run(name: str, workshop: Workshop) -> str:
+def resolve_run(name: str, session: Session) -> str:
     """Run id of "champion", or the name itself. Raises InvalidInput when there is no champion."""
     if name != CHAMPION_NAME:
         return name
-    champion = workshop.registry.champion()
+    champion = session.registry.champion()
     if champion is None:
         raise InvalidInput(
             "There is no champion yet; train one: `euguess train DATASET --recipe "
@@ -80,9 +80,9 @@ def resolve_run(name: str, workshop: Workshop) -> str:
     return champion.run_id
 
 
-def load_model(run_id: str, workshop: Workshop) -> StoredModel:
+def load_model(run_id: str, session: Session) -> StoredModel:
     """Download and verify. Raises InvalidInput or ChecksumMismatch."""
-    fetch = workshop.tracking.fetch
+    fetch = session.tracking.fetch
     with tempfile.TemporaryDirectory() as folder:
         package = fetch(run_id, MODEL_ARTIFACTS, Path(folder))
         card = ModelCard.model_validate_json((package / CARD).read_text())

@@ -25,7 +25,7 @@ from services.trainer.recipe import Recipe, read_recipe
 from services.trainer.runs.experiment import Order
 from services.trainer.runs.protocols import RENEWAL
 from services.trainer.runs.reuse import measured, stored_report
-from services.trainer.session import Workshop, load_cache
+from services.trainer.session import Session, load_cache
 from services.trainer.tracking.runs import ANSWERS_FILE
 
 FOLDERS = ("study", "fixed")
@@ -119,75 +119,75 @@ def read_experiments(
     return tuple(Experiment(stem, read_recipe(path, overrides)) for stem, path in chosen.items())
 
 
-def run_paper(order: PaperOrder, workshop: Workshop) -> Paper:
+def run_paper(order: PaperOrder, session: Session) -> Paper:
     """Run what has not been run yet; an experiment that cannot be run says why."""
-    providers = _providers(order, workshop)
+    providers = _providers(order, session)
     results, total = [], len(order.experiments)
-    with workshop.display.bar("Experiments") as bar:
+    with session.display.bar("Experiments") as bar:
         for number, experiment in enumerate(order.experiments):
             bar(number, total)
-            workshop.display.note(f"{number + 1} of {total}: {experiment.stem}")
-            results.append(_result(experiment, order, workshop))
+            session.display.note(f"{number + 1} of {total}: {experiment.stem}")
+            results.append(_result(experiment, order, session))
         bar(total, total)
     return Paper(order, providers, tuple(results))
 
 
-def _providers(order: PaperOrder, workshop: Workshop) -> tuple[str, ...]:
+def _providers(order: PaperOrder, session: Session) -> tuple[str, ...]:
     """Who gave the photos. Raises DatasetNotFound, or InvalidInput when there are none."""
     image = order.experiments[0].recipe.image
-    load_cache(order.dataset, image, workshop, on_damage=order.on_damage)  # writes the manifest
-    return asyncio.run(_read_providers(order.dataset, workshop))
+    load_cache(order.dataset, image, session, on_damage=order.on_damage)  # writes the manifest
+    return asyncio.run(_read_providers(order.dataset, session))
 
 
-async def _read_providers(dataset: str, workshop: Workshop) -> tuple[str, ...]:
-    manifest = await load_manifest(await open_store(workshop.store), dataset)
+async def _read_providers(dataset: str, session: Session) -> tuple[str, ...]:
+    manifest = await load_manifest(await open_store(session.store), dataset)
     return tuple(sorted({str(name) for name in manifest.table.column("provider").to_pylist()}))
 
 
-def _result(experiment: Experiment, order: PaperOrder, workshop: Workshop) -> Result:
+def _result(experiment: Experiment, order: PaperOrder, session: Session) -> Result:
     try:
-        return Result(experiment, _finding(experiment, order, workshop))
+        return Result(experiment, _finding(experiment, order, session))
     except (ServiceUnavailable, StoreError):
         raise
     except EUGuessError as error:  # the others may well be possible
-        workshop.display.note(f"Left out: {error}")
+        session.display.note(f"Left out: {error}")
         return Result(experiment, missing=str(error))
 
 
-def _finding(experiment: Experiment, order: PaperOrder, workshop: Workshop) -> Finding:
+def _finding(experiment: Experiment, order: PaperOrder, session: Session) -> Finding:
     train = Order(
         order.dataset,
         experiment.recipe,
         is_registered=order.renewal is not None,  # its model is needed
         on_damage=order.on_damage,
     )
-    report, is_reused = measured(train, workshop)
+    report, is_reused = measured(train, session)
     run_id = str(report.run_id)
     finding = Finding(
-        report, _course(run_id, workshop), _answers(run_id, workshop), is_reused=is_reused
+        report, _course(run_id, session), _answers(run_id, session), is_reused=is_reused
     )
     if order.renewal is None:
         return finding
     return replace(
-        finding, renewal=_renewed(run_id, replace(train, dataset=order.renewal), workshop)
+        finding, renewal=_renewed(run_id, replace(train, dataset=order.renewal), session)
     )
 
 
-def _renewed(run_id: str, order: Order, workshop: Workshop) -> Report:
+def _renewed(run_id: str, order: Order, session: Session) -> Report:
     """Report of a run's model on the order's dataset, of new places; kept with the run."""
-    cache = load_cache(order.dataset, order.recipe.image, workshop, on_damage=order.on_damage)
+    cache = load_cache(order.dataset, order.recipe.image, session, on_damage=order.on_damage)
     name = f"{RENEWAL}-{cache.header.manifest_digest[:DIGITS]}.json"
-    known = stored_report(run_id, name, workshop)
+    known = stored_report(run_id, name, session)
     if known is not None:
         return known
-    report = evaluate_stored(run_id, order.dataset, workshop, order.on_damage)
+    report = evaluate_stored(run_id, order.dataset, session, order.on_damage)
     report = report.model_copy(update={"protocol": RENEWAL})
-    workshop.tracking.log_text(run_id, report.model_dump_json(indent=2), name)
+    session.tracking.log_text(run_id, report.model_dump_json(indent=2), name)
     return report
 
 
-def _course(run_id: str, workshop: Workshop) -> Course:
-    tracking = workshop.tracking
+def _course(run_id: str, session: Session) -> Course:
+    tracking = session.tracking
     tags = tracking.find(run_id).tags
     return Course(
         train_accuracy=tracking.history(run_id, "train_accuracy"),
@@ -198,10 +198,10 @@ def _course(run_id: str, workshop: Workshop) -> Course:
     )
 
 
-def _answers(run_id: str, workshop: Workshop) -> Answers | None:
+def _answers(run_id: str, session: Session) -> Answers | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = workshop.tracking.fetch(run_id, ANSWERS_FILE, Path(folder))
+            path = session.tracking.fetch(run_id, ANSWERS_FILE, Path(folder))
             return Answers.model_validate_json(path.read_text())
         except (InvalidInput, ValidationError):
             return None

@@ -29,7 +29,7 @@ from services.trainer.heads.selection import choose_head
 from services.trainer.loading.split_data import DividedViews, load_material
 from services.trainer.real_results.predictions import HeldOut, Measured, keep, kept, places_of_test
 from services.trainer.recipe import Recipe, read_recipe
-from services.trainer.session import Workshop, load_cache
+from services.trainer.session import Session, load_cache
 from services.trainer.training.learner import new_learner
 from services.trainer.training.loop import Progress, train
 
@@ -75,12 +75,12 @@ class Bench:
     """Where recipes are measured; caches and features are loaded once."""
 
     dataset: str
-    workshop: Workshop
+    session: Session
     caches: Callable[[ImageSpec], TensorCache]
     features_of: FeaturesOf
 
 
-def open_bench(dataset: str, workshop: Workshop, heads: Sequence[HeadRecipe]) -> Bench:
+def open_bench(dataset: str, session: Session, heads: Sequence[HeadRecipe]) -> Bench:
     """Each backbone runs once, with the inner layers of all heads together."""
     layers = _layers_by_backbone(heads)
     caches: dict[int, TensorCache] = {}
@@ -88,7 +88,7 @@ def open_bench(dataset: str, workshop: Workshop, heads: Sequence[HeadRecipe]) ->
 
     def cache_of(image: ImageSpec) -> TensorCache:
         if image.size not in caches:
-            caches[image.size] = load_cache(dataset, image, workshop)
+            caches[image.size] = load_cache(dataset, image, session)
         return caches[image.size]
 
     def features_of(backbone: Backbone) -> tuple[Features, ...]:
@@ -96,12 +96,12 @@ def open_bench(dataset: str, workshop: Workshop, heads: Sequence[HeadRecipe]) ->
         key = bare.model_dump_json()
         if key not in features:
             widest = bare.with_layers(layers[key])
-            features[key] = embed_dataset(dataset, widest, workshop).blocks
+            features[key] = embed_dataset(dataset, widest, session).blocks
         penultimate, *inner = features[key]
         wanted = (inner[layers[key].index(name)] for name in backbone.layers)
         return penultimate, *wanted
 
-    return Bench(dataset, workshop, cache_of, features_of)
+    return Bench(dataset, session, cache_of, features_of)
 
 
 def _layers_by_backbone(heads: Sequence[HeadRecipe]) -> dict[str, tuple[str, ...]]:
@@ -134,13 +134,13 @@ def _seeded(recipe: Chosen, seed: int) -> Chosen:
 def _once(recipe: Recipe | HeadRecipe, bench: Bench, measure: Callable[[], Measured]) -> Measured:
     manifest = bench.caches(ImageSpec(size=64)).header.manifest_digest
     facts = f"{MEASURE_VERSION} {manifest} {_facts_of(recipe)}"
-    folder = bench.workshop.home / FOLDER
+    folder = bench.session.home / FOLDER
     fingerprint = hashlib.sha256(facts.encode()).hexdigest()[:16]
     measured = kept(folder, fingerprint)
     if measured is None:
         measured = measure()
         keep(folder, fingerprint, measured)
-    bench.workshop.display.note(
+    bench.session.display.note(
         f"seed {measured.seed}  {measured.recipe}: learnt in {measured.seconds:.0f} s"
     )
     return measured
@@ -155,29 +155,29 @@ def _facts_of(recipe: Recipe | HeadRecipe) -> str:
 
 
 def _measure_training(recipe: Recipe, bench: Bench) -> Measured:
-    workshop = bench.workshop
-    material = load_material(bench.caches(recipe.image), recipe, workshop.device)
-    learner = new_learner(recipe, len(material.countries), workshop.device)
+    session = bench.session
+    split_data = load_material(bench.caches(recipe.image), recipe, session.device)
+    learner = new_learner(recipe, len(split_data.countries), session.device)
     started = time.perf_counter()
-    with workshop.display.bar(f"Training {recipe.name}") as bar:
+    with session.display.bar(f"Training {recipe.name}") as bar:
         progress = train(
             recipe,
             learner,
-            material,
+            split_data,
             start=Progress(),
             after_epoch=lambda progress: bar(progress.epochs_done, recipe.epochs),
             tick=lambda images: None,
         )
     seconds = time.perf_counter() - started
     learner.network.load_state_dict(progress.best_weights)
-    network = on_device(learner.network, workshop.device).eval()
-    rows = material.split.test
-    log_probabilities = log_softmax(predict_logits(network, material.images, rows))
-    ids = material.index.location_ids[rows]
+    network = on_device(learner.network, session.device).eval()
+    rows = split_data.split.test
+    log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
+    ids = split_data.index.location_ids[rows]
     answers = Answers(
         log_probabilities, lambda views: fuse_views(log_probabilities, ids, views=views)
     )
-    return _measured(recipe, material, answers, seconds)
+    return _measured(recipe, split_data, answers, seconds)
 
 
 def _measure_head(recipe: HeadRecipe, bench: Bench) -> Measured:

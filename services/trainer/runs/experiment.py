@@ -19,7 +19,7 @@ from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.write import write_cards
 from services.trainer.errors import Stopped
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.split_data import Material, load_material, seen_views
+from services.trainer.loading.split_data import SplitData, load_material, seen_views
 from services.trainer.models.export import export_package
 from services.trainer.models.paired import answers_of
 from services.trainer.models.promotion import Wish, promote
@@ -27,7 +27,7 @@ from services.trainer.networks import cut_head
 from services.trainer.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.provenance import environment
-from services.trainer.session import Workshop, load_cache
+from services.trainer.session import Session, load_cache
 from services.trainer.tracking.runs import ANSWERS_FILE
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import Progress, train
@@ -59,38 +59,38 @@ class Outcome:
     verdict: Verdict | None = None
 
 
-def run_experiment(order: Order, workshop: Workshop) -> Outcome:
+def run_experiment(order: Order, session: Session) -> Outcome:
     """Do all of it. A run that was cut short can be continued by an order with is_resumed.
 
     Raises InvalidInput when the order resumes a run that has finished.
     """
     if order.resumes is not None:
-        workshop.tracking.require_unfinished(order.resumes)
+        session.tracking.require_unfinished(order.resumes)
     recipe = order.recipe
-    cache = load_cache(order.dataset, recipe.image, workshop, on_damage=order.on_damage)
-    material = load_material(cache, recipe, workshop.device)
-    learner = new_learner(recipe, len(material.countries), workshop.device)
-    checkpoint = _checkpoint(workshop.home, recipe, material)
+    cache = load_cache(order.dataset, recipe.image, session, on_damage=order.on_damage)
+    split_data = load_material(cache, recipe, session.device)
+    learner = new_learner(recipe, len(split_data.countries), session.device)
+    checkpoint = _checkpoint(session.home, recipe, split_data)
     run_id = checkpoint.saved_run() if order.is_resumed else None
     name = f"{recipe.name} {order.dataset} {recipe.split.protocol.value}"
-    tags, params = _tags(material, recipe, workshop), flat(recipe.model_dump(mode="json"))
+    tags, params = _tags(split_data, recipe, session), flat(recipe.model_dump(mode="json"))
     if order.is_promoted:
         tags[PROMOTE_TAG] = "yes"
-    with workshop.tracking.run(name, tags, params, run_id) as run:
+    with session.tracking.run(name, tags, params, run_id) as run:
         if order.forgets_stop:
-            workshop.tracking.forget_stop(run)
-        workshop.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
-        workshop.tracking.log_text(run, seen_views(material).model_dump_json(), SEEN_FILE)
+            session.tracking.forget_stop(run)
+        session.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
+        session.tracking.log_text(run, seen_views(split_data).model_dump_json(), SEEN_FILE)
         start = checkpoint.load(learner) if run_id else Progress()
-        network = _trained(recipe, learner, material, _Run(run, start, checkpoint), workshop)
-        workshop.display.note("Evaluating on the test part")
+        network = _trained(recipe, learner, split_data, _Run(run, start, checkpoint), session)
+        session.display.note("Evaluating on the test part")
         trained_at = utc_now()
-        report = evaluate(network, material, recipe)
+        report = evaluate(network, split_data, recipe)
         report = report.model_copy(update={"run_id": run, "trained_at": trained_at})
-        workshop.tracking.log_metrics(run, _values(report))
-        answers = answers_of(network, material)
-        workshop.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
-        outcome = _store(order, workshop, Outcome(run, report), network, trained_at)
+        session.tracking.log_metrics(run, _values(report))
+        answers = answers_of(network, split_data)
+        session.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
+        outcome = _store(order, session, Outcome(run, report), network, trained_at)
     checkpoint.path.unlink(missing_ok=True)
     return outcome
 
@@ -112,10 +112,10 @@ class _Run:
 
 
 def _trained(
-    recipe: Recipe, learner: Learner, material: Material, run: _Run, workshop: Workshop
+    recipe: Recipe, learner: Learner, split_data: SplitData, run: _Run, session: Session
 ) -> nn.Module:
     """The network with the weights of its best epoch."""
-    display, images = workshop.display, len(material.split.train)
+    display, images = session.display, len(split_data.split.train)
     total = images * recipe.epochs
     with display.bar(f"Training {recipe.network}") as bar:
         done = run.start.epochs_done * images
@@ -129,57 +129,57 @@ def _trained(
         def after_epoch(progress: Progress) -> None:
             run.checkpoint.save(learner, progress, run.run_id)
             newest = progress.history[-1]
-            workshop.tracking.log_epoch(run.run_id, newest)
+            session.tracking.log_epoch(run.run_id, newest)
             display.epoch(newest, recipe.epochs, is_best=newest == progress.best)
-            _stop_where_asked(run.run_id, progress.epochs_done, recipe.epochs, workshop)
+            _stop_where_asked(run.run_id, progress.epochs_done, recipe.epochs, session)
 
         progress = train(
-            recipe, learner, material, start=run.start, after_epoch=after_epoch, tick=tick
+            recipe, learner, split_data, start=run.start, after_epoch=after_epoch, tick=tick
         )
     learner.network.load_state_dict(progress.best_weights)
     if recipe.faults.keeps_imagenet_head:
-        cut_head(learner.network, len(material.countries))
+        cut_head(learner.network, len(split_data.countries))
     return learner.network
 
 
-def _stop_where_asked(run_id: str, done: int, epochs: int, workshop: Workshop) -> None:
+def _stop_where_asked(run_id: str, done: int, epochs: int, session: Session) -> None:
     """After the last epoch nothing is left to stop. Raises Stopped."""
-    if done < epochs and workshop.tracking.is_stop_asked(run_id):
+    if done < epochs and session.tracking.is_stop_asked(run_id):
         raise Stopped(done, epochs)
 
 
 def _store(
-    order: Order, workshop: Workshop, outcome: Outcome, network: nn.Module, trained_at: datetime
+    order: Order, session: Session, outcome: Outcome, network: nn.Module, trained_at: datetime
 ) -> Outcome:
     """Keep the report, and the model where it is wanted."""
     run_id, report = outcome.run_id, outcome.report
-    workshop.tracking.log_text(run_id, report.model_dump_json(indent=2), REPORT_FILE)
+    session.tracking.log_text(run_id, report.model_dump_json(indent=2), REPORT_FILE)
     if not order.is_registered:
         return outcome
-    workshop.display.note("Exporting to safetensors and ONNX")
+    session.display.note("Exporting to safetensors and ONNX")
     with tempfile.TemporaryDirectory() as folder:
         export_package(Path(folder), network, order.recipe, report, trained_at)
-        workshop.tracking.log_model(run_id, Path(folder))
-    write_cards(run_id, order.recipe, report, workshop)
-    candidate = workshop.registry.register(run_id, report)
+        session.tracking.log_model(run_id, Path(folder))
+    write_cards(run_id, order.recipe, report, session)
+    candidate = session.registry.register(run_id, report)
     wish = Wish(candidate, order.dataset, on_damage=order.on_damage)
-    verdict = promote(wish, workshop) if order.is_promoted else None
+    verdict = promote(wish, session) if order.is_promoted else None
     return replace(outcome, candidate=candidate, verdict=verdict)
 
 
-def _checkpoint(home: Path, recipe: Recipe, material: Material) -> Checkpoint:
-    facts = f"{recipe.model_dump_json()} {material.manifest_digest}"
+def _checkpoint(home: Path, recipe: Recipe, split_data: SplitData) -> Checkpoint:
+    facts = f"{recipe.model_dump_json()} {split_data.manifest_digest}"
     fingerprint = hashlib.sha256(facts.encode()).hexdigest()
     return Checkpoint(home / CHECKPOINTS / f"{fingerprint[:16]}.safetensors", fingerprint)
 
 
-def _tags(material: Material, recipe: Recipe, workshop: Workshop) -> dict[str, str]:
+def _tags(split_data: SplitData, recipe: Recipe, session: Session) -> dict[str, str]:
     return {
-        "dataset": material.dataset,
-        "manifest_digest": material.manifest_digest,
+        "dataset": split_data.dataset,
+        "manifest_digest": split_data.manifest_digest,
         "protocol": recipe.split.protocol.value,
         "recipe_digest": recipe.digest,
-        **{f"environment.{k}": v for k, v in environment(workshop.device).items()},
+        **{f"environment.{k}": v for k, v in environment(session.device).items()},
     }
 
 

@@ -19,7 +19,7 @@ from services.trainer.models.stored_model import evaluate_stored
 from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Order
 from services.trainer.runs.reuse import measured
-from services.trainer.session import Workshop
+from services.trainer.session import Session
 from services.trainer.splits.splits import SplitProtocol
 
 RENEWAL = "renewal"
@@ -62,12 +62,12 @@ class Survey:
             raise InvalidInput("The renewal dataset must be another one than the dataset itself.")
 
 
-def run_survey(survey: Survey, workshop: Workshop) -> list[Line]:
+def run_survey(survey: Survey, session: Session) -> list[Line]:
     """One line per protocol, in their order; a protocol that cannot be used says why."""
     lines = []
     for number, protocol in enumerate(survey.protocols, start=1):
-        workshop.display.note(f"{number} of {len(survey.protocols)}: {protocol}")
-        lines.append(_line(protocol, survey, workshop))
+        session.display.note(f"{number} of {len(survey.protocols)}: {protocol}")
+        lines.append(_line(protocol, survey, session))
     return lines
 
 
@@ -109,33 +109,33 @@ def _figures(report: Report) -> dict[str, Any]:
     }
 
 
-def _line(protocol: str, survey: Survey, workshop: Workshop) -> Line:
+def _line(protocol: str, survey: Survey, session: Session) -> Line:
     try:
         if protocol == RENEWAL:
-            return _renewed(survey, workshop)
-        report, is_reused = _measured(SplitProtocol(protocol), survey, workshop)
+            return _renewed(survey, session)
+        report, is_reused = _measured(SplitProtocol(protocol), survey, session)
     except InvalidInput as error:
         return Line(protocol, missing=str(error))
     return Line(protocol, report, is_reused)
 
 
-def _renewed(survey: Survey, workshop: Workshop) -> Line:
+def _renewed(survey: Survey, session: Session) -> Line:
     if survey.renewal is None:
         missing = "name a dataset of new places: --renewal DATASET"
         return Line(RENEWAL, missing=missing)
-    trained, is_reused = _measured(SplitProtocol.LOCATION, survey, workshop)
+    trained, is_reused = _measured(SplitProtocol.LOCATION, survey, session)
     on_damage = survey.order.on_damage
-    report = evaluate_stored(str(trained.run_id), survey.renewal, workshop, on_damage)
+    report = evaluate_stored(str(trained.run_id), survey.renewal, session, on_damage)
     return Line(RENEWAL, report.model_copy(update={"protocol": RENEWAL}), is_reused)
 
 
-def _measured(protocol: SplitProtocol, survey: Survey, workshop: Workshop) -> tuple[Report, bool]:
+def _measured(protocol: SplitProtocol, survey: Survey, session: Session) -> tuple[Report, bool]:
     """Report of a finished run of the recipe, else of a new one; and whether it was there."""
     recipe = survey.order.recipe.with_protocol(protocol)
     # The renewal protocol needs the location split's model, not its report alone.
     needs_model = protocol is SplitProtocol.LOCATION and survey.renewal is not None
     order = replace(survey.order, recipe=recipe, is_registered=needs_model, is_promoted=False)
-    return measured(order, workshop)
+    return measured(order, session)
 
 
 def _cells(line: Line) -> tuple[str, ...]:

@@ -10,40 +10,40 @@ from euguess.errors import InvalidInput
 from euguess.training.report import Report
 from euguess.training.runs import REPORT_FILE
 from services.trainer.runs.experiment import Order, run_experiment
-from services.trainer.session import Workshop, load_cache
+from services.trainer.session import Session, load_cache
 
 
-def measured(order: Order, workshop: Workshop) -> tuple[Report, bool]:
+def measured(order: Order, session: Session) -> tuple[Report, bool]:
     """Report of the newest finished run of an order, else of a new one; and whether it was there.
 
     A run that was cut short is continued.
     """
-    report = _finished(order, workshop)
+    report = _finished(order, session)
     if report is not None:
-        workshop.display.note(f"Run {report.run_id} has measured this")
+        session.display.note(f"Run {report.run_id} has measured this")
         return report, True
-    return run_experiment(replace(order, is_resumed=True), workshop).report, False
+    return run_experiment(replace(order, is_resumed=True), session).report, False
 
 
-def stored_report(run_id: str, name: str, workshop: Workshop) -> Report | None:
+def stored_report(run_id: str, name: str, session: Session) -> Report | None:
     """None where a run kept none of that name, or one of another form."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = workshop.tracking.fetch(run_id, name, Path(folder))
+            path = session.tracking.fetch(run_id, name, Path(folder))
             return Report.model_validate_json(path.read_text())
         except (InvalidInput, ValidationError):
             return None
 
 
-def _finished(order: Order, workshop: Workshop) -> Report | None:
-    cache = load_cache(order.dataset, order.recipe.image, workshop, on_damage=order.on_damage)
+def _finished(order: Order, session: Session) -> Report | None:
+    cache = load_cache(order.dataset, order.recipe.image, session, on_damage=order.on_damage)
     tags = {
         "recipe_digest": order.recipe.digest,
         "manifest_digest": cache.header.manifest_digest,
     }
-    for run_id in workshop.tracking.finished(tags):
-        has_model = not order.is_registered or workshop.registry.version_of(run_id) is not None
-        report = stored_report(run_id, REPORT_FILE, workshop) if has_model else None
+    for run_id in session.tracking.finished(tags):
+        has_model = not order.is_registered or session.registry.version_of(run_id) is not None
+        report = stored_report(run_id, REPORT_FILE, session) if has_model else None
         if report is not None:
             return report
     return None

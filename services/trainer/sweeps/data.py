@@ -9,7 +9,7 @@ from euguess.errors import InvalidInput
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.display import Display
-from services.trainer.loading.split_data import Material, load_material
+from services.trainer.loading.split_data import SplitData, load_material
 from services.trainer.recipe import Recipe
 from services.trainer.session import load_cache
 from services.trainer.turns import turn
@@ -39,9 +39,9 @@ class Materials:
     """Loads what a recipe needs, and keeps it for the recipes after it that need the same."""
 
     source: SweepSource
-    _kept: tuple[tuple[int, int], Material] | None = field(default=None, init=False)
+    _kept: tuple[tuple[int, int], SplitData] | None = field(default=None, init=False)
 
-    def of(self, recipe: Recipe) -> Material:
+    def of(self, recipe: Recipe) -> SplitData:
         """Raises InvalidInput when the split has no val part."""
         need = (recipe.image_size, recipe.views)
         if self._kept is None or self._kept[0] != need:
@@ -53,14 +53,14 @@ class Materials:
         """Free the memory."""
         self._kept = None
 
-    def _load(self, recipe: Recipe) -> Material:
+    def _load(self, recipe: Recipe) -> SplitData:
         source = self.source
         with turn(source.folder):  # workers that start together build a cache once
             cache = load_cache(source.dataset, recipe.image, source, on_damage=source.on_damage)
-        material = load_material(cache, recipe, source.device)
-        if not len(material.split.val):
+        split_data = load_material(cache, recipe, source.device)
+        if not len(split_data.split.val):
             raise InvalidInput(
                 f"The split of {source.dataset!r} has no val part, by which a sweep judges its "
                 "trials; raise split.val_fraction of the base recipe or collect more places."
             )
-        return material
+        return split_data

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from euguess.errors import EUGuessError, InvalidRecipe
 from services.trainer.history import EpochResult
-from services.trainer.loading.split_data import Material
+from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
 from services.trainer.sweeps.space import draw_values
 from services.trainer.sweeps.spec import Sweep, Values
@@ -50,7 +50,7 @@ class Worker:
     sweep: Sweep
     study: Study
     place: StudyPlace
-    material_of: Callable[[Recipe], Material]
+    material_of: Callable[[Recipe], SplitData]
     device: torch.device
     watch: Watch
     wait: Callable[[float], None] = time.sleep
@@ -112,7 +112,7 @@ class Worker:
         except InvalidRecipe as error:  # each value is valid, but not with the others
             raise Unfit(str(error)) from None
 
-    def _trained(self, trial: Trial, recipe: Recipe, material: Material) -> EpochResult:
+    def _trained(self, trial: Trial, recipe: Recipe, split_data: SplitData) -> EpochResult:
         """The epoch whose weights `euguess train` would keep."""
 
         def judge(progress: Progress) -> None:
@@ -125,11 +125,11 @@ class Worker:
                 raise TrialPruned
 
         try:
-            learner = new_learner(recipe, len(material.countries), self.device)
+            learner = new_learner(recipe, len(split_data.countries), self.device)
             progress = train(
                 recipe,
                 learner,
-                material,
+                split_data,
                 start=Progress(),
                 after_epoch=judge,
                 tick=lambda images: None,

@@ -14,7 +14,7 @@ from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top, log_softmax, negative_log_likelihoods
 from services.trainer.history import EpochResult
 from services.trainer.loading.batches import Batch, num_batches
-from services.trainer.loading.split_data import Material
+from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
 from services.trainer.training.balance import draw_rows
 from services.trainer.training.learner import Learner
@@ -51,7 +51,7 @@ Tick = Callable[[int], None]  # images learnt from since the last call
 def train(
     recipe: Recipe,
     learner: Learner,
-    material: Material,
+    split_data: SplitData,
     *,
     start: Progress,
     after_epoch: Watch,
@@ -62,9 +62,9 @@ def train(
     An epoch is a pure function of what the previous one left and of the recipe's seed, so that
     a continued training gives what an unbroken one gives.
     """
-    progress, criterion = start, make_criterion(recipe, material)
+    progress, criterion = start, make_criterion(recipe, split_data)
     for epoch in range(start.epochs_done, recipe.epochs):
-        result = _epoch(recipe, learner, material, criterion, epoch, tick)
+        result = _epoch(recipe, learner, split_data, criterion, epoch, tick)
         is_best = not progress.history or result.rank > progress.best.rank
         weights = _copy_of(learner) if is_best else progress.best_weights
         progress = replace(progress, history=(*progress.history, result), best_weights=weights)
@@ -96,7 +96,7 @@ def train_one_epoch(
 def _epoch(
     recipe: Recipe,
     learner: Learner,
-    material: Material,
+    split_data: SplitData,
     criterion: Criterion,
     epoch: int,
     tick: Tick,
@@ -105,9 +105,9 @@ def _epoch(
     seed = recipe.seed * SEED_STRIDE + epoch
     torch.manual_seed(seed)  # dropout
     order_seed = recipe.seed if recipe.faults.no_shuffling else seed
-    train, augmentation = material.split.train, recipe.augmentation
-    rows = draw_rows(train, material.labels[train], recipe.balance.sampling, order_seed)
-    batches = material.images.training_batches(
+    train, augmentation = split_data.split.train, recipe.augmentation
+    rows = draw_rows(train, split_data.labels[train], recipe.balance.sampling, order_seed)
+    batches = split_data.images.training_batches(
         rows, recipe.batch_size, augmentation, seed, order_seed
     )
     batches = mixed(batches, augmentation, seed)
@@ -119,7 +119,7 @@ def _epoch(
             f"The training diverged in epoch {epoch + 1} (loss {train_loss}); lower the recipe's "
             "optimizer.learning_rate."
         )
-    val_loss, val_accuracy = _validate(recipe.batch_size, learner, material)
+    val_loss, val_accuracy = _validate(recipe.batch_size, learner, split_data)
     return EpochResult(
         epoch=epoch,
         train_loss=train_loss,
@@ -131,15 +131,15 @@ def _epoch(
     )
 
 
-def _validate(batch_size: int, learner: Learner, material: Material) -> tuple[float, float]:
+def _validate(batch_size: int, learner: Learner, split_data: SplitData) -> tuple[float, float]:
     """Mean loss and accuracy on val; without a val part every epoch beats the one before."""
-    rows = material.split.val
+    rows = split_data.split.val
     if not len(rows):
         return 0.0, 0.0
     learner.judged.eval()
-    logits = predict_logits(learner.logits, material.images, rows, batch_size)
-    named = logits[:, : len(material.countries)]  # an ImageNet head has more outputs
-    log_probabilities, labels = log_softmax(named), material.labels[rows]
+    logits = predict_logits(learner.logits, split_data.images, rows, batch_size)
+    named = logits[:, : len(split_data.countries)]  # an ImageNet head has more outputs
+    log_probabilities, labels = log_softmax(named), split_data.labels[rows]
     losses = negative_log_likelihoods(log_probabilities, labels)
     return float(losses.mean()), float(np.mean(is_top(log_probabilities, labels, 1)))
 

@@ -11,7 +11,7 @@ from services.trainer.dataset.proximity import distances_km
 from services.trainer.dataset.view_index import Floats
 from services.trainer.evaluation.distances import country_centres
 from services.trainer.loading.batches import Batch
-from services.trainer.loading.split_data import Material
+from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
 from services.trainer.training.balance import country_weights
 
@@ -42,16 +42,16 @@ class Criterion:
         return cross_entropy(logits, self.targets[labels])
 
 
-def make_criterion(recipe: Recipe, material: Material) -> Criterion:
-    """The recipe's loss for a material's countries, on its device."""
-    device = material.images.device
+def make_criterion(recipe: Recipe, split_data: SplitData) -> Criterion:
+    """The recipe's loss for the countries of split data, on its device."""
+    device = split_data.images.device
     targets = margins = None
     if recipe.smoothing.by == "distance" and recipe.label_smoothing:
-        centres = country_centres(tuple(country.country_code for country in material.countries))
+        centres = country_centres(tuple(country.country_code for country in split_data.countries))
         smoothed = distance_targets(centres, recipe.label_smoothing, recipe.smoothing.scale_km)
         targets = torch.from_numpy(smoothed).float().to(device)
     if recipe.balance.logit_adjustment:
-        margins = torch.from_numpy(_margins(recipe, material)).float().to(device)
+        margins = torch.from_numpy(_margins(recipe, split_data)).float().to(device)
     return Criterion(recipe.label_smoothing, targets, margins)
 
 
@@ -71,9 +71,9 @@ def distance_targets(centres: Floats, smoothing: float, scale_km: float) -> Floa
     )
 
 
-def _margins(recipe: Recipe, material: Material) -> Floats:
+def _margins(recipe: Recipe, split_data: SplitData) -> Floats:
     """tau log prior (Menon et al. 2021); the prior is that of the images which are drawn."""
-    labels = material.labels[material.split.train]
-    counts = np.maximum(np.bincount(labels, minlength=len(material.countries)), 1)
+    labels = split_data.labels[split_data.split.train]
+    counts = np.maximum(np.bincount(labels, minlength=len(split_data.countries)), 1)
     drawn = counts * country_weights(counts, recipe.balance.sampling)
     return np.asarray(recipe.balance.logit_adjustment * np.log(drawn / drawn.sum()))

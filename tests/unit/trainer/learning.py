@@ -1,4 +1,4 @@
-"""Material that can be learnt in seconds."""
+"""SplitData that can be learnt in seconds."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ import torch
 from euguess.messages.serving import ImageSpec, ModelCountry
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.loading.split_data import Material
+from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe, parse_recipe
 from services.trainer.splits.splits import split_views
 
@@ -33,14 +33,14 @@ def tiny_index(locations: int, views: int = 3) -> ViewIndex:
     )
 
 
-def tiny_material(recipe: Recipe, locations: int = 12) -> Material:
+def tiny_split_data(recipe: Recipe, locations: int = 12) -> SplitData:
     """Images of one colour channel per country, under noise."""
     index = tiny_index(locations)
     labels = index.labels(COUNTRIES)
     rng = np.random.default_rng(5)
     pixels = rng.integers(0, 120, (len(index), SIZE, SIZE, 3), dtype=np.uint8)
     pixels[np.arange(len(index)), :, :, labels] += 80
-    return Material(
+    return SplitData(
         dataset="tiny",
         manifest_digest="0" * 64,
         index=index,

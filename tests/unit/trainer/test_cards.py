@@ -26,7 +26,7 @@ from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.reports.markdown import NOT_RECORDED, escaped
 from services.trainer.reports.tables import percent
 from services.trainer.training.learner import new_learner
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 DIGEST = "ab" * 32
 HOUR = 3600.0
@@ -36,7 +36,7 @@ MADE = {"git_revision": "0123abc", "torch": "2.15", "device": "cpu"}
 def measured(*overrides: str) -> tuple[Report, Training]:
     recipe = tiny_recipe(*overrides)
     network = new_learner(recipe, len(COUNTRIES), CPU).network
-    report = evaluate(network, tiny_material(recipe), recipe)
+    report = evaluate(network, tiny_split_data(recipe), recipe)
     energy = estimate_energy(HOUR, CPU, EnergySettings(cpu_watts=100, grid_grams_per_kwh=400))
     return report, Training(recipe, MADE, recipe.epochs, energy)
 

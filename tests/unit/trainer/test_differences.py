@@ -6,7 +6,7 @@ from euguess.messages.records import Interval
 from services.trainer.models.differences import photo_by_photo, unpaired_difference
 from services.trainer.models.paired import Answers, answers_of
 from services.trainer.training.learner import new_learner
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 PLACES = tuple(f"place-{number // 2}" for number in range(40))
 RIGHT = Answers(
@@ -43,10 +43,10 @@ def test_an_unpaired_difference_is_wider_than_either_interval() -> None:
 
 def test_answers_name_the_test_part_in_order() -> None:
     recipe = tiny_recipe()
-    material = tiny_material(recipe)
+    split_data = tiny_split_data(recipe)
     network = new_learner(recipe, len(COUNTRIES), CPU).network.eval()
-    answers = answers_of(network, material)
-    rows = material.split.test
-    assert answers.location_ids == tuple(material.index.location_ids[rows])
-    assert answers.sha256s == tuple(material.index.sha256s[rows])
+    answers = answers_of(network, split_data)
+    rows = split_data.split.test
+    assert answers.location_ids == tuple(split_data.index.location_ids[rows])
+    assert answers.sha256s == tuple(split_data.index.sha256s[rows])
     assert len(answers.is_right) == len(rows)

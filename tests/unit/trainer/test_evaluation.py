@@ -15,11 +15,11 @@ from euguess.geography.locations import Coordinate
 from euguess.messages.training import SeenViews
 from euguess.training.report import Report
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.split_data import Material, seen_views
+from services.trainer.loading.split_data import SplitData, seen_views
 from services.trainer.recipe import Recipe
 from services.trainer.reports.tables import percent, print_comparison, print_report, shown
 from services.trainer.splits.splits import SplitProtocol
-from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import COUNTRIES, tiny_recipe, tiny_split_data
 
 LOCATIONS = 15
 
@@ -45,7 +45,7 @@ class France(nn.Module):
 
 def report(network: nn.Module, recipe: Recipe | None = None) -> Report:
     recipe = recipe or tiny_recipe()
-    return evaluate(network, tiny_material(recipe, LOCATIONS), recipe)
+    return evaluate(network, tiny_split_data(recipe, LOCATIONS), recipe)
 
 
 def test_a_perfect_network_has_all_of_everything() -> None:
@@ -100,9 +100,9 @@ def test_views_are_fused_up_to_all_that_a_place_has() -> None:
 
 def test_errors_in_km_are_to_the_centre_of_the_named_country() -> None:
     found = report(France())
-    material = tiny_material(tiny_recipe(), LOCATIONS)
+    split_data = tiny_split_data(tiny_recipe(), LOCATIONS)
     lats, lons = (
-        column[material.split.test] for column in (material.index.lats, material.index.lons)
+        column[split_data.split.test] for column in (split_data.index.lats, split_data.index.lons)
     )
     centre = load_boundaries().centroid("FR")
     expected = [
@@ -118,30 +118,30 @@ def test_errors_in_km_are_to_the_centre_of_the_named_country() -> None:
 
 def test_the_calibration_depends_on_val_alone() -> None:
     recipe = tiny_recipe()
-    material = tiny_material(recipe, LOCATIONS)
-    labels = material.labels.copy()
-    labels[material.split.test] = (labels[material.split.test] + 1) % len(COUNTRIES)
+    split_data = tiny_split_data(recipe, LOCATIONS)
+    labels = split_data.labels.copy()
+    labels[split_data.split.test] = (labels[split_data.split.test] + 1) % len(COUNTRIES)
     found, otherwise = (
-        evaluate(Oracle(), one, recipe) for one in (material, replace(material, labels=labels))
+        evaluate(Oracle(), one, recipe) for one in (split_data, replace(split_data, labels=labels))
     )
     assert found.calibration == otherwise.calibration
     assert found.metrics["top1_accuracy"] != otherwise.metrics["top1_accuracy"]
-    val = material.index.location_ids[material.split.val]
+    val = split_data.index.location_ids[split_data.split.val]
     assert [one.views for one in found.calibration] == [1, 2, 3]
     assert {one.locations for one in found.calibration} == {len(set(val.tolist()))}
 
 
 def test_a_given_calibration_is_used_and_none_is_measured_without_val() -> None:
     recipe = tiny_recipe()
-    material = tiny_material(recipe, LOCATIONS)
+    split_data = tiny_split_data(recipe, LOCATIONS)
     given = report(France()).calibration
     assert {
         row.calibration.temperature
-        for row in evaluate(Oracle(), material, recipe, calibration=given).certainty
+        for row in evaluate(Oracle(), split_data, recipe, calibration=given).certainty
     } == {one.temperature for one in given}
     nothing = np.array([], dtype=np.int64)
     without = evaluate(
-        Oracle(), replace(material, split=replace(material.split, val=nothing)), recipe
+        Oracle(), replace(split_data, split=replace(split_data.split, val=nothing)), recipe
     )
     assert without.calibration == ()
     assert without.certainty == ()
@@ -163,9 +163,9 @@ def test_parts_add_up_to_all_views() -> None:
 
 
 def test_seen_views_are_all_but_the_tested_ones() -> None:
-    material: Material = tiny_material(tiny_recipe(), LOCATIONS)
-    seen: SeenViews = seen_views(material)
-    tested = set(material.index.location_ids[material.split.test])
+    split_data: SplitData = tiny_split_data(tiny_recipe(), LOCATIONS)
+    seen: SeenViews = seen_views(split_data)
+    tested = set(split_data.index.location_ids[split_data.split.test])
     assert tested.isdisjoint(seen.location_ids)
     assert len(tested) + len(seen.location_ids) == LOCATIONS
 

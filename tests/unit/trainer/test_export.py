@@ -19,7 +19,7 @@ from euguess.training.report import Report
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.models.export import check_parity, export_package
 from services.trainer.networks import build_network
-from tests.unit.trainer.learning import SIZE, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import SIZE, tiny_recipe, tiny_split_data
 
 THEN = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ def network() -> nn.Module:
 @pytest.fixture(scope="module")
 def package(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, recipe = tmp_path_factory.mktemp("package"), tiny_recipe()
-    report = evaluate(network, tiny_material(recipe), recipe)
+    report = evaluate(network, tiny_split_data(recipe), recipe)
     export_package(folder, network, recipe, report, THEN)
     return folder
 

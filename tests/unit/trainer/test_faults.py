@@ -17,17 +17,17 @@ from services.trainer.recipe import Faults, Recipe
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import Progress, train
 from services.trainer.training.losses import make_criterion
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 MIDDLE = "features.1."  # the first batch normalisation of smallnet
 
 
 def trained(recipe: Recipe) -> tuple[Learner, Progress]:
     learner = new_learner(recipe, len(COUNTRIES), CPU)
-    material = tiny_material(recipe)
+    split_data = tiny_split_data(recipe)
     start = Progress()
     progress = train(
-        recipe, learner, material, start=start, after_epoch=lambda _: None, tick=lambda _: None
+        recipe, learner, split_data, start=start, after_epoch=lambda _: None, tick=lambda _: None
     )
     return learner, progress
 
@@ -49,13 +49,13 @@ class Watched(DeviceImages):
 
 def orders(recipe: Recipe) -> list[list[float]]:
     """A number of each image in the order of training, by epoch."""
-    material = tiny_material(recipe)
-    images = Watched(material.images)
+    split_data = tiny_split_data(recipe)
+    images = Watched(split_data.images)
     learner = new_learner(recipe, len(COUNTRIES), CPU)
     train(
         recipe,
         learner,
-        replace(material, images=images),
+        replace(split_data, images=images),
         start=Progress(),
         after_epoch=lambda _: None,
         tick=lambda _: None,
@@ -103,14 +103,14 @@ def test_without_shuffling_all_epochs_have_one_random_order() -> None:
 def test_an_imagenet_head_has_all_its_outputs_in_the_loss() -> None:
     recipe = tiny_recipe("faults.keeps_imagenet_head=true")
     learner = new_learner(recipe, len(COUNTRIES), CPU)
-    material = tiny_material(recipe)
-    rows = material.split.train[:8]
-    (batch,) = material.images.batches(rows, 8)
+    split_data = tiny_split_data(recipe)
+    rows = split_data.split.train[:8]
+    (batch,) = split_data.images.batches(rows, 8)
     logits = learner.network.eval()(batch.images)
     assert logits.shape == (8, IMAGENET_CLASSES)
     own = logits[torch.arange(8), batch.labels]
     expected = (logits.logsumexp(dim=1) - own).sum()
-    loss = learner.learn(batch, make_criterion(recipe, material)).loss
+    loss = learner.learn(batch, make_criterion(recipe, split_data)).loss
     torch.testing.assert_close(loss, expected.detach())
 
 
@@ -138,7 +138,7 @@ def test_a_network_with_an_imagenet_head_still_learns_the_countries() -> None:
 
 def test_without_validation_its_part_is_trained_on_and_the_last_epoch_is_kept() -> None:
     recipe = tiny_recipe("faults.no_validation=true")
-    usual, faulty = (tiny_material(r).split for r in (tiny_recipe(), recipe))
+    usual, faulty = (tiny_split_data(r).split for r in (tiny_recipe(), recipe))
     assert len(usual.val) > 0
     assert len(faulty.val) == 0
     assert np.array_equal(faulty.test, usual.test)
@@ -161,7 +161,7 @@ def test_the_misaveraged_accuracy_stands_beside_the_right_one() -> None:
     faulty = tiny_recipe("faults.mean_of_batches=true", "batch_size=4")
     network = new_learner(faulty, len(COUNTRIES), CPU).network
     right, both = (
-        evaluate(network, tiny_material(recipe), recipe)
+        evaluate(network, tiny_split_data(recipe), recipe)
         for recipe in (tiny_recipe("batch_size=4"), faulty)
     )
     assert right.mean_of_batches is None
@@ -172,7 +172,7 @@ def test_the_misaveraged_accuracy_stands_beside_the_right_one() -> None:
 def test_a_report_names_the_faults_and_is_not_honest() -> None:
     recipe = tiny_recipe("faults.no_shuffling=true")
     network = new_learner(recipe, len(COUNTRIES), CPU).network
-    report = evaluate(network, tiny_material(recipe), recipe)
+    report = evaluate(network, tiny_split_data(recipe), recipe)
     assert report.faults == ("no_shuffling",)
     assert not report.leaks
     assert not report.is_honest

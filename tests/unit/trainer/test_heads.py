@@ -10,14 +10,14 @@ from services.trainer.heads.recipe import HeadOptions, HeadRecipe, Pooling, pars
 from services.trainer.heads.selection import EmbeddedViews, choose_head
 from services.trainer.heads.view_sets import NO_VIEW, first_view_sets, random_view_sets
 from services.trainer.loading.split_data import DividedViews
-from tests.unit.trainer.learning import COUNTRIES, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import COUNTRIES, tiny_recipe, tiny_split_data
 
 LOCATIONS, VIEWS = 24, 3
 EVERY_POOLING = pytest.mark.parametrize("pooling", list(Pooling))
 
 
 def views() -> DividedViews:
-    return tiny_material(tiny_recipe(), LOCATIONS)
+    return tiny_split_data(tiny_recipe(), LOCATIONS)
 
 
 def noisy_features(noise: float = 1.5, width: int = 6) -> Floats:

@@ -9,12 +9,12 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from services.trainer.evaluation.distances import country_centres
 from services.trainer.loading.batches import Batch
-from services.trainer.loading.split_data import Material
+from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
 from services.trainer.splits.splits import Split
 from services.trainer.training.balance import draw_rows
 from services.trainer.training.losses import Criterion, distance_targets, make_criterion
-from tests.unit.trainer.learning import tiny_material, tiny_recipe
+from tests.unit.trainer.learning import tiny_recipe, tiny_split_data
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.1, 0.2, 0.3]])
 LABELS = torch.tensor([0, 2])
@@ -54,20 +54,20 @@ def test_smoothing_by_a_short_distance_names_the_nearest_country_alone() -> None
 
 def test_smoothing_by_distance_is_used_where_a_recipe_asks_for_it() -> None:
     recipe = tiny_recipe("label_smoothing=0.2", "smoothing.by=distance")
-    targets = make_criterion(recipe, tiny_material(recipe)).targets
+    targets = make_criterion(recipe, tiny_split_data(recipe)).targets
     assert targets is not None
     loss = Criterion(targets=targets)(LOGITS, batch())
     expected = -(targets[LABELS] * log_softmax(LOGITS, dim=1)).sum(dim=1).mean()
     assert loss.item() == pytest.approx(expected.item())
 
 
-def unbalanced(recipe: Recipe) -> Material:
+def unbalanced(recipe: Recipe) -> SplitData:
     """24 photos of the first country are trained on, 6 of the second and 3 of the third."""
-    material = tiny_material(recipe, locations=36)
-    rows = [np.flatnonzero(material.labels == label) for label in range(3)]
+    split_data = tiny_split_data(recipe, locations=36)
+    rows = [np.flatnonzero(split_data.labels == label) for label in range(3)]
     train = np.concatenate([rows[0][:24], rows[1][:6], rows[2][:3]])
     nothing = np.array([], dtype=np.int64)
-    return dataclasses.replace(material, split=Split(train, nothing, nothing, nothing))
+    return dataclasses.replace(split_data, split=Split(train, nothing, nothing, nothing))
 
 
 def test_logits_are_adjusted_by_the_frequencies_in_training() -> None:

@@ -26,7 +26,7 @@ from services.trainer.paper.run import (
 from services.trainer.paper.tables import PAIRED, UNPAIRED, difference, duration
 from services.trainer.reports.markdown import markdown_table
 from services.trainer.training.learner import new_learner
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 FOLDER = project_root() / "experiments"
 NOW = datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
@@ -35,10 +35,10 @@ COURSE = Course((0.2, 0.5), (1.4, 1.1), 75.0, "cpu", "0123456789abcdef-dirty")
 
 def finding(*overrides: str) -> Finding:
     recipe = tiny_recipe(*overrides)
-    material = tiny_material(recipe)
+    split_data = tiny_split_data(recipe)
     network = new_learner(recipe, len(COUNTRIES), CPU).network
-    report = evaluate(network, material, recipe).model_copy(update={"run_id": "0" * 32})
-    return Finding(report, COURSE, answers_of(network, material))
+    report = evaluate(network, split_data, recipe).model_copy(update={"run_id": "0" * 32})
+    return Finding(report, COURSE, answers_of(network, split_data))
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from services.trainer.runs.protocols import (
     summaries,
 )
 from services.trainer.splits.splits import SplitProtocol
-from tests.unit.trainer.learning import tiny_material, tiny_recipe
+from tests.unit.trainer.learning import tiny_recipe, tiny_split_data
 
 ORDER = Order("tiny", tiny_recipe())
 
@@ -33,7 +33,7 @@ class Brightest(nn.Module):
 
 def line(protocol: SplitProtocol) -> Line:
     recipe = tiny_recipe().with_protocol(protocol)
-    return Line(protocol, evaluate(Brightest(), tiny_material(recipe), recipe))
+    return Line(protocol, evaluate(Brightest(), tiny_split_data(recipe), recipe))
 
 
 def test_all_protocols_are_measured_by_default_and_each_is_explained() -> None:

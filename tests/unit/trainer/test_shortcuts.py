@@ -19,13 +19,13 @@ from services.trainer.models.shortcuts import (
 )
 from services.trainer.models.shortcuts_report import page, write_report
 from services.trainer.progress import no_progress
-from tests.unit.trainer.learning import tiny_material, tiny_recipe
+from tests.unit.trainer.learning import tiny_recipe, tiny_split_data
 
 SKY, BOTTOM, WATERMARK = REGIONS
 
 
 class BottomNet(nn.Module):
-    """The brightest colour of the lowest fifth, which is the country in tiny_material."""
+    """The brightest colour of the lowest fifth, which is the country in tiny_split_data."""
 
     def forward(self, images: Tensor) -> Tensor:
         lowest = images[:, :, -images.shape[2] // 5 :]
@@ -34,8 +34,8 @@ class BottomNet(nn.Module):
 
 @pytest.fixture(scope="module")
 def found() -> Shortcuts:
-    material = tiny_material(tiny_recipe(), locations=30)
-    accuracy, regions = hide_regions(BottomNet(), material, no_progress)
+    split_data = tiny_split_data(tiny_recipe(), locations=30)
+    accuracy, regions = hide_regions(BottomNet(), split_data, no_progress)
     return Shortcuts(
         run_id="abc",
         dataset="tiny",

@@ -13,13 +13,13 @@ from optuna.trial import FrozenTrial, TrialState
 from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.loading.split_data import Material
+from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
 from services.trainer.sweeps.result import result_of
 from services.trainer.sweeps.spec import Sweep, SweepSpec
 from services.trainer.sweeps.study import FINISHED, StudyPlace, open_study
 from services.trainer.sweeps.trials import Worker
-from tests.unit.trainer.learning import CPU, SIZE, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import CPU, SIZE, tiny_recipe, tiny_split_data
 
 RATES: Mapping[str, object] = {"optimizer.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}
 
@@ -45,15 +45,15 @@ class Bench:
         sweep: Sweep,
         *first: dict[str, Any],
         name: str = "study",
-        material: Material | None = None,
+        split_data: SplitData | None = None,
     ) -> list[FrozenTrial]:
         """All trials after a worker's end; the first ones may be given."""
         study, place = self.open(sweep, name)
         for values in first:
             study.enqueue_trial(values)
 
-        def material_of(recipe: Recipe) -> Material:
-            return material or tiny_material(recipe)
+        def material_of(recipe: Recipe) -> SplitData:
+            return split_data or tiny_split_data(recipe)
 
         Worker(sweep, study, place, material_of, CPU, lambda study: None).run()
         return study.get_trials()
@@ -120,7 +120,7 @@ def test_an_interrupted_trial_is_run_again_with_its_values(bench: Bench) -> None
     sweep = sweep_of(RATES, 1)
     study, place = bench.open(sweep)
 
-    def impatient(recipe: Recipe) -> Material:
+    def impatient(recipe: Recipe) -> SplitData:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -136,11 +136,11 @@ def test_a_trial_that_was_given_away_meanwhile_is_left_to_the_other_worker(bench
     study, place = bench.open(sweep)
     silent: list[int] = []
 
-    def material_of(recipe: Recipe) -> Material:
+    def material_of(recipe: Recipe) -> SplitData:
         if not silent:  # for so long that another worker takes the trial for lost
             silent.append(study.trials[-1].number)
             study.tell(silent[0], state=TrialState.FAIL)
-        return tiny_material(recipe)
+        return tiny_split_data(recipe)
 
     Worker(sweep, study, place, material_of, CPU, lambda study: None).run()
     states = [trial.state for trial in study.get_trials()]
@@ -160,7 +160,7 @@ def test_a_worker_waits_for_trials_of_others_and_takes_no_seat_that_is_taken(
     def finish(seconds: float) -> None:
         other.tell(asked, 0.5)
 
-    Worker(sweep, study, place, tiny_material, CPU, lambda study: None, wait=finish).run()
+    Worker(sweep, study, place, tiny_split_data, CPU, lambda study: None, wait=finish).run()
     states = [trial.state for trial in study.get_trials()]
     assert states == [TrialState.COMPLETE, TrialState.FAIL]
 
@@ -168,16 +168,16 @@ def test_a_worker_waits_for_trials_of_others_and_takes_no_seat_that_is_taken(
 def test_the_test_part_has_no_influence(bench: Bench) -> None:
     sweep = sweep_of(RATES, 2, objective="val_loss")
     recipe = sweep.recipe_of({})
-    material = tiny_material(recipe)
-    hidden = material.split.test
+    split_data = tiny_split_data(recipe)
+    hidden = split_data.split.test
     pixels = np.random.default_rng(5).integers(0, 120, (36, SIZE, SIZE, 3), dtype=np.uint8)
-    pixels[np.arange(36), :, :, material.labels] += 80
+    pixels[np.arange(36), :, :, split_data.labels] += 80
     assert len(hidden)
     pixels[hidden] = 255
-    images = DeviceImages(pixels, material.labels, ImageSpec(size=SIZE), CPU)
-    spoilt = replace(material, images=images)
-    seen = bench.run(sweep, name="seen", material=material)
-    assert outcomes(seen) == outcomes(bench.run(sweep, name="spoilt", material=spoilt))
+    images = DeviceImages(pixels, split_data.labels, ImageSpec(size=SIZE), CPU)
+    spoilt = replace(split_data, images=images)
+    seen = bench.run(sweep, name="seen", split_data=split_data)
+    assert outcomes(seen) == outcomes(bench.run(sweep, name="spoilt", split_data=spoilt))
 
 
 def test_each_finished_trial_is_in_the_result(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import Progress, train
 from services.trainer.training.losses import Criterion
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_material, tiny_recipe
+from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 
 def trained(recipe: Recipe, checkpoint: Checkpoint | None = None) -> Progress:
@@ -28,8 +28,10 @@ def trained(recipe: Recipe, checkpoint: Checkpoint | None = None) -> Progress:
         if checkpoint:
             checkpoint.save(learner, progress, "run")
 
-    material = tiny_material(recipe)
-    return train(recipe, learner, material, start=start, after_epoch=save, tick=lambda images: None)
+    split_data = tiny_split_data(recipe)
+    return train(
+        recipe, learner, split_data, start=start, after_epoch=save, tick=lambda images: None
+    )
 
 
 def without_times(progress: Progress) -> list[EpochResult]:
@@ -76,7 +78,7 @@ def cut_after_an_epoch(recipe: Recipe, checkpoint: Checkpoint) -> None:
         train(
             recipe,
             learner,
-            tiny_material(recipe),
+            tiny_split_data(recipe),
             start=checkpoint.load(learner),
             after_epoch=save_and_cut,
             tick=lambda images: None,
@@ -115,7 +117,7 @@ def test_the_averaged_weights_are_judged_and_kept() -> None:
     progress = train(
         recipe,
         learner,
-        tiny_material(recipe),
+        tiny_split_data(recipe),
         start=Progress(),
         after_epoch=lambda progress: None,
         tick=lambda images: None,
