@@ -22,9 +22,9 @@ from services.inference.agent import Agent, AgentOptions
 from services.inference.archive import ArchiveOptions, build_archive
 from services.inference.classifier import ModelRefused
 from services.inference.configuration import ServingOptions
+from services.inference.model_store import ModelStore
 from services.inference.registry import MlflowRegistry
 from services.inference.server import Command
-from services.inference.shelf import Shelf
 
 app = typer.Typer(
     help="Serves the champion of the model registry with TorchServe.",
@@ -98,7 +98,7 @@ def agent(workers: Workers = 1, poll_seconds: Poll = 5.0) -> None:
     Agent(
         MlflowRegistry(MlflowSettings.load().url),
         readiness.client_of(home),
-        Shelf(home / "store", home / "served.json"),
+        ModelStore(home / "store", home / "served.json"),
         AgentOptions(poll_seconds=poll_seconds, archive=ArchiveOptions(workers=workers)),
     ).run()
 

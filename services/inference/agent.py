@@ -13,8 +13,8 @@ from services.inference.archive import ArchiveOptions, build_archive, is_up_to_d
 from services.inference.classifier import ModelRefused, Refusal, load_classifier
 from services.inference.golden import golden_photo
 from services.inference.management import TorchServeClient, TorchServeFailed
+from services.inference.model_store import ModelStore
 from services.inference.registry import Champion, Registry
-from services.inference.shelf import Shelf
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
@@ -35,11 +35,11 @@ class Agent:
     """Each step brings the served version one champion further; repeating one is harmless."""
 
     def __init__(
-        self, registry: Registry, server: TorchServeClient, shelf: Shelf, options: AgentOptions
+        self, registry: Registry, server: TorchServeClient, store: ModelStore, options: AgentOptions
     ) -> None:
         self._registry = registry
         self._server = server
-        self._shelf = shelf
+        self._store = store
         self._options = options
         self._refused: set[Champion] = set()
 
@@ -74,10 +74,10 @@ class Agent:
             self._refuse(champion, reason)
 
     def _resume(self) -> None:
-        current = self._shelf.current()
+        current = self._store.current()
         if current is None or current.served_version in self._server.versions():
             return
-        if not self._shelf.holds(current):
+        if not self._store.holds(current):
             return
         try:
             self._renew(current)
@@ -87,10 +87,10 @@ class Agent:
 
     def _is_served(self, champion: Champion) -> bool:
         is_default = self._server.default_version() == champion.served_version
-        return is_default and self._shelf.current() == champion
+        return is_default and self._store.current() == champion
 
     def _follow(self, champion: Champion) -> None:
-        if self._shelf.holds(champion):
+        if self._store.holds(champion):
             self._renew(champion)
         else:
             self._fetch(champion)
@@ -98,28 +98,28 @@ class Agent:
 
     def _fetch(self, champion: Champion) -> None:
         """Download, verify and archive a version."""
-        with self._shelf.scratch() as scratch:
+        with self._store.scratch() as scratch:
             package = self._registry.download(champion, scratch)
             stamp_version(package, champion.version)
             self._archive(package, champion)
 
     def _renew(self, champion: Champion) -> None:
         """Build an archive of other code or options anew, from the model that it holds."""
-        path = self._shelf.path(champion)
+        path = self._store.path(champion)
         if is_up_to_date(path, self._options.archive):
             return
-        with self._shelf.scratch() as scratch:
+        with self._store.scratch() as scratch:
             package = path.rename(scratch / "package")
             self._archive(package, champion)
 
     def _archive(self, package: Path, champion: Champion) -> None:
-        path = self._shelf.path(champion)
+        path = self._store.path(champion)
         build_archive(package, path, self._options.archive, champion.served_version)
 
     def _activate(self, champion: Champion) -> None:
         """Load, try, switch, and only then let the old versions go."""
         version = champion.served_version
-        expected = golden_answer(self._shelf.path(champion))
+        expected = golden_answer(self._store.path(champion))
         if version not in self._server.versions():
             self._server.register(champion.folder)
         try:
@@ -130,7 +130,7 @@ class Agent:
         _compare(self._server.predict(golden_photo(), version), expected)
         self._server.set_default(version)
         log.info("Version %s is served now.", champion.version, extra={"action": "model_served"})
-        self._shelf.make_current(champion)
+        self._store.make_current(champion)
         self._retire_others(champion)
 
     def _retire_others(self, champion: Champion) -> None:
@@ -148,7 +148,7 @@ class Agent:
         )
         self._refused.add(champion)
         self._server.unregister(champion.served_version)
-        self._shelf.discard(champion)
+        self._store.discard(champion)
 
 
 def pause_seconds(failures: int, poll_seconds: float) -> float:

@@ -10,8 +10,8 @@ from services.inference.agent import Agent, AgentOptions, pause_seconds
 from services.inference.archive import ArchiveOptions
 from services.inference.golden import golden_photo
 from services.inference.management import TorchServeClient, TorchServeFailed
+from services.inference.model_store import ModelStore
 from services.inference.registry import Champion, RegistryUnavailable
-from services.inference.shelf import Shelf
 from tests.support.fake_torchserve import FakeTorchServe
 from tests.support.model_packages import make_package
 
@@ -43,13 +43,13 @@ def registry(tmp_path: Path) -> FakeRegistry:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, torchserve: FakeTorchServe) -> Shelf:
-    return Shelf(torchserve.store, tmp_path / "served.json")
+def store(tmp_path: Path, torchserve: FakeTorchServe) -> ModelStore:
+    return ModelStore(torchserve.store, tmp_path / "served.json")
 
 
 @pytest.fixture
-def agent(registry: FakeRegistry, server: TorchServeClient, shelf: Shelf) -> Agent:
-    return Agent(registry, server, shelf, AgentOptions())
+def agent(registry: FakeRegistry, server: TorchServeClient, store: ModelStore) -> Agent:
+    return Agent(registry, server, store, AgentOptions())
 
 
 def _served_version(server: TorchServeClient) -> str:
@@ -65,12 +65,12 @@ def test_nothing_happens_before_the_first_promotion(
 
 
 def test_the_champion_is_served_with_its_registry_version(
-    agent: Agent, registry: FakeRegistry, server: TorchServeClient, shelf: Shelf
+    agent: Agent, registry: FakeRegistry, server: TorchServeClient, store: ModelStore
 ) -> None:
     registry.present = V2
     agent.step()
     assert _served_version(server) == "2"
-    assert shelf.current() == V2
+    assert store.current() == V2
 
 
 def test_the_old_version_goes_only_after_the_new_one_took_over(
@@ -161,13 +161,13 @@ def test_a_restart_serves_the_last_model_while_the_registry_is_down(
     registry: FakeRegistry,
     torchserve: FakeTorchServe,
     server: TorchServeClient,
-    shelf: Shelf,
+    store: ModelStore,
 ) -> None:
     registry.present = V1
     agent.step()
     torchserve.archives, torchserve.default, registry.is_down = {}, None, True
     with pytest.raises(RegistryUnavailable):
-        Agent(registry, server, shelf, AgentOptions()).step()
+        Agent(registry, server, store, AgentOptions()).step()
     assert _served_version(server) == "1"
 
 
@@ -176,14 +176,14 @@ def test_a_restart_with_other_options_builds_the_archive_anew_without_the_regist
     registry: FakeRegistry,
     torchserve: FakeTorchServe,
     server: TorchServeClient,
-    shelf: Shelf,
+    store: ModelStore,
 ) -> None:
     registry.present = V1
     agent.step()
     torchserve.archives, torchserve.default = {}, None
     options = AgentOptions(archive=ArchiveOptions(workers=2))
-    Agent(registry, server, shelf, options).step()
-    assert "minWorkers: 2" in (shelf.path(V1) / "model-config.yaml").read_text()
+    Agent(registry, server, store, options).step()
+    assert "minWorkers: 2" in (store.path(V1) / "model-config.yaml").read_text()
     assert registry.downloads == 1
 
 
@@ -191,12 +191,12 @@ def test_a_crash_between_switch_and_removal_is_finished_by_the_next_agent(
     agent: Agent,
     registry: FakeRegistry,
     server: TorchServeClient,
-    shelf: Shelf,
+    store: ModelStore,
 ) -> None:
     for registry.present in (V1, V2):
         agent.step()
     server.register(V1.folder)
-    Agent(registry, server, shelf, AgentOptions()).step()
+    Agent(registry, server, store, AgentOptions()).step()
     assert server.versions() == [V2.served_version]
 
 

@@ -1,4 +1,4 @@
-"""Archives, their verification, and the shelf that keeps them."""
+"""Archives, their verification, and the model store that keeps them."""
 
 import json
 import zipfile
@@ -14,8 +14,8 @@ from services.inference.archive import (
     verify_archive,
 )
 from services.inference.classifier import ModelRefused
+from services.inference.model_store import ModelStore
 from services.inference.registry import Champion
-from services.inference.shelf import Shelf
 
 CARRIED = {
     "MAR-INF/MANIFEST.json",
@@ -93,32 +93,32 @@ def test_an_archive_of_other_options_or_code_is_out_of_date(package: Path, tmp_p
     assert not is_up_to_date(archive, ArchiveOptions(workers=1))
 
 
-def _shelved(shelf: Shelf, package: Path, version: str) -> Champion:
+def _stored(store: ModelStore, package: Path, version: str) -> Champion:
     champion = Champion(version, "0123456789abcdef")
-    build_archive(package, shelf.path(champion), ArchiveOptions(), champion.served_version)
-    shelf.make_current(champion)
+    build_archive(package, store.path(champion), ArchiveOptions(), champion.served_version)
+    store.make_current(champion)
     return champion
 
 
-def test_the_shelf_remembers_what_is_served_and_keeps_one_before_it(
+def test_the_model_store_remembers_what_is_served_and_keeps_one_before_it(
     package: Path, tmp_path: Path
 ) -> None:
-    shelf = Shelf(tmp_path / "store", tmp_path / "served.json")
-    champions = [_shelved(shelf, package, version) for version in "123"]
-    again = Shelf(tmp_path / "store", tmp_path / "served.json")
+    store = ModelStore(tmp_path / "store", tmp_path / "served.json")
+    champions = [_stored(store, package, version) for version in "123"]
+    again = ModelStore(tmp_path / "store", tmp_path / "served.json")
     assert again.current() == champions[-1]
     assert [again.holds(champion) for champion in champions] == [False, True, True]
 
 
-def test_a_damaged_archive_is_taken_off_the_shelf(package: Path, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "store", tmp_path / "served.json")
-    champion = _shelved(shelf, package, "1")
-    (shelf.path(champion) / "model.onnx").write_bytes(b"damaged")
-    assert not shelf.holds(champion)
-    assert not shelf.path(champion).exists()
+def test_a_damaged_archive_is_removed_from_the_model_store(package: Path, tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "store", tmp_path / "served.json")
+    champion = _stored(store, package, "1")
+    (store.path(champion) / "model.onnx").write_bytes(b"damaged")
+    assert not store.holds(champion)
+    assert not store.path(champion).exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"served": [{"version": 1}]}'])
 def test_an_unreadable_index_counts_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "served.json").write_text(text)
-    assert Shelf(tmp_path, tmp_path / "served.json").current() is None
+    assert ModelStore(tmp_path, tmp_path / "served.json").current() is None

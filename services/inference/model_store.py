@@ -1,4 +1,4 @@
-"""Archives in the model store and which of them is served; survives restarts."""
+"""Model archives on disk, and a record of which one is served; both survive restarts."""
 
 import contextlib
 import shutil
@@ -13,40 +13,40 @@ from services.inference.archive import verify_archive
 from services.inference.classifier import ModelRefused
 from services.inference.registry import Champion
 
+KEPT_VERSIONS = 2  # the one in use, and the one before it for a rollback
 
-class ShelfEntry(Record):
-    """A version that was served."""
+
+class ServedVersion(Record):
+    """One version of the model."""
 
     version: str
     run_id: str
 
 
-class ShelfIndex(Record):
-    """Versions that were served, the present one first."""
+class ServedVersions(Record):
+    """Versions that have been served, the current one first."""
 
-    served: tuple[ShelfEntry, ...] = ()
+    served: tuple[ServedVersion, ...] = ()
 
 
-class Shelf:
-    """A model store on disk; keeps the archive in use and the one before it."""
+class ModelStore:
+    """A folder of archives; keeps the one in use and the one before it."""
 
-    KEPT = 2
-
-    def __init__(self, store: Path, index_path: Path) -> None:
-        self._store = store
+    def __init__(self, folder: Path, index_path: Path) -> None:
+        self._folder = folder
         self._index_path = index_path
 
     def path(self, champion: Champion) -> Path:
-        """Where a version's archive is or will be."""
-        return self._store / champion.folder
+        """Path of a version's archive, whether it exists or not."""
+        return self._folder / champion.folder
 
     def current(self) -> Champion | None:
-        """The version served last."""
+        """The version that was served last."""
         served = self._load().served
         return Champion(served[0].version, served[0].run_id) if served else None
 
     def holds(self, champion: Champion) -> bool:
-        """Whether a version's archive is there and undamaged; a damaged one is removed."""
+        """Check that a version's archive exists and is intact; remove a damaged one."""
         try:
             verify_archive(self.path(champion))
         except ModelRefused:
@@ -55,33 +55,33 @@ class Shelf:
         return True
 
     def discard(self, champion: Champion) -> None:
-        """Remove a version's archive; harmless when there is none."""
+        """Remove a version's archive, if there is one."""
         shutil.rmtree(self.path(champion), ignore_errors=True)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder for a download, on the same disk; a crash leaves it for the next start."""
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=self._store) as folder:
+        """A temporary folder on the same disk; after a crash, the next start removes it."""
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=self._folder) as folder:
             yield Path(folder)
 
     def make_current(self, champion: Champion) -> None:
-        """Record what is served from now on, and remove archives that are no longer wanted."""
-        entry = ShelfEntry(version=champion.version, run_id=champion.run_id)
+        """Record the version that is served now, and remove archives that are no longer needed."""
+        entry = ServedVersion(version=champion.version, run_id=champion.run_id)
         earlier = tuple(old for old in self._load().served if old != entry)
-        index = ShelfIndex(served=(entry, *earlier)[: self.KEPT])
+        index = ServedVersions(served=(entry, *earlier)[:KEPT_VERSIONS])
         part = self._index_path.with_suffix(".part")
         part.write_text(index.model_dump_json(indent=2))
         part.replace(self._index_path)
         self._prune(index)
 
-    def _load(self) -> ShelfIndex:
+    def _load(self) -> ServedVersions:
         try:
-            return ShelfIndex.model_validate_json(self._index_path.read_text())
+            return ServedVersions.model_validate_json(self._index_path.read_text())
         except (OSError, ValidationError):
-            return ShelfIndex()
+            return ServedVersions()
 
-    def _prune(self, index: ShelfIndex) -> None:
+    def _prune(self, index: ServedVersions) -> None:
         kept = {Champion(entry.version, entry.run_id).folder for entry in index.served}
-        for folder in self._store.iterdir():
+        for folder in self._folder.iterdir():
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
