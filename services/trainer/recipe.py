@@ -34,12 +34,35 @@ class Section(BaseModel):
 class Splitting(Section):
     """[split]: which views are trained on and which tested; see services.trainer.splits.splits."""
 
-    protocol: SplitProtocol = SplitProtocol.LOCATION
-    test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    val_fraction: float = Field(default=0.1, ge=0, lt=1)
-    buffer_km: float = Field(default=5.0, gt=0, le=1000)
-    block_km: float = Field(default=100.0, gt=0, le=1000)
-    seed: int = Field(default=0, ge=0)
+    protocol: SplitProtocol = Field(
+        default=SplitProtocol.LOCATION,
+        description="`image` (leaky, the study's), `location`, `location+buffer`, `spatial` or "
+        "`renewal`",
+    )
+    test_fraction: float = Field(
+        default=0.2, gt=0, lt=1, description="Share of the locations that are tested"
+    )
+    val_fraction: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share of the locations for validation; without any, the last epoch is kept",
+    )
+    buffer_km: float = Field(
+        default=5.0,
+        gt=0,
+        le=1000,
+        description="Least distance between training and test locations, for `location+buffer`",
+    )
+    block_km: float = Field(
+        default=100.0,
+        gt=0,
+        le=1000,
+        description="Side of the blocks of land that `spatial` keeps together",
+    )
+    seed: int = Field(
+        default=0, ge=0, description="Of the split alone, so that runs can differ on the same split"
+    )
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> "Splitting":
@@ -55,25 +78,46 @@ class Splitting(Section):
 class Optimisation(Section):
     """[optimizer]. momentum is used by sgd alone."""
 
-    name: Literal["sgd", "adam", "adamw"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0, le=10)
-    weight_decay: float = Field(default=1e-4, ge=0, le=10)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    name: Literal["sgd", "adam", "adamw"] = Field(
+        default="adamw",
+        description="Kingma and Ba 2015 (`adam`); Loshchilov and Hutter 2019 (`adamw`)",
+    )
+    learning_rate: float = Field(
+        default=1e-3, gt=0, le=10, description="Peak learning rate of the head"
+    )
+    weight_decay: float = Field(
+        default=1e-4, ge=0, le=10, description="Strength of the pull of weights towards 0"
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Of `sgd`")
     decayed: Literal["all", "matrices"] = Field(
-        default="all", description="What weight_decay pulls on; matrices spares norms and biases"
+        default="all",
+        description="`matrices` exempts norms, biases and tokens from weight decay (He et al. "
+        "2019, Bag of Tricks)",
     )
     accumulation: int = Field(
-        default=1, ge=1, le=1000, description="Parts in which a batch goes through the network"
+        default=1,
+        ge=1,
+        le=1000,
+        description="Parts in which a batch goes through the network, to save memory; batch "
+        "statistics are those of the parts",
     )
-    clip_norm: float = Field(default=0.0, ge=0, description="Longest gradient; 0 is no limit")
+    clip_norm: float = Field(
+        default=0.0, ge=0, description="Longest gradient; 0 means no limit (Pascanu et al. 2013)"
+    )
 
 
 class Schedule(Section):
     """[schedule]: the learning rate over epochs (Loshchilov and Hutter, SGDR, 2017)."""
 
-    name: Literal["cosine", "cosine-warm-restarts", "none"] = "none"
+    name: Literal["cosine", "cosine-warm-restarts", "none"] = Field(
+        default="none",
+        description="`cosine` falls once, `cosine-warm-restarts` again and again (Loshchilov and "
+        "Hutter 2017, SGDR)",
+    )
     warmup_epochs: float = Field(
-        default=0.0, ge=0, description="Epochs of linear rise before a cosine"
+        default=0.0,
+        ge=0,
+        description="Epochs of linear warm-up before a `cosine` (Goyal et al. 2017)",
     )
     t_0: int = Field(default=10, ge=1, description="Epochs until the first restart")
     t_mult: int = Field(default=1, ge=1, description="Factor by which each further period grows")
@@ -84,37 +128,78 @@ class Augmentation(Section):
     """[augmentation], on the device. There is no flip: it would hide the driving side."""
 
     shift: float = Field(
-        default=0.0, ge=0, le=0.5, description="Largest random shift, as a share of the side"
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="Largest random shift, as a share of the side; borders are mirrored",
     )
     zoom: float = Field(
-        default=0.0, ge=0, lt=1, description="Largest part of the side cropped away"
+        default=0.0, ge=0, lt=1, description="Largest share of the side that is cropped away"
     )
-    brightness: float = Field(default=0.0, ge=0, lt=1)
-    contrast: float = Field(default=0.0, ge=0, lt=1)
-    saturation: float = Field(default=0.0, ge=0, lt=1)
+    brightness: float = Field(
+        default=0.0, ge=0, lt=1, description="Largest random change of brightness"
+    )
+    contrast: float = Field(
+        default=0.0, ge=0, lt=1, description="Largest random change of contrast"
+    )
+    saturation: float = Field(
+        default=0.0, ge=0, lt=1, description="Largest random change of saturation"
+    )
     randaugment: int = Field(
-        default=0, ge=0, le=10, description="Random operations on each image (RandAugment)"
+        default=0,
+        ge=0,
+        le=10,
+        description="Random operations on each image, out of torchvision's 14; none is a flip "
+        "(Cubuk et al. 2020)",
     )
     magnitude: int = Field(default=9, ge=0, le=30, description="Strength of these operations")
-    mixup: float = Field(default=0.0, ge=0, le=10, description="Both parameters of its Beta")
-    cutmix: float = Field(default=0.0, ge=0, le=10, description="Both parameters of its Beta")
+    mixup: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="Both parameters of the Beta distribution by which pairs are blended; 0 turns "
+        "it off (Zhang et al. 2018)",
+    )
+    cutmix: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="The same for pasted boxes; with both, each batch gets one of them (Yun et al. "
+        "2019)",
+    )
 
 
 class FineTuning(Section):
     """[fine_tuning]: what of a pretrained network is trained; the rest stays as it is."""
 
-    trained: Literal["head", "last-block", "all"] = "all"
+    trained: Literal["head", "last-block", "all"] = Field(
+        default="all",
+        description="`head`, or `last-block` and the layers after it; the rest keeps its weights "
+        "and batch statistics",
+    )
     layer_decay: float = Field(
-        default=1.0, gt=0, le=1, description="Learning rate of a depth, relative to the next one"
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Learning rate of a depth relative to the next one up; `vit_b_16` has 14 "
+        "depths, `resnet50` 18, `efficientnet_v2_s` 43 (Clark et al. 2020, ELECTRA; "
+        "Bao et al. 2021, BEiT)",
     )
 
 
 class Smoothing(Section):
     """[smoothing]: which other countries get the label_smoothing."""
 
-    by: Literal["uniform", "distance"] = "uniform"
+    by: Literal["uniform", "distance"] = Field(
+        default="uniform",
+        description="Which countries share `label_smoothing`: all equally, or by exp(-distance / "
+        "scale) (Haas et al. 2024, PIGEON, with countries for geocells)",
+    )
     scale_km: float = Field(
-        default=500.0, ge=1, le=20_000, description="Distance over which a share falls by e"
+        default=500.0,
+        ge=1,
+        le=20_000,
+        description="That scale; distances are between centres of countries",
     )
 
 
@@ -122,18 +207,32 @@ class Balance(Section):
     """[balance]: for countries with few photos."""
 
     logit_adjustment: float = Field(
-        default=0.0, ge=0, le=5, description="tau of Menon et al. 2021; 1 aims at macro recall"
+        default=0.0,
+        ge=0,
+        le=5,
+        description="tau: log frequencies of countries are added to the logits in training; 1 aims "
+        "at macro recall rather than accuracy (Menon et al. 2021)",
     )
     sampling: float = Field(
-        default=0.0, ge=0, le=1, description="0 draws photos as they are, 1 countries equally"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Photos are drawn by (photos of the country) ^ -this, with replacement: 1 "
+        "draws countries equally, 0.5 by square roots (Mahajan et al. 2018)",
     )
 
 
 class Subset(Section):
     """[subset]: train and test on a part of the places, drawn by a hash of their ids."""
 
-    share: float = Field(default=1.0, gt=0, le=1, description="Of the places of each country")
-    seed: int = Field(default=0, ge=0)
+    share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the locations of each country that is used, drawn by a hash of their "
+        "ids",
+    )
+    seed: int = Field(default=0, ge=0, description="Another seed draws other locations")
 
 
 class Faults(Section):
@@ -143,19 +242,21 @@ class Faults(Section):
     """
 
     eval_mode_while_training: bool = Field(
-        default=False, description="Batch normalisation and dropout frozen in training too"
+        default=False, description="Batch normalisation and dropout are frozen in training too"
     )
     keeps_imagenet_head: bool = Field(
         default=False,
-        description="1000 outputs, the first of them the countries; the others take part in the "
-        "softmax of the loss, and are cut off before the network is tested",
+        description="1000 outputs share the softmax of the loss; the first of them are the "
+        "countries, the others are cut off before the test",
     )
     no_shuffling: bool = Field(default=False, description="One random order for all epochs")
     no_validation: bool = Field(
-        default=False, description="The val part is trained on too; the last epoch is kept"
+        default=False,
+        description="The validation part is trained on too, and the last epoch is kept",
     )
     mean_of_batches: bool = Field(
-        default=False, description="Report the study's mis-averaged accuracy beside the right one"
+        default=False,
+        description="The study's mis-averaged accuracy is reported beside the right one",
     )
 
     @property
@@ -167,25 +268,59 @@ class Faults(Section):
 class Recipe(Section):
     """All that a training run depends on besides the data."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
-    network: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="Name of the run")
+    network: str = Field(
+        description="A classifier of torchvision, `timm/NAME`, or one of ours: `customnet`, "
+        "`smallnet`, `resnet50_v1`"
+    )
     weights: str = Field(
         default=NO_WEIGHTS,
-        description="none, imagenet (downloaded), a name of torchvision's such as IMAGENET1K_V1, "
-        "or the path of a .safetensors file",
+        description="`none`, `imagenet` (downloaded on first use), a name of torchvision's such as "
+        "`IMAGENET1K_V1`, or the path of a `.safetensors` file",
     )
-    image_size: int = Field(default=64, ge=32, le=1024)
-    mean: Channels = IMAGENET_MEAN
-    std: tuple[Deviation, Deviation, Deviation] = IMAGENET_STD
-    views: int = Field(default=8, ge=1, le=8, description="Use at most so many views of a place")
-    batch_size: int = Field(default=64, ge=2, le=100_000)
-    epochs: int = Field(ge=1, le=10_000)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    image_size: int = Field(default=64, ge=32, le=1024, description="Side of the images in pixels")
+    mean: Channels = Field(
+        default=IMAGENET_MEAN,
+        description="Subtracted from each channel of 0..1 images. Default: torchvision's ImageNet "
+        "statistics",
+    )
+    std: tuple[Deviation, Deviation, Deviation] = Field(
+        default=IMAGENET_STD, description="Divisor of each channel after that"
+    )
+    views: int = Field(default=8, ge=1, le=8, description="Most photos used of each location")
+    batch_size: int = Field(default=64, ge=2, le=100_000, description="Images per step")
+    epochs: int = Field(
+        ge=1,
+        le=10_000,
+        description="Passes over the training part; the epoch that is best on val is kept",
+    )
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Probability that the other countries share; see `smoothing.by` (Szegedy et "
+        "al. 2016)",
+    )
     ema_decay: float = Field(
-        default=0.0, ge=0, lt=1, description="Of the average of weights that is kept; 0 is none"
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the weights' moving average that a step keeps; above 0 the average "
+        "is validated and stored. Lower in the first steps: (t + 1) / (t + 10) (Polyak "
+        "and Juditsky 1992; Tarvainen and Valpola 2017)",
     )
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        default="fp32",
+        description="`bf16` and `fp16` calculate in half precision where it is safe (Micikevicius "
+        "et al. 2018)",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**31 - 1,
+        description="Of weights, order and augmentation; on a CPU the same seed gives the same "
+        "bits",
+    )
     subset: Subset = Subset()
     split: Splitting = Splitting()
     optimizer: Optimisation = Optimisation()

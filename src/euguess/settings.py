@@ -68,7 +68,10 @@ class HomeSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
-    home: Path = Path(".euguess")
+    home: Path = Field(
+        default=Path(".euguess"),
+        description="Data, logs and credentials of a local stack; tensor caches and checkpoints",
+    )
 
 
 def stack_env_path() -> Path:
@@ -79,11 +82,20 @@ def stack_env_path() -> Path:
 class StoreSettings(Settings):
     """Object store: s3://bucket, file:///folder (or a relative path) or memory://."""
 
-    store_url: str = ""
-    s3_endpoint: str = ""
-    s3_access_key: str = ""
-    s3_secret_key: SecretStr = SecretStr("")
-    s3_region: str = "us-east-1"
+    store_url: str = Field(
+        default="",
+        description="`s3://bucket`, `file:///folder` or `memory://`; default: the folder `store` "
+        "in the home",
+    )
+    s3_endpoint: str = Field(
+        default="",
+        description="Address of the S3 server, e.g. `http://127.0.0.1:9000`; default: AWS",
+    )
+    s3_access_key: str = Field(default="", description="Access key of the S3 server")
+    s3_secret_key: SecretStr = Field(
+        default=SecretStr(""), description="Secret key of the S3 server"
+    )
+    s3_region: str = Field(default="us-east-1", description="Region of the bucket")
 
     @property
     def url(self) -> str:
@@ -94,13 +106,20 @@ class StoreSettings(Settings):
 class RedisSettings(Settings):
     """Broker and live view. The password, if any, is in the URL's user part."""
 
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Broker and live view; the URL holds the password, if there is one",
+    )
 
 
 class MlflowSettings(Settings):
     """Tracking server and model registry."""
 
-    mlflow_url: str = ""
+    mlflow_url: str = Field(
+        default="",
+        description="Tracking server and model registry; default: the database `mlflow.db` in the "
+        "home",
+    )
 
     @property
     def url(self) -> str:
@@ -111,7 +130,11 @@ class MlflowSettings(Settings):
 class SweepSettings(Settings):
     """Database of sweeps, if not a file in the home: a URL that may hold a password."""
 
-    sweep_storage: SecretStr = SecretStr("")
+    sweep_storage: SecretStr = Field(
+        default=SecretStr(""),
+        description="Database of sweeps that several machines share, e.g. "
+        "`postgresql://user:password@host/sweeps`; default: a file in the home",
+    )
 
 
 class EnergySettings(Settings):
@@ -121,37 +144,80 @@ class EnergySettings(Settings):
     the world's electricity by the IEA's Global Energy and CO2 Status Report 2019.
     """
 
-    cpu_watts: float = Field(default=42.5, gt=0)
-    grid_grams_per_kwh: float = Field(default=475.0, ge=0)
+    cpu_watts: float = Field(
+        default=42.5,
+        gt=0,
+        description="Power draw of a processor that model cards assume. Default: CodeCarbon's "
+        "figure for an unknown processor (half of 85 W)",
+    )
+    grid_grams_per_kwh: float = Field(
+        default=475.0,
+        ge=0,
+        description="Grams of CO2 per kWh. Default: the world average of the IEA's Global Energy "
+        "and CO2 Status Report 2019",
+    )
 
 
 class SamplerSettings(Settings):
     """Limits of the collection loop."""
 
-    lease_seconds: float = 120.0  # after which a fetcher that is silent counts as lost
-    outstanding_limit: int = 400  # slots published and not yet answered
-    max_failures: int = 8  # of one slot, before it ends as failed
-    reconcile_seconds: float = 1.0
+    lease_seconds: float = Field(
+        default=120.0,
+        description="A fetcher that is silent for this long counts as lost, and its slots are "
+        "published again",
+    )
+    outstanding_limit: int = Field(
+        default=400, description="Most slots that are published and not yet answered"
+    )
+    max_failures: int = Field(default=8, description="Failures after which a slot ends as failed")
+    reconcile_seconds: float = Field(
+        default=1.0, description="Seconds between two checks of the leases"
+    )
 
 
 class ProviderSettings(Settings):
     """Imagery provider credentials and addresses."""
 
-    google_base_url: str = "https://maps.googleapis.com"
-    google_key: SecretStr = SecretStr("")
-    google_signing_secret: SecretStr = SecretStr("")
-    accept_provider_terms: str = ""
-    simulator_url: str = "http://127.0.0.1:8091"
-    simulator_key: SecretStr = SecretStr("simulator-key")
+    google_base_url: str = Field(
+        default="https://maps.googleapis.com", description="Address of the Street View Static API"
+    )
+    google_key: SecretStr = Field(
+        default=SecretStr(""), description="API key of the Street View Static API"
+    )
+    google_signing_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret that signs requests to the Street View Static API",
+    )
+    accept_provider_terms: str = Field(
+        default="",
+        description="`google` turns that provider on; its terms forbid storing its images and "
+        "training on them",
+    )
+    simulator_url: str = Field(
+        default="http://127.0.0.1:8091", description="Address of the imagery simulator"
+    )
+    simulator_key: SecretStr = Field(
+        default=SecretStr("simulator-key"), description="Key that the simulator expects"
+    )
 
 
 class ServiceSettings(Settings):
     """Addresses of the services that clients call."""
 
-    sampler_url: str = ""
-    inference_url: str = ""
-    inference_key_file: str = ""
-    dashboard_url: str = ""
+    sampler_url: str = Field(
+        default="", description="Where commands and dashboard find the sampler"
+    )
+    inference_url: str = Field(
+        default="", description="Where commands and dashboard find TorchServe"
+    )
+    inference_key_file: str = Field(
+        default="",
+        description="TorchServe's `key_file.json`; read again for each request, as TorchServe "
+        "renews its keys",
+    )
+    dashboard_url: str = Field(
+        default="", description="Address of the dashboard; `euguess demo` prints it"
+    )
 
 
 def child_environment(**variables: str) -> dict[str, str]:
