@@ -1,4 +1,4 @@
-"""What experiments work with, and the pixels of a dataset that they start from."""
+"""The session that experiments run in, and the tensor cache of a dataset."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+from rich.console import Console
 
 from euguess.messages.serving import ImageSpec
-from euguess.settings import EnergySettings, StoreSettings
+from euguess.settings import EnergySettings, MlflowSettings, StoreSettings
 from euguess.storage import open_store
 from services.trainer.cache.build import CacheRequest, build_cache
 from services.trainer.cache.decoding import DecodeOptions, OnDamage
 from services.trainer.cache.format import TensorCache, cache_folder
 from services.trainer.dataset.manifest import build_manifest
-from services.trainer.display import Display
+from services.trainer.devices import choose_device, use_available_cores
+from services.trainer.progress import ProgressDisplay
 
 if TYPE_CHECKING:  # MLflow takes seconds to import
     from services.trainer.tracking.runs import Tracking
@@ -22,7 +24,7 @@ if TYPE_CHECKING:  # MLflow takes seconds to import
 
 
 class Source(Protocol):
-    """Where pixels come from and are kept, and where progress is shown."""
+    """The folders, store and progress display that loading a cache needs."""
 
     @property
     def home(self) -> Path: ...
@@ -31,26 +33,52 @@ class Source(Protocol):
     def store(self) -> StoreSettings: ...
 
     @property
-    def display(self) -> Display: ...
+    def display(self) -> ProgressDisplay: ...
 
 
 @dataclass(frozen=True)
 class Session:
-    """Places, connections, the device and where progress is shown."""
+    """Folders, connections, the device and the progress display of a process."""
 
     home: Path
     store: StoreSettings
     tracking: "Tracking"
     registry: "Registry"
     device: torch.device
-    display: Display
+    display: ProgressDisplay
     energy: EnergySettings
+
+
+def open_session(
+    home: Path, store: StoreSettings, mlflow: MlflowSettings, device: str, console: Console
+) -> Session:
+    """Connect to MLflow and choose the device.
+
+    Settings that only the cards need are read here, so that they cannot fail after hours of
+    training. Raises ServiceUnavailable when MLflow does not answer, InvalidInput for a bad device.
+    """
+    from services.trainer.tracking.runs import open_tracking
+    from services.trainer.tracking.versions import Registry
+
+    energy = EnergySettings.load()
+    use_available_cores()
+    chosen = choose_device(device)
+    tracking = open_tracking(mlflow.url, home)
+    return Session(
+        home=home,
+        store=store,
+        tracking=tracking,
+        registry=Registry(tracking.client),
+        device=chosen,
+        display=ProgressDisplay(console),
+        energy=energy,
+    )
 
 
 def load_cache(
     dataset: str, image: ImageSpec, source: Source, *, on_damage: OnDamage = OnDamage.RAISE
 ) -> TensorCache:
-    """The up-to-date cache of a dataset, built where needed."""
+    """Return the up-to-date cache of a dataset; build what is missing."""
     return asyncio.run(_load_cache(dataset, image, source, on_damage))
 
 

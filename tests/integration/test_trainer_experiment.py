@@ -25,17 +25,16 @@ from services.inference.classifier import Classifier, load_classifier
 from services.inference.registry import MlflowRegistry
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.stored_cards import read_card
-from services.trainer.display import Display
 from services.trainer.errors import Stopped
 from services.trainer.evaluation.abstention import is_answered
 from services.trainer.evaluation.calibration import tempered
 from services.trainer.evaluation.certainty import calibration_for
 from services.trainer.evaluation.conformal import country_sets
-from services.trainer.history import EpochResult
 from services.trainer.models.export import export_onnx
 from services.trainer.models.shortcuts import REGIONS, find_shortcuts
 from services.trainer.models.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from services.trainer.networks import build_network
+from services.trainer.progress import EpochResult, ProgressDisplay
 from services.trainer.recipe import parse_recipe
 from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Outcome, run_experiment
@@ -226,7 +225,7 @@ def test_new_places_of_a_dataset_are_what_a_stored_model_is_tested_on(
     assert report.parts["test"].locations == tested_before + 2 * len(QUOTAS)
 
 
-class ImpatientDisplay(Display):
+class ImpatientDisplay(ProgressDisplay):
     """Presses Ctrl-C after the second epoch."""
 
     def epoch(self, result: EpochResult, epochs: int, *, is_best: bool) -> None:
@@ -417,7 +416,7 @@ def test_a_run_on_a_server_is_stopped_and_resumed_by_its_clients(
         assert list(client.history(outcome.run_id, "val_loss")) == [1, 2, 3, 4]
 
 
-class TellingDisplay(Display):
+class TellingDisplay(ProgressDisplay):
     """Has the newest run stopped in its first epoch."""
 
     def __init__(self, console: Console, client: RegistryClient) -> None:

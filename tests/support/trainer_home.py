@@ -14,10 +14,9 @@ from rich.console import Console
 from euguess.process.project import project_root, service_environment
 from euguess.settings import MlflowSettings, StoreSettings
 from euguess.storage import open_store
-from services.trainer.opening import open_workshop
 from services.trainer.recipe import parse_recipe
 from services.trainer.runs.experiment import Order
-from services.trainer.session import Session
+from services.trainer.session import Session, open_session
 from services.trainer.splits.splits import SplitProtocol
 from tests.support.country_photos import LearnableDataset
 
@@ -55,7 +54,7 @@ class TrainerHome:
 
     def session(self, mlflow: MlflowSettings | None = None) -> Session:
         quiet = Console(quiet=True)
-        return open_workshop(self.folder, self.store, mlflow or self.mlflow, "cpu", quiet)
+        return open_session(self.folder, self.store, mlflow or self.mlflow, "cpu", quiet)
 
     def trainer(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the trainer; variables are further settings."""

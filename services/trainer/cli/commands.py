@@ -16,7 +16,7 @@ from services.trainer.cli.options import (
     SkipDamaged,
     console,
     damage_policy,
-    open_workshop,
+    open_session,
     print_json,
 )
 
@@ -70,7 +70,7 @@ def train(
     if queue:
         _queue(order, as_json)
         return
-    outcome = run_experiment(order, open_workshop(device))
+    outcome = run_experiment(order, open_session(device))
     if as_json:
         print_json(_summary(outcome))
     else:
@@ -111,7 +111,7 @@ def evaluate(
     from services.trainer.models.stored_model import evaluate_stored
     from services.trainer.reports.tables import print_report
 
-    report = evaluate_stored(run, dataset, open_workshop(device), damage_policy(skip_damaged))
+    report = evaluate_stored(run, dataset, open_session(device), damage_policy(skip_damaged))
     if as_json:
         print_json(report)
     else:
@@ -134,8 +134,8 @@ def compare(
     Only the honest model is registered.
     """
     from services.trainer.reports.tables import print_comparison, print_report
-    from services.trainer.runs.comparison import run_comparison
     from services.trainer.runs.experiment import Order
+    from services.trainer.runs.protocols import run_comparison
 
     order = Order(
         dataset=dataset,
@@ -145,7 +145,7 @@ def compare(
         is_promoted=promote,
         on_damage=damage_policy(skip_damaged),
     )
-    leaky, honest = run_comparison(order, open_workshop(device))
+    leaky, honest = run_comparison(order, open_session(device))
     if as_json:
         print_json({"leaky": _summary(leaky), "honest": _summary(honest)})
         return
@@ -170,13 +170,13 @@ def leaks(
     import torch
 
     from services.trainer.loading.split_data import load_material
-    from services.trainer.reports.leak_table import leaks_table
+    from services.trainer.reports.tables import leaks_table
     from services.trainer.session import load_cache
     from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
 
     chosen = _recipe(recipe, _with_protocol(overrides, protocol))
     pixels = load_cache(
-        dataset, chosen.image, open_workshop("cpu"), on_damage=damage_policy(skip_damaged)
+        dataset, chosen.image, open_session("cpu"), on_damage=damage_policy(skip_damaged)
     )
     split_data = load_material(pixels, chosen, torch.device("cpu"))
     apart_km = chosen.split.spec.apart_km
@@ -203,7 +203,7 @@ def cache(
     from services.trainer.session import load_cache
 
     built = load_cache(
-        dataset, ImageSpec(size=size), open_workshop("cpu"), on_damage=damage_policy(skip_damaged)
+        dataset, ImageSpec(size=size), open_session("cpu"), on_damage=damage_policy(skip_damaged)
     )
     if as_json:
         print_json({"folder": str(built.folder), **built.header.model_dump(mode="json")})
@@ -256,7 +256,7 @@ def _survey(
     from services.trainer.runs.protocols import Survey, print_survey, run_survey, summaries
 
     chosen = KNOWN if protocols == "all" else tuple(protocols.split(","))
-    lines = run_survey(Survey(order, chosen, renewal), open_workshop(device))
+    lines = run_survey(Survey(order, chosen, renewal), open_session(device))
     if as_json:
         print_json(summaries(lines))
     else:

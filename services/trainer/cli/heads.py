@@ -11,7 +11,7 @@ from services.trainer.cli.options import (
     SkipDamaged,
     console,
     damage_policy,
-    open_workshop,
+    open_session,
     print_json,
 )
 
@@ -39,7 +39,7 @@ def embed(
     from services.trainer.heads.recipe import read_head_recipe
 
     chosen = read_head_recipe(recipe).with_weights_in(weights)
-    session, on_damage = open_workshop(device), damage_policy(skip_damaged)
+    session, on_damage = open_session(device), damage_policy(skip_damaged)
     kept = [
         embed_dataset(dataset, backbone, session, on_damage=on_damage)
         for backbone in chosen.backbones
@@ -70,9 +70,7 @@ def head(
     from services.trainer.reports.tables import print_report
 
     chosen = read_head_recipe(recipe).with_weights_in(weights)
-    outcome = run_head(
-        chosen, dataset, open_workshop(device), on_damage=damage_policy(skip_damaged)
-    )
+    outcome = run_head(chosen, dataset, open_session(device), on_damage=damage_policy(skip_damaged))
     score = outcome.chosen.score
     if as_json:
         print_json({"held_out": vars(score), "report": outcome.report.model_dump(mode="json")})

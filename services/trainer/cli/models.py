@@ -13,7 +13,7 @@ from services.trainer.cli.options import (
     console,
     damage_policy,
     open_records,
-    open_workshop,
+    open_session,
     print_json,
 )
 
@@ -66,7 +66,7 @@ def promote(
     from services.trainer.models.promotion import Wish
     from services.trainer.models.promotion import promote as promote_candidate
 
-    session = open_workshop(device)
+    session = open_session(device)
     session.tracking.find(run)
     candidate = session.registry.version_of(run)
     if candidate is None:

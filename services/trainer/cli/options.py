@@ -29,11 +29,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write(to_json(value, indent=2).decode() + "\n")
 
 
-def open_workshop(device: str) -> "Session":
-    """What experiments work with, by the settings of this process."""
-    from services.trainer import opening
+def open_session(device: str) -> "Session":
+    """Open a session by the settings of this process."""
+    from services.trainer import session
 
-    return opening.open_workshop(
+    return session.open_session(
         HomeSettings().home, StoreSettings.load(), MlflowSettings.load(), device, messages
     )
 

@@ -12,7 +12,7 @@ from services.trainer.cli.options import (
     SkipDamaged,
     console,
     damage_policy,
-    open_workshop,
+    open_session,
     print_json,
 )
 
@@ -64,7 +64,7 @@ def paper(
     changes, on_damage = tuple(overrides or ()), damage_policy(skip_damaged)
     experiments = read_experiments(folder, changes, only or [])
     order = PaperOrder(dataset, experiments, renewal, changes, on_damage)
-    found = run_paper(order, open_workshop(device))
+    found = run_paper(order, open_session(device))
     target = out or HomeSettings().home / PAPERS / dataset
     text, page = write_report(found, target, utc_now())
     if as_json:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.trainer.cli.options import AsJson, Device, console, open_workshop, print_json
+from services.trainer.cli.options import AsJson, Device, console, open_session, print_json
 
 Dataset = Annotated[str, typer.Argument(help="Name of an imported dataset of real photos")]
 Recipes = Annotated[Path, typer.Option(help="Folder of the recipes: *.toml, heads/*.toml")]
@@ -32,7 +32,7 @@ def results(
     from services.trainer.real_results.summary import summarise
 
     chosen = read_recipes(recipes, weights)
-    bench = open_bench(dataset, open_workshop(device), chosen.heads)
+    bench = open_bench(dataset, open_session(device), chosen.heads)
     found = summarise(dataset, measure_all(chosen, bench), chosen.left_out)
     output.mkdir(parents=True, exist_ok=True)
     plot, text = output / f"{dataset}.png", output / f"{dataset}.md"

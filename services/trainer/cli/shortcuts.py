@@ -12,7 +12,7 @@ from services.trainer.cli.options import (
     SkipDamaged,
     console,
     damage_policy,
-    open_workshop,
+    open_session,
     print_json,
 )
 
@@ -41,7 +41,7 @@ def shortcuts(
     from services.trainer.models.shortcuts import find_shortcuts
     from services.trainer.models.shortcuts_report import page, write_report
 
-    found = find_shortcuts(run, open_workshop(device), damage_policy(skip_damaged), dataset)
+    found = find_shortcuts(run, open_session(device), damage_policy(skip_damaged), dataset)
     paths = write_report(found, out or HomeSettings().home / FOLDER / found.run_id)
     if as_json:
         print_json(found)

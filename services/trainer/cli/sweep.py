@@ -103,7 +103,7 @@ def _report(ended: "Ended", as_json: bool) -> None:
 
 def _print_end(ended: "Ended") -> None:
     from services.trainer.sweeps.report import BEST_RECIPE
-    from services.trainer.sweeps.text import objective_text, values_text
+    from services.trainer.sweeps.status import objective_text, values_text
 
     result = ended.result
     best, shares = result.best, result.importances

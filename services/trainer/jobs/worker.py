@@ -90,12 +90,12 @@ def train_app(redis_url: str) -> Celery:
 
 def _train(order: TrainRun) -> str:
     # The parent process stays small, and safe to fork, without torch.
-    from services.trainer.opening import open_workshop
     from services.trainer.recipe import parse_recipe
     from services.trainer.runs.experiment import Order, run_experiment
+    from services.trainer.session import open_session
 
     home, console = HomeSettings().home, Console(stderr=True)
-    session = open_workshop(home, StoreSettings.load(), MlflowSettings.load(), "auto", console)
+    session = open_session(home, StoreSettings.load(), MlflowSettings.load(), "auto", console)
     outcome = run_experiment(
         Order(
             dataset=order.dataset,

@@ -1,13 +1,13 @@
 """How good a model is, as tables for people."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from euguess.messages.records import Interval
-from euguess.training.report import Certainty, Report
-from services.trainer.reports.leak_table import leaks_table
+from euguess.training.report import Certainty, LeakingPair, Report
 
 METRIC_NAMES = {
     "top1_accuracy": "top-1 accuracy",
@@ -19,6 +19,7 @@ METRIC_NAMES = {
     "accuracy_within_750_km": "within 750 km",
 }
 NO_SHARES = ("mean_error_km", "median_error_km", "geoscore")
+SHOWN_PAIRS = 5  # of each kind of leak
 WIDEST_CONFUSION = 12  # countries whose confusion matrix fits a terminal
 
 
@@ -53,6 +54,26 @@ def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
     chances = (f"{report.baselines.chance:.1%}" for report in (leaky, honest))
     table.add_row("chance", *chances, style="dim")
     console.print(table)
+
+
+def leaks_table(leaks: Mapping[str, int], pairs: Sequence[LeakingPair]) -> Table:
+    """Some pairs of each kind, and how many tested views there are in all."""
+    counts = ", ".join(f"{kind} {count}" for kind, count in leaks.items())
+    table = Table(
+        title="LEAKY: tested views that training has seen the like of",
+        caption=f"Tested views by what they share: {counts}",
+    )
+    for name in ("shared", "tested view", "trained on", "km apart", "bits"):
+        table.add_column(name, justify="right" if name in ("km apart", "bits") else "left")
+    for pair in _first_of_each_kind(pairs):
+        table.add_row(
+            pair.kind,
+            f"{pair.test_location} {pair.test_heading:g}°",
+            f"{pair.train_location} {pair.train_heading:g}°",
+            "" if pair.distance_km is None else f"{pair.distance_km:.3f}",
+            "" if pair.bits is None else str(pair.bits),
+        )
+    return table
 
 
 def percent(interval: Interval) -> str:
@@ -102,6 +123,14 @@ def _metrics_table(title: str, report: Report) -> Table:
     for name, value in baselines.items():
         table.add_row(f"{name} (top-1)", f"{value:.1%}", style="dim")
     return table
+
+
+def _first_of_each_kind(pairs: Sequence[LeakingPair]) -> Iterator[LeakingPair]:
+    shown: Counter[str] = Counter()
+    for pair in pairs:
+        shown[pair.kind] += 1
+        if shown[pair.kind] <= SHOWN_PAIRS:
+            yield pair
 
 
 CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {

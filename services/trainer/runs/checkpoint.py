@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from services.trainer.history import EpochResult
+from services.trainer.progress import EpochResult
 from services.trainer.training.learner import Learner
 from services.trainer.training.loop import Progress
 

@@ -17,7 +17,7 @@ from euguess.errors import InvalidInput
 from euguess.training.report import Report
 from services.trainer.models.stored_model import evaluate_stored
 from services.trainer.reports.tables import percent
-from services.trainer.runs.experiment import Order
+from services.trainer.runs.experiment import Order, Outcome, run_experiment
 from services.trainer.runs.reuse import measured
 from services.trainer.session import Session
 from services.trainer.splits.splits import SplitProtocol
@@ -69,6 +69,23 @@ def run_survey(survey: Survey, session: Session) -> list[Line]:
         session.display.note(f"{number} of {len(survey.protocols)}: {protocol}")
         lines.append(_line(protocol, survey, session))
     return lines
+
+
+def run_comparison(order: Order, session: Session) -> tuple[Outcome, Outcome]:
+    """Outcomes under the image split and under the recipe's own honest one.
+
+    A recipe that asks for the image split is compared with the location split. Only the honest
+    model is registered, and promoted if the order says so.
+    """
+    recipe = order.recipe
+    is_honest = recipe.split.protocol is not SplitProtocol.IMAGE
+    honest = recipe if is_honest else recipe.with_protocol(SplitProtocol.LOCATION)
+    leaky = recipe.with_protocol(SplitProtocol.IMAGE)
+    session.display.note("1 of 2: the leaky split, over images")
+    first = replace(order, recipe=leaky, is_registered=False, is_promoted=False)
+    found = run_experiment(first, session)
+    session.display.note(f"2 of 2: the honest split, by {honest.split.protocol.value}")
+    return found, run_experiment(replace(order, recipe=honest), session)
 
 
 def print_survey(console: Console, lines: Sequence[Line]) -> None:

@@ -8,8 +8,8 @@ import torch
 from euguess.errors import InvalidInput
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
-from services.trainer.display import Display
 from services.trainer.loading.split_data import SplitData, load_material
+from services.trainer.progress import ProgressDisplay
 from services.trainer.recipe import Recipe
 from services.trainer.session import load_cache
 from services.trainer.turns import turn
@@ -25,7 +25,7 @@ class SweepSource:
     home: Path
     store: StoreSettings
     device: torch.device
-    display: Display
+    display: ProgressDisplay
     on_damage: OnDamage = OnDamage.RAISE
 
     @property

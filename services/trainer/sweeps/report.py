@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from services.trainer.sweeps.plots import draw_all
 from services.trainer.sweeps.result import SweepResult
 from services.trainer.sweeps.spec import Sweep
-from services.trainer.sweeps.text import figure_text, objective_text, value_text
+from services.trainer.sweeps.status import figure_text, objective_text, value_text
 
 BEST_RECIPE = "best.toml"
 TITLES = {

@@ -11,14 +11,14 @@ from euguess.process.project import service_command, service_environment
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.devices import choose_device, use_available_cores
-from services.trainer.display import Display
+from services.trainer.progress import ProgressDisplay
 from services.trainer.sweeps.data import Materials, SweepSource
 from services.trainer.sweeps.result import SweepResult, result_of
 from services.trainer.sweeps.space import check_space
 from services.trainer.sweeps.spec import Sweep, read_sweep
+from services.trainer.sweeps.status import SweepStatus
 from services.trainer.sweeps.study import StudyPlace, open_study, storage_errors
 from services.trainer.sweeps.trials import Worker
-from services.trainer.sweeps.watch import TrialWatch
 from services.trainer.sweeps.workers import run_workers
 from services.trainer.turns import turn
 
@@ -50,7 +50,7 @@ class Ended:
 def run_sweep(request: Request, home: Path, store: StoreSettings, console: Console) -> Ended:
     """Do the trials that are left."""
     use_available_cores(request.workers)
-    sweep, display = _sweep(request), Display(console)
+    sweep, display = _sweep(request), ProgressDisplay(console)
     device = choose_device(request.device)
     source = SweepSource(request.dataset, home, store, device, display, request.on_damage)
     materials = Materials(source)
@@ -59,9 +59,9 @@ def run_sweep(request: Request, home: Path, store: StoreSettings, console: Conso
     with turn(folder):  # two processes cannot make the tables at the same time
         study = open_study(sweep, sweep.recipe_of({}).epochs, place)
     with storage_errors(), display.bar(f"Sweep {place.name}") as bar:
-        watch = TrialWatch(sweep.spec, display, bar)
+        watch = SweepStatus(sweep.spec, display, bar)
         if request.workers == 1 or request.join:
-            materials.source = replace(source, display=Display(Console(quiet=True)))
+            materials.source = replace(source, display=ProgressDisplay(Console(quiet=True)))
             Worker(sweep, study, place, materials.of, device, watch).run()
         else:
             materials.forget()

@@ -12,8 +12,8 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from euguess.errors import EUGuessError, InvalidRecipe
-from services.trainer.history import EpochResult
 from services.trainer.loading.split_data import SplitData
+from services.trainer.progress import EpochResult
 from services.trainer.recipe import Recipe
 from services.trainer.sweeps.space import draw_values
 from services.trainer.sweeps.spec import Sweep, Values

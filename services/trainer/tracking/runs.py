@@ -24,7 +24,7 @@ from euguess.promotion.candidates import MODEL_ARTIFACTS
 from euguess.training.runs import ALIVE_SECONDS, ALIVE_TAG, EXPERIMENT, FINISHED, STOP_TAG
 from services.trainer.background import repeated
 from services.trainer.errors import Stopped
-from services.trainer.history import EpochResult
+from services.trainer.progress import EpochResult
 from services.trainer.turns import turn
 
 # Their artifacts lie at addresses that the other kind of access cannot resolve.

@@ -12,9 +12,9 @@ from torch import Tensor
 from euguess.errors import EUGuessError
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top, log_softmax, negative_log_likelihoods
-from services.trainer.history import EpochResult
 from services.trainer.loading.batches import Batch, num_batches
 from services.trainer.loading.split_data import SplitData
+from services.trainer.progress import EpochResult
 from services.trainer.recipe import Recipe
 from services.trainer.training.balance import draw_rows
 from services.trainer.training.learner import Learner

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from euguess.errors import EUGuessError, InvalidRecipe
-from services.trainer.history import EpochResult
 from services.trainer.loading.batches import Batch
+from services.trainer.progress import EpochResult
 from services.trainer.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.training.learner import Learner, new_learner
