@@ -15,6 +15,7 @@ from euguess.clock import utc_now
 from euguess.errors import InvalidInput
 from euguess.images import preprocessing
 from euguess.messages.serving import ModelCard
+from euguess.process.files import staged
 from euguess.promotion.candidates import REGISTERED_MODEL
 from services.inference import classifier, explanation, handler
 from services.inference.classifier import ModelRefused, file_sha256, verify_package
@@ -162,9 +163,7 @@ def _versions() -> dict[str, str]:
 
 
 def _zip(folder: Path, target: Path) -> None:
-    part = folder / "archive.part"
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+    with staged(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files:
             archive.write(path, path.relative_to(folder).as_posix())
-    part.replace(target)

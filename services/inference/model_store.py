@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from euguess.messages.records import Record
+from euguess.process.files import write_atomically
 from services.inference.archive import verify_archive
 from services.inference.classifier import ModelRefused
 from services.inference.registry import Champion
@@ -69,9 +70,7 @@ class ModelStore:
         entry = ServedVersion(version=champion.version, run_id=champion.run_id)
         earlier = tuple(old for old in self._load().served if old != entry)
         index = ServedVersions(served=(entry, *earlier)[:KEPT_VERSIONS])
-        part = self._index_path.with_suffix(".part")
-        part.write_text(index.model_dump_json(indent=2))
-        part.replace(self._index_path)
+        write_atomically(self._index_path, index.model_dump_json(indent=2))
         self._prune(index)
 
     def _load(self) -> ServedVersions:

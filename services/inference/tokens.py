@@ -2,6 +2,7 @@
 
 import json
 
+from euguess.process.files import write_atomically
 from services.inference.configuration import ServingOptions, key_file_path
 
 
@@ -21,9 +22,6 @@ class ClientToken:
             keys = json.loads(self._source.read_text())
         except ValueError:  # TorchServe is writing it
             return
-        self._target.parent.mkdir(parents=True, exist_ok=True)
-        part = self._target.with_suffix(".part")
-        part.write_text(json.dumps({"inference": keys["inference"]}))
-        part.chmod(0o644)
-        part.replace(self._target)
+        token = json.dumps({"inference": keys["inference"]})
+        write_atomically(self._target, token, mode=0o644)
         self._is_shared = True

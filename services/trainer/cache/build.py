@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from euguess.collection.manifest_format import encode_manifest
 from euguess.errors import InvalidInput, StaleCache
 from euguess.messages.serving import ImageSpec
+from euguess.process.files import write_atomically
 from euguess.storage import ObjectStore
 from services.trainer.cache.decoding import DecodeOptions, OnDamage, decode_missing
 from services.trainer.cache.files import (
@@ -21,7 +22,6 @@ from services.trainer.cache.files import (
     remove_unfinished,
     require_room,
     room_errors,
-    write_durably,
 )
 from services.trainer.cache.format import (
     CRC_COLUMN,
@@ -62,7 +62,9 @@ async def build_cache(store: ObjectStore, manifest: Manifest, request: CacheRequ
             return current
         building = folder / f"{BUILDING}{manifest.digest[:16]}"
         building.mkdir(exist_ok=True)
-        write_durably(building / PLAN, encode_manifest(manifest.table, manifest.digest))
+        write_atomically(
+            building / PLAN, encode_manifest(manifest.table, manifest.digest), durable=True
+        )
         await _build(store, manifest, request, building)
         install_finished(folder)
         remove_unfinished(folder)
@@ -100,7 +102,7 @@ def _write_index_and_header(
     building: Path, manifest: Manifest, table: pa.Table, *, size: int, skipped: dict[str, str]
 ) -> None:
     index = _parquet(table)
-    write_durably(building / INDEX, index)
+    write_atomically(building / INDEX, index, durable=True)
     header = CacheHeader(
         dataset=manifest.dataset,
         manifest_digest=manifest.digest,
@@ -110,7 +112,7 @@ def _write_index_and_header(
         index_sha256=hashlib.sha256(index).hexdigest(),
         skipped=tuple(SkippedView(key=key, reason=reason) for key, reason in skipped.items()),
     )
-    write_durably(building / HEADER, header.model_dump_json(indent=2).encode())
+    write_atomically(building / HEADER, header.model_dump_json(indent=2), durable=True)
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from euguess.collection.layout import cache_prefix
 from euguess.errors import ObjectNotFound, StaleCache
 from euguess.messages.serving import ImageSpec
+from euguess.process.files import write_atomically
 from euguess.storage import ObjectStore
 from services.trainer.cache.files import (
     BUILDING,
@@ -14,7 +15,6 @@ from services.trainer.cache.files import (
     locked,
     require_room,
     room_errors,
-    write_durably,
 )
 from services.trainer.cache.format import (
     HEADER,
@@ -54,8 +54,8 @@ async def download_cache(
         building.mkdir(exist_ok=True)
         (building / HEADER).unlink(missing_ok=True)
         for name in (IMAGES, INDEX):
-            write_durably(building / name, await store.get(prefix + name))
-        write_durably(building / HEADER, header.model_dump_json(indent=2).encode())
+            write_atomically(building / name, await store.get(prefix + name), durable=True)
+        write_atomically(building / HEADER, header.model_dump_json(indent=2), durable=True)
         _check(building, image, manifest_digest)
         install_finished(folder)
     return open_cache(folder, image=image, manifest_digest=manifest_digest)

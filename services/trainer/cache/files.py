@@ -3,36 +3,16 @@
 import contextlib
 import errno
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from euguess.errors import DiskFull, EUGuessError
+from euguess.process.files import sync
 from services.trainer.cache.format import HEADER, IMAGES, INDEX
 
 BUILDING = "building-"  # prefix of the folders in which caches are built
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that it is on the disk whole, or not there at all."""
-    staged = path.with_name(path.name + ".part")
-    with staged.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -81,7 +61,7 @@ def install_finished(folder: Path) -> None:
             for name in (IMAGES, INDEX, HEADER):
                 if (building / name).is_file():
                     (building / name).replace(folder / name)
-            sync_folder(folder)
+            sync(folder)
             shutil.rmtree(building)
 
 

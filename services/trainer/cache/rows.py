@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from euguess.process.files import staged
 from services.trainer.cache.format import IMAGES, Pixels, row_crc32
 from services.trainer.dataset.view_index import Rows
 
@@ -90,14 +91,10 @@ class ImageRows:
 
     def keep(self, rows: Rows) -> None:
         """Shrink the file to some of its rows; nothing can be read or written afterwards."""
-        staged = self._path.with_name("kept.npy")
-        with staged.open("wb") as file:
+        with staged(self._path, durable=True) as part, part.open("wb") as file:
             file.write(_npy_preamble((len(rows), *self._shape[1:])))
             for row in rows:
                 file.write(self.read(int(row)).data)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(self._path)
 
     def _at(self, row: int) -> int:
         return len(self._preamble) + row * self._row_bytes

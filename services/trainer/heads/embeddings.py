@@ -27,8 +27,9 @@ from euguess.messages.records import (
     Sha256,
 )
 from euguess.messages.serving import ImageSpec
+from euguess.process.files import write_atomically
 from services.trainer.cache.decoding import OnDamage
-from services.trainer.cache.files import locked, room_errors, write_durably
+from services.trainer.cache.files import locked, room_errors
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.heads.backbones import Backbone, Featuriser, build_featuriser, weights_digest
@@ -154,17 +155,19 @@ def _computed(
     chunks = []
     for path, rows in _chunks(folder, len(cache)):
         if not path.is_file():
-            write_durably(path, _npy(predict_logits(featuriser, images, rows, CHUNK_ROWS)))
+            write_atomically(
+                path, _npy(predict_logits(featuriser, images, rows, CHUNK_ROWS)), durable=True
+            )
         chunks.append(np.load(path, allow_pickle=False))
         progress(int(rows[-1]) + 1, len(cache))
     features = np.concatenate(chunks)
     data = _npy(features)
-    write_durably(folder / FEATURES, data)
+    write_atomically(folder / FEATURES, data, durable=True)
     digest = hashlib.sha256(data).hexdigest()
     header = EmbeddingHeader(
         key=key, rows=len(features), widths=featuriser.widths, features_sha256=digest
     )
-    write_durably(folder / HEADER, header.model_dump_json(indent=2).encode())
+    write_atomically(folder / HEADER, header.model_dump_json(indent=2), durable=True)
     for path, _ in _chunks(folder, len(cache)):
         path.unlink()
     return Embeddings(folder, header, features)

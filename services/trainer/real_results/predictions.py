@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from euguess.messages.records import Record
-from services.trainer.cache.files import write_durably
+from euguess.process.files import write_atomically
 from services.trainer.evaluation.evaluation import Answers
 from services.trainer.evaluation.metrics import is_top
 from services.trainer.loading.split_data import DividedViews
@@ -74,7 +74,7 @@ def places_of_test(views: DividedViews, answers: Answers) -> tuple[PlaceAnswer, 
 
 def keep(folder: Path, fingerprint: str, measured: Measured) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    write_durably(folder / f"{fingerprint}.json", measured.model_dump_json().encode())
+    write_atomically(folder / f"{fingerprint}.json", measured.model_dump_json(), durable=True)
 
 
 def kept(folder: Path, fingerprint: str) -> Measured | None:

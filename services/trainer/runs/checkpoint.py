@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from euguess.process.files import staged
 from services.trainer.progress import EpochResult
 from services.trainer.training.learner import Learner
 from services.trainer.training.loop import Progress
@@ -48,9 +49,8 @@ class Checkpoint:
             "scaler": learner.scaler.state_dict(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        staged = self.path.with_suffix(".part")
-        save_file(tensors, staged, metadata={"facts": json.dumps(facts)})
-        staged.replace(self.path)
+        with staged(self.path) as part:
+            save_file(tensors, part, metadata={"facts": json.dumps(facts)})
 
     def saved_run(self) -> str | None:
         """Id of the run that can be continued here, if any."""

@@ -29,6 +29,7 @@ from euguess.deployment.backup_manifest import (
     read_manifest,
 )
 from euguess.errors import DiskFull, EUGuessError
+from euguess.process.files import sync, write_atomically
 
 DISK_BLOCK = 4096
 
@@ -67,7 +68,7 @@ def write_backup(
             manifest = _write_all(volumes, partial, sizes, created_at, meter)
             _hand_over(partial, target)
             partial.rename(folder)
-            _sync(target)
+            sync(target)
         finally:
             remove(partial)
     return folder, manifest
@@ -128,10 +129,7 @@ def _write_all(
             left_out=summary.left_out,
         )
     manifest = Manifest(format_version=FORMAT_VERSION, created_at=created_at, volumes=records)
-    with (partial / MANIFEST).open("x") as file:
-        file.write(manifest.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_atomically(partial / MANIFEST, manifest.model_dump_json(indent=2) + "\n", durable=True)
     return manifest
 
 
@@ -224,19 +222,11 @@ def _hand_over(folder: Path, target: Path) -> None:
         path.chmod(0o700 if path.is_dir() else 0o600)
         if os.geteuid() == 0:
             os.chown(path, owner.st_uid, owner.st_gid)
-    _sync(folder)
+    sync(folder)
 
 
 def _archive(folder: Path, name: str) -> Path:
     return folder / f"{name}.tar"
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Secrets of the stack as files: given by the user, else made at random once and kept."""
 
-import os
 import re
 import secrets
 import stat
@@ -10,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from euguess.errors import InvalidInput
+from euguess.process.files import write_atomically
 
 SECRET_BYTES = 20  # 40 characters, the most that MinIO takes for a secret key
 MIN_LENGTH = 8
@@ -75,9 +75,10 @@ def write_secrets(given: Path, target: Path, redis_host: str = "redis") -> list[
             value = secret.make() if secret.make else ""
             made += [secret.name] if secret.make else []
         if value is not None:
-            _write(path, value, secret.gid)
+            write_atomically(path, value, mode=MODE, group=secret.gid)
     password = quote((target / "redis_password").read_text(), safe="")
-    _write(target / "redis_url", f"redis://:{password}@{redis_host}:6379/0", REDIS_GROUP)
+    url = f"redis://:{password}@{redis_host}:6379/0"
+    write_atomically(target / "redis_url", url, mode=MODE, group=REDIS_GROUP)
     return made
 
 
@@ -118,13 +119,3 @@ def _checked(secret: Secret, value: str) -> str:
             f"{secret.variable} holds a blank, a quote, a backslash or a letter that is not ASCII."
         )
     return value
-
-
-def _write(path: Path, value: str, gid: int) -> None:
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(value)
-    os.chown(part, -1, gid)
-    part.chmod(MODE)
-    part.replace(path)

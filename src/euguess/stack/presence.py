@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from euguess.process.files import write_atomically
+
 STATE_FILE = "stack.json"
 ENV_FILE = "stack.env"
 END_SECONDS = 30.0
@@ -18,12 +20,14 @@ def record_processes(home: Path, servers: Mapping[str, int]) -> None:
     """Note the process ids of the servers and of this process, which keeps them running."""
     processes = {"euguess": os.getpid(), **servers}
     started = {name: _start_time(pid) for name, pid in processes.items()}
-    _write(home / STATE_FILE, json.dumps({"pids": processes, "started": started}))
+    state = json.dumps({"pids": processes, "started": started})
+    write_atomically(home / STATE_FILE, state, mode=0o600)
 
 
 def announce_stack(home: Path, variables: Mapping[str, str]) -> None:
     """Write where the stack's services are; for the owner only, since it holds passwords."""
-    _write(home / ENV_FILE, "".join(f"{name}={value}\n" for name, value in variables.items()))
+    lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+    write_atomically(home / ENV_FILE, lines, mode=0o600)
 
 
 def withdraw_stack(home: Path) -> None:
@@ -78,12 +82,3 @@ def _end(pid: int) -> None:
 def _end_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def _write(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(content)
-    part.replace(path)

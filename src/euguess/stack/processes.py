@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from euguess.errors import ServiceUnavailable
+from euguess.process.files import write_atomically
 from euguess.process.ports import require_free
 from euguess.settings import child_environment
 
@@ -103,7 +104,7 @@ def start(spec: ServerSpec, log_path: Path) -> RunningServer:
     for folder in (*spec.folders, log_path.parent):
         folder.mkdir(parents=True, exist_ok=True)
     for path, content in spec.private_files.items():
-        _write_private(path, content)
+        write_atomically(path, content, mode=0o600)
     with log_path.open("ab") as log:
         try:
             process = subprocess.Popen(
@@ -140,13 +141,6 @@ def _is_ready(ready: Ready) -> bool:
 
 async def _awaited(answer: Awaitable[bool]) -> bool:
     return await answer
-
-
-def _write_private(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # an older file may have a wider mode
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(content)
 
 
 def _last_lines(path: Path) -> str:

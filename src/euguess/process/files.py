@@ -1,0 +1,57 @@
+"""Atomic writes: after a crash at any point, a file is complete or absent, never partial."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def staged(
+    path: Path, *, mode: int | None = None, group: int | None = None, durable: bool = False
+) -> Iterator[Path]:
+    """Yield the path of an empty file beside `path`; rename it to `path` when the block succeeds.
+
+    A file with a `mode` is private to its owner until it is complete. A `durable` file is synced
+    before the rename, and its folder after it, so that it survives a power cut. If the block
+    fails, nothing is left behind. Only one process may write the same path at a time.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600))
+    try:
+        yield part
+        if group is not None:
+            os.chown(part, -1, group)
+        if mode is not None:
+            part.chmod(mode)
+        if durable:
+            sync(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    if durable:
+        sync(path.parent)
+
+
+def write_atomically(
+    path: Path,
+    data: bytes | str,
+    *,
+    mode: int | None = None,
+    group: int | None = None,
+    durable: bool = False,
+) -> None:
+    """Write a file and create its folder if needed; see `staged` for the options."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with staged(path, mode=mode, group=group, durable=durable) as part:
+        part.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, from the system's buffers to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
