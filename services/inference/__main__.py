@@ -97,7 +97,7 @@ def agent(workers: Workers = 1, poll_seconds: Poll = 5.0) -> None:
     home = working_directory()
     Agent(
         MlflowRegistry(MlflowSettings.load().url),
-        readiness.client_of(home),
+        readiness.connect(home),
         ModelStore(home / "store", home / "served.json"),
         AgentOptions(poll_seconds=poll_seconds, archive=ArchiveOptions(workers=workers)),
     ).run()
@@ -150,7 +150,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the prediction as JSON")] = False,
 ) -> None:
     """Whether the model is loaded and really answers a photo; exit code 1 if not."""
-    prediction = readiness.check(readiness.client_of(working_directory()))
+    prediction = readiness.connect(working_directory()).check()
     if as_json:
         print_json(prediction)
     else:

@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from euguess.errors import EUGuessError
+from euguess.errors import EUGuessError, ServiceUnavailable
 from euguess.images.preprocessing import decode_photo
+from euguess.messages.serving import Prediction
 from services.inference.archive import ArchiveOptions, build_archive, is_up_to_date, read_card
 from services.inference.classifier import ModelRefused, Refusal, load_classifier
 from services.inference.golden import golden_photo
-from services.inference.management import TorchServeClient, TorchServeFailed
 from services.inference.model_store import ModelStore
+from services.inference.readiness import TorchServe
 from services.inference.registry import Champion, Registry
 
 FIRST_BACKOFF_SECONDS = 0.5
@@ -35,10 +35,11 @@ class Agent:
     """Each step brings the served version one champion further; repeating one is harmless."""
 
     def __init__(
-        self, registry: Registry, server: TorchServeClient, store: ModelStore, options: AgentOptions
+        self, registry: Registry, torchserve: TorchServe, store: ModelStore, options: AgentOptions
     ) -> None:
         self._registry = registry
-        self._server = server
+        self._server = torchserve.management
+        self._inference = torchserve.inference
         self._store = store
         self._options = options
         self._refused: set[Champion] = set()
@@ -59,7 +60,7 @@ class Agent:
     def step(self) -> None:
         """Serve the version served last, if none is served, and then the champion.
 
-        Raises RegistryUnavailable or TorchServeFailed; the next step resumes the work.
+        Raises ServiceUnavailable; the next step resumes the work.
         """
         self._resume()
         champion = self._registry.champion()
@@ -124,10 +125,10 @@ class Agent:
             self._server.register(champion.folder)
         try:
             self._server.wait_ready(version)
-        except TorchServeFailed:
+        except ServiceUnavailable:
             self._server.unregister(version)
             raise
-        _compare(self._server.predict(golden_photo(), version), expected)
+        _compare(self._inference.predict([golden_photo()], version), expected)
         self._server.set_default(version)
         log.info("Version %s is served now.", champion.version, extra={"action": "model_served"})
         self._store.make_current(champion)
@@ -164,17 +165,16 @@ def stamp_version(package: Path, version: str) -> None:
     (package / "model.json").write_text(card.model_dump_json(indent=2))
 
 
-def golden_answer(package: Path) -> dict[str, Any]:
+def golden_answer(package: Path) -> Prediction:
     """What a package answers to the golden photo in this process. Raises ModelRefused."""
     answer = load_classifier(package, decode_photo).classify([[golden_photo()]])[0]
     if isinstance(answer, Refusal):
         raise ModelRefused(f"The model refuses a good photo: {answer.reason}")
-    return answer
+    return Prediction.model_validate(answer)
 
 
-def _compare(served: dict[str, Any], expected: dict[str, Any]) -> None:
-    country_code = expected["country_code"]
-    probabilities = {row["country_code"]: row["probability"] for row in served["top"]}
-    difference = abs(probabilities.get(country_code, 0.0) - expected["probability"])
+def _compare(served: Prediction, expected: Prediction) -> None:
+    served_probability = served.probabilities.get(expected.country_code, 0.0)
+    difference = abs(served_probability - expected.probability)
     if difference > GOLDEN_TOLERANCE:
         raise ModelRefused("It answers a known photo otherwise when it is served.")

@@ -1,62 +1,80 @@
-"""Real readiness: /ping says Healthy while every worker crashes, so that a photo is sent."""
+"""Readiness by a real prediction: /ping reports Healthy even while every worker crashes."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+import httpx
 
+from euguess.clients import InferenceClient
 from euguess.messages.serving import Prediction
 from services.inference.configuration import ServingOptions, key_file_path
 from services.inference.golden import golden_photo
-from services.inference.management import TorchServeClient, TorchServeFailed
+from services.inference.management import ManagementClient, TorchServeFailed
+
+PREDICTION_SECONDS = 40.0  # more than the response timeout of the archives
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the TorchServe of a working directory listens, as seen from its own machine."""
+    """URLs of the TorchServe of a working directory, as seen from its own machine."""
 
     inference_url: str
     management_url: str
 
     @classmethod
     def of(cls, options: ServingOptions) -> "Addresses":
-        # A wildcard address is no destination.
+        # Clients cannot connect to the wildcard address.
         host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
         return cls(f"http://{host}:{options.port}", f"http://127.0.0.1:{options.management_port}")
 
 
 def write_addresses(options: ServingOptions) -> None:
-    """Leave word of the ports in the working directory."""
+    """Write the ports to the working directory, for clients on this machine."""
     _path(options.home).write_text(json.dumps(asdict(Addresses.of(options))))
 
 
-def client_of(home: Path) -> TorchServeClient:
-    """Client of the TorchServe that works in a directory. Raises TorchServeFailed."""
+@dataclass(frozen=True, slots=True)
+class TorchServe:
+    """Clients of the two ports of one TorchServe."""
+
+    management: ManagementClient
+    inference: InferenceClient
+
+    def check(self) -> Prediction:
+        """Have the served version predict a photo. Raises TorchServeFailed or ServiceUnavailable.
+
+        The version counts as ready only once all its workers are.
+        """
+        version = self.management.default_version()
+        if version is None:
+            raise TorchServeFailed("TorchServe is running without a model; is there a champion?")
+        if not self.management.is_ready(version):
+            raise TorchServeFailed(f"TorchServe is running, but version {version} is not ready.")
+        return self.inference.predict([golden_photo()])
+
+
+def connect(home: Path) -> TorchServe:
+    """Connect to the TorchServe of a working directory. Raises TorchServeFailed."""
     try:
         addresses = Addresses(**json.loads(_path(home).read_text()))
     except (OSError, ValueError, TypeError):
         raise TorchServeFailed(
-            f"No TorchServe has worked in {home}; start one with "
+            f"No TorchServe has run in {home} yet; start one with "
             "`python -m services.inference serve`."
         ) from None
-    return TorchServeClient(addresses.inference_url, addresses.management_url, key_file_path(home))
+    key_file = key_file_path(home)
+    return TorchServe(
+        ManagementClient(addresses.management_url, key_file, _transport()),
+        InferenceClient(
+            addresses.inference_url, key_file, _transport(), timeout_seconds=PREDICTION_SECONDS
+        ),
+    )
 
 
-def check(client: TorchServeClient) -> Prediction:
-    """A prediction by the served version, all of whose workers are ready.
-
-    Raises TorchServeFailed.
-    """
-    version = client.default_version()
-    if version is None:
-        raise TorchServeFailed("TorchServe runs, but no model is loaded; is there a champion?")
-    if not client.is_ready(version):
-        raise TorchServeFailed(f"TorchServe runs, but version {version} is not ready.")
-    try:
-        return Prediction.model_validate(client.predict(golden_photo()))
-    except ValidationError:
-        raise TorchServeFailed("TorchServe's answer is not a prediction.") from None
+def _transport() -> httpx.HTTPTransport:
+    """Connects to loopback without a proxy; keeps no connection open, since calls are rare."""
+    return httpx.HTTPTransport(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def _path(home: Path) -> Path:

@@ -205,6 +205,7 @@ def test_the_champion_is_swapped_under_load_without_a_failed_request(
     after = "2" if before == "1" else "1"
     answered: Counter[str] = Counter()
     done = threading.Event()
+    management = server.torchserve.management
 
     def load() -> None:
         client = server.client
@@ -216,7 +217,7 @@ def test_the_champion_is_swapped_under_load_without_a_failed_request(
         try:
             _until(lambda: answered[before] > 20)
             registry.promote(after)
-            _until(lambda: answered[after] > 20 and len(server.torchserve.versions()) == 1)
+            _until(lambda: answered[after] > 20 and len(management.versions()) == 1)
         finally:
             done.set()
         for client in clients:

@@ -97,8 +97,8 @@ class FakeTorchServe:
         if isinstance(answer, Refusal):
             return _error(400, answer.reason)
         if name in self.disturbed:
-            answer["top"] = list(reversed(answer["top"]))
-            answer["top"][0]["probability"], answer["top"][-1]["probability"] = 0.9, 0.0
+            codes = list(answer["probabilities"])
+            answer["probabilities"] |= {codes[-1]: 0.9, codes[0]: 0.0}
         return httpx.Response(200, json=answer)
 
 

@@ -13,8 +13,7 @@ from euguess.process.ports import free_ports
 from euguess.process.project import project_root, service_command, service_environment
 from euguess.stack.processes import RunningServer, ServerSpec, started
 from services.inference.configuration import key_file_path
-from services.inference.management import TorchServeClient
-from services.inference.readiness import check, client_of
+from services.inference.readiness import TorchServe, connect
 
 READY_SECONDS = 120.0
 
@@ -40,8 +39,8 @@ class Serving:
         return key_file_path(self.home / "inference")
 
     @property
-    def torchserve(self) -> TorchServeClient:
-        return client_of(self.home / "inference")
+    def torchserve(self) -> TorchServe:
+        return connect(self.home / "inference")
 
     @property
     def client(self) -> InferenceClient:
@@ -76,7 +75,7 @@ def serving(
 def answers(home: Path) -> bool:
     """Whether the served model answers a photo now."""
     try:
-        check(client_of(home / "inference"))
+        connect(home / "inference").check()
     except ServiceUnavailable:
         return False
     return True

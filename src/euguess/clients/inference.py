@@ -1,4 +1,4 @@
-"""Client of TorchServe."""
+"""Client of TorchServe's prediction port."""
 
 import json
 from collections.abc import Sequence
@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from euguess.clients.http import TIMEOUT_SECONDS, Client, reason
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.messages.serving import Explanation, Prediction
+from euguess.promotion.candidates import REGISTERED_MODEL
 
 MAX_VIEWS = 8
 Answer = TypeVar("Answer", Prediction, Explanation)
 
 
 class InferenceClient(Client):
-    """Predictions by TorchServe; key_file is its key_file.json, read anew for each request."""
+    """Predictions by TorchServe. key_file is its key_file.json, read for each request."""
 
     def __init__(
         self,
@@ -32,16 +33,20 @@ class InferenceClient(Client):
 
     @property
     def key_file(self) -> Path | None:
-        """Where the token is read from; None where none is asked for."""
+        """File that the token is read from; None if the server needs no token."""
         return self._key_file
 
-    def predict(self, views: Sequence[bytes]) -> Prediction:
-        """Country of a place seen on 1..8 photos. Raises InvalidInput with the server's reason."""
-        return self._ask("predictions", views, Prediction)
+    def predict(self, views: Sequence[bytes], version: str | None = None) -> Prediction:
+        """Predict the country of 1..8 photos of one place, by default with the served version.
+
+        Raises InvalidInput with the server's reason.
+        """
+        path = f"/predictions/{REGISTERED_MODEL}" + (f"/{version}" if version else "")
+        return self._ask(path, views, Prediction)
 
     def explain(self, views: Sequence[bytes]) -> Explanation:
-        """Why 1..8 photos of a place were given their country. Raises as predict does."""
-        return self._ask("explanations", views, Explanation)
+        """Explain the prediction for 1..8 photos of one place. Raises as predict does."""
+        return self._ask(f"/explanations/{REGISTERED_MODEL}", views, Explanation)
 
     def check(self) -> None:
         """Raises ServiceUnavailable unless TorchServe answers."""
@@ -49,10 +54,10 @@ class InferenceClient(Client):
         if not answer.is_success:
             raise ServiceUnavailable(f"TorchServe is not healthy: {reason(answer)}")
 
-    def _ask(self, question: str, views: Sequence[bytes], kind: type[Answer]) -> Answer:
+    def _ask(self, path: str, views: Sequence[bytes], kind: type[Answer]) -> Answer:
         if not 1 <= len(views) <= MAX_VIEWS:
             raise InvalidInput(f"{len(views)} photos given; send 1 to {MAX_VIEWS} of one place.")
-        answer = self._send("POST", f"/{question}/euguess", **_body(views))
+        answer = self._send("POST", path, **_body(views))
         if answer.status_code in (400, 413) and "InvalidKeyException" not in answer.text:
             raise InvalidInput(reason(answer))
         if not answer.is_success:
@@ -76,13 +81,21 @@ class InferenceClient(Client):
     def _headers(self) -> dict[str, str]:
         if self._key_file is None:
             return {}
-        try:
-            keys = json.loads(self._key_file.read_text())
-        except FileNotFoundError:
-            raise ServiceUnavailable(
-                f"TorchServe's key file {self._key_file} is missing; is the stack running?"
-            ) from None
-        return {"Authorization": f"Bearer {keys['inference']['key']}"}
+        return {"Authorization": f"Bearer {read_token(self._key_file, 'inference')}"}
+
+
+def read_token(key_file: Path, interface: str) -> str:
+    """Token of a TorchServe interface (inference or management). Raises ServiceUnavailable.
+
+    Read it for each request: TorchServe makes new tokens at each start.
+    """
+    try:
+        token: str = json.loads(key_file.read_text())[interface]["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ServiceUnavailable(
+            f"TorchServe's key file {key_file} is missing or unreadable; is the stack running?"
+        ) from None
+    return token
 
 
 def _body(views: Sequence[bytes]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.inference.management import TorchServeClient, Waits
+from euguess.clients import InferenceClient
+from services.inference.management import ManagementClient, Timeouts
+from services.inference.readiness import TorchServe
 from tests.support.fake_torchserve import INFERENCE_URL, KEYS, MANAGEMENT_URL, FakeTorchServe
 from tests.support.model_packages import make_package
 
@@ -25,10 +27,13 @@ def torchserve(tmp_path: Path) -> FakeTorchServe:
 
 
 @pytest.fixture
-def server(tmp_path: Path, torchserve: FakeTorchServe) -> TorchServeClient:
-    """Client of that TorchServe, which hardly waits."""
+def server(tmp_path: Path, torchserve: FakeTorchServe) -> TorchServe:
+    """Clients of that TorchServe, with short timeouts."""
     key_file = tmp_path / "key_file.json"
     key_file.write_text(json.dumps(KEYS))
-    waits = Waits(ready=0.0, drained=0.0, after_drained=0.0)
+    timeouts = Timeouts(ready=0.0, drained=0.0, after_drained=0.0)
     transport = httpx.MockTransport(torchserve)
-    return TorchServeClient(INFERENCE_URL, MANAGEMENT_URL, key_file, waits, transport)
+    return TorchServe(
+        ManagementClient(MANAGEMENT_URL, key_file, transport, timeouts),
+        InferenceClient(INFERENCE_URL, key_file, transport),
+    )

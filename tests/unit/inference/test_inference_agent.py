@@ -9,8 +9,9 @@ import pytest
 from services.inference.agent import Agent, AgentOptions, pause_seconds
 from services.inference.archive import ArchiveOptions
 from services.inference.golden import golden_photo
-from services.inference.management import TorchServeClient, TorchServeFailed
+from services.inference.management import TorchServeFailed
 from services.inference.model_store import ModelStore
+from services.inference.readiness import TorchServe
 from services.inference.registry import Champion, RegistryUnavailable
 from tests.support.fake_torchserve import FakeTorchServe
 from tests.support.model_packages import make_package
@@ -48,13 +49,12 @@ def store(tmp_path: Path, torchserve: FakeTorchServe) -> ModelStore:
 
 
 @pytest.fixture
-def agent(registry: FakeRegistry, server: TorchServeClient, store: ModelStore) -> Agent:
+def agent(registry: FakeRegistry, server: TorchServe, store: ModelStore) -> Agent:
     return Agent(registry, server, store, AgentOptions())
 
 
-def _served_version(server: TorchServeClient) -> str:
-    version: str = server.predict(golden_photo())["model"]["version"]
-    return version
+def _served_version(server: TorchServe) -> str:
+    return server.inference.predict([golden_photo()]).model.version
 
 
 def test_nothing_happens_before_the_first_promotion(
@@ -65,7 +65,7 @@ def test_nothing_happens_before_the_first_promotion(
 
 
 def test_the_champion_is_served_with_its_registry_version(
-    agent: Agent, registry: FakeRegistry, server: TorchServeClient, store: ModelStore
+    agent: Agent, registry: FakeRegistry, server: TorchServe, store: ModelStore
 ) -> None:
     registry.present = V2
     agent.step()
@@ -95,7 +95,7 @@ def test_a_further_step_changes_nothing(
 
 
 def test_a_rollback_uses_the_archive_that_was_kept(
-    agent: Agent, registry: FakeRegistry, server: TorchServeClient
+    agent: Agent, registry: FakeRegistry, server: TorchServe
 ) -> None:
     for registry.present in (V1, V2, V1):
         agent.step()
@@ -115,7 +115,7 @@ def _remove_card(package: Path) -> None:
 def test_a_bad_package_is_refused_once_and_the_old_model_stays(
     agent: Agent,
     registry: FakeRegistry,
-    server: TorchServeClient,
+    server: TorchServe,
     caplog: pytest.LogCaptureFixture,
     spoil: Callable[[Path], None],
 ) -> None:
@@ -133,7 +133,7 @@ def test_a_bad_package_is_refused_once_and_the_old_model_stays(
 
 
 def test_a_model_that_answers_otherwise_when_served_is_refused(
-    agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe, server: TorchServeClient
+    agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe, server: TorchServe
 ) -> None:
     registry.present = V1
     agent.step()
@@ -141,16 +141,16 @@ def test_a_model_that_answers_otherwise_when_served_is_refused(
     registry.present = V2
     agent.step()
     assert _served_version(server) == "1"
-    assert server.versions() == [V1.served_version]
+    assert server.management.versions() == [V1.served_version]
 
 
 def test_a_model_that_does_not_load_is_removed_and_tried_again(
-    agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe, server: TorchServeClient
+    agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe, server: TorchServe
 ) -> None:
     registry.present, torchserve.loads_models = V1, False
     with pytest.raises(TorchServeFailed, match="did not load version"):
         agent.step()
-    assert server.versions() == []
+    assert server.management.versions() == []
     torchserve.loads_models = True
     agent.step()
     assert _served_version(server) == "1"
@@ -160,7 +160,7 @@ def test_a_restart_serves_the_last_model_while_the_registry_is_down(
     agent: Agent,
     registry: FakeRegistry,
     torchserve: FakeTorchServe,
-    server: TorchServeClient,
+    server: TorchServe,
     store: ModelStore,
 ) -> None:
     registry.present = V1
@@ -175,7 +175,7 @@ def test_a_restart_with_other_options_builds_the_archive_anew_without_the_regist
     agent: Agent,
     registry: FakeRegistry,
     torchserve: FakeTorchServe,
-    server: TorchServeClient,
+    server: TorchServe,
     store: ModelStore,
 ) -> None:
     registry.present = V1
@@ -190,21 +190,21 @@ def test_a_restart_with_other_options_builds_the_archive_anew_without_the_regist
 def test_a_crash_between_switch_and_removal_is_finished_by_the_next_agent(
     agent: Agent,
     registry: FakeRegistry,
-    server: TorchServeClient,
+    server: TorchServe,
     store: ModelStore,
 ) -> None:
     for registry.present in (V1, V2):
         agent.step()
-    server.register(V1.folder)
+    server.management.register(V1.folder)
     Agent(registry, server, store, AgentOptions()).step()
-    assert server.versions() == [V2.served_version]
+    assert server.management.versions() == [V2.served_version]
 
 
 def test_the_loop_survives_troubles_and_logs_each_kind_once(
     agent: Agent,
     registry: FakeRegistry,
     torchserve: FakeTorchServe,
-    server: TorchServeClient,
+    server: TorchServe,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Enough(Exception):

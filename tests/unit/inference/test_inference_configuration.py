@@ -13,8 +13,8 @@ from services.inference.configuration import (
     allowed_urls,
     config_properties,
 )
-from services.inference.management import TorchServeClient, TorchServeFailed
-from services.inference.readiness import check, client_of, write_addresses
+from services.inference.management import TorchServeFailed
+from services.inference.readiness import TorchServe, connect, write_addresses
 from services.inference.server import prepare_home, torchserve_command
 from tests.support.fake_torchserve import FakeTorchServe
 
@@ -96,25 +96,25 @@ def test_the_working_directory_is_private_and_free_of_old_tokens(tmp_path: Path)
     assert list((home / "store").iterdir()) == []
 
 
-def test_readiness_tells_a_server_without_a_model(server: TorchServeClient) -> None:
-    with pytest.raises(TorchServeFailed, match="no model is loaded"):
-        check(server)
+def test_readiness_tells_a_server_without_a_model(server: TorchServe) -> None:
+    with pytest.raises(TorchServeFailed, match="without a model"):
+        server.check()
 
 
 def test_readiness_tells_a_server_that_is_down(
-    server: TorchServeClient, torchserve: FakeTorchServe
+    server: TorchServe, torchserve: FakeTorchServe
 ) -> None:
     torchserve.is_down = True
     with pytest.raises(TorchServeFailed, match="does not answer"):
-        check(server)
+        server.check()
 
 
 def test_a_client_without_a_server_says_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=r"services\.inference serve"):
-        client_of(tmp_path)
+        connect(tmp_path)
 
 
 def test_a_client_without_a_key_file_names_it(tmp_path: Path) -> None:
     write_addresses(_options(tmp_path))
     with pytest.raises(ServiceUnavailable, match=r"key_file\.json"):
-        check(client_of(tmp_path))
+        connect(tmp_path).check()
