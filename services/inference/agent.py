@@ -10,7 +10,7 @@ from euguess.errors import EUGuessError, ServiceUnavailable
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import Prediction
 from services.inference.archive import ArchiveOptions, build_archive, is_up_to_date, read_card
-from services.inference.classifier import ModelRefused, Refusal, load_classifier
+from services.inference.classifier import ModelRefused, RequestRejected, load_classifier
 from services.inference.golden import golden_photo
 from services.inference.model_store import ModelStore
 from services.inference.readiness import TorchServe
@@ -167,9 +167,10 @@ def stamp_version(package: Path, version: str) -> None:
 
 def golden_answer(package: Path) -> Prediction:
     """What a package answers to the golden photo in this process. Raises ModelRefused."""
-    answer = load_classifier(package, decode_photo).classify([[golden_photo()]])[0]
-    if isinstance(answer, Refusal):
-        raise ModelRefused(f"The model refuses a good photo: {answer.reason}")
+    try:
+        answer = load_classifier(package, decode_photo).predict([golden_photo()])
+    except RequestRejected as reason:
+        raise ModelRefused(f"The model rejects a good photo: {reason}") from None
     return Prediction.model_validate(answer)
 
 

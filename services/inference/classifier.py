@@ -29,7 +29,9 @@ ROUNDING = 1e-9  # of probabilities and their sums
 
 Decode = Callable[[bytes, int], NDArray[np.uint8]]
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-Card = dict[str, Any]
+Photos = list[NDArray[np.uint8]]
+Json = dict[str, Any]  # a JSON object
+Card = Json
 
 
 class ModelRefused(ValueError):
@@ -37,19 +39,16 @@ class ModelRefused(ValueError):
 
 
 class InvalidViews(ValueError):
-    """A request has no view, too many, or one that is no photo; the text is safe to show."""
+    """A request has too few or too many views, or one that is no photo."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why one request gets no answer; the other requests of its batch are not touched."""
+class RequestRejected(Exception):
+    """One request cannot be answered; the text is safe to show to the client."""
 
-    error: ValueError
-    view: int | None = None  # from 1, when the request has several
-
-    @property
-    def reason(self) -> str:
-        return f"View {self.view}: {self.error}" if self.view else str(self.error)
+    def __init__(self, error: ValueError, view: int | None = None) -> None:
+        """View counts from 1; it is None if the request has a single view."""
+        super().__init__(str(error) if view is None else f"View {view}: {error}")
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +87,18 @@ class Classifier:
         self._mean = np.asarray(card["image"]["mean"], np.float32)
         self._std = np.asarray(card["image"]["std"], np.float32)
 
-    def classify(self, requests: Sequence[Sequence[bytes]]) -> list[dict[str, Any] | Refusal]:
-        """Answer each request (1..8 encoded photos of one place) as serving.Prediction."""
-        decoded = [self.decoded(views) for views in requests]
-        photos = [views for views in decoded if not isinstance(views, Refusal)]
-        probabilities = iter(self._probabilities(photos))
+    def predict(self, views: Sequence[bytes]) -> Json:
+        """Answer one request as serving.Prediction. Raises RequestRejected."""
+        return self.classify([self.decode(views)])[0]
+
+    def classify(self, requests: Sequence[Photos]) -> list[Json]:
+        """Answer each request (1..8 decoded photos of one place) as serving.Prediction."""
+        if not requests:
+            return []
+        inputs = self.inputs([photo for photos in requests for photo in photos])
+        ends = np.cumsum([len(photos) for photos in requests])[:-1]
         return [
-            views if isinstance(views, Refusal) else self.answer(next(probabilities), len(views))
-            for views in decoded
+            self.answer(self.fused(rows), len(rows)) for rows in np.split(self.logits(inputs), ends)
         ]
 
     def warm_up(self) -> None:
@@ -111,26 +114,18 @@ class Classifier:
             if not np.isfinite(logits).all():
                 raise ModelRefused("The network's outputs are not finite.")
 
-    def decoded(self, views: Sequence[bytes]) -> list[NDArray[np.uint8]] | Refusal:
-        """S x S x 3 bytes of each of 1..8 encoded photos, or why there is no answer."""
+    def decode(self, views: Sequence[bytes]) -> Photos:
+        """Decode 1..8 photos to S x S x 3 bytes each. Raises RequestRejected."""
         if not 1 <= len(views) <= MAX_VIEWS:
-            return Refusal(InvalidViews(f"{len(views)} views; send 1 to {MAX_VIEWS} photos."))
+            reason = f"{len(views)} views; send 1 to {MAX_VIEWS} photos."
+            raise RequestRejected(InvalidViews(reason))
         photos = []
         for number, data in enumerate(views, start=1):
             try:
                 photos.append(self._decode(data, self._size))
             except ValueError as error:
-                return Refusal(error, number if len(views) > 1 else None)
+                raise RequestRejected(error, number if len(views) > 1 else None) from None
         return photos
-
-    def _probabilities(
-        self, requests: Sequence[Sequence[NDArray[np.uint8]]]
-    ) -> list[NDArray[np.float64]]:
-        if not requests:
-            return []
-        inputs = self.inputs([view for request in requests for view in request])
-        ends = np.cumsum([len(request) for request in requests])[:-1]
-        return [self.fused(rows) for rows in np.split(self.logits(inputs), ends)]
 
     def inputs(self, photos: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """S x S x 3 bytes each to the network's N x 3 x S x S."""
@@ -144,7 +139,7 @@ class Classifier:
         """Views x countries logits of one place to country probabilities."""
         return fuse(logits, Reading.of(self._card, len(logits)).temperature)
 
-    def answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
+    def answer(self, probabilities: NDArray[np.float64], views: int) -> Json:
         """As serving.Prediction."""
         reading = Reading.of(self._card, views)
         order = np.argsort(-probabilities, kind="stable")
@@ -161,7 +156,7 @@ class Classifier:
             "model": model,
         }
 
-    def _row(self, index: int, probability: float) -> dict[str, Any]:
+    def _row(self, index: int, probability: float) -> Json:
         country = self._card["countries"][index]
         return {
             "country_code": country["country_code"],

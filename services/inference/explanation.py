@@ -24,9 +24,6 @@ PATCH = 16  # pixels
 class ViewClassifier(Protocol):
     """What is asked of the classifier that answers predictions."""
 
-    def decoded(self, views: Sequence[bytes]) -> Any:
-        """Photos as S x S x 3 bytes, or a Refusal."""
-
     def inputs(self, photos: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """N x 3 x S x S."""
 
@@ -48,11 +45,8 @@ class Explainer:
         self._load = load
         self._network: nn.Module | None = None
 
-    def explain(self, views: Sequence[bytes]) -> Any:
-        """As serving.Explanation for 1..8 encoded photos of one place, or a Refusal."""
-        photos = self._classifier.decoded(views)
-        if not isinstance(photos, list):
-            return photos
+    def explain(self, photos: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+        """Explain the prediction for 1..8 decoded photos of one place, as serving.Explanation."""
         inputs = self._classifier.inputs(photos)
         logits = self._classifier.logits(inputs)
         probabilities = self._classifier.fused(logits)

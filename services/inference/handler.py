@@ -10,19 +10,25 @@ import traceback
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from services.inference.classifier import Photos, RequestRejected
 
 # A part of a form costs about 150 bytes of headers; more than this was dropped on the way.
 PART_OVERHEAD_BYTES = 1024
 
 
+Reply = tuple[int, dict[str, Any]]  # HTTP status and JSON body
+
+
 class CountryHandler:
-    """The one class of this file, as TorchServe's loader wants it."""
+    """TorchServe's entry point; its loader accepts a file with a single class."""
 
     def initialize(self, context: Any) -> None:
-        """Load the archive's model; torch when TorchServe assigned a GPU, else ONNX Runtime."""
+        """Load the model with torch if TorchServe assigned a GPU, else with ONNX Runtime."""
         properties = context.system_properties
-        # They lie beside this file in the archive, which TorchServe puts on the path.
+        # TorchServe puts the unpacked archive, with these modules, on the path.
         self._classification = importlib.import_module("classifier")
         self._preprocessing = importlib.import_module("preprocessing")
         gpu = properties.get("gpu_id")
@@ -36,75 +42,77 @@ class CountryHandler:
         )
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[str]:
-        """One JSON text per request, in order; a bad request spoils no other of its batch."""
+        """Answer each request of a batch with JSON; a bad request does not fail the others."""
         headers = [context.get_all_request_header(index) for index in range(len(data))]
-        requests = [self._views(*request) for request in zip(data, headers, strict=True)]
-        answers = self._answers(requests, [is_explanation(sent) for sent in headers])
-        for index, (status, _) in enumerate(answers):
+        for index, (status, _) in enumerate(replies := self._replies(data, headers)):
             context.set_response_content_type(index, "application/json")
             if status != 200:
                 context.set_response_status(status, "Refused", index)
-        return [json.dumps(body, separators=(",", ":")) for _, body in answers]
+        return [json.dumps(body, separators=(",", ":")) for _, body in replies]
 
-    def _views(self, row: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
-        """Photos of a request, or the ValueError for which it is refused."""
-        invalid = self._classification.InvalidViews
+    def _replies(
+        self, data: Sequence[Mapping[str, Any]], headers: Sequence[Mapping[str, str]]
+    ) -> list[Reply]:
+        """Decode each request, explain some, and classify the others in one forward pass."""
+        replies: dict[int, Reply] = {}
+        unanswered: dict[int, Photos] = {}
+        for index, (row, sent) in enumerate(zip(data, headers, strict=True)):
+            try:
+                photos = self._classifier.decode(self._views(row, sent))
+            except self._classification.RequestRejected as rejected:
+                replies[index] = self._rejection(rejected)
+            except Exception:  # of any kind: it must not fail the other requests of the batch
+                replies[index] = _failure("ClassifierError", "The model failed.")
+            else:
+                if is_explanation(sent):
+                    replies[index] = self._explain(photos)
+                else:
+                    unanswered[index] = photos
+        replies |= zip(unanswered, self._classify(list(unanswered.values())), strict=True)
+        return [replies[index] for index in range(len(data))]
+
+    def _views(self, row: Mapping[str, Any], headers: Mapping[str, str]) -> list[bytes]:
+        """Take the photos out of a request. Raises RequestRejected."""
         for name, value in row.items():
             if not isinstance(value, bytes | bytearray):
-                return invalid(f"{name} is JSON or text; send the bytes of a photo.")
+                raise self._invalid(f"{name} is JSON or text; send the bytes of a photo.")
         views = list(row.values())
         lost = _lost_bytes(views, headers)
         if lost > 0:
-            return invalid(
+            raise self._invalid(
                 f"{lost} bytes of the form were dropped because fields have the same name; "
-                "name them view1 to view8."
+                f"name them view1 to view{self._classification.MAX_VIEWS}."
             )
         return views
 
-    def _answers(
-        self, requests: list[Any], explained: list[bool]
-    ) -> list[tuple[int, dict[str, Any]]]:
-        refused = [isinstance(views, ValueError) for views in requests]
-        asked = list(zip(requests, refused, explained, strict=True))
-        predictions = iter(self._classify([v for v, bad, why in asked if not bad and not why]))
-        return [
-            self._refused(views, str(views))
-            if bad
-            else self._explain(views)
-            if why
-            else next(predictions)
-            for views, bad, why in asked
-        ]
+    def _invalid(self, reason: str) -> Exception:
+        error: Exception = self._classification.RequestRejected(
+            self._classification.InvalidViews(reason)
+        )
+        return error
 
-    def _explain(self, views: list[bytes]) -> tuple[int, dict[str, Any]]:
+    def _explain(self, photos: "Photos") -> Reply:
         try:
-            return self._reply(self._explainer.explain(views))
-        except Exception:  # whatever it is, it must not reach the other requests of the batch
-            traceback.print_exc()
-            return 500, _error_body(500, "ExplainerError", "The model could not be explained.")
+            return 200, self._explainer.explain(photos)
+        except Exception:  # of any kind: it must not fail the other requests of the batch
+            return _failure("ExplainerError", "The model could not be explained.")
 
     def _network(self, folder: Path, device: str) -> Any:
         card = self._classification.verify_package(folder)
         return self._classification.load_network(folder, card, device)
 
-    def _classify(self, requests: list[list[bytes]]) -> list[tuple[int, dict[str, Any]]]:
+    def _classify(self, requests: "list[Photos]") -> list[Reply]:
         try:
-            answers = self._classifier.classify(requests)
-        except Exception:  # whatever it is, it must not reach the other requests of the batch
-            traceback.print_exc()
+            return [(200, answer) for answer in self._classifier.classify(requests)]
+        except Exception:  # of any kind: try the requests one by one
             if len(requests) == 1:
-                return [(500, _error_body(500, "ClassifierError", "The model failed."))]
-            return [self._classify([views])[0] for views in requests]
-        return [self._reply(answer) for answer in answers]
+                return [_failure("ClassifierError", "The model failed.")]
+            traceback.print_exc()
+            return [self._classify([photos])[0] for photos in requests]
 
-    def _reply(self, answer: Any) -> tuple[int, dict[str, Any]]:
-        if isinstance(answer, self._classification.Refusal):
-            return self._refused(answer.error, answer.reason)
-        return 200, answer
-
-    def _refused(self, error: ValueError, reason: str) -> tuple[int, dict[str, Any]]:
-        status = 413 if isinstance(error, self._preprocessing.ImageTooLarge) else 400
-        return status, _error_body(status, type(error).__name__, reason)
+    def _rejection(self, rejected: "RequestRejected") -> Reply:
+        is_too_large = isinstance(rejected.error, self._preprocessing.ImageTooLarge)
+        return _error(413 if is_too_large else 400, type(rejected.error).__name__, str(rejected))
 
 
 def is_explanation(headers: Mapping[str, str]) -> bool:
@@ -112,9 +120,15 @@ def is_explanation(headers: Mapping[str, str]) -> bool:
     return str(headers.get("explain", "")).lower() == "true"
 
 
-def _error_body(status: int, kind: str, message: str) -> dict[str, Any]:
-    """The shape of TorchServe's own errors."""
-    return {"code": status, "type": kind, "message": message}
+def _failure(kind: str, message: str) -> Reply:
+    """Log the current exception and reply with status 500."""
+    traceback.print_exc()
+    return _error(500, kind, message)
+
+
+def _error(status: int, kind: str, message: str) -> Reply:
+    """Reply in the format of TorchServe's own errors."""
+    return status, {"code": status, "type": kind, "message": message}
 
 
 def _lost_bytes(views: Sequence[bytes], headers: Mapping[str, str]) -> int:

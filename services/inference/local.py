@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.images.preprocessing import decode_photo
@@ -11,7 +10,7 @@ from euguess.messages.serving import Explanation, Prediction
 from services.inference.agent import stamp_version
 from services.inference.classifier import (
     ModelRefused,
-    Refusal,
+    RequestRejected,
     load_classifier,
     load_network,
     verify_package,
@@ -25,8 +24,9 @@ CHAMPION_MODEL = "champion"
 def predict(package: Path, views: Sequence[bytes]) -> Prediction:
     """Name the country of one place. Raises InvalidInput for bad photos or a bad package."""
     with _usable(package):
-        answer = load_classifier(package, decode_photo).classify([views])[0]
-    return Prediction.model_validate(_accepted(answer))
+        classifier = load_classifier(package, decode_photo)
+    with _accepted():
+        return Prediction.model_validate(classifier.predict(views))
 
 
 def explain(package: Path, views: Sequence[bytes]) -> Explanation:
@@ -34,9 +34,9 @@ def explain(package: Path, views: Sequence[bytes]) -> Explanation:
     with _usable(package):
         classifier = load_classifier(package, decode_photo)
         network = load_network(package, verify_package(package), "cpu")
-    return Explanation.model_validate(
-        _accepted(Explainer(classifier, lambda: network).explain(views))
-    )
+    with _accepted():
+        photos = classifier.decode(views)
+    return Explanation.model_validate(Explainer(classifier, lambda: network).explain(photos))
 
 
 @contextmanager
@@ -47,10 +47,12 @@ def _usable(package: Path) -> Iterator[None]:
         raise InvalidInput(f"The model in {package} cannot be used: {reason}") from None
 
 
-def _accepted(answer: Any) -> Any:
-    if isinstance(answer, Refusal):
-        raise InvalidInput(answer.reason)
-    return answer
+@contextmanager
+def _accepted() -> Iterator[None]:
+    try:
+        yield
+    except RequestRejected as reason:
+        raise InvalidInput(str(reason)) from None
 
 
 def champion_package(registry: Registry, folder: Path) -> Path:

@@ -82,8 +82,7 @@ def test_the_server_answers_as_the_classifier_in_this_process(
     views = [photo(i, side=300) for i in range(3)]
     served = server.client.predict(views)
     package = make_package(tmp_path / "package", int(served.model.version))
-    answer = load_classifier(package, decode_photo).classify([views])[0]
-    assert isinstance(answer, dict)
+    answer = load_classifier(package, decode_photo).predict(views)
     assert served.country_code == answer["country_code"]
     assert served.probability == pytest.approx(answer["probability"], abs=1e-5)
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from euguess.images.preprocessing import decode_photo
-from services.inference.classifier import Refusal, load_classifier
+from services.inference.classifier import RequestRejected, load_classifier
 
 MANAGEMENT_URL = "http://management"
 INFERENCE_URL = "http://inference"
@@ -93,9 +93,10 @@ class FakeTorchServe:
     def _predict(self, version: Sequence[str], photo: bytes) -> httpx.Response:
         name = version[0] if version else str(self.default)
         classifier = load_classifier(self.store / self.archives[name], decode_photo)
-        answer = classifier.classify([[photo]])[0]
-        if isinstance(answer, Refusal):
-            return _error(400, answer.reason)
+        try:
+            answer = classifier.predict([photo])
+        except RequestRejected as reason:
+            return _error(400, str(reason))
         if name in self.disturbed:
             codes = list(answer["probabilities"])
             answer["probabilities"] |= {codes[-1]: 0.9, codes[0]: 0.0}

@@ -17,7 +17,7 @@ from services.inference.classifier import (
     Classifier,
     ModelRefused,
     Reading,
-    Refusal,
+    RequestRejected,
     country_set,
     fuse,
     load_classifier,
@@ -28,15 +28,13 @@ from tests.support.uploads import BAD_UPLOADS, photo
 
 
 def _answer(classifier: Classifier, *views: bytes) -> Prediction:
-    answer = classifier.classify([views])[0]
-    assert not isinstance(answer, Refusal)
-    return Prediction.model_validate(answer)
+    return Prediction.model_validate(classifier.predict(views))
 
 
-def _refusal(classifier: Classifier, *views: bytes) -> Refusal:
-    answer = classifier.classify([views])[0]
-    assert isinstance(answer, Refusal)
-    return answer
+def _rejection(classifier: Classifier, *views: bytes) -> RequestRejected:
+    with pytest.raises(RequestRejected) as rejection:
+        classifier.predict(views)
+    return rejection.value
 
 
 def _classifier_of(probabilities: list[float], **card_fields: object) -> Classifier:
@@ -137,7 +135,7 @@ def test_an_answer_is_read_by_the_calibration_of_its_number_of_views(
 
 def test_requests_of_a_batch_are_each_read_by_their_own_number_of_views() -> None:
     classifier = _classifier_of([0.5, 0.3, 0.2], calibration=CALIBRATION)
-    requests = [[photo()] * 3, [photo()], [photo()] * 4]
+    requests = [classifier.decode([photo()] * views) for views in (3, 1, 4)]
     alone = [classifier.classify([request])[0] for request in requests]
     assert classifier.classify(requests) == alone
 
@@ -166,12 +164,11 @@ def test_a_model_of_two_countries_lists_two() -> None:
 
 def test_a_batch_answers_as_its_requests_do_alone(package: Path) -> None:
     classifier = load_classifier(package, decode_photo)
-    requests = [[photo(1)], [photo(2), photo(3), photo(4)], [photo(5)] * 8]
+    uploads = [[photo(1)], [photo(2), photo(3), photo(4)], [photo(5)] * 8]
+    requests = [classifier.decode(views) for views in uploads]
     alone = [classifier.classify([request])[0] for request in requests]
     together = classifier.classify(requests)
     for one, other in zip(alone, together, strict=True):
-        assert not isinstance(one, Refusal)
-        assert not isinstance(other, Refusal)
         assert one["country_code"] == other["country_code"]
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
 
@@ -241,26 +238,23 @@ def test_normalised_pixels_are_channels_first() -> None:
 
 
 @pytest.mark.parametrize("name", BAD_UPLOADS)
-def test_a_bad_photo_is_refused_with_a_reason_and_spoils_no_other(package: Path, name: str) -> None:
+def test_a_bad_photo_is_rejected_with_a_reason(package: Path, name: str) -> None:
     draw, _, reason = BAD_UPLOADS[name]
-    classifier = load_classifier(package, decode_photo)
-    answers = classifier.classify([[photo(1)], [draw()], [photo(2)]])
-    assert [isinstance(answer, Refusal) for answer in answers] == [False, True, False]
-    refusal = answers[1]
-    assert isinstance(refusal, Refusal)
-    assert isinstance(refusal.error, InvalidImage)
-    assert reason in refusal.reason
+    rejection = _rejection(load_classifier(package, decode_photo), draw())
+    assert isinstance(rejection.error, InvalidImage)
+    assert reason in str(rejection)
 
 
-def test_a_refusal_names_the_bad_view(package: Path) -> None:
+def test_a_rejection_names_the_bad_view(package: Path) -> None:
     classifier = load_classifier(package, decode_photo)
-    assert _refusal(classifier, photo(), b"words").reason.startswith("View 2: Not an image")
+    assert str(_rejection(classifier, photo(), b"words")).startswith("View 2: Not an image")
 
 
 @pytest.mark.parametrize("count", [0, 9])
 def test_zero_and_nine_views_are_refused(package: Path, count: int) -> None:
     classifier = load_classifier(package, decode_photo)
-    assert _refusal(classifier, *[photo()] * count).reason == f"{count} views; send 1 to 8 photos."
+    rejection = _rejection(classifier, *[photo()] * count)
+    assert str(rejection) == f"{count} views; send 1 to 8 photos."
 
 
 def _damage(package: Path) -> None:

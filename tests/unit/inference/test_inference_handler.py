@@ -12,7 +12,7 @@ import pytest
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import Explanation, Prediction
 from services.inference.archive import ArchiveOptions, build_archive
-from services.inference.classifier import load_classifier
+from services.inference.classifier import Photos, load_classifier
 from tests.support.uploads import BAD_UPLOADS, photo
 
 
@@ -121,16 +121,34 @@ def test_views_that_torchserve_dropped_are_not_passed_over(handler: Any, archive
 def test_a_failing_model_costs_only_the_request_that_makes_it_fail(
     handler: Any, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Choosy:
+    class FailsForTwoViews:
         def __init__(self, classifier: Any) -> None:
             self._classifier = classifier
+            self.decode = classifier.decode
 
-        def classify(self, requests: list[list[bytes]]) -> Any:
-            if any(views == [b"bomb"] for views in requests):
+        def classify(self, requests: list[Photos]) -> Any:
+            if any(len(photos) == 2 for photos in requests):
                 raise RuntimeError("out of memory")
             return self._classifier.classify(requests)
 
-    handler._classifier = Choosy(handler._classifier)
+    handler._classifier = FailsForTwoViews(handler._classifier)
+    two_views = {"view1": photo(), "view2": photo()}
+    answers = _run(handler, archive, {"body": photo()}, two_views, {"body": photo()})
+    assert [status for status, _ in answers] == [200, 500, 200]
+    assert "out of memory" in capsys.readouterr().err
+
+
+def test_a_decoder_that_fails_unexpectedly_costs_only_its_request(
+    handler: Any, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decode = handler._classifier._decode
+
+    def fail_for_bomb(data: bytes, size: int) -> Any:
+        if data == b"bomb":
+            raise MemoryError("out of memory")
+        return decode(data, size)
+
+    handler._classifier._decode = fail_for_bomb
     answers = _run(handler, archive, {"body": photo()}, {"body": b"bomb"}, {"body": photo()})
     assert [status for status, _ in answers] == [200, 500, 200]
     assert "out of memory" in capsys.readouterr().err
@@ -143,7 +161,7 @@ def test_the_archive_answers_as_the_classifier_of_the_project(
     for seed in range(3):
         data = photo(seed, side=300)
         ((_, served),) = _run(handler, archive, {"body": data})
-        assert served == here.classify([[data]])[0]
+        assert served == here.predict([data])
 
 
 def test_the_archive_decodes_photos_as_the_project_does(handler: Any) -> None:
