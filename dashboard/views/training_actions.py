@@ -89,7 +89,7 @@ def _publish(run: TrainingRun, connections: Connections) -> None:
     order = TrainRun(
         dataset=run.dataset, recipe=recipe, promote=run.is_to_be_promoted, resumes=run.run_id
     )
-    connections.registry.forget_stop(run.run_id)
+    connections.registry.clear_stop_request(run.run_id)
     _resumed()[run.run_id] = utc_now()
     try:
         connections.sampler.train(order)

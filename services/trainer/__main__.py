@@ -6,14 +6,15 @@ import typer
 
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.process.exits import run_program
-from services.trainer.cli import cards as card_commands
-from services.trainer.cli import commands
+from services.trainer.cli import evaluate as evaluate_commands
 from services.trainer.cli import heads as head_commands
 from services.trainer.cli import models as model_commands
 from services.trainer.cli import paper as paper_commands
 from services.trainer.cli import results as results_commands
 from services.trainer.cli import shortcuts as shortcuts_commands
 from services.trainer.cli import sweep as sweep_commands
+from services.trainer.cli import train as train_commands
+from services.trainer.cli import worker as worker_commands
 from services.trainer.errors import Stopped
 
 STOPPED_CODE = 130  # as shells report a Ctrl-C
@@ -28,11 +29,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    commands.train,
-    commands.evaluate,
-    commands.compare,
-    commands.leaks,
-    commands.cache,
+    train_commands.train,
+    evaluate_commands.evaluate,
+    train_commands.compare,
+    evaluate_commands.leaks,
+    evaluate_commands.cache,
     head_commands.embed,
     head_commands.head,
     results_commands.results,
@@ -43,9 +44,9 @@ for command in (
     model_commands.promote,
     model_commands.rollback,
     model_commands.audit,
-    card_commands.card,
-    commands.worker,
-    commands.check,
+    model_commands.card,
+    worker_commands.worker,
+    worker_commands.check,
 ):
     app.command()(command)
 

@@ -38,9 +38,14 @@ from services.trainer.progress import EpochResult, ProgressDisplay
 from services.trainer.recipe import parse_recipe
 from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Outcome, run_experiment
-from services.trainer.runs.protocols import PROTOCOLS, RENEWAL, Survey, run_survey
+from services.trainer.runs.protocols import (
+    PROTOCOLS,
+    RENEWAL,
+    ProtocolComparison,
+    compare_protocols,
+)
 from tests.support.country_photos import country_photo
-from tests.support.trainer_home import QUOTAS, TrainerHome, tiny_order
+from tests.support.trainer_home import QUOTAS, TrainerHome, tiny_request
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1
@@ -60,7 +65,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
 @pytest.fixture(scope="module")
 def champion(trainer: TrainerHome) -> Outcome:
     """The outcome of a training that was promoted."""
-    return run_experiment(tiny_order(promoted=True), trainer.session())
+    return run_experiment(tiny_request(promoted=True), trainer.session())
 
 
 def test_an_honest_model_that_learnt_becomes_the_first_champion(
@@ -76,7 +81,7 @@ def test_an_honest_model_that_learnt_becomes_the_first_champion(
 def test_every_version_has_its_cards_before_it_can_be_promoted(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
-    registered = run_experiment(tiny_order("epochs=1"), trainer.session())
+    registered = run_experiment(tiny_request("epochs=1"), trainer.session())
     assert registered.candidate is not None
     version, report = registered.candidate.version, registered.report
     model, dataset = (card_of(trainer, version, is_data=is_data) for is_data in (False, True))
@@ -116,7 +121,7 @@ def test_a_leaky_model_is_registered_but_not_promoted(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     leaky = run_experiment(
-        tiny_order("epochs=1", protocol="image", promoted=True), trainer.session()
+        tiny_request("epochs=1", protocol="image", promoted=True), trainer.session()
     )
     assert leaky.report.leaks["location"] > 0
     assert leaky.verdict is not None
@@ -130,7 +135,7 @@ def test_a_model_with_faults_serves_countries_alone_and_is_not_promoted(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     faults = ("faults.keeps_imagenet_head=true", "faults.no_validation=true")
-    faulty = run_experiment(tiny_order("epochs=1", *faults, promoted=True), trainer.session())
+    faulty = run_experiment(tiny_request("epochs=1", *faults, promoted=True), trainer.session())
     assert faulty.verdict is not None
     assert not faulty.verdict.is_promoted
     assert "keeps_imagenet_head, no_validation" in faulty.verdict.reason
@@ -213,7 +218,7 @@ def test_new_places_of_a_dataset_are_what_a_stored_model_is_tested_on(
 ) -> None:
     home = TrainerHome(tmp_path)
     home.fill()
-    outcome = run_experiment(tiny_order("epochs=1"), home.session())
+    outcome = run_experiment(tiny_request("epochs=1"), home.session())
     home.fill(quotas={code: quota + 2 for code, quota in QUOTAS.items()})
     report = evaluate_stored(outcome.run_id, "tiny", home.session(), OnDamage.RAISE)
     assert report.protocol == UNSEEN_PROTOCOL
@@ -233,14 +238,14 @@ class ImpatientDisplay(ProgressDisplay):
 def test_a_training_cut_short_goes_on_in_the_same_run_to_the_same_result(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
-    order = tiny_order()
+    request = tiny_request()
     session = trainer.session()
     impatient = replace(session, display=ImpatientDisplay(Console(quiet=True)))
     with pytest.raises(KeyboardInterrupt):
-        run_experiment(order, impatient)
+        run_experiment(request, impatient)
     killed = session.tracking.runs()[0]
     assert killed.status == "KILLED"
-    outcome = run_experiment(replace(order, is_resumed=True), session)
+    outcome = run_experiment(replace(request, is_resumed=True), session)
     assert outcome.run_id == killed.run_id
     assert session.tracking.find(outcome.run_id).status == "FINISHED"
     assert outcome.report.metrics == champion.report.metrics
@@ -253,7 +258,7 @@ def rivals(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
     """162 places, of which 33 are tested on, and a champion that has learnt next to nothing."""
     home = TrainerHome(tmp_path_factory.mktemp("rivals"))
     home.fill(quotas=dict.fromkeys(QUOTAS, 54))
-    weak = tiny_order("epochs=1", "optimizer.learning_rate=1e-7", promoted=True)
+    weak = tiny_request("epochs=1", "optimizer.learning_rate=1e-7", promoted=True)
     outcome = run_experiment(weak, home.session())
     assert outcome.verdict is not None
     assert outcome.verdict.is_promoted
@@ -264,9 +269,9 @@ def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_place
     rivals: TrainerHome,
 ) -> None:
     session, log = rivals.session(), AuditLog(rivals.store)
-    learnt_their_tests = run_experiment(tiny_order("split.seed=1", promoted=True), session)
-    better = run_experiment(tiny_order(promoted=True), session)
-    no_better = run_experiment(tiny_order("batch_size=24", promoted=True), session)
+    learnt_their_tests = run_experiment(tiny_request("split.seed=1", promoted=True), session)
+    better = run_experiment(tiny_request(promoted=True), session)
+    no_better = run_experiment(tiny_request("batch_size=24", promoted=True), session)
     verdicts = [run.verdict for run in (learnt_their_tests, better, no_better)]
     assert [verdict and verdict.is_promoted for verdict in verdicts] == [False, True, False]
     assert verdicts[0] is not None
@@ -300,9 +305,9 @@ def test_a_survey_measures_each_protocol_once_and_the_renewal_on_another_dataset
     trainer: TrainerHome,
 ) -> None:
     trainer.fill("renewed", quotas={"FR": 8, "IT": 8, "PL": 8})  # 6 places of each are in tiny
-    survey = Survey(tiny_order("epochs=1"), renewal="renewed")
-    first = {line.protocol: line for line in run_survey(survey, trainer.session())}
-    again = {line.protocol: line for line in run_survey(survey, trainer.session())}
+    comparison = ProtocolComparison(tiny_request("epochs=1"), renewal="renewed")
+    first = {line.protocol: line for line in compare_protocols(comparison, trainer.session())}
+    again = {line.protocol: line for line in compare_protocols(comparison, trainer.session())}
 
     assert list(first) == list(PROTOCOLS)
     honest = [first[name].report for name in ("location", "renewal")]
@@ -333,7 +338,7 @@ def test_a_dataset_of_one_country_is_refused(tmp_path: Path) -> None:
     home = TrainerHome(tmp_path)
     home.fill(quotas={"FR": 3})
     with pytest.raises(InvalidInput, match="at least 2 countries"):
-        run_experiment(tiny_order(), home.session())
+        run_experiment(tiny_request(), home.session())
 
 
 @pytest.fixture(scope="module")
@@ -360,8 +365,8 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
 def test_a_tracking_server_serves_the_champion_to_its_clients(
     trainer: TrainerHome, mlflow_server: MlflowSettings
 ) -> None:
-    order = tiny_order("epochs=2", promoted=True)
-    outcome = run_experiment(order, trainer.session(mlflow_server))
+    request = tiny_request("epochs=2", promoted=True)
+    outcome = run_experiment(request, trainer.session(mlflow_server))
     with RegistryClient(mlflow_server.url) as client:
         card, report = client.champion(), client.champion_report()
         assert card is not None
@@ -395,20 +400,20 @@ def test_googlenet_with_its_own_normalisation_is_the_same_in_onnx(tmp_path: Path
 def test_a_run_on_a_server_is_stopped_and_resumed_by_its_clients(
     trainer: TrainerHome, mlflow_server: MlflowSettings
 ) -> None:
-    session, order = trainer.session(mlflow_server), tiny_order("epochs=4", promoted=True)
+    session, request = trainer.session(mlflow_server), tiny_request("epochs=4", promoted=True)
     with RegistryClient(mlflow_server.url) as client:
         telling = TellingDisplay(Console(quiet=True), client)
         with pytest.raises(Stopped, match="Stopped after epoch 1 of 4"):
-            run_experiment(order, replace(session, display=telling))
+            run_experiment(request, replace(session, display=telling))
         stopped = client.training_runs()[0]
         assert (stopped.status, stopped.is_stopping) == ("KILLED", False)
         assert stopped.is_to_be_promoted
         recipe = client.recipe(stopped.run_id)
-        assert parse_recipe(recipe) == order.recipe
+        assert parse_recipe(recipe) == request.recipe
         client.ask_stop(stopped.run_id)
-        client.forget_stop(stopped.run_id)
-        client.forget_stop(stopped.run_id)  # there is none any more
-        outcome = run_experiment(replace(order, is_resumed=True), session)
+        client.clear_stop_request(stopped.run_id)
+        client.clear_stop_request(stopped.run_id)  # there is none any more
+        outcome = run_experiment(replace(request, is_resumed=True), session)
         assert outcome.run_id == stopped.run_id
         assert list(client.history(outcome.run_id, "val_loss")) == [1, 2, 3, 4]
 

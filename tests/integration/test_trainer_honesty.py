@@ -15,8 +15,8 @@ from euguess.storage import open_store
 from euguess.training.report import Report
 from services.trainer.models.differences import unpaired_difference
 from services.trainer.recipe import read_recipe
-from services.trainer.runs.experiment import Order
-from services.trainer.runs.protocols import Survey, run_survey
+from services.trainer.runs.experiment import RunRequest
+from services.trainer.runs.protocols import ProtocolComparison, compare_protocols
 from tests.support.simulated_datasets import SimulatedDataset
 from tests.support.trainer_home import TrainerHome
 
@@ -44,7 +44,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     home = TrainerHome(tmp_path_factory.mktemp("honesty"))
     asyncio.run(_draw(home))
     recipe = read_recipe(project_root() / "experiments" / "demo.toml", list(CHANGES))
-    lines = run_survey(Survey(Order("first", recipe), PROTOCOLS, "later"), home.session())
+    lines = compare_protocols(
+        ProtocolComparison(RunRequest("first", recipe), PROTOCOLS, "later"), home.session()
+    )
     return {line.protocol: line.report for line in lines if line.report is not None}
 
 

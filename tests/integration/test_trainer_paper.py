@@ -10,7 +10,7 @@ from euguess.errors import DatasetNotFound
 from euguess.process.project import project_root
 from euguess.training.study_facts import BEST
 from services.trainer.paper.report import write_report
-from services.trainer.paper.run import Paper, PaperOrder, read_experiments, run_paper
+from services.trainer.paper.run import Paper, PaperRequest, read_experiments, run_paper
 from tests.support.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(
@@ -21,9 +21,9 @@ SMALL = ("network=smallnet", "weights=none", "image_size=32", "epochs=1", "batch
 CHOSEN = (BEST, "fixed/train-mode", "fixed/location-split")
 
 
-def order(*only: str, overrides: tuple[str, ...] = SMALL) -> PaperOrder:
+def request(*only: str, overrides: tuple[str, ...] = SMALL) -> PaperRequest:
     experiments = read_experiments(project_root() / "experiments", overrides, only)
-    return PaperOrder("tiny", experiments, renewal="later", overrides=overrides)
+    return PaperRequest("tiny", experiments, renewal="later", overrides=overrides)
 
 
 def runs(trainer: TrainerHome) -> int:
@@ -40,7 +40,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
 
 @pytest.fixture(scope="module")
 def paper(trainer: TrainerHome) -> Paper:
-    return run_paper(order(*CHOSEN), trainer.session())
+    return run_paper(request(*CHOSEN), trainer.session())
 
 
 def test_each_experiment_is_found_with_its_course_answers_and_renewal(paper: Paper) -> None:
@@ -52,8 +52,8 @@ def test_each_experiment_is_found_with_its_course_answers_and_renewal(paper: Pap
     for result in paper.results:
         found = result.finding
         assert found is not None, result.missing
-        assert len(found.course.train_accuracy) == len(found.course.train_loss) == 1
-        assert found.course.seconds > 0
+        assert len(found.history.train_accuracy) == len(found.history.train_loss) == 1
+        assert found.history.seconds > 0
         assert found.answers is not None
         hits = sum(found.answers.is_right) / len(found.answers.is_right)
         assert hits == pytest.approx(found.report.metrics["top1_accuracy"].value)
@@ -67,7 +67,7 @@ def test_a_second_time_nothing_is_trained_and_all_figures_are_the_same(
     trainer: TrainerHome, paper: Paper, tmp_path: Path
 ) -> None:
     before = runs(trainer)
-    again = run_paper(order(*CHOSEN), trainer.session())
+    again = run_paper(request(*CHOSEN), trainer.session())
     assert runs(trainer) == before == len(CHOSEN)
     for first, second in zip(paper.results, again.results, strict=True):
         assert first.finding is not None
@@ -75,13 +75,13 @@ def test_a_second_time_nothing_is_trained_and_all_figures_are_the_same(
         assert second.finding.is_reused
         assert second.finding.report == first.finding.report
         assert second.finding.renewal == first.finding.renewal
-        assert second.finding.course == first.finding.course
+        assert second.finding.history == first.finding.history
     page = write_report(again, tmp_path, utc_now())[1]
     assert "data:image/png" in page.read_text()
 
 
 def test_what_cannot_be_run_is_left_out_and_the_others_go_on(trainer: TrainerHome) -> None:
-    wanted = order("study/table2-*", overrides=("epochs=1", "image_size=32", "weights=/nowhere"))
+    wanted = request("study/table2-*", overrides=("epochs=1", "image_size=32", "weights=/nowhere"))
     found = run_paper(wanted, trainer.session())
     assert len(found.results) == 3
     assert all("cannot be had" in str(result.missing) for result in found.results)
@@ -89,7 +89,7 @@ def test_what_cannot_be_run_is_left_out_and_the_others_go_on(trainer: TrainerHom
 
 def test_a_missing_dataset_ends_it_at_once(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFound):
-        run_paper(order(BEST), TrainerHome(tmp_path).session())
+        run_paper(request(BEST), TrainerHome(tmp_path).session())
 
 
 def test_the_command_writes_where_it_is_told_and_answers_in_json(

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 from euguess.errors import InvalidInput
 from euguess.process.project import project_root, service_command, service_environment
 from services.trainer.recipe import read_recipe
-from services.trainer.sweeps.run import Request, run_sweep
+from services.trainer.sweeps.run import SweepRequest, run_sweep
 from services.trainer.sweeps.study import STARTED
 from tests.support.trainer_home import TrainerHome
 
@@ -65,7 +65,7 @@ def test_two_workers_share_a_sweep_and_a_later_one_adds_to_it(trainer: TrainerHo
     assert read_recipe(folder / "best.toml").epochs == 2
     assert {"report.html", "report.md", "history.png"} <= {path.name for path in folder.iterdir()}
 
-    request = Request("tiny", file, trials=7, device="cpu")
+    request = SweepRequest("tiny", file, trials=7, device="cpu")
     ended = run_sweep(request, trainer.folder, trainer.store, QUIET)
     again = ended.result.model_dump(mode="json")["trials"]
     assert again[:5] == first
@@ -94,7 +94,7 @@ def test_a_trial_whose_worker_was_killed_is_run_again(
     cut = _first_running(trainer, killed)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    request = Request(
+    request = SweepRequest(
         "tiny", trainer.folder / "killed.toml", silence_seconds=SILENCE_SECONDS, device="cpu"
     )
     ended = run_sweep(request, trainer.folder, trainer.store, QUIET)
@@ -146,7 +146,7 @@ def test_a_split_without_a_val_part_is_refused_before_any_trial(trainer: Trainer
     (trainer.folder / "base-without-val.toml").write_text(BASE + "[split]\nval_fraction = 0\n")
     file = sweep_file(trainer, "blind", 1, recipe="base-without-val.toml")
     with pytest.raises(InvalidInput, match=r"no val part.*split\.val_fraction"):
-        run_sweep(Request("tiny", file, device="cpu"), trainer.folder, trainer.store, QUIET)
+        run_sweep(SweepRequest("tiny", file, device="cpu"), trainer.folder, trainer.store, QUIET)
     assert not list(trainer.folder.glob("sweeps/blind-*"))
 
 

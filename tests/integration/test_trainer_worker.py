@@ -20,7 +20,7 @@ from euguess.messages.training import TrainRun
 from euguess.process.project import project_root, service_environment
 from euguess.training.runs import STOP_TAG
 from services.sampler.publisher import CeleryPublisher
-from services.trainer.jobs.deliveries import UNACKED_INDEX, RedisDeliveries
+from services.trainer.jobs.deliveries import UNACKED_INDEX, RedisDeliveryLog
 from tests.support.trainer_home import RECIPE, TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(
@@ -161,20 +161,20 @@ def test_a_run_that_is_told_to_stop_keeps_its_epochs_and_goes_on_when_published_
 def test_a_held_message_stays_with_its_worker(redis_url: str) -> None:
     with Redis.from_url(redis_url) as redis:
         redis.zadd(UNACKED_INDEX, {"tag": 1.0})
-        with RedisDeliveries(redis).held("tag", renew_seconds=0.01):
+        with RedisDeliveryLog(redis).claimed("tag", renew_seconds=0.01):
             until(lambda: (redis.zscore(UNACKED_INDEX, "tag") or 0) > 1e9, "the renewal", 10)
 
 
 def test_a_message_that_was_acknowledged_is_not_brought_back(redis_url: str) -> None:
     with Redis.from_url(redis_url) as redis:
-        deliveries = RedisDeliveries(redis)
-        with deliveries.held("gone", renew_seconds=0.01):
-            deliveries.finish("gone")
-            assert deliveries.is_finished("gone")
+        deliveries = RedisDeliveryLog(redis)
+        with deliveries.claimed("gone", renew_seconds=0.01):
+            deliveries.mark_handled("gone")
+            assert deliveries.is_handled("gone")
         assert redis.zscore(UNACKED_INDEX, "gone") is None
 
 
 def test_deliveries_are_counted(redis_url: str) -> None:
     with Redis.from_url(redis_url) as redis:
-        deliveries = RedisDeliveries(redis)
+        deliveries = RedisDeliveryLog(redis)
         assert [deliveries.count("tag") for _ in range(3)] == [1, 2, 3]

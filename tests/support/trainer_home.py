@@ -15,7 +15,7 @@ from euguess.process.project import project_root, service_environment
 from euguess.settings import MlflowSettings, StoreSettings
 from euguess.storage import open_store
 from services.trainer.recipe import parse_recipe
-from services.trainer.runs.experiment import Order
+from services.trainer.runs.experiment import RunRequest
 from services.trainer.session import Session, open_session
 from services.trainer.splits.splits import SplitProtocol
 from tests.support.country_photos import LearnableDataset
@@ -76,6 +76,6 @@ class TrainerHome:
         return parsed
 
 
-def tiny_order(*overrides: str, protocol: str = "location", promoted: bool = False) -> Order:
+def tiny_request(*overrides: str, protocol: str = "location", promoted: bool = False) -> RunRequest:
     recipe = parse_recipe(RECIPE, overrides).with_protocol(SplitProtocol(protocol))
-    return Order(dataset="tiny", recipe=recipe, is_promoted=promoted)
+    return RunRequest(dataset="tiny", recipe=recipe, is_promoted=promoted)

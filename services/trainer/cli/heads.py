@@ -7,6 +7,7 @@ import typer
 
 from services.trainer.cli.options import (
     AsJson,
+    Dataset,
     Device,
     SkipDamaged,
     console,
@@ -15,7 +16,6 @@ from services.trainer.cli.options import (
     print_json,
 )
 
-Dataset = Annotated[str, typer.Argument(help="Name of a collected or imported dataset")]
 RecipeFile = Annotated[
     Path, typer.Option("--recipe", help="TOML file, e.g. experiments/heads/lite0.toml")
 ]

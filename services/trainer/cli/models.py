@@ -1,4 +1,4 @@
-"""The commands about trained models: which there are, which is champion, and since when."""
+"""The commands about trained models: runs, promotions and cards."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +19,23 @@ from services.trainer.cli.options import (
 
 if TYPE_CHECKING:
     from euguess.promotion.audit import Entry
+    from euguess.promotion.candidates import Candidate
+    from services.trainer.session import Session
 
-Reason = Annotated[str | None, typer.Option(help="Why, for the audit log")]
+Reason = Annotated[str | None, typer.Option(help="Reason for the audit log")]
+Run = Annotated[str, typer.Argument(help="Run id, as `runs` lists them")]
+On = Annotated[
+    str | None, typer.Option(help="Dataset whose places decide; by default the run's own")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Promote whatever the verdict; needs --reason")
+]
+CardVersion = Annotated[
+    str | None, typer.Argument(help="Number of a version; by default the champion's")
+]
+OfDataset = Annotated[
+    bool, typer.Option("--data", help="The card of its dataset instead of the model's")
+]
 
 
 def runs(as_json: AsJson = False) -> None:
@@ -44,13 +59,9 @@ def runs(as_json: AsJson = False) -> None:
 
 
 def promote(
-    run: Annotated[str, typer.Argument(help="Run id, as `runs` lists them")],
-    on: Annotated[
-        str | None, typer.Option(help="Dataset whose places decide; by default the run's own")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Whatever the verdict; needs --reason")
-    ] = False,
+    run: Run,
+    on: On = None,
+    force: Force = False,
     reason: Reason = None,
     skip_damaged: SkipDamaged = False,
     device: Device = "auto",
@@ -58,21 +69,17 @@ def promote(
 ) -> None:
     """Make the model of a run the champion, which is served.
 
-    It must be honestly tested, and name the countries of more places than the present champion:
-    both answer for the same places, which neither has learnt from, and the 95 % interval of the
-    difference must lie above zero. The verdict is written to the audit log either way.
+    It must have been tested honestly and name the countries of more places than the current
+    champion. Both answer for the same places, which neither was trained on, and the 95 % interval
+    of the difference must lie above zero. The verdict is written to the audit log either way.
     """
-    from euguess.errors import EUGuessError, InvalidInput
+    from euguess.errors import EUGuessError
     from services.trainer.models.promotion import Wish
     from services.trainer.models.promotion import promote as promote_candidate
 
     session = open_session(device)
-    session.tracking.find(run)
-    candidate = session.registry.version_of(run)
-    if candidate is None:
-        raise InvalidInput(f"Run {run} registered no model.")
-    on_damage = damage_policy(skip_damaged)
-    wish = Wish(candidate, on or candidate.dataset, force, reason, on_damage)
+    candidate = _registered(run, session)
+    wish = Wish(candidate, on or candidate.dataset, force, reason, damage_policy(skip_damaged))
     verdict = promote_candidate(wish, session)
     if not verdict.is_promoted:
         raise EUGuessError(
@@ -85,7 +92,7 @@ def promote(
 
 
 def rollback(reason: Reason = None, as_json: AsJson = False) -> None:
-    """Make the champion before the present one champion again; needs --reason."""
+    """Make the previous champion the champion again; needs --reason."""
     from euguess.promotion.audit import AuditLog
     from euguess.promotion.rollback import roll_back
 
@@ -98,7 +105,7 @@ def rollback(reason: Reason = None, as_json: AsJson = False) -> None:
 
 
 def audit(as_json: AsJson = False) -> None:
-    """Show who made which version champion, when and why, and what was refused."""
+    """Show who promoted which version, when and why, and which promotions were refused."""
     from euguess.promotion.audit import AuditLog
 
     entries = AuditLog(StoreSettings.load()).entries()
@@ -111,6 +118,39 @@ def audit(as_json: AsJson = False) -> None:
     for entry in entries:
         table.add_row(*_cells(entry))
     console.print(table)
+
+
+def card(
+    version: CardVersion = None,
+    data: OfDataset = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the model card of a version: data, intended use, limits, figures, energy, promotions.
+
+    Cards are Markdown, written when a version is registered. With --data, print the card of its
+    dataset: countries, licences and attributions, how it was collected, known biases.
+
+      models card 3 > MODEL_CARD.md
+    """
+    from euguess.promotion.audit import AuditLog
+    from services.trainer.cards.stored_cards import read_card
+
+    tracking, registry = open_records()
+    found = read_card(version, tracking, registry, AuditLog(StoreSettings.load()), is_data=data)
+    if as_json:
+        print_json(vars(found))
+    else:
+        typer.echo(found.text, nl=False)
+
+
+def _registered(run: str, session: "Session") -> "Candidate":
+    from euguess.errors import InvalidInput
+
+    session.tracking.find(run)
+    candidate = session.registry.version_of(run)
+    if candidate is None:
+        raise InvalidInput(f"Run {run} registered no model.")
+    return candidate
 
 
 def _cells(entry: "Entry") -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Options that commands share, and how they print. Imports nothing that takes seconds."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 console = Console()
 messages = Console(stderr=True)
 
+Dataset = Annotated[str, typer.Argument(help="Name of a collected or imported dataset")]
+RecipeFile = Annotated[Path, typer.Option("--recipe", help="TOML file, e.g. experiments/demo.toml")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a key: --set epochs=3 --set optimizer.name=sgd"),
+]
+Protocol = Annotated[
+    str | None,
+    typer.Option(help="image (the study's: leaks), location, location+buffer or spatial"),
+]
+Promote = Annotated[
+    bool, typer.Option("--promote", help="Make the model champion if it is shown to be better")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue after the last finished epoch")]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1 ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 SkipDamaged = Annotated[
@@ -39,7 +54,7 @@ def open_session(device: str) -> "Session":
 
 
 def open_records() -> "tuple[Tracking, Registry]":
-    """Runs and versions alone, without torch."""
+    """Open runs and versions alone, without torch."""
     from services.trainer.tracking.runs import open_tracking
     from services.trainer.tracking.versions import Registry
 
@@ -51,3 +66,8 @@ def damage_policy(skip_damaged: bool) -> "OnDamage":
     from services.trainer.cache.decoding import OnDamage
 
     return OnDamage.SKIP if skip_damaged else OnDamage.RAISE
+
+
+def with_protocol(overrides: list[str] | None, protocol: str | None) -> list[str]:
+    """Return the overrides, and one for --protocol where it was given."""
+    return [*(overrides or []), *([f"split.protocol={protocol}"] if protocol else [])]

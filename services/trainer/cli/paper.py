@@ -8,6 +8,7 @@ import typer
 from euguess.settings import HomeSettings
 from services.trainer.cli.options import (
     AsJson,
+    Dataset,
     Device,
     SkipDamaged,
     console,
@@ -21,27 +22,32 @@ if TYPE_CHECKING:
 
 PAPERS = "papers"
 
+Renewal = Annotated[
+    str | None, typer.Option(help="Another dataset, of new places, to test every model on")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a key of all recipes: --set weights=none"),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help="Run some recipes only: --only 'study/table2-*' --only fixed/all"),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the report; by default papers/DATASET of the home")
+]
+RecipesFolder = Annotated[
+    Path | None, typer.Option(help="Folder with study/ and fixed/; by default experiments")
+]
+
 
 def paper(
-    dataset: Annotated[str, typer.Argument(help="Name of a collected or imported dataset")],
-    renewal: Annotated[
-        str | None, typer.Option(help="Another dataset, of new places, to test every model on")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a key of all recipes: --set weights=none"),
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help="Some recipes: --only 'study/table2-*' --only fixed/all"),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the report; by default papers/DATASET of the home"),
-    ] = None,
-    recipes: Annotated[
-        Path | None, typer.Option(help="Folder with study/ and fixed/; by default experiments")
-    ] = None,
+    dataset: Dataset,
+    renewal: Renewal = None,
+    overrides: Changes = None,
+    only: Only = None,
+    out: Out = None,
+    recipes: RecipesFolder = None,
     skip_damaged: SkipDamaged = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -49,22 +55,22 @@ def paper(
     """Repeat the study's tables and figures on a dataset, faults included, and without each fault.
 
     Writes report.md and report.html, which show the study's figures beside ours. Finished runs of
-    the same recipes on the same data are used again and a run that was cut short goes on, so that
-    the same command can be given until all is there. docs/study.md says what is run and how long
-    it takes; a small trial:
+    the same recipes on the same data are reused and interrupted ones resumed, so repeat the
+    command until all experiments are done. docs/study.md lists the runs and their durations. A
+    small trial:
 
       paper demo --only 'study/table2-*' --set network=smallnet --set weights=none --set epochs=3
     """
     from euguess.clock import utc_now
     from euguess.process.project import project_root
     from services.trainer.paper.report import write_report
-    from services.trainer.paper.run import PaperOrder, read_experiments, run_paper
+    from services.trainer.paper.run import PaperRequest, read_experiments, run_paper
 
     folder = recipes or project_root() / "experiments"
     changes, on_damage = tuple(overrides or ()), damage_policy(skip_damaged)
     experiments = read_experiments(folder, changes, only or [])
-    order = PaperOrder(dataset, experiments, renewal, changes, on_damage)
-    found = run_paper(order, open_session(device))
+    request = PaperRequest(dataset, experiments, renewal, changes, on_damage)
+    found = run_paper(request, open_session(device))
     target = out or HomeSettings().home / PAPERS / dataset
     text, page = write_report(found, target, utc_now())
     if as_json:
@@ -97,8 +103,8 @@ def _print(found: "Paper", text: Path, page: Path) -> None:
     findings = [result.finding for result in found.results if result.finding]
     reused = sum(finding.is_reused for finding in findings)
     console.print(
-        f"{len(findings)} of {len(found.results)} experiments are there, {reused} of them from "
-        "earlier runs."
+        f"{len(findings)} of {len(found.results)} experiments are done, {reused} of them reused "
+        "from earlier runs."
     )
     for result in found.results:
         if result.missing:

@@ -26,14 +26,14 @@ def results(
     What was measured before is used again, so that a run that was cut short goes on. Heads whose
     weights files are missing are left out, and the table says so. `make real-results` runs this.
     """
-    from services.trainer.real_results.measure import measure_all, open_bench, read_recipes
+    from services.trainer.real_results.measure import measure_all, open_benchmark, read_recipes
     from services.trainer.real_results.page import page
     from services.trainer.real_results.plot import draw
     from services.trainer.real_results.summary import summarise
 
     chosen = read_recipes(recipes, weights)
-    bench = open_bench(dataset, open_session(device), chosen.heads)
-    found = summarise(dataset, measure_all(chosen, bench), chosen.left_out)
+    benchmark = open_benchmark(dataset, open_session(device), chosen.heads)
+    found = summarise(dataset, measure_all(chosen, benchmark), chosen.left_out)
     output.mkdir(parents=True, exist_ok=True)
     plot, text = output / f"{dataset}.png", output / f"{dataset}.md"
     draw(found, plot)

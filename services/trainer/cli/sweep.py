@@ -10,6 +10,7 @@ import typer
 from euguess.settings import HomeSettings, StoreSettings, SweepSettings
 from services.trainer.cli.options import (
     AsJson,
+    Dataset,
     Device,
     SkipDamaged,
     console,
@@ -19,34 +20,39 @@ from services.trainer.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from services.trainer.sweeps.run import Ended
+    from services.trainer.sweeps.run import FinishedSweep, SweepRequest
 
 MIN_SILENCE_SECONDS = 2
 
+Space = Annotated[
+    Path, typer.Option(help="TOML file of the sweep, e.g. experiments/sweeps/demo.toml")
+]
+Trials = Annotated[int | None, typer.Option(min=1, help="Number of trials; by default the file's")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=256, help="Processes that share the trials on this machine")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(help="URL of a database; by default EUGUESS_SWEEP_STORAGE, else a file"),
+]
+Silence = Annotated[
+    int,
+    typer.Option(
+        min=MIN_SILENCE_SECONDS,
+        help="Seconds without a sign of life after which a worker's trial is run again",
+    ),
+]
+Join = Annotated[str | None, typer.Option(hidden=True)]
+
 
 def sweep(
-    dataset: Annotated[str, typer.Argument(help="Name of a collected or imported dataset")],
-    space: Annotated[
-        Path, typer.Option(help="TOML file of the sweep, e.g. experiments/sweeps/demo.toml")
-    ],
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="Instead of the file's number of trials")
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, max=256, help="Processes that share the trials on this machine")
-    ] = 1,
-    storage: Annotated[
-        str | None,
-        typer.Option(help="URL of a database; by default EUGUESS_SWEEP_STORAGE, else a file"),
-    ] = None,
-    silence: Annotated[
-        int,
-        typer.Option(
-            min=MIN_SILENCE_SECONDS,
-            help="Seconds without a sign of life after which a worker's trial is run again",
-        ),
-    ] = 60,
-    join: Annotated[str | None, typer.Option(hidden=True)] = None,
+    dataset: Dataset,
+    space: Space,
+    trials: Trials = None,
+    workers: Workers = 1,
+    storage: Storage = None,
+    silence: Silence = 60,
+    join: Join = None,
     skip_damaged: SkipDamaged = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -60,18 +66,18 @@ def sweep(
       high = 1e-1
       log = true
 
-    Every trial trains on the train part and is judged on the val part; the test part is never
-    looked at. Trials that go badly are pruned. The same command goes on after an interruption
-    until there are as many trials as wanted, and one that is started elsewhere, with the same home
-    or the same --storage, joins in. Trials of killed workers are run again.
+    Every trial trains on the train part and is judged on the val part; the test part stays
+    unseen. Poor trials are pruned. After an interruption, run the same command again to finish
+    the remaining trials. Started elsewhere with the same home or the same --storage, it joins in.
+    Trials of killed workers are run again.
 
-    It ends with a folder: best.toml for `euguess train`, report.html and report.md with all
-    trials and with plots of history, importance and slices.
+    Writes a folder: best.toml for `euguess train`, report.html and report.md with all trials and
+    with plots of history, importance and slices.
     """
-    from services.trainer.sweeps.run import Request, run_sweep
+    from services.trainer.sweeps.run import SweepRequest
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    request = Request(
+    request = SweepRequest(
         dataset=dataset,
         file=space,
         trials=trials,
@@ -82,30 +88,38 @@ def sweep(
         on_damage=damage_policy(skip_damaged),
         join=join,
     )
-    try:
-        ended = run_sweep(request, HomeSettings().home, StoreSettings.load(), messages)
-    except KeyboardInterrupt:
-        sys.stderr.write("euguess: stopped; the same command goes on with the trials left\n")
-        sys.exit(130)
+    finished = _finished(request)
     if not join:
-        _report(ended, as_json)
+        _report(finished, as_json)
 
 
-def _report(ended: "Ended", as_json: bool) -> None:
+def _finished(request: "SweepRequest") -> "FinishedSweep":
+    from services.trainer.sweeps.run import run_sweep
+
+    try:
+        return run_sweep(request, HomeSettings().home, StoreSettings.load(), messages)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "euguess: stopped; run the same command again to finish the remaining trials\n"
+        )
+        sys.exit(130)
+
+
+def _report(finished: "FinishedSweep", as_json: bool) -> None:
     from services.trainer.sweeps.report import write_report
 
-    write_report(ended.sweep, ended.result, ended.folder)
+    write_report(finished.sweep, finished.result, finished.folder)
     if as_json:
-        print_json({"folder": str(ended.folder), **ended.result.model_dump(mode="json")})
+        print_json({"folder": str(finished.folder), **finished.result.model_dump(mode="json")})
     else:
-        _print_end(ended)
+        _print_end(finished)
 
 
-def _print_end(ended: "Ended") -> None:
+def _print_end(finished: "FinishedSweep") -> None:
     from services.trainer.sweeps.report import BEST_RECIPE
     from services.trainer.sweeps.status import objective_text, values_text
 
-    result = ended.result
+    result = finished.result
     best, shares = result.best, result.importances
     value = objective_text(result.objective, best.value)
     console.print(f"Best of {len(result.trials)} trials: number {best.number}, {value}.")
@@ -114,7 +128,7 @@ def _print_end(ended: "Ended") -> None:
         listed = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
         console.print(f"Importance: {listed}", highlight=False)
     for text in (
-        f"Report: {ended.folder / 'report.html'}",
-        f"Next:   euguess train {result.dataset} --recipe {ended.folder / BEST_RECIPE}",
+        f"Report: {finished.folder / 'report.html'}",
+        f"Next:   euguess train {result.dataset} --recipe {finished.folder / BEST_RECIPE}",
     ):
         console.print(text, highlight=False, soft_wrap=True)

@@ -1,6 +1,6 @@
 """Celery worker of the queue `train`: composition root.
 
-One training at a time, in a process of its own that ends with it and gives its memory back.
+Each training runs in a process of its own, which ends with it and frees its memory.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from euguess.messages.queues import Queue, TaskName
 from euguess.messages.training import TrainRun
 from euguess.process.heartbeat import Heartbeat
 from euguess.settings import HomeSettings, MlflowSettings, RedisSettings, StoreSettings
-from services.trainer.jobs.deliveries import VISIBILITY_SECONDS, RedisDeliveries
-from services.trainer.jobs.orders import OrderDesk
+from services.trainer.jobs.deliveries import VISIBILITY_SECONDS, RedisDeliveryLog
+from services.trainer.jobs.handler import JobHandler
 
-SOFT_SHUTDOWN_SECONDS = 2  # a training cut short goes on after its last epoch, so why wait
+SOFT_SHUTDOWN_SECONDS = 2  # an interrupted training resumes after its last epoch
 
 
 def run_worker(settings: RedisSettings) -> None:
@@ -51,12 +51,12 @@ def run_worker(settings: RedisSettings) -> None:
 
 
 def heartbeat_of(home: Path) -> Heartbeat:
-    """Sign of life of the worker; a training may take hours, so that progress is no measure."""
+    """Return the worker's heartbeat, which shows that it is alive during hours of training."""
     return Heartbeat(home / "trainer" / "alive")
 
 
 def train_app(redis_url: str) -> Celery:
-    """Celery application with the one task of this worker."""
+    """Return the Celery application with the one task of this worker."""
     app = Celery("trainer", broker=redis_url)
     app.conf.update(
         task_serializer="json",
@@ -80,29 +80,28 @@ def train_app(redis_url: str) -> Celery:
     def train_run(task: Any, message: str) -> None:
         """The positional argument is the JSON text of a TrainRun."""
         with Redis.from_url(redis_url) as redis:
-            desk = OrderDesk(
-                RedisDeliveries(redis), _train, lambda letter: _bury(redis_url, letter)
-            )
-            desk.take(message, task.request.properties["delivery_tag"])
+            deliveries = RedisDeliveryLog(redis)
+            handler = JobHandler(deliveries, _train, lambda letter: _bury(redis_url, letter))
+            handler.handle(message, task.request.properties["delivery_tag"])
 
     return app
 
 
-def _train(order: TrainRun) -> str:
+def _train(message: TrainRun) -> str:
     # The parent process stays small, and safe to fork, without torch.
     from services.trainer.recipe import parse_recipe
-    from services.trainer.runs.experiment import Order, run_experiment
+    from services.trainer.runs.experiment import RunRequest, run_experiment
     from services.trainer.session import open_session
 
     home, console = HomeSettings().home, Console(stderr=True)
     session = open_session(home, StoreSettings.load(), MlflowSettings.load(), "auto", console)
     outcome = run_experiment(
-        Order(
-            dataset=order.dataset,
-            recipe=parse_recipe(order.recipe),
+        RunRequest(
+            dataset=message.dataset,
+            recipe=parse_recipe(message.recipe),
             is_resumed=True,
-            is_promoted=order.promote,
-            resumes=order.resumes,
+            is_promoted=message.promote,
+            resumes=message.resumes,
         ),
         session,
     )
@@ -119,5 +118,5 @@ def _bury(redis_url: str, letter: DeadLetter) -> None:
 
 
 def _end_at_once_on_sigterm(**_: Any) -> None:
-    """Celery waits for running tasks on SIGTERM; on SIGQUIT it puts their messages back."""
+    """On SIGTERM Celery waits for running tasks; on SIGQUIT it requeues their messages."""
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGQUIT))

@@ -83,7 +83,7 @@ def _save(path: Path, draw: Draw) -> None:
 
 def _curves(axes: Axes, runs: dict[str, Finding], name: str) -> None:
     for (label, finding), colour, marker in zip(runs.items(), COLOURS, MARKERS, strict=False):
-        values = getattr(finding.course, name)
+        values = getattr(finding.history, name)
         epochs = range(1, len(values) + 1)
         axes.plot(epochs, values, color=colour, marker=marker, markersize=4, label=label)
     axes.set_xlabel("epoch")

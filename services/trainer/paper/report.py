@@ -49,7 +49,7 @@ def markdown(paper: Paper, plots: dict[str, str], written_at: datetime) -> str:
     change = images[-1] if "faults.png" in plots else ""
     networks = "\n\n".join(("## Figures 5 to 8: the networks side by side", *curves))
     sections = (
-        f"# The study's experiments, repeated on {paper.order.dataset}",
+        f"# The study's experiments, repeated on {paper.request.dataset}",
         _introduction(paper),
         *(study_table(table, paper) for table in TABLES),
         removed_faults(paper),
@@ -67,16 +67,16 @@ def _introduction(paper: Paper) -> str:
     findings = [result.finding for result in paper.results if result.finding]
     if findings:
         report = findings[0].report
-        seconds = {finding.report.run_id: finding.course.seconds for finding in findings}
+        seconds = {finding.report.run_id: finding.history.seconds for finding in findings}
         lines.append(
-            f"Dataset {paper.order.dataset} (manifest `{report.manifest_digest[:16]}`, photos by "
+            f"Dataset {paper.request.dataset} (manifest `{report.manifest_digest[:16]}`, photos by "
             f"{', '.join(paper.providers)}): {len(report.countries)} countries, so that chance is "
             f"{share(report.baselines.chance)}; the study had {COUNTRIES} ({share(CHANCE)}) and "
             f"{PLACES:,} places. All trainings together took "
             f"{duration(sum(seconds.values()))}."
         )
-    if paper.order.overrides:
-        changes = ", ".join(f"`{change}`" for change in paper.order.overrides)
+    if paper.request.overrides:
+        changes = ", ".join(f"`{change}`" for change in paper.request.overrides)
         lines.append(
             f"**All recipes were changed by {changes}, so that the networks and their training may "
             "not be the study's; the table at the end says what each run is.**"
@@ -86,9 +86,9 @@ def _introduction(paper: Paper) -> str:
             "**These photos are drawn by the simulator: what is shown is that the chain works and "
             "what its faults do, not how well photos of real places are named.**"
         )
-    if paper.order.renewal:
+    if paper.request.renewal:
         lines.append(
-            f"The renewal columns test each model on dataset {paper.order.renewal}, on places of "
+            f"The renewal columns test each model on dataset {paper.request.renewal}, on places of "
             "which it has seen nothing."
         )
     lines.append(

@@ -1,8 +1,7 @@
-"""The study's experiments on a dataset of one's own, and what each of its faults is worth.
+"""The study's experiments on another dataset, and the effect of each of its faults.
 
-All recipes of the folders experiments/study and experiments/fixed are run in turn; finished runs
-are used again and a run that was cut short is continued, so that the same order given twice trains
-nothing twice.
+Runs all recipes of the folders experiments/study and experiments/fixed. Finished runs are reused
+and interrupted ones resumed, so the same request given twice trains nothing twice.
 """
 
 import asyncio
@@ -22,7 +21,7 @@ from services.trainer.dataset.manifest import load_manifest
 from services.trainer.models.paired import Answers
 from services.trainer.models.stored_model import evaluate_stored
 from services.trainer.recipe import Recipe, read_recipe
-from services.trainer.runs.experiment import Order
+from services.trainer.runs.experiment import RunRequest
 from services.trainer.runs.protocols import RENEWAL
 from services.trainer.runs.reuse import measured, stored_report
 from services.trainer.session import Session, load_cache
@@ -41,7 +40,7 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class PaperOrder:
+class PaperRequest:
     """What to run. renewal: another dataset, of new places, that every model is tested on."""
 
     dataset: str
@@ -56,7 +55,7 @@ class PaperOrder:
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingHistory:
     """How a training went, by epoch, and where."""
 
     train_accuracy: tuple[float, ...]
@@ -71,7 +70,7 @@ class Finding:
     """What a run measured."""
 
     report: Report
-    course: Course
+    history: TrainingHistory
     answers: Answers | None  # runs of older versions kept none
     renewal: Report | None = None
     is_reused: bool = False
@@ -90,7 +89,7 @@ class Result:
 class Paper:
     """All results, in the order of the experiments."""
 
-    order: PaperOrder
+    request: PaperRequest
     providers: tuple[str, ...]  # of the dataset's photos
     results: tuple[Result, ...]
 
@@ -119,24 +118,24 @@ def read_experiments(
     return tuple(Experiment(stem, read_recipe(path, overrides)) for stem, path in chosen.items())
 
 
-def run_paper(order: PaperOrder, session: Session) -> Paper:
+def run_paper(request: PaperRequest, session: Session) -> Paper:
     """Run what has not been run yet; an experiment that cannot be run says why."""
-    providers = _providers(order, session)
-    results, total = [], len(order.experiments)
+    providers = _providers(request, session)
+    results, total = [], len(request.experiments)
     with session.display.bar("Experiments") as bar:
-        for number, experiment in enumerate(order.experiments):
+        for number, experiment in enumerate(request.experiments):
             bar(number, total)
             session.display.note(f"{number + 1} of {total}: {experiment.stem}")
-            results.append(_result(experiment, order, session))
+            results.append(_result(experiment, request, session))
         bar(total, total)
-    return Paper(order, providers, tuple(results))
+    return Paper(request, providers, tuple(results))
 
 
-def _providers(order: PaperOrder, session: Session) -> tuple[str, ...]:
+def _providers(request: PaperRequest, session: Session) -> tuple[str, ...]:
     """Who gave the photos. Raises DatasetNotFound, or InvalidInput when there are none."""
-    image = order.experiments[0].recipe.image
-    load_cache(order.dataset, image, session, on_damage=order.on_damage)  # writes the manifest
-    return asyncio.run(_read_providers(order.dataset, session))
+    image = request.experiments[0].recipe.image
+    load_cache(request.dataset, image, session, on_damage=request.on_damage)  # writes the manifest
+    return asyncio.run(_read_providers(request.dataset, session))
 
 
 async def _read_providers(dataset: str, session: Session) -> tuple[str, ...]:
@@ -144,9 +143,9 @@ async def _read_providers(dataset: str, session: Session) -> tuple[str, ...]:
     return tuple(sorted({str(name) for name in manifest.table.column("provider").to_pylist()}))
 
 
-def _result(experiment: Experiment, order: PaperOrder, session: Session) -> Result:
+def _result(experiment: Experiment, request: PaperRequest, session: Session) -> Result:
     try:
-        return Result(experiment, _finding(experiment, order, session))
+        return Result(experiment, _finding(experiment, request, session))
     except (ServiceUnavailable, StoreError):
         raise
     except EUGuessError as error:  # the others may well be possible
@@ -154,42 +153,42 @@ def _result(experiment: Experiment, order: PaperOrder, session: Session) -> Resu
         return Result(experiment, missing=str(error))
 
 
-def _finding(experiment: Experiment, order: PaperOrder, session: Session) -> Finding:
-    train = Order(
-        order.dataset,
+def _finding(experiment: Experiment, request: PaperRequest, session: Session) -> Finding:
+    train = RunRequest(
+        request.dataset,
         experiment.recipe,
-        is_registered=order.renewal is not None,  # its model is needed
-        on_damage=order.on_damage,
+        is_registered=request.renewal is not None,  # its model is needed
+        on_damage=request.on_damage,
     )
     report, is_reused = measured(train, session)
     run_id = str(report.run_id)
     finding = Finding(
-        report, _course(run_id, session), _answers(run_id, session), is_reused=is_reused
+        report, _history(run_id, session), _answers(run_id, session), is_reused=is_reused
     )
-    if order.renewal is None:
+    if request.renewal is None:
         return finding
     return replace(
-        finding, renewal=_renewed(run_id, replace(train, dataset=order.renewal), session)
+        finding, renewal=_renewed(run_id, replace(train, dataset=request.renewal), session)
     )
 
 
-def _renewed(run_id: str, order: Order, session: Session) -> Report:
-    """Report of a run's model on the order's dataset, of new places; kept with the run."""
-    cache = load_cache(order.dataset, order.recipe.image, session, on_damage=order.on_damage)
+def _renewed(run_id: str, request: RunRequest, session: Session) -> Report:
+    """Report of a run's model on the request's dataset, of new places; kept with the run."""
+    cache = load_cache(request.dataset, request.recipe.image, session, on_damage=request.on_damage)
     name = f"{RENEWAL}-{cache.header.manifest_digest[:DIGITS]}.json"
     known = stored_report(run_id, name, session)
     if known is not None:
         return known
-    report = evaluate_stored(run_id, order.dataset, session, order.on_damage)
+    report = evaluate_stored(run_id, request.dataset, session, request.on_damage)
     report = report.model_copy(update={"protocol": RENEWAL})
     session.tracking.log_text(run_id, report.model_dump_json(indent=2), name)
     return report
 
 
-def _course(run_id: str, session: Session) -> Course:
+def _history(run_id: str, session: Session) -> TrainingHistory:
     tracking = session.tracking
     tags = tracking.find(run_id).tags
-    return Course(
+    return TrainingHistory(
         train_accuracy=tracking.history(run_id, "train_accuracy"),
         train_loss=tracking.history(run_id, "train_loss"),
         seconds=sum(tracking.history(run_id, "seconds")),

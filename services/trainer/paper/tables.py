@@ -18,7 +18,7 @@ PAIRED, UNPAIRED = "same photos, paired", "other photos, not paired"
 def study_table(table: StudyTable, paper: Paper) -> str:
     """One table of the study with our figures beside its own."""
     header = ["run", "study", "ours, averaged as there", "ours, one view", "all views", "test part"]
-    header += ["study, later places", "ours, renewal"] if paper.order.renewal else []
+    header += ["study, later places", "ours, renewal"] if paper.request.renewal else []
     rows = [_study_row(run, paper) for run in table.runs]
     parts = [f"## Table {table.number}: {table.title}", markdown_table(header, rows)]
     if table.number == 2:
@@ -30,7 +30,7 @@ def removed_faults(paper: Paper) -> str:
     """What the accuracy becomes when one fault of the best run is removed."""
     base = paper.finding(BEST)
     header = ["fault removed", "one view", "difference, points", "compared on", "test part"]
-    header += ["renewal"] if paper.order.renewal else []
+    header += ["renewal"] if paper.request.renewal else []
     rows = [["none", *_removed_cells(base, None, paper)]]
     for stem, fault in REMOVED.items():
         rows.append([fault, *_removed_cells(paper.finding(stem), base, paper)])
@@ -63,10 +63,10 @@ def provenance(paper: Paper) -> str:
         [
             result.experiment.stem,
             result.experiment.recipe.network,
-            str(len(result.finding.course.train_loss)),
-            duration(result.finding.course.seconds),
-            result.finding.course.device,
-            _short_revision(result.finding.course.git_revision),
+            str(len(result.finding.history.train_loss)),
+            duration(result.finding.history.seconds),
+            result.finding.history.device,
+            _short_revision(result.finding.history.git_revision),
             str(result.finding.report.run_id)[:8],
         ]
         for result in paper.results
@@ -104,20 +104,20 @@ def _study_row(run: StudyRun, paper: Paper) -> list[str]:
         report = finding.report
         accuracies = [report.metrics[TOP1], report.fused[-1].metrics[TOP1]]
         cells += [share(report.mean_of_batches), *map(percent, accuracies), _test_part(report)]
-    if paper.order.renewal:
+    if paper.request.renewal:
         cells += [share(run.renewal), _renewal(finding)]
     return cells
 
 
 def _removed_cells(finding: Finding | None, base: Finding | None, paper: Paper) -> list[str]:
     if finding is None:
-        return [ABSENT] * (5 if paper.order.renewal else 4)
+        return [ABSENT] * (5 if paper.request.renewal else 4)
     change, how = ABSENT, ABSENT
     if base is not None:
         interval, is_paired = difference(finding, base)
         change, how = points(interval), PAIRED if is_paired else UNPAIRED
     cells = [percent(finding.report.metrics[TOP1]), change, how, _test_part(finding.report)]
-    return [*cells, _renewal(finding)] if paper.order.renewal else cells
+    return [*cells, _renewal(finding)] if paper.request.renewal else cells
 
 
 def _renewal(finding: Finding | None) -> str:

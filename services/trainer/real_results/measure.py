@@ -27,7 +27,13 @@ from services.trainer.heads.experiment import FeaturesOf, embed_views, measure_h
 from services.trainer.heads.recipe import HeadRecipe, read_head_recipe
 from services.trainer.heads.selection import choose_head
 from services.trainer.loading.split_data import DividedViews, load_material
-from services.trainer.real_results.predictions import HeldOut, Measured, keep, kept, places_of_test
+from services.trainer.real_results.predictions import (
+    HeldOut,
+    Measurement,
+    keep,
+    kept,
+    places_of_test,
+)
 from services.trainer.recipe import Recipe, read_recipe
 from services.trainer.session import Session, load_cache
 from services.trainer.training.learner import new_learner
@@ -71,7 +77,7 @@ def _is_missing(backbone: Backbone) -> bool:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Benchmark:
     """Where recipes are measured; caches and features are loaded once."""
 
     dataset: str
@@ -80,7 +86,7 @@ class Bench:
     features_of: FeaturesOf
 
 
-def open_bench(dataset: str, session: Session, heads: Sequence[HeadRecipe]) -> Bench:
+def open_benchmark(dataset: str, session: Session, heads: Sequence[HeadRecipe]) -> Benchmark:
     """Each backbone runs once, with the inner layers of all heads together."""
     layers = _layers_by_backbone(heads)
     caches: dict[int, TensorCache] = {}
@@ -101,7 +107,7 @@ def open_bench(dataset: str, session: Session, heads: Sequence[HeadRecipe]) -> B
         wanted = (inner[layers[key].index(name)] for name in backbone.layers)
         return penultimate, *wanted
 
-    return Bench(dataset, session, cache_of, features_of)
+    return Benchmark(dataset, session, cache_of, features_of)
 
 
 def _layers_by_backbone(heads: Sequence[HeadRecipe]) -> dict[str, tuple[str, ...]]:
@@ -113,16 +119,16 @@ def _layers_by_backbone(heads: Sequence[HeadRecipe]) -> dict[str, tuple[str, ...
     return {key: tuple(sorted(names)) for key, names in found.items()}
 
 
-def measure_all(recipes: Recipes, bench: Bench) -> list[Measured]:
+def measure_all(recipes: Recipes, benchmark: Benchmark) -> list[Measurement]:
     """Every recipe under every seed; what was measured before is read from disk."""
     found = []
     for seed in SEEDS:
         for recipe in recipes.trained:
             own = _seeded(recipe, seed)
-            found.append(_once(own, bench, partial(_measure_training, own, bench)))
+            found.append(_once(own, benchmark, partial(_measure_training, own, benchmark)))
         for head in recipes.heads:
             of_seed = _seeded(head, seed)
-            found.append(_once(of_seed, bench, partial(_measure_head, of_seed, bench)))
+            found.append(_once(of_seed, benchmark, partial(_measure_head, of_seed, benchmark)))
     return found
 
 
@@ -131,16 +137,18 @@ def _seeded(recipe: Chosen, seed: int) -> Chosen:
     return recipe.model_copy(update={"seed": seed, "split": split})
 
 
-def _once(recipe: Recipe | HeadRecipe, bench: Bench, measure: Callable[[], Measured]) -> Measured:
-    manifest = bench.caches(ImageSpec(size=64)).header.manifest_digest
+def _once(
+    recipe: Recipe | HeadRecipe, benchmark: Benchmark, measure: Callable[[], Measurement]
+) -> Measurement:
+    manifest = benchmark.caches(ImageSpec(size=64)).header.manifest_digest
     facts = f"{MEASURE_VERSION} {manifest} {_facts_of(recipe)}"
-    folder = bench.session.home / FOLDER
+    folder = benchmark.session.home / FOLDER
     fingerprint = hashlib.sha256(facts.encode()).hexdigest()[:16]
     measured = kept(folder, fingerprint)
     if measured is None:
         measured = measure()
         keep(folder, fingerprint, measured)
-    bench.session.display.note(
+    benchmark.session.display.note(
         f"seed {measured.seed}  {measured.recipe}: learnt in {measured.seconds:.0f} s"
     )
     return measured
@@ -154,9 +162,9 @@ def _facts_of(recipe: Recipe | HeadRecipe) -> str:
     return recipe.model_copy(update={"backbones": tuple(plain)}).model_dump_json()
 
 
-def _measure_training(recipe: Recipe, bench: Bench) -> Measured:
-    session = bench.session
-    split_data = load_material(bench.caches(recipe.image), recipe, session.device)
+def _measure_training(recipe: Recipe, benchmark: Benchmark) -> Measurement:
+    session = benchmark.session
+    split_data = load_material(benchmark.caches(recipe.image), recipe, session.device)
     learner = new_learner(recipe, len(split_data.countries), session.device)
     started = time.perf_counter()
     with session.display.bar(f"Training {recipe.name}") as bar:
@@ -180,9 +188,9 @@ def _measure_training(recipe: Recipe, bench: Bench) -> Measured:
     return _measured(recipe, split_data, answers, seconds)
 
 
-def _measure_head(recipe: HeadRecipe, bench: Bench) -> Measured:
-    cache = bench.caches(recipe.backbones[0].image)
-    embedded = embed_views(recipe, cache, bench.features_of)
+def _measure_head(recipe: HeadRecipe, benchmark: Benchmark) -> Measurement:
+    cache = benchmark.caches(recipe.backbones[0].image)
+    embedded = embed_views(recipe, cache, benchmark.features_of)
     started = time.perf_counter()
     chosen = choose_head(embedded, recipe.head, recipe.seed)
     seconds = time.perf_counter() - started
@@ -199,9 +207,9 @@ def _measure_head(recipe: HeadRecipe, bench: Bench) -> Measured:
 
 def _measured(
     recipe: Recipe | HeadRecipe, views: DividedViews, answers: Answers, seconds: float
-) -> Measured:
+) -> Measurement:
     trained, tested = views.labels[views.split.train], views.labels[views.split.test]
-    return Measured(
+    return Measurement(
         recipe=recipe.name,
         seed=recipe.seed,
         places=places_of_test(views, answers),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from euguess.promotion.verdict import points
-from services.trainer.real_results.summary import BEST, STUDY, Line, Results
+from services.trainer.real_results.summary import BEST, STUDY, RecipeSummary, Results
 from services.trainer.reports.tables import percent
 
 COLUMNS = (
@@ -85,7 +85,7 @@ def _rest(results: Results, plot: str) -> Iterator[str]:
         yield from (f"- {reason}" for reason in results.left_out)
 
 
-def _seeds(line: Line) -> Iterator[str]:
+def _seeds(line: RecipeSummary) -> Iterator[str]:
     for row in line.seeds:
         held_out = f"{row.held_out.accuracy:.1%}" if row.held_out else ""
         yield (

@@ -22,7 +22,7 @@ class HeldOut(Record):
     accuracy: float
 
 
-class PlaceAnswer(Record):
+class LocationPrediction(Record):
     """One place of the test part."""
 
     location_id: str
@@ -35,12 +35,12 @@ class PlaceAnswer(Record):
         return self.fused[min(views, len(self.fused)) - 1]
 
 
-class Measured(Record):
+class Measurement(Record):
     """One recipe under one seed."""
 
     recipe: str
     seed: int
-    places: tuple[PlaceAnswer, ...] = Field(description="Sorted by location")
+    places: tuple[LocationPrediction, ...] = Field(description="Sorted by location")
     seconds: float = Field(description="To train, without computing features")
     chance: float
     majority: float
@@ -49,7 +49,7 @@ class Measured(Record):
     schema_version: Literal[1] = 1
 
 
-def places_of_test(views: DividedViews, answers: Answers) -> tuple[PlaceAnswer, ...]:
+def places_of_test(views: DividedViews, answers: Answers) -> tuple[LocationPrediction, ...]:
     """Answers place by place, by the number of views."""
     rows = views.split.test
     labels, ids = views.labels[rows], views.index.location_ids[rows]
@@ -62,7 +62,7 @@ def places_of_test(views: DividedViews, answers: Answers) -> tuple[PlaceAnswer, 
     hits = np.stack(columns, axis=1)
     _, first = np.unique(ids, return_index=True)
     return tuple(
-        PlaceAnswer(
+        LocationPrediction(
             location_id=str(name),
             label=int(labels[first[place]]),
             single=float(single[place]),
@@ -72,14 +72,14 @@ def places_of_test(views: DividedViews, answers: Answers) -> tuple[PlaceAnswer, 
     )
 
 
-def keep(folder: Path, fingerprint: str, measured: Measured) -> None:
+def keep(folder: Path, fingerprint: str, measured: Measurement) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{fingerprint}.json", measured.model_dump_json(), durable=True)
 
 
-def kept(folder: Path, fingerprint: str) -> Measured | None:
+def kept(folder: Path, fingerprint: str) -> Measurement | None:
     """None where there is none that can be read."""
     try:
-        return Measured.model_validate_json((folder / f"{fingerprint}.json").read_text())
+        return Measurement.model_validate_json((folder / f"{fingerprint}.json").read_text())
     except (OSError, ValidationError):
         return None

@@ -16,7 +16,12 @@ from services.trainer.evaluation.bootstrap import (
     macro_recall_interval,
     paired_difference,
 )
-from services.trainer.real_results.predictions import MOST_VIEWS, HeldOut, Measured, PlaceAnswer
+from services.trainer.real_results.predictions import (
+    MOST_VIEWS,
+    HeldOut,
+    LocationPrediction,
+    Measurement,
+)
 
 BEST, STUDY = "best", "study"
 
@@ -33,7 +38,7 @@ class SeedRow(Record):
     choice: str
 
 
-class Line(Record):
+class RecipeSummary(Record):
     """One recipe over all seeds. Accuracies are shares of places."""
 
     recipe: str
@@ -57,11 +62,11 @@ class Results(Record):
     distinct_places: int
     chance: float
     majority: float
-    lines: tuple[Line, ...]
+    lines: tuple[RecipeSummary, ...]
     left_out: tuple[str, ...]
 
 
-def summarise(dataset: str, measured: Sequence[Measured], left_out: Sequence[str]) -> Results:
+def summarise(dataset: str, measured: Sequence[Measurement], left_out: Sequence[str]) -> Results:
     """One line per recipe, and one of the head that each seed's held-out places chose."""
     names = list(dict.fromkeys(one.recipe for one in measured))
     runs = {name: [one for one in measured if one.recipe == name] for name in names}
@@ -83,12 +88,12 @@ def summarise(dataset: str, measured: Sequence[Measured], left_out: Sequence[str
     )
 
 
-def best_heads(measured: Iterable[Measured]) -> list[Measured]:
+def best_heads(measured: Iterable[Measurement]) -> list[Measurement]:
     """For each seed the head that names most held-out places; of equal ones that of less NLL.
 
     The test part has no say.
     """
-    best: dict[int, tuple[tuple[float, float], Measured]] = {}
+    best: dict[int, tuple[tuple[float, float], Measurement]] = {}
     for one in measured:
         if one.held_out is None:
             continue
@@ -99,13 +104,13 @@ def best_heads(measured: Iterable[Measured]) -> list[Measured]:
     return [one.model_copy(update={"choice": f"{one.recipe}, {one.choice}"}) for one in chosen]
 
 
-def _line(name: str, runs: Sequence[Measured], study: Sequence[Measured]) -> Line:
+def _line(name: str, runs: Sequence[Measurement], study: Sequence[Measurement]) -> RecipeSummary:
     places = [place for one in runs for place in one.places]
     ids, labels = _ids(places), np.array([place.label for place in places], dtype=np.int64)
     single = np.array([place.single for place in places])
     fused = _hits(places, MOST_VIEWS)
     most = max(len(place.fused) for place in places)
-    return Line(
+    return RecipeSummary(
         recipe=name,
         places=len(places),
         single=bootstrap_interval(single, ids),
@@ -119,7 +124,7 @@ def _line(name: str, runs: Sequence[Measured], study: Sequence[Measured]) -> Lin
     )
 
 
-def _difference(runs: Sequence[Measured], others: Sequence[Measured]) -> Interval:
+def _difference(runs: Sequence[Measurement], others: Sequence[Measurement]) -> Interval:
     """All views fused, recipe minus other, on the places that both were tested on by a seed."""
     theirs = {(one.seed, place.location_id): place for one in others for place in one.places}
     pairs = [
@@ -132,7 +137,7 @@ def _difference(runs: Sequence[Measured], others: Sequence[Measured]) -> Interva
     return paired_difference(_hits(mine, MOST_VIEWS), _hits(their, MOST_VIEWS), _ids(mine))
 
 
-def _seed_row(one: Measured) -> SeedRow:
+def _seed_row(one: Measurement) -> SeedRow:
     return SeedRow(
         seed=one.seed,
         places=len(one.places),
@@ -144,9 +149,9 @@ def _seed_row(one: Measured) -> SeedRow:
     )
 
 
-def _hits(places: Sequence[PlaceAnswer], views: int) -> Floats:
+def _hits(places: Sequence[LocationPrediction], views: int) -> Floats:
     return np.array([place.hit(views) for place in places], dtype=np.float64)
 
 
-def _ids(places: Sequence[PlaceAnswer]) -> Strings:
+def _ids(places: Sequence[LocationPrediction]) -> Strings:
     return np.array([place.location_id for place in places], dtype=np.str_)

@@ -36,14 +36,14 @@ CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """What to do. Without is_registered the run is tracked, but makes no version of the model."""
 
     dataset: str
     recipe: Recipe
     is_resumed: bool = False
     resumes: str | None = None  # id of the run that is meant, where one is
-    forgets_stop: bool = False  # a stop asked for before this start does not count
+    clears_stop_request: bool = False  # a stop asked for before this start does not count
     is_registered: bool = True
     is_promoted: bool = False
     on_damage: OnDamage = OnDamage.RAISE
@@ -59,26 +59,26 @@ class Outcome:
     verdict: Verdict | None = None
 
 
-def run_experiment(order: Order, session: Session) -> Outcome:
-    """Do all of it. A run that was cut short can be continued by an order with is_resumed.
+def run_experiment(request: RunRequest, session: Session) -> Outcome:
+    """Do all of it. A run that was cut short can be continued by a request with is_resumed.
 
-    Raises InvalidInput when the order resumes a run that has finished.
+    Raises InvalidInput when the request resumes a run that has finished.
     """
-    if order.resumes is not None:
-        session.tracking.require_unfinished(order.resumes)
-    recipe = order.recipe
-    cache = load_cache(order.dataset, recipe.image, session, on_damage=order.on_damage)
+    if request.resumes is not None:
+        session.tracking.require_unfinished(request.resumes)
+    recipe = request.recipe
+    cache = load_cache(request.dataset, recipe.image, session, on_damage=request.on_damage)
     split_data = load_material(cache, recipe, session.device)
     learner = new_learner(recipe, len(split_data.countries), session.device)
     checkpoint = _checkpoint(session.home, recipe, split_data)
-    run_id = checkpoint.saved_run() if order.is_resumed else None
-    name = f"{recipe.name} {order.dataset} {recipe.split.protocol.value}"
+    run_id = checkpoint.saved_run() if request.is_resumed else None
+    name = f"{recipe.name} {request.dataset} {recipe.split.protocol.value}"
     tags, params = _tags(split_data, recipe, session), flat(recipe.model_dump(mode="json"))
-    if order.is_promoted:
+    if request.is_promoted:
         tags[PROMOTE_TAG] = "yes"
     with session.tracking.run(name, tags, params, run_id) as run:
-        if order.forgets_stop:
-            session.tracking.forget_stop(run)
+        if request.clears_stop_request:
+            session.tracking.clear_stop_request(run)
         session.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
         session.tracking.log_text(run, seen_views(split_data).model_dump_json(), SEEN_FILE)
         start = checkpoint.load(learner) if run_id else Progress()
@@ -90,7 +90,7 @@ def run_experiment(order: Order, session: Session) -> Outcome:
         session.tracking.log_metrics(run, _values(report))
         answers = answers_of(network, split_data)
         session.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
-        outcome = _store(order, session, Outcome(run, report), network, trained_at)
+        outcome = _store(request, session, Outcome(run, report), network, trained_at)
     checkpoint.path.unlink(missing_ok=True)
     return outcome
 
@@ -144,26 +144,30 @@ def _trained(
 
 def _stop_where_asked(run_id: str, done: int, epochs: int, session: Session) -> None:
     """After the last epoch nothing is left to stop. Raises Stopped."""
-    if done < epochs and session.tracking.is_stop_asked(run_id):
+    if done < epochs and session.tracking.is_stop_requested(run_id):
         raise Stopped(done, epochs)
 
 
 def _store(
-    order: Order, session: Session, outcome: Outcome, network: nn.Module, trained_at: datetime
+    request: RunRequest,
+    session: Session,
+    outcome: Outcome,
+    network: nn.Module,
+    trained_at: datetime,
 ) -> Outcome:
     """Keep the report, and the model where it is wanted."""
     run_id, report = outcome.run_id, outcome.report
     session.tracking.log_text(run_id, report.model_dump_json(indent=2), REPORT_FILE)
-    if not order.is_registered:
+    if not request.is_registered:
         return outcome
     session.display.note("Exporting to safetensors and ONNX")
     with tempfile.TemporaryDirectory() as folder:
-        export_package(Path(folder), network, order.recipe, report, trained_at)
+        export_package(Path(folder), network, request.recipe, report, trained_at)
         session.tracking.log_model(run_id, Path(folder))
-    write_cards(run_id, order.recipe, report, session)
+    write_cards(run_id, request.recipe, report, session)
     candidate = session.registry.register(run_id, report)
-    wish = Wish(candidate, order.dataset, on_damage=order.on_damage)
-    verdict = promote(wish, session) if order.is_promoted else None
+    wish = Wish(candidate, request.dataset, on_damage=request.on_damage)
+    verdict = promote(wish, session) if request.is_promoted else None
     return replace(outcome, candidate=candidate, verdict=verdict)
 
 

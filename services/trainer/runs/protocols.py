@@ -17,7 +17,7 @@ from euguess.errors import InvalidInput
 from euguess.training.report import Report
 from services.trainer.models.stored_model import evaluate_stored
 from services.trainer.reports.tables import percent
-from services.trainer.runs.experiment import Order, Outcome, run_experiment
+from services.trainer.runs.experiment import Outcome, RunRequest, run_experiment
 from services.trainer.runs.reuse import measured
 from services.trainer.session import Session
 from services.trainer.splits.splits import SplitProtocol
@@ -34,7 +34,7 @@ MEANINGS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class ProtocolResult:
     """One protocol: its report, or why there is none."""
 
     protocol: str
@@ -44,10 +44,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Survey:
+class ProtocolComparison:
     """What to measure. renewal: the dataset that the renewal protocol tests on."""
 
-    order: Order
+    request: RunRequest
     protocols: tuple[str, ...] = PROTOCOLS
     renewal: str | None = None
 
@@ -58,37 +58,37 @@ class Survey:
                 f"There is no protocol {min(unknown)!r}; write all, or some of "
                 f"{','.join(PROTOCOLS)}."
             )
-        if self.renewal == self.order.dataset:
+        if self.renewal == self.request.dataset:
             raise InvalidInput("The renewal dataset must be another one than the dataset itself.")
 
 
-def run_survey(survey: Survey, session: Session) -> list[Line]:
+def compare_protocols(comparison: ProtocolComparison, session: Session) -> list[ProtocolResult]:
     """One line per protocol, in their order; a protocol that cannot be used says why."""
     lines = []
-    for number, protocol in enumerate(survey.protocols, start=1):
-        session.display.note(f"{number} of {len(survey.protocols)}: {protocol}")
-        lines.append(_line(protocol, survey, session))
+    for number, protocol in enumerate(comparison.protocols, start=1):
+        session.display.note(f"{number} of {len(comparison.protocols)}: {protocol}")
+        lines.append(_line(protocol, comparison, session))
     return lines
 
 
-def run_comparison(order: Order, session: Session) -> tuple[Outcome, Outcome]:
+def run_comparison(request: RunRequest, session: Session) -> tuple[Outcome, Outcome]:
     """Outcomes under the image split and under the recipe's own honest one.
 
     A recipe that asks for the image split is compared with the location split. Only the honest
-    model is registered, and promoted if the order says so.
+    model is registered, and promoted if the request says so.
     """
-    recipe = order.recipe
+    recipe = request.recipe
     is_honest = recipe.split.protocol is not SplitProtocol.IMAGE
     honest = recipe if is_honest else recipe.with_protocol(SplitProtocol.LOCATION)
     leaky = recipe.with_protocol(SplitProtocol.IMAGE)
     session.display.note("1 of 2: the leaky split, over images")
-    first = replace(order, recipe=leaky, is_registered=False, is_promoted=False)
+    first = replace(request, recipe=leaky, is_registered=False, is_promoted=False)
     found = run_experiment(first, session)
     session.display.note(f"2 of 2: the honest split, by {honest.split.protocol.value}")
-    return found, run_experiment(replace(order, recipe=honest), session)
+    return found, run_experiment(replace(request, recipe=honest), session)
 
 
-def print_survey(console: Console, lines: Sequence[Line]) -> None:
+def print_protocols(console: Console, lines: Sequence[ProtocolResult]) -> None:
     """Print the lines as a table."""
     table = Table(
         title="Accuracy (top-1) by what is tested on",
@@ -101,7 +101,7 @@ def print_survey(console: Console, lines: Sequence[Line]) -> None:
     console.print(table)
 
 
-def summaries(lines: Sequence[Line]) -> list[dict[str, Any]]:
+def summaries(lines: Sequence[ProtocolResult]) -> list[dict[str, Any]]:
     """The lines for programs; reports in full are kept with their runs."""
     return [
         {
@@ -126,36 +126,40 @@ def _figures(report: Report) -> dict[str, Any]:
     }
 
 
-def _line(protocol: str, survey: Survey, session: Session) -> Line:
+def _line(protocol: str, comparison: ProtocolComparison, session: Session) -> ProtocolResult:
     try:
         if protocol == RENEWAL:
-            return _renewed(survey, session)
-        report, is_reused = _measured(SplitProtocol(protocol), survey, session)
+            return _renewed(comparison, session)
+        report, is_reused = _measured(SplitProtocol(protocol), comparison, session)
     except InvalidInput as error:
-        return Line(protocol, missing=str(error))
-    return Line(protocol, report, is_reused)
+        return ProtocolResult(protocol, missing=str(error))
+    return ProtocolResult(protocol, report, is_reused)
 
 
-def _renewed(survey: Survey, session: Session) -> Line:
-    if survey.renewal is None:
+def _renewed(comparison: ProtocolComparison, session: Session) -> ProtocolResult:
+    if comparison.renewal is None:
         missing = "name a dataset of new places: --renewal DATASET"
-        return Line(RENEWAL, missing=missing)
-    trained, is_reused = _measured(SplitProtocol.LOCATION, survey, session)
-    on_damage = survey.order.on_damage
-    report = evaluate_stored(str(trained.run_id), survey.renewal, session, on_damage)
-    return Line(RENEWAL, report.model_copy(update={"protocol": RENEWAL}), is_reused)
+        return ProtocolResult(RENEWAL, missing=missing)
+    trained, is_reused = _measured(SplitProtocol.LOCATION, comparison, session)
+    on_damage = comparison.request.on_damage
+    report = evaluate_stored(str(trained.run_id), comparison.renewal, session, on_damage)
+    return ProtocolResult(RENEWAL, report.model_copy(update={"protocol": RENEWAL}), is_reused)
 
 
-def _measured(protocol: SplitProtocol, survey: Survey, session: Session) -> tuple[Report, bool]:
+def _measured(
+    protocol: SplitProtocol, comparison: ProtocolComparison, session: Session
+) -> tuple[Report, bool]:
     """Report of a finished run of the recipe, else of a new one; and whether it was there."""
-    recipe = survey.order.recipe.with_protocol(protocol)
+    recipe = comparison.request.recipe.with_protocol(protocol)
     # The renewal protocol needs the location split's model, not its report alone.
-    needs_model = protocol is SplitProtocol.LOCATION and survey.renewal is not None
-    order = replace(survey.order, recipe=recipe, is_registered=needs_model, is_promoted=False)
-    return measured(order, session)
+    needs_model = protocol is SplitProtocol.LOCATION and comparison.renewal is not None
+    request = replace(
+        comparison.request, recipe=recipe, is_registered=needs_model, is_promoted=False
+    )
+    return measured(request, session)
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: ProtocolResult) -> tuple[str, ...]:
     meaning, report = MEANINGS[line.protocol], line.report
     if report is None:
         return line.protocol, meaning, "", "", "", line.missing or ""

@@ -9,20 +9,20 @@ from pydantic import ValidationError
 from euguess.errors import InvalidInput
 from euguess.training.report import Report
 from euguess.training.runs import REPORT_FILE
-from services.trainer.runs.experiment import Order, run_experiment
+from services.trainer.runs.experiment import RunRequest, run_experiment
 from services.trainer.session import Session, load_cache
 
 
-def measured(order: Order, session: Session) -> tuple[Report, bool]:
-    """Report of the newest finished run of an order, else of a new one; and whether it was there.
+def measured(request: RunRequest, session: Session) -> tuple[Report, bool]:
+    """Report of the newest finished run of a request, else of a new one; and whether it was there.
 
     A run that was cut short is continued.
     """
-    report = _finished(order, session)
+    report = _finished(request, session)
     if report is not None:
         session.display.note(f"Run {report.run_id} has measured this")
         return report, True
-    return run_experiment(replace(order, is_resumed=True), session).report, False
+    return run_experiment(replace(request, is_resumed=True), session).report, False
 
 
 def stored_report(run_id: str, name: str, session: Session) -> Report | None:
@@ -35,14 +35,14 @@ def stored_report(run_id: str, name: str, session: Session) -> Report | None:
             return None
 
 
-def _finished(order: Order, session: Session) -> Report | None:
-    cache = load_cache(order.dataset, order.recipe.image, session, on_damage=order.on_damage)
+def _finished(request: RunRequest, session: Session) -> Report | None:
+    cache = load_cache(request.dataset, request.recipe.image, session, on_damage=request.on_damage)
     tags = {
-        "recipe_digest": order.recipe.digest,
+        "recipe_digest": request.recipe.digest,
         "manifest_digest": cache.header.manifest_digest,
     }
     for run_id in session.tracking.finished(tags):
-        has_model = not order.is_registered or session.registry.version_of(run_id) is not None
+        has_model = not request.is_registered or session.registry.version_of(run_id) is not None
         report = stored_report(run_id, REPORT_FILE, session) if has_model else None
         if report is not None:
             return report

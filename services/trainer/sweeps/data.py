@@ -35,7 +35,7 @@ class SweepSource:
 
 
 @dataclass
-class Materials:
+class SplitDataLoader:
     """Loads what a recipe needs, and keeps it for the recipes after it that need the same."""
 
     source: SweepSource

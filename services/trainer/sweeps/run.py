@@ -12,19 +12,19 @@ from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.devices import choose_device, use_available_cores
 from services.trainer.progress import ProgressDisplay
-from services.trainer.sweeps.data import Materials, SweepSource
+from services.trainer.sweeps.data import SplitDataLoader, SweepSource
 from services.trainer.sweeps.result import SweepResult, result_of
 from services.trainer.sweeps.space import check_space
 from services.trainer.sweeps.spec import Sweep, read_sweep
 from services.trainer.sweeps.status import SweepStatus
-from services.trainer.sweeps.study import StudyPlace, open_study, storage_errors
+from services.trainer.sweeps.study import StudyStorage, open_study, storage_errors
 from services.trainer.sweeps.trials import Worker
 from services.trainer.sweeps.workers import run_workers
 from services.trainer.turns import turn
 
 
 @dataclass(frozen=True)
-class Request:
+class SweepRequest:
     """What to do. A worker of a command that runs several is given the study to join."""
 
     dataset: str
@@ -39,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Ended:
+class FinishedSweep:
     """A sweep that has as many trials as wanted, and the folder for its report."""
 
     sweep: Sweep
@@ -47,30 +47,32 @@ class Ended:
     folder: Path
 
 
-def run_sweep(request: Request, home: Path, store: StoreSettings, console: Console) -> Ended:
+def run_sweep(
+    request: SweepRequest, home: Path, store: StoreSettings, console: Console
+) -> FinishedSweep:
     """Do the trials that are left."""
     use_available_cores(request.workers)
     sweep, display = _sweep(request), ProgressDisplay(console)
     device = choose_device(request.device)
     source = SweepSource(request.dataset, home, store, device, display, request.on_damage)
-    materials = Materials(source)
-    place = _place(request, sweep, materials)
-    folder = source.folder / place.name
+    split_data = SplitDataLoader(source)
+    storage = _storage_of(request, sweep, split_data)
+    folder = source.folder / storage.name
     with turn(folder):  # two processes cannot make the tables at the same time
-        study = open_study(sweep, sweep.recipe_of({}).epochs, place)
-    with storage_errors(), display.bar(f"Sweep {place.name}") as bar:
+        study = open_study(sweep, sweep.recipe_of({}).epochs, storage)
+    with storage_errors(), display.bar(f"Sweep {storage.name}") as bar:
         watch = SweepStatus(sweep.spec, display, bar)
         if request.workers == 1 or request.join:
-            materials.source = replace(source, display=ProgressDisplay(Console(quiet=True)))
-            Worker(sweep, study, place, materials.of, device, watch).run()
+            split_data.source = replace(source, display=ProgressDisplay(Console(quiet=True)))
+            Worker(sweep, study, storage, split_data.of, device, watch).run()
         else:
-            materials.forget()
-            _run_workers(request, place, folder, lambda: watch(study))
+            split_data.forget()
+            _run_workers(request, storage, folder, lambda: watch(study))
     with storage_errors():
-        return Ended(sweep, result_of(sweep, study, request.dataset), folder)
+        return FinishedSweep(sweep, result_of(sweep, study, request.dataset), folder)
 
 
-def _sweep(request: Request) -> Sweep:
+def _sweep(request: SweepRequest) -> Sweep:
     sweep = read_sweep(request.file)
     check_space(sweep)
     if request.trials is None:
@@ -78,28 +80,28 @@ def _sweep(request: Request) -> Sweep:
     return replace(sweep, spec=sweep.spec.model_copy(update={"trials": request.trials}))
 
 
-def _place(request: Request, sweep: Sweep, materials: Materials) -> StudyPlace:
-    digest = sweep.digest(materials.of(sweep.base).manifest_digest)
+def _storage_of(request: SweepRequest, sweep: Sweep, split_data: SplitDataLoader) -> StudyStorage:
+    digest = sweep.digest(split_data.of(sweep.base).manifest_digest)
     name = f"{sweep.spec.name}-{request.dataset}-{digest[:8]}"
     if request.join not in (None, name):
         raise InvalidInput(
             f"The sweep {request.join} has been started on another state of the dataset or of "
             "its files; start it anew."
         )
-    file = materials.source.folder / name / "study.db"
+    file = split_data.source.folder / name / "study.db"
     url = request.storage_url or f"sqlite:///{file.resolve()}"
-    return StudyPlace(name, url, request.silence_seconds)
+    return StudyStorage(name, url, request.silence_seconds)
 
 
 def _run_workers(
-    request: Request, place: StudyPlace, folder: Path, look: Callable[[], None]
+    request: SweepRequest, storage: StudyStorage, folder: Path, look: Callable[[], None]
 ) -> None:
     options = {
         "--space": str(request.file),
         "--workers": str(request.workers),
         "--silence": str(request.silence_seconds),
         "--device": request.device,
-        "--join": place.name,
+        "--join": storage.name,
         **({"--trials": str(request.trials)} if request.trials else {}),
     }
     flags = ["--skip-damaged"] if request.on_damage is OnDamage.SKIP else []

@@ -33,7 +33,7 @@ SEED_STRIDE = 100_003  # a prime, so that seeds of trials of neighbouring sweeps
 
 
 @dataclass(frozen=True)
-class StudyPlace:
+class StudyStorage:
     """Name of a study, the URL of its database, and seconds until silence means death."""
 
     name: str
@@ -78,13 +78,13 @@ class SeededSampler(BaseSampler):
         self._inner.after_trial(study, trial, state, values)
 
 
-def open_study(sweep: Sweep, epochs: int, place: StudyPlace) -> Study:
+def open_study(sweep: Sweep, epochs: int, storage: StudyStorage) -> Study:
     """The study of that name, new or continued. Raises ServiceUnavailable."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with storage_errors():
         return optuna.create_study(
-            storage=_patiently(lambda: _storage(place)),
-            study_name=place.name,
+            storage=_patiently(lambda: _storage(storage)),
+            study_name=storage.name,
             sampler=SeededSampler(sweep.spec.seed, sweep.spec.startup_trials),
             pruner=_pruner(sweep.spec, epochs),
             direction="maximize" if sweep.spec.objective == "val_accuracy" else "minimize",
@@ -102,10 +102,10 @@ def run_again(study: Study, trial: FrozenTrial) -> None:
     retry(study, trial)
 
 
-def free_lost_trials(study: Study, place: StudyPlace) -> None:
+def free_lost_trials(study: Study, storage: StudyStorage) -> None:
     """Let the values of trials whose workers died be run again."""
     _ours(optuna.storages.fail_stale_trials, study)
-    oldest = datetime.now() - timedelta(seconds=place.grace_seconds)  # noqa: DTZ005 - Optuna's
+    oldest = datetime.now() - timedelta(seconds=storage.grace_seconds)  # noqa: DTZ005 - Optuna's
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         is_started = trial.user_attrs.get(STARTED) == trial.number
         if not is_started and trial.datetime_start and trial.datetime_start < oldest:
@@ -127,17 +127,17 @@ def storage_errors() -> Iterator[None]:
         ) from None
 
 
-def _storage(place: StudyPlace) -> RDBStorage:
-    is_file = place.url.startswith("sqlite:")
-    storage: RDBStorage = _ours(
+def _storage(storage: StudyStorage) -> RDBStorage:
+    is_file = storage.url.startswith("sqlite:")
+    opened: RDBStorage = _ours(
         RDBStorage,
-        place.url,
+        storage.url,
         engine_kwargs={"connect_args": {"timeout": LOCK_WAIT_SECONDS}} if is_file else None,
-        heartbeat_interval=max(1, place.grace_seconds // BEATS_PER_GRACE),
-        grace_period=place.grace_seconds,
+        heartbeat_interval=max(1, storage.grace_seconds // BEATS_PER_GRACE),
+        grace_period=storage.grace_seconds,
         heartbeat_stale_trial_callback=run_again,
     )
-    return storage
+    return opened
 
 
 def _patiently(connect: Callable[[], RDBStorage]) -> RDBStorage:

@@ -21,7 +21,7 @@ from services.trainer.sweeps.study import (
     COUNTED,
     FINISHED,
     STARTED,
-    StudyPlace,
+    StudyStorage,
     count,
     free_lost_trials,
     run_again,
@@ -35,11 +35,11 @@ REASON, EPOCH = "reason", "best_epoch"  # attributes of trials
 Watch = Callable[[Study], None]
 
 
-class Surplus(Exception):
+class ExcessTrial(Exception):
     """Two workers took the last seat at the same time; this is the later one."""
 
 
-class Unfit(Exception):
+class UntrainableValues(Exception):
     """These values cannot be trained with; the text says why."""
 
 
@@ -49,8 +49,8 @@ class Worker:
 
     sweep: Sweep
     study: Study
-    place: StudyPlace
-    material_of: Callable[[Recipe], SplitData]
+    storage: StudyStorage
+    load_split_data: Callable[[Recipe], SplitData]
     device: torch.device
     watch: Watch
     wait: Callable[[float], None] = time.sleep
@@ -60,7 +60,7 @@ class Worker:
         """Return when as many trials as wanted have finished, here or elsewhere."""
         while count(self.study, FINISHED) < self.sweep.spec.trials:
             self.watch(self.study)
-            free_lost_trials(self.study, self.place)
+            free_lost_trials(self.study, self.storage)
             if self._is_work_left():
                 self._run_one()
             else:
@@ -73,7 +73,7 @@ class Worker:
 
     def _run_one(self) -> None:
         try:
-            self.study.optimize(self._objective, n_trials=1, catch=(Surplus,))
+            self.study.optimize(self._objective, n_trials=1, catch=(ExcessTrial,))
         except (UpdateFinishedTrialError, ValueError):
             if not self._was_taken_over():
                 raise
@@ -86,13 +86,13 @@ class Worker:
     def _objective(self, trial: Trial) -> float:
         self._number = trial.number
         if self._is_surplus(trial):
-            raise Surplus
+            raise ExcessTrial
         values = draw_values(trial, self.sweep)
         trial.set_user_attr(STARTED, trial.number)
         try:
             recipe = self._recipe(values)
-            best = self._trained(trial, recipe, self.material_of(recipe))
-        except (Unfit, torch.OutOfMemoryError) as error:
+            best = self._trained(trial, recipe, self.load_split_data(recipe))
+        except (UntrainableValues, torch.OutOfMemoryError) as error:
             trial.set_user_attr(REASON, str(error).splitlines()[0])
             raise TrialPruned from None
         except KeyboardInterrupt:
@@ -110,7 +110,7 @@ class Worker:
         try:
             return self.sweep.recipe_of(values)
         except InvalidRecipe as error:  # each value is valid, but not with the others
-            raise Unfit(str(error)) from None
+            raise UntrainableValues(str(error)) from None
 
     def _trained(self, trial: Trial, recipe: Recipe, split_data: SplitData) -> EpochResult:
         """The epoch whose weights `euguess train` would keep."""
@@ -119,7 +119,7 @@ class Worker:
             newest = progress.history[-1]
             value = self._value(newest)
             if not math.isfinite(value):
-                raise Unfit(f"the loss on val is {value} in epoch {newest.epoch + 1}")
+                raise UntrainableValues(f"the loss on val is {value} in epoch {newest.epoch + 1}")
             trial.report(value, newest.epoch + 1)
             if trial.should_prune():
                 raise TrialPruned
@@ -135,7 +135,7 @@ class Worker:
                 tick=lambda images: None,
             )
         except EUGuessError as error:
-            raise Unfit(str(error)) from None
+            raise UntrainableValues(str(error)) from None
         return progress.best
 
     def _value(self, result: EpochResult) -> float:

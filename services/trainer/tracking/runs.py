@@ -74,7 +74,7 @@ class Tracking:
             with mlflow_errors():
                 self.client.set_terminated(run_id, "KILLED" if is_stopped else "FAILED")
             if isinstance(error, Stopped):
-                self.forget_stop(run_id)
+                self.clear_stop_request(run_id)
             raise
         with mlflow_errors():
             self.client.set_terminated(run_id, "FINISHED")
@@ -108,13 +108,13 @@ class Tracking:
         with mlflow_errors():
             self.client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
 
-    def is_stop_asked(self, run_id: str) -> bool:
+    def is_stop_requested(self, run_id: str) -> bool:
         with mlflow_errors():
             return STOP_TAG in self.client.get_run(run_id).data.tags
 
-    def forget_stop(self, run_id: str) -> None:
+    def clear_stop_request(self, run_id: str) -> None:
         """A stop that was carried out, or is outdated, must not end the continued run."""
-        if self.is_stop_asked(run_id):
+        if self.is_stop_requested(run_id):
             with mlflow_errors():
                 self.client.delete_tag(run_id, STOP_TAG)
 

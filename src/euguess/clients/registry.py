@@ -129,7 +129,7 @@ class RegistryClient(Client):
         body = {"run_id": run_id, "key": STOP_TAG, "value": utc_now().isoformat()}
         self._raise(self._ask("POST", f"{_API}/runs/set-tag", json=body))
 
-    def forget_stop(self, run_id: str) -> None:
+    def clear_stop_request(self, run_id: str) -> None:
         """Take such a wish back; harmless where there is none."""
         body = {"run_id": run_id, "key": STOP_TAG}
         answer = self._ask("POST", f"{_API}/runs/delete-tag", json=body)

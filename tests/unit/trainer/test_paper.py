@@ -15,12 +15,12 @@ from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.models.paired import answers_of
 from services.trainer.paper.report import MARKDOWN, PAGE, write_report
 from services.trainer.paper.run import (
-    Course,
     Experiment,
     Finding,
     Paper,
-    PaperOrder,
+    PaperRequest,
     Result,
+    TrainingHistory,
     read_experiments,
 )
 from services.trainer.paper.tables import PAIRED, UNPAIRED, difference, duration
@@ -30,7 +30,7 @@ from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_
 
 FOLDER = project_root() / "experiments"
 NOW = datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
-COURSE = Course((0.2, 0.5), (1.4, 1.1), 75.0, "cpu", "0123456789abcdef-dirty")
+HISTORY = TrainingHistory((0.2, 0.5), (1.4, 1.1), 75.0, "cpu", "0123456789abcdef-dirty")
 
 
 def finding(*overrides: str) -> Finding:
@@ -38,7 +38,7 @@ def finding(*overrides: str) -> Finding:
     split_data = tiny_split_data(recipe)
     network = new_learner(recipe, len(COUNTRIES), CPU).network
     report = evaluate(network, split_data, recipe).model_copy(update={"run_id": "0" * 32})
-    return Finding(report, COURSE, answers_of(network, split_data))
+    return Finding(report, HISTORY, answers_of(network, split_data))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,8 @@ def paper(faulty: Finding) -> Paper:
             results.append(Result(experiment, missing="the weights | cannot be had"))
         else:
             results.append(Result(experiment, honest if stem == "fixed/all" else later))
-    order = PaperOrder("tiny", (), renewal="later", overrides=("epochs=1",))
-    return Paper(order, ("simulator",), tuple(results))
+    request = PaperRequest("tiny", (), renewal="later", overrides=("epochs=1",))
+    return Paper(request, ("simulator",), tuple(results))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_pattern_without_a_recipe_is_refused() -> None:
 
 def test_the_renewal_dataset_must_be_another_one() -> None:
     with pytest.raises(InvalidInput, match="another one"):
-        PaperOrder("tiny", (), renewal="tiny")
+        PaperRequest("tiny", (), renewal="tiny")
 
 
 def test_differences_are_paired_on_the_same_photos_alone(faulty: Finding) -> None:
@@ -153,7 +153,7 @@ def test_the_page_holds_its_plots_and_the_text_names_them(written: Path) -> None
 
 def test_a_report_of_nothing_still_shows_the_studys_figures(tmp_path: Path) -> None:
     experiment = Experiment(BEST, tiny_recipe())
-    nothing = Paper(PaperOrder("tiny", (experiment,)), (), (Result(experiment, missing="no"),))
+    nothing = Paper(PaperRequest("tiny", (experiment,)), (), (Result(experiment, missing="no"),))
     text = write_report(nothing, tmp_path, NOW)[0].read_text()
     assert "| GoogLeNet | 25.1 % | - |" in text
     assert not list(tmp_path.glob("*.png"))

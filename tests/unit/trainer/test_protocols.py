@@ -1,4 +1,4 @@
-"""The survey of protocols: what is asked for, and how it is shown."""
+"""The comparison of protocols: what is asked for, and how it is shown."""
 
 import io
 import json
@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from euguess.errors import InvalidInput
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.reports.tables import percent
-from services.trainer.runs.experiment import Order
+from services.trainer.runs.experiment import RunRequest
 from services.trainer.runs.protocols import (
     MEANINGS,
     PROTOCOLS,
-    Line,
-    Survey,
-    print_survey,
+    ProtocolComparison,
+    ProtocolResult,
+    print_protocols,
     summaries,
 )
 from services.trainer.splits.splits import SplitProtocol
 from tests.unit.trainer.learning import tiny_recipe, tiny_split_data
 
-ORDER = Order("tiny", tiny_recipe())
+REQUEST = RunRequest("tiny", tiny_recipe())
 
 
 class Brightest(nn.Module):
@@ -31,13 +31,13 @@ class Brightest(nn.Module):
         return images.mean(dim=(2, 3))
 
 
-def line(protocol: SplitProtocol) -> Line:
+def line(protocol: SplitProtocol) -> ProtocolResult:
     recipe = tiny_recipe().with_protocol(protocol)
-    return Line(protocol, evaluate(Brightest(), tiny_split_data(recipe), recipe))
+    return ProtocolResult(protocol, evaluate(Brightest(), tiny_split_data(recipe), recipe))
 
 
 def test_all_protocols_are_measured_by_default_and_each_is_explained() -> None:
-    assert Survey(ORDER).protocols == PROTOCOLS
+    assert ProtocolComparison(REQUEST).protocols == PROTOCOLS
     assert set(MEANINGS) == set(PROTOCOLS)
 
 
@@ -49,14 +49,14 @@ def test_what_cannot_be_measured_is_refused_before_any_training(
     protocols: tuple[str, ...], renewal: str | None, said: str
 ) -> None:
     with pytest.raises(InvalidInput, match=said):
-        Survey(ORDER, protocols, renewal)
+        ProtocolComparison(REQUEST, protocols, renewal)
 
 
 def test_lines_stand_side_by_side_with_intervals_and_say_what_leaks_or_is_missing() -> None:
     lines = [line(SplitProtocol.IMAGE), line(SplitProtocol.LOCATION)]
-    lines.append(Line("renewal", missing="name a dataset"))
+    lines.append(ProtocolResult("renewal", missing="name a dataset"))
     console = Console(width=160, file=io.StringIO(), record=True)
-    print_survey(console, lines)
+    print_protocols(console, lines)
     text = console.export_text()
     assert "LEAKY (location)" in text
     assert "honest" in text
@@ -66,7 +66,9 @@ def test_lines_stand_side_by_side_with_intervals_and_say_what_leaks_or_is_missin
 
 
 def test_summaries_are_json_with_what_is_missing() -> None:
-    found = json.loads(to_json(summaries([line(SplitProtocol.LOCATION), Line("renewal")])))
+    found = json.loads(
+        to_json(summaries([line(SplitProtocol.LOCATION), ProtocolResult("renewal")]))
+    )
     assert found[0]["is_honest"]
     assert found[0]["all_views"]["top1_accuracy"]["value"] == 1.0
     assert "run_id" not in found[1]

@@ -5,11 +5,17 @@ from pathlib import Path
 import pytest
 
 from services.trainer.real_results.page import page
-from services.trainer.real_results.predictions import HeldOut, Measured, PlaceAnswer, keep, kept
+from services.trainer.real_results.predictions import (
+    HeldOut,
+    LocationPrediction,
+    Measurement,
+    keep,
+    kept,
+)
 from services.trainer.real_results.summary import (
     BEST,
     STUDY,
-    Line,
+    RecipeSummary,
     Results,
     best_heads,
     summarise,
@@ -18,10 +24,10 @@ from services.trainer.real_results.summary import (
 PLACES = 20
 
 
-def measured(recipe: str, seed: int, *, right: int, held_out: float | None = None) -> Measured:
+def measured(recipe: str, seed: int, *, right: int, held_out: float | None = None) -> Measurement:
     """The first `right` of the places are named right by two views fused, half by one."""
     places = tuple(
-        PlaceAnswer(
+        LocationPrediction(
             location_id=f"place-{place:02}",
             label=place % 2,
             single=0.5 if place < right else 0.0,
@@ -29,7 +35,7 @@ def measured(recipe: str, seed: int, *, right: int, held_out: float | None = Non
         )
         for place in range(PLACES)
     )
-    return Measured(
+    return Measurement(
         recipe=recipe,
         seed=seed,
         places=places,
@@ -52,7 +58,7 @@ def results() -> Results:
     return summarise("tiny", found, ["other: the weights x are not there"])
 
 
-def line(name: str) -> Line:
+def line(name: str) -> RecipeSummary:
     (found,) = (line for line in results().lines if line.recipe == name)
     return found
 

@@ -17,7 +17,7 @@ from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
 from services.trainer.sweeps.result import result_of
 from services.trainer.sweeps.spec import Sweep, SweepSpec
-from services.trainer.sweeps.study import FINISHED, StudyPlace, open_study
+from services.trainer.sweeps.study import FINISHED, StudyStorage, open_study
 from services.trainer.sweeps.trials import Worker
 from tests.unit.trainer.learning import CPU, SIZE, tiny_recipe, tiny_split_data
 
@@ -36,9 +36,9 @@ class Bench:
     url: str
     prefix: str
 
-    def open(self, sweep: Sweep, name: str = "study") -> tuple[Study, StudyPlace]:
-        place = StudyPlace(f"{self.prefix}-{name}", self.url, grace_seconds=60)
-        return open_study(sweep, sweep.recipe_of({}).epochs, place), place
+    def open(self, sweep: Sweep, name: str = "study") -> tuple[Study, StudyStorage]:
+        storage = StudyStorage(f"{self.prefix}-{name}", self.url, grace_seconds=60)
+        return open_study(sweep, sweep.recipe_of({}).epochs, storage), storage
 
     def run(
         self,
@@ -48,14 +48,14 @@ class Bench:
         split_data: SplitData | None = None,
     ) -> list[FrozenTrial]:
         """All trials after a worker's end; the first ones may be given."""
-        study, place = self.open(sweep, name)
+        study, storage = self.open(sweep, name)
         for values in first:
             study.enqueue_trial(values)
 
-        def material_of(recipe: Recipe) -> SplitData:
+        def load_split_data(recipe: Recipe) -> SplitData:
             return split_data or tiny_split_data(recipe)
 
-        Worker(sweep, study, place, material_of, CPU, lambda study: None).run()
+        Worker(sweep, study, storage, load_split_data, CPU, lambda study: None).run()
         return study.get_trials()
 
 
@@ -118,13 +118,13 @@ def test_a_sweep_without_a_whole_trial_says_why(bench: Bench) -> None:
 
 def test_an_interrupted_trial_is_run_again_with_its_values(bench: Bench) -> None:
     sweep = sweep_of(RATES, 1)
-    study, place = bench.open(sweep)
+    study, storage = bench.open(sweep)
 
     def impatient(recipe: Recipe) -> SplitData:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Worker(sweep, study, place, impatient, CPU, lambda study: None).run()
+        Worker(sweep, study, storage, impatient, CPU, lambda study: None).run()
     interrupted, again = bench.run(sweep)
     assert interrupted.state == TrialState.FAIL
     assert again.state == TrialState.COMPLETE
@@ -133,16 +133,16 @@ def test_an_interrupted_trial_is_run_again_with_its_values(bench: Bench) -> None
 
 def test_a_trial_that_was_given_away_meanwhile_is_left_to_the_other_worker(bench: Bench) -> None:
     sweep = sweep_of(RATES, 1)
-    study, place = bench.open(sweep)
+    study, storage = bench.open(sweep)
     silent: list[int] = []
 
-    def material_of(recipe: Recipe) -> SplitData:
+    def load_split_data(recipe: Recipe) -> SplitData:
         if not silent:  # for so long that another worker takes the trial for lost
             silent.append(study.trials[-1].number)
             study.tell(silent[0], state=TrialState.FAIL)
         return tiny_split_data(recipe)
 
-    Worker(sweep, study, place, material_of, CPU, lambda study: None).run()
+    Worker(sweep, study, storage, load_split_data, CPU, lambda study: None).run()
     states = [trial.state for trial in study.get_trials()]
     assert states == [TrialState.FAIL, TrialState.COMPLETE]
 
@@ -151,7 +151,7 @@ def test_a_worker_waits_for_trials_of_others_and_takes_no_seat_that_is_taken(
     bench: Bench,
 ) -> None:
     sweep = sweep_of(RATES, 1)
-    study, place = bench.open(sweep)
+    study, storage = bench.open(sweep)
     other, _ = bench.open(sweep)
     with pytest.warns(UserWarning, match="Heartbeat"):  # it shows no signs of life
         asked = other.ask()
@@ -160,7 +160,7 @@ def test_a_worker_waits_for_trials_of_others_and_takes_no_seat_that_is_taken(
     def finish(seconds: float) -> None:
         other.tell(asked, 0.5)
 
-    Worker(sweep, study, place, tiny_split_data, CPU, lambda study: None, wait=finish).run()
+    Worker(sweep, study, storage, tiny_split_data, CPU, lambda study: None, wait=finish).run()
     states = [trial.state for trial in study.get_trials()]
     assert states == [TrialState.COMPLETE, TrialState.FAIL]
 

@@ -1,4 +1,4 @@
-"""What becomes of a TrainRun message: done, tried again, or put among the dead letters."""
+"""Handles TrainRun messages: run, retry or dead-letter."""
 
 import logging
 import time
@@ -22,45 +22,41 @@ TRANSIENT = (ServiceUnavailable, StoreUnavailable)
 
 logger = logging.getLogger(__name__)
 
-Train = Callable[[TrainRun], str]  # returns a line that says what came of it
+Train = Callable[[TrainRun], str]  # returns the outcome in one line
 Bury = Callable[[DeadLetter], None]
 
 
-class Deliveries(Protocol):
-    """What is known of messages by their delivery tags; see services.trainer.jobs.deliveries."""
+class DeliveryLog(Protocol):
+    """Deliveries by their tags; see services.trainer.jobs.deliveries."""
 
-    def held(self, tag: str) -> AbstractContextManager[None]: ...
+    def claimed(self, tag: str) -> AbstractContextManager[None]: ...
 
     def count(self, tag: str) -> int: ...
 
-    def finish(self, tag: str) -> None: ...
+    def mark_handled(self, tag: str) -> None: ...
 
-    def is_finished(self, tag: str) -> bool: ...
+    def is_handled(self, tag: str) -> bool: ...
 
 
 class WorkerLost(EUGuessError):
-    """The workers that took this training died each time; it may need more memory than there is."""
+    """Every worker that took this training died; it may need more memory than the machine has."""
 
 
 @dataclass(frozen=True)
-class OrderDesk:
-    """Takes messages. wait is time.sleep but in tests."""
+class JobHandler:
+    """Handles one message at a time. wait is time.sleep, except in tests."""
 
-    deliveries: Deliveries
+    deliveries: DeliveryLog
     train: Train
     bury: Bury
     wait: Callable[[float], None] = time.sleep
 
-    def take(self, text: str, tag: str) -> None:
-        """Deal with a message for good: when this returns, it may be acknowledged."""
-        if self.deliveries.is_finished(tag):
+    def handle(self, text: str, tag: str) -> None:
+        """Handle a message to its end: when this returns, it may be acknowledged."""
+        if self.deliveries.is_handled(tag):
             return
         try:
-            if self.deliveries.count(tag) > MAX_DELIVERIES:
-                raise WorkerLost
-            order = TrainRun.model_validate_json(text)
-            with self.deliveries.held(tag):
-                logger.info("Trained on %s: %s", order.dataset, self._persistently(order))
+            self._run(text, tag)
         except ValidationError as error:
             self._give_up(text, f"not a valid TrainRun: {_first(error)}")
         except Stopped as stopped:
@@ -70,20 +66,27 @@ class OrderDesk:
         except Exception as error:  # it must neither be lost nor block the queue
             logger.exception("A training failed")
             self._give_up(text, f"{type(error).__name__}: {error}")
-        self.deliveries.finish(tag)
+        self.deliveries.mark_handled(tag)
 
-    def _persistently(self, order: TrainRun) -> str:
-        """Try again while the store or MLflow is away; a training goes on where it stopped."""
+    def _run(self, text: str, tag: str) -> None:
+        if self.deliveries.count(tag) > MAX_DELIVERIES:
+            raise WorkerLost
+        message = TrainRun.model_validate_json(text)
+        with self.deliveries.claimed(tag):
+            logger.info("Trained on %s: %s", message.dataset, self._train_with_retries(message))
+
+    def _train_with_retries(self, message: TrainRun) -> str:
+        """Retry while the store or MLflow is unavailable; each retry resumes the training."""
         for delay in RETRY_SECONDS:
             try:
-                return self.train(order)
+                return self.train(message)
             except TRANSIENT as error:
                 logger.warning("%s Trying again in %g s.", error, delay)
                 self.wait(delay)
-        return self.train(order)
+        return self.train(message)
 
     def _give_up(self, text: str, reason: str) -> None:
-        logger.error("Gave up a training: %s", reason)
+        logger.error("Gave up on a training: %s", reason)
         self.bury(DeadLetter(source=SOURCE, reason=reason, payload=text, at=utc_now()))
 
 

@@ -1,0 +1,165 @@
+"""The commands that measure: `evaluate` a model, find `leaks` of a split, and the `cache`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.trainer.cli.options import (
+    AsJson,
+    Dataset,
+    Device,
+    Overrides,
+    Protocol,
+    RecipeFile,
+    SkipDamaged,
+    console,
+    damage_policy,
+    open_session,
+    print_json,
+    with_protocol,
+)
+
+if TYPE_CHECKING:
+    from services.trainer.runs.protocols import ProtocolComparison
+
+Run = Annotated[str, typer.Option(help="Run id of a trained model, or champion")]
+Protocols = Annotated[
+    str | None, typer.Option(help="all, or some of image,location,location+buffer,spatial,...")
+]
+TrainedRecipe = Annotated[
+    Path | None, typer.Option("--recipe", help="With --protocols: the recipe to train under each")
+]
+Renewal = Annotated[
+    str | None, typer.Option(help="With --protocols: another dataset, of new places")
+]
+Size = Annotated[int, typer.Option(min=8, max=1024, help="Side in pixels")]
+
+
+def evaluate(
+    dataset: Dataset,
+    run: Run = "champion",
+    protocols: Protocols = None,
+    recipe: TrainedRecipe = None,
+    overrides: Overrides = None,
+    renewal: Renewal = None,
+    skip_damaged: SkipDamaged = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Report the accuracy of a stored model, with 95 % intervals.
+
+    On the data that the model was trained on, the test part is used. On any other data, or a
+    dataset that has grown since, every view that the model has not seen.
+
+    With --protocols and --recipe, train one model per split protocol (or reuse a finished run)
+    and show their accuracies side by side. renewal tests the location split's model on another
+    dataset.
+    """
+    if protocols is None:
+        _evaluate(run, dataset, skip_damaged, device, as_json)
+    else:
+        comparison = _comparison(dataset, recipe, overrides, skip_damaged, protocols, renewal)
+        _compare_protocols(comparison, device, as_json)
+
+
+def leaks(
+    dataset: Dataset,
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    protocol: Protocol = None,
+    skip_damaged: SkipDamaged = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find what the test part of a recipe's split shares with its training; exit 1 if anything.
+
+    Compares locations, panoramas, photos (by their bytes and by a perceptual hash) and, where the
+    protocol keeps a distance, places that are closer than it.
+    """
+    import torch
+
+    from services.trainer.loading.split_data import load_material
+    from services.trainer.recipe import read_recipe
+    from services.trainer.reports.tables import leaks_table
+    from services.trainer.session import load_cache
+    from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
+
+    chosen = read_recipe(recipe, with_protocol(overrides, protocol))
+    pixels = load_cache(
+        dataset, chosen.image, open_session("cpu"), on_damage=damage_policy(skip_damaged)
+    )
+    split_data = load_material(pixels, chosen, torch.device("cpu"))
+    apart_km = chosen.split.spec.apart_km
+    found = find_leaks(split_data.index, split_data.split, buffer_km=apart_km)
+    counts, pairs = count_leaks(found), name_pairs(split_data.index, found)
+    if as_json:
+        print_json({"is_honest": not found, "leaks": counts, "pairs": pairs})
+    elif found:
+        console.print(leaks_table(counts, pairs))
+    else:
+        console.print(f"No leak between {len(split_data.split.test)} tested views and training.")
+    if found:
+        sys.exit(1)
+
+
+def cache(
+    dataset: Dataset,
+    size: Size = 64,
+    skip_damaged: SkipDamaged = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build the tensor cache of a dataset, or update it. `train` does this by itself."""
+    from euguess.messages.serving import ImageSpec
+    from services.trainer.session import load_cache
+
+    built = load_cache(
+        dataset, ImageSpec(size=size), open_session("cpu"), on_damage=damage_policy(skip_damaged)
+    )
+    if as_json:
+        print_json({"folder": str(built.folder), **built.header.model_dump(mode="json")})
+    else:
+        console.print(f"{len(built)} images at {size} px in {built.folder}", highlight=False)
+
+
+def _evaluate(run: str, dataset: str, skip_damaged: bool, device: str, as_json: bool) -> None:
+    from services.trainer.models.stored_model import evaluate_stored
+    from services.trainer.reports.tables import print_report
+
+    report = evaluate_stored(run, dataset, open_session(device), damage_policy(skip_damaged))
+    if as_json:
+        print_json(report)
+    else:
+        print_report(console, report)
+
+
+def _comparison(
+    dataset: str,
+    recipe: Path | None,
+    overrides: list[str] | None,
+    skip_damaged: bool,
+    protocols: str,
+    renewal: str | None,
+) -> "ProtocolComparison":
+    from euguess.errors import InvalidInput
+    from services.trainer.recipe import read_recipe
+    from services.trainer.runs.experiment import RunRequest
+    from services.trainer.runs.protocols import PROTOCOLS, ProtocolComparison
+
+    if recipe is None:
+        raise InvalidInput("--protocols trains models, so it needs a recipe: --recipe FILE")
+    request = RunRequest(
+        dataset, read_recipe(recipe, overrides or []), on_damage=damage_policy(skip_damaged)
+    )
+    chosen = PROTOCOLS if protocols == "all" else tuple(protocols.split(","))
+    return ProtocolComparison(request, chosen, renewal)
+
+
+def _compare_protocols(comparison: "ProtocolComparison", device: str, as_json: bool) -> None:
+    from services.trainer.runs.protocols import compare_protocols, print_protocols, summaries
+
+    results = compare_protocols(comparison, open_session(device))
+    if as_json:
+        print_json(summaries(results))
+    else:
+        print_protocols(console, results)

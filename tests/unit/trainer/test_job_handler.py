@@ -1,0 +1,129 @@
+"""Train messages: each is done, or kept with its reason; none is lost or done twice."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from euguess.errors import DatasetNotFound, InvalidRecipe, ServiceUnavailable, StoreUnavailable
+from euguess.messages.collection import DeadLetter
+from euguess.messages.training import TrainRun
+from services.trainer.errors import Stopped
+from services.trainer.jobs.deliveries import MAX_DELIVERIES
+from services.trainer.jobs.handler import RETRY_SECONDS, JobHandler
+
+MESSAGE = TrainRun(dataset="demo", recipe="name = 'x'")
+TAG = "tag"
+
+
+class MemoryDeliveryLog:
+    """Deliveries without a Redis."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.handled: set[str] = set()
+        self.holding: list[str] = []
+
+    @contextmanager
+    def claimed(self, tag: str) -> Iterator[None]:
+        self.holding.append(tag)
+        try:
+            yield
+        finally:
+            self.holding.remove(tag)
+
+    def count(self, tag: str) -> int:
+        self.counts[tag] += 1
+        return self.counts[tag]
+
+    def mark_handled(self, tag: str) -> None:
+        self.handled.add(tag)
+
+    def is_handled(self, tag: str) -> bool:
+        return tag in self.handled
+
+
+class ScriptedHandler:
+    """A handler with a scripted trainer: each call raises the next error, or succeeds."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.trained: list[TrainRun] = []
+        self.letters: list[DeadLetter] = []
+        self.waits: list[float] = []
+        self.deliveries = MemoryDeliveryLog()
+        self.handler = JobHandler(
+            self.deliveries, self._train, self.letters.append, self.waits.append
+        )
+
+    def _train(self, message: TrainRun) -> str:
+        assert self.deliveries.holding == [TAG]
+        self.trained.append(message)
+        if self.errors:
+            raise self.errors.pop(0)
+        return "run 1"
+
+    def handle(self, text: str = MESSAGE.model_dump_json()) -> None:
+        self.handler.handle(text, TAG)
+
+
+def test_a_valid_message_is_trained_once() -> None:
+    scripted = ScriptedHandler()
+    scripted.handle()
+    scripted.handle()
+    assert scripted.trained == [MESSAGE]
+    assert scripted.letters == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"dataset": "Demo", "recipe": "x"}', "[1]", "nonsense"]
+)
+def test_an_invalid_message_is_kept_with_its_reason(text: str) -> None:
+    scripted = ScriptedHandler()
+    scripted.handle(text)
+    assert scripted.trained == []
+    assert scripted.letters[0].payload == text
+    assert "not a valid TrainRun" in scripted.letters[0].reason
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidRecipe("unknown key"), DatasetNotFound(), RuntimeError("out of memory")]
+)
+def test_what_cannot_be_trained_is_not_tried_again(error: Exception) -> None:
+    scripted = ScriptedHandler(error)
+    scripted.handle()
+    assert len(scripted.trained) == 1
+    assert str(error) in scripted.letters[0].reason
+
+
+def test_a_training_that_was_stopped_is_neither_given_up_nor_tried_again() -> None:
+    scripted = ScriptedHandler(Stopped(2, 15))
+    scripted.handle()
+    assert len(scripted.trained) == 1
+    assert scripted.letters == []
+    assert scripted.deliveries.is_handled(TAG)
+
+
+@pytest.mark.parametrize("outage", [StoreUnavailable, ServiceUnavailable])
+def test_an_outage_is_waited_for(outage: Callable[[], Exception]) -> None:
+    scripted = ScriptedHandler(outage(), outage())
+    scripted.handle()
+    assert len(scripted.trained) == 3
+    assert scripted.waits == list(RETRY_SECONDS[:2])
+    assert scripted.letters == []
+
+
+def test_an_outage_that_stays_ends_among_the_dead_letters() -> None:
+    scripted = ScriptedHandler(*[StoreUnavailable() for _ in range(9)])
+    scripted.handle()
+    assert scripted.waits == list(RETRY_SECONDS)
+    assert "store cannot be reached" in scripted.letters[0].reason
+
+
+def test_a_message_that_kills_its_workers_is_given_up() -> None:
+    scripted = ScriptedHandler()
+    scripted.deliveries.counts[TAG] = MAX_DELIVERIES
+    scripted.handle()
+    assert scripted.trained == []
+    assert "Every worker" in scripted.letters[0].reason
