@@ -1,4 +1,4 @@
-"""Calls to a provider: paced, repeated where that helps, paused where it does not."""
+"""Provider calls: rate limited, retried while that can help, stopped when the provider refuses."""
 
 import asyncio
 import contextlib
@@ -8,31 +8,47 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from euguess.errors import EUGuessError
-from services.fetcher.providers import ProviderTrouble
+from services.fetcher.providers import ProviderError
 from services.fetcher.ratelimit import RateLimit
-from services.fetcher.retry import RetryDecision, Step, decide
+from services.fetcher.retry import RetryAction, RetryDecision, decide
 
 CALLS_IN_FLIGHT = 64  # over all slots of a message; more gained nothing at 50 ms latency
 
 Result = TypeVar("Result")
 
 
-class GivenUp(EUGuessError):
-    """A call did not succeed, whatever was tried."""
+class CallFailed(EUGuessError):
+    """A provider call failed for good. The subclass tells what that means for the slot."""
 
-    def __init__(self, trouble: ProviderTrouble, decision: RetryDecision) -> None:
-        super().__init__(str(trouble))
-        self.decision = decision
+
+class CandidateUnusable(CallFailed):
+    """The candidate has no usable imagery; the next one may."""
+
+
+class TransientFailure(CallFailed):
+    """The provider has a temporary problem; a later attempt at the slot may succeed."""
+
+
+class PermanentFailure(CallFailed):
+    """No further attempt at the slot can succeed."""
+
+
+class ProviderRefused(CallFailed):
+    """The provider refuses all calls, for `pause_seconds` or (None) until someone fixes it."""
+
+    def __init__(self, message: str, pause_seconds: float | None) -> None:
+        super().__init__(message)
+        self.pause_seconds = pause_seconds
 
 
 class ProviderPaused(EUGuessError):
     """Calls to the provider are paused."""
 
 
-class Circuit:
-    """Lets calls pass until the provider refuses.
+class CircuitBreaker:
+    """Lets calls pass until the provider refuses one.
 
-    Until it has answered once, one call goes at a time: a wrong key costs one call, not 64.
+    Until the first success, calls are made one at a time: a wrong key costs one call, not 64.
     """
 
     def __init__(self) -> None:
@@ -41,7 +57,7 @@ class Circuit:
         self._probe = asyncio.Lock()
 
     def close(self) -> None:
-        """Try again after a pause."""
+        """Let calls pass again after a pause."""
         if self._is_open:
             self._is_open = self._is_proven = False
 
@@ -50,8 +66,8 @@ class Circuit:
         self._is_open = True
 
     @contextlib.asynccontextmanager
-    async def passage(self) -> AsyncIterator[None]:
-        """Raises ProviderPaused."""
+    async def guard(self) -> AsyncIterator[None]:
+        """Run one call. Raises ProviderPaused while the circuit is open."""
         self._check()
         if not self._is_proven:
             async with self._probe:
@@ -71,28 +87,38 @@ class Calls:
     """Makes calls with a bounded number in flight, a shared rate limit and retries."""
 
     def __init__(self, rate_limit: RateLimit, *, chance: random.Random) -> None:
-        self.circuit = Circuit()
-        self._gate = asyncio.Semaphore(CALLS_IN_FLIGHT)
+        self.circuit = CircuitBreaker()
+        self._in_flight = asyncio.Semaphore(CALLS_IN_FLIGHT)
         self._rate_limit = rate_limit
         self._chance = chance
 
     async def make(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """The result of a call.
+        """Return the result of a call.
 
-        Raises GivenUp with the step that comes next, or ProviderPaused after another was refused.
+        Raises a CallFailed, or ProviderPaused after the provider refused another call.
         """
         started, attempt = time.monotonic(), 0
         while True:
             attempt += 1
             try:
-                async with self._gate, self.circuit.passage():
+                async with self._in_flight, self.circuit.guard():
                     await self._rate_limit.wait()
                     return await call()
-            except ProviderTrouble as trouble:
+            except ProviderError as error:
                 elapsed = time.monotonic() - started
-                decision = decide(trouble, attempt, elapsed, self._chance.random())
-                if decision.step is Step.PAUSE_PROVIDER:
-                    self.circuit.open()
-                if decision.step is not Step.REPEAT:
-                    raise GivenUp(trouble, decision) from None
+                decision = decide(error, attempt, elapsed, self._chance.random())
+                if decision.action is not RetryAction.RETRY_CALL:
+                    raise self._failure(str(error), decision) from None
                 await asyncio.sleep(decision.seconds or 0)
+
+    def _failure(self, message: str, decision: RetryDecision) -> CallFailed:
+        match decision.action:
+            case RetryAction.PAUSE_PROVIDER:
+                self.circuit.open()
+                return ProviderRefused(message, decision.seconds)
+            case RetryAction.SKIP_CANDIDATE:
+                return CandidateUnusable(message)
+            case RetryAction.FAIL_SLOT:
+                return PermanentFailure(message)
+            case _:
+                return TransientFailure(message)

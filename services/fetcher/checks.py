@@ -1,50 +1,104 @@
-"""Whether a found panorama is fit to be stored for a country; why not, as a short reason."""
+"""Checks on what a provider returns: is the panorama usable, is the image the requested photo?"""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from euguess.geography.boundaries import Boundaries
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
-from services.fetcher.providers import Panorama
+from euguess.images.preprocessing import InvalidImage, load_photo, open_photo
+from services.fetcher.providers import BadImage, Panorama
+
+# Decoding at 1/8 scale still reads all data, so it detects a truncated file, and takes half
+# the time: 1.5 ms instead of 2.8 ms at 640 x 640.
+THUMBNAIL_PX = 32
+PLACEHOLDER_SHARE = 0.85  # of pixels with one colour; Google's placeholder has 0.97
+PLACEHOLDER_BYTES_PER_PIXEL = 0.05  # the placeholder has 0.03, photos 0.12 to 0.27
+HEADER_BYTES = 1000  # most of a small image file
+SAME_COLOUR_LEVELS = 6  # of 255: JPEG noise around a flat colour
+
+
+class Rejection(StrEnum):
+    """Reasons to reject a candidate; counted in SlotOutcome.rejections."""
+
+    NO_IMAGERY = "no_imagery"
+    BAD_METADATA = "bad_metadata"
+    NULL_ISLAND = "null_island"
+    LAT_EQUALS_LON = "lat_equals_lon"
+    USER_PHOTO = "user_photo"
+    TOO_FAR = "too_far"
+    OTHER_COUNTRY = "other_country"
+    NEAR_BORDER = "near_border"
+    DUPLICATE = "duplicate"
+    BAD_IMAGERY = "bad_imagery"
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """What a panorama must fulfil."""
+class Requirements:
+    """Conditions that a panorama must meet."""
 
     country_code: str
-    max_distance_m: int  # own limit: providers treat their radius as a hint
+    max_distance_m: int  # checked here: providers treat their radius as a hint
     border_buffer_km: float
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an accepted panorama lies."""
+    """Distances of an accepted panorama to its candidate and to the border."""
 
     distance_m: float
     border_km: float
 
 
-def place(
-    panorama: Panorama, candidate: Coordinate, demand: Demand, boundaries: Boundaries
-) -> Placement | str:
-    """Placement of a good panorama, or the reason for refusing it.
+def check_panorama(
+    panorama: Panorama, candidate: Coordinate, requirements: Requirements, boundaries: Boundaries
+) -> Placement | Rejection:
+    """Return the placement of a usable panorama, or the reason to reject it.
 
-    Its country is that of its own coordinate, never that of the candidate.
+    The panorama's country is that of its own coordinate, never that of the candidate.
     """
-    spot = panorama.coordinate
-    if spot.is_null_island:
-        return "null_island"
-    if spot.lat == spot.lon:
-        return "lat_equals_lon"
+    position = panorama.coordinate
+    if position.is_null_island:
+        return Rejection.NULL_ISLAND
+    if position.lat == position.lon:
+        return Rejection.LAT_EQUALS_LON
     if not panorama.is_official:
-        return "user_photo"
-    distance_m = 1000 * great_circle_km(candidate, spot)
-    if distance_m > demand.max_distance_m:
-        return "too_far"
-    if boundaries.locate(spot) != demand.country_code:
-        return "other_country"
-    border_km = boundaries.border_km(spot, demand.country_code)
-    if border_km < demand.border_buffer_km:
-        return "near_border"
+        return Rejection.USER_PHOTO
+    distance_m = 1000 * great_circle_km(candidate, position)
+    if distance_m > requirements.max_distance_m:
+        return Rejection.TOO_FAR
+    if boundaries.locate(position) != requirements.country_code:
+        return Rejection.OTHER_COUNTRY
+    border_km = boundaries.border_km(position, requirements.country_code)
+    if border_km < requirements.border_buffer_km:
+        return Rejection.NEAR_BORDER
     return Placement(distance_m, border_km)
+
+
+def check_image(data: bytes, size: int) -> None:
+    """Raise BadImage unless this is a complete JPEG of the requested size, not a placeholder."""
+    try:
+        header = open_photo(data)
+        is_jpeg, requested = header.format == "JPEG", (size, size)
+        if not is_jpeg or header.size != requested:
+            kind = "" if is_jpeg else f" {header.format}"
+            raise BadImage(f"{header.width} x {header.height}{kind} instead of {size} x {size}")
+        pixels = np.asarray(load_photo(data, side=THUMBNAIL_PX))
+    except InvalidImage as error:
+        raise BadImage(str(error)) from None
+    is_small = len(data) - HEADER_BYTES < PLACEHOLDER_BYTES_PER_PIXEL * size * size
+    if is_small and _flat_share(pixels) > PLACEHOLDER_SHARE:
+        raise BadImage("the provider's placeholder for missing imagery")
+
+
+def _flat_share(pixels: NDArray[np.uint8]) -> float:
+    """Share of pixels near the median colour, which is the colour of any majority.
+
+    Fixed colour bins would split a flat grey whose noise crosses a bin limit.
+    """
+    colours = pixels.reshape(-1, 3).astype(np.int16)
+    is_near = np.abs(colours - np.median(colours, axis=0)) <= SAME_COLOUR_LEVELS
+    return float(np.all(is_near, axis=1).mean())

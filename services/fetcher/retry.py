@@ -1,4 +1,4 @@
-"""What to do after a trouble: a pure decision."""
+"""Decide what to do after a provider error; a pure function."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -8,9 +8,9 @@ from services.fetcher.providers import (
     BadImage,
     Blocked,
     ImageryGone,
-    ProviderTrouble,
-    QuotaSpent,
-    Transient,
+    ProviderError,
+    QuotaExceeded,
+    TransientError,
     UnusablePanorama,
 )
 
@@ -20,59 +20,59 @@ MAX_SECONDS = 60.0  # of one call with all its attempts
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 20.0
 QUOTA_PAUSE_SECONDS = 60.0
-BLOCKED_PAUSE_SECONDS = 300.0  # asking on during a block prolongs it
+BLOCKED_PAUSE_SECONDS = 300.0  # further requests would prolong a block
 
 
-class Step(Enum):
-    """What comes next."""
+class RetryAction(Enum):
+    """The next step after a failed call."""
 
-    REPEAT = auto()  # the same call, after a delay
-    SKIP_CANDIDATE = auto()  # this place is no good; the next candidate
-    RETRY_SLOT = auto()  # give the slot back, to be sent again later
+    RETRY_CALL = auto()  # after a delay
+    SKIP_CANDIDATE = auto()  # try the next candidate of the slot
+    RETRY_SLOT = auto()  # return the slot, to be published again later
     PAUSE_PROVIDER = auto()  # stop all calls to this provider
-    FAIL_SLOT = auto()  # nothing will mend it
+    FAIL_SLOT = auto()  # no retry can succeed
 
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
-    """A step, and how long to wait: before REPEAT, or while the provider is paused.
+    """An action, and the delay before RETRY_CALL or the length of the provider's pause.
 
-    None as the time of a pause means: until somebody mends it.
+    A pause of None lasts until someone resumes the collection.
     """
 
-    step: Step
+    action: RetryAction
     seconds: float | None = 0.0
 
 
 def decide(
-    trouble: ProviderTrouble, attempt: int, elapsed_seconds: float, jitter: float
+    error: ProviderError, attempt: int, elapsed_seconds: float, jitter: float
 ) -> RetryDecision:
-    """Decide after the attempt-th call (from 1); jitter is a random number in 0..1.
+    """Decide after the attempt-th call (counted from 1); jitter is a random number in 0..1.
 
     Full jitter: AWS Architecture Blog, "Exponential Backoff and Jitter", 2015.
     """
-    if isinstance(trouble, AccessDenied):
-        return RetryDecision(Step.PAUSE_PROVIDER, None)
-    if isinstance(trouble, Blocked):
-        return RetryDecision(Step.PAUSE_PROVIDER, BLOCKED_PAUSE_SECONDS)
-    if isinstance(trouble, ImageryGone | UnusablePanorama):
-        return RetryDecision(Step.SKIP_CANDIDATE)
-    if not isinstance(trouble, Transient):
-        return RetryDecision(Step.FAIL_SLOT)
-    delay = _delay(trouble, attempt, jitter)
-    allowed = MAX_BILLED_ATTEMPTS if trouble.may_be_billed else MAX_ATTEMPTS
+    if isinstance(error, AccessDenied):
+        return RetryDecision(RetryAction.PAUSE_PROVIDER, None)
+    if isinstance(error, Blocked):
+        return RetryDecision(RetryAction.PAUSE_PROVIDER, BLOCKED_PAUSE_SECONDS)
+    if isinstance(error, ImageryGone | UnusablePanorama):
+        return RetryDecision(RetryAction.SKIP_CANDIDATE)
+    if not isinstance(error, TransientError):
+        return RetryDecision(RetryAction.FAIL_SLOT)
+    delay = _delay(error, attempt, jitter)
+    allowed = MAX_BILLED_ATTEMPTS if error.may_be_billed else MAX_ATTEMPTS
     if attempt < allowed and elapsed_seconds + delay <= MAX_SECONDS:
-        return RetryDecision(Step.REPEAT, delay)
-    if isinstance(trouble, QuotaSpent):
+        return RetryDecision(RetryAction.RETRY_CALL, delay)
+    if isinstance(error, QuotaExceeded):
         return RetryDecision(
-            Step.PAUSE_PROVIDER, trouble.retry_after_seconds or QUOTA_PAUSE_SECONDS
+            RetryAction.PAUSE_PROVIDER, error.retry_after_seconds or QUOTA_PAUSE_SECONDS
         )
-    if isinstance(trouble, BadImage):
-        return RetryDecision(Step.SKIP_CANDIDATE)
-    return RetryDecision(Step.RETRY_SLOT)
+    if isinstance(error, BadImage):
+        return RetryDecision(RetryAction.SKIP_CANDIDATE)
+    return RetryDecision(RetryAction.RETRY_SLOT)
 
 
-def _delay(trouble: Transient, attempt: int, jitter: float) -> float:
-    if trouble.retry_after_seconds is not None:
-        return trouble.retry_after_seconds
+def _delay(error: TransientError, attempt: int, jitter: float) -> float:
+    if error.retry_after_seconds is not None:
+        return error.retry_after_seconds
     return float(jitter * min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (attempt - 1)))

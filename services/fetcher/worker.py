@@ -1,9 +1,8 @@
-"""Joins the fetcher's parts, once for each worker process."""
+"""Composition root of the fetcher: builds its parts, once in each worker process."""
 
 import asyncio
 import logging
 import random
-from functools import partial
 from typing import Any
 
 import aiohttp
@@ -15,12 +14,12 @@ from celery.signals import (
     worker_process_shutdown,
     worker_ready,
 )
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from euguess.collection.budget import BudgetLedger
 from euguess.collection.ledger import Ledger, open_redis
-from euguess.errors import ServiceUnavailable
+from euguess.collection.providers import COLLECTED, ProviderName
+from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.geography.boundaries import load_boundaries
 from euguess.process.logs import configure_logging
 from euguess.settings import (
@@ -32,12 +31,13 @@ from euguess.settings import (
 )
 from euguess.storage import open_store
 from services.fetcher.calls import CALLS_IN_FLIGHT, Calls
+from services.fetcher.context import FetchContext
 from services.fetcher.health import Health
-from services.fetcher.location import Stores
-from services.fetcher.messages import MessageFetcher
+from services.fetcher.message import MessageFetcher
 from services.fetcher.providers import StreetImageProvider
+from services.fetcher.providers.google import TERMS, GoogleAccess, GoogleProvider
+from services.fetcher.providers.simulator import SimulatorProvider
 from services.fetcher.ratelimit import RateLimit
-from services.fetcher.selection import open_provider, why_off
 from services.fetcher.tasks import create_celery, register
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ USER_AGENT = "EUGuess/0.1 (street-level imagery research)"
 
 
 class WorkerProcess:
-    """One event loop with one HTTP session, kept over all tasks of a process."""
+    """An event loop and an HTTP session that serve all tasks of a process."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
@@ -55,7 +55,7 @@ class WorkerProcess:
         self._fetcher: MessageFetcher | None = None
 
     def open(self, **_: Any) -> None:
-        """Connect and load, in the process that works: threads do not survive a fork."""
+        """Connect and load in the worker process itself: threads do not survive a fork."""
         if self._runner is None:
             self._runner = asyncio.Runner()
         self._fetcher = self._runner.run(self._connect())
@@ -80,21 +80,20 @@ class WorkerProcess:
             connector=connector, headers={"User-Agent": USER_AGENT}
         )
         redis = open_redis(RedisSettings.load().redis_url.get_secret_value())
-        stores = Stores(store, Ledger(redis), BudgetLedger(redis), load_boundaries())
-        opener = partial(_open_provider, self._session, redis)
-        return MessageFetcher(stores, opener, SamplerSettings.load().lease_seconds)
+        ledger, budgets, boundaries = Ledger(redis), BudgetLedger(redis), load_boundaries()
+        session = self._session
 
+        def open_context(name: str) -> FetchContext:
+            provider = open_provider(name, ProviderSettings.load(), session)
+            limit = RateLimit(redis, provider.name, provider.requests_per_second)
+            calls = Calls(limit, chance=random.Random())
+            return FetchContext(provider, calls, store, ledger, budgets, boundaries)
 
-def _open_provider(
-    session: aiohttp.ClientSession, redis: Redis, name: str
-) -> tuple[StreetImageProvider, Calls]:
-    provider = open_provider(name, ProviderSettings.load(), session)
-    limit = RateLimit(redis, provider.name, provider.requests_per_second)
-    return provider, Calls(limit, chance=random.Random())
+        return MessageFetcher(store, ledger, open_context, SamplerSettings.load().lease_seconds)
 
 
 def build_worker() -> Celery:
-    """The Celery application with real parts. Each process connects for itself.
+    """Build the Celery application with real parts. Each process opens its own connections.
 
     Raises ServiceUnavailable when Redis does not answer.
     """
@@ -128,6 +127,46 @@ def _configure_logging(**_: Any) -> None:
     reason = why_off(ProviderSettings.load())
     if reason is not None:
         logger.warning(reason, extra={"action": "provider_off"})
-    # These repeat the whole message for each task.
+    # These log the whole message of every task.
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def open_provider(
+    name: str, settings: ProviderSettings, session: aiohttp.ClientSession
+) -> StreetImageProvider:
+    """Return the provider of that name.
+
+    Raises InvalidInput when it is unknown, has no key, or its terms are not accepted.
+    """
+    if name == ProviderName.SIMULATOR:
+        access = GoogleAccess(base_url=settings.simulator_url, key=settings.simulator_key)
+        return SimulatorProvider(session, access)
+    if name == ProviderName.GOOGLE:
+        return GoogleProvider(session, _google_access(settings))
+    raise InvalidInput(f"{name!r} is not an imagery provider; use one of {', '.join(COLLECTED)}.")
+
+
+def why_off(settings: ProviderSettings) -> str | None:
+    """Return why a provider with a key stays off, if one does; the others are not affected."""
+    if not settings.google_key.get_secret_value():
+        return None
+    try:
+        _google_access(settings)
+    except InvalidInput as error:
+        return f"The provider google stays off. {error}"
+    return None
+
+
+def _google_access(settings: ProviderSettings) -> GoogleAccess:
+    accepted = settings.accept_provider_terms.split(",")
+    if ProviderName.GOOGLE not in accepted:
+        raise InvalidInput(f"{TERMS} To accept them, set EUGUESS_ACCEPT_PROVIDER_TERMS=google.")
+    if not settings.google_key.get_secret_value():
+        raise InvalidInput("The provider google needs a key in EUGUESS_GOOGLE_KEY.")
+    secret = settings.google_signing_secret
+    return GoogleAccess(
+        base_url=settings.google_base_url,
+        key=settings.google_key,
+        signing_secret=secret if secret.get_secret_value() else None,
+    )

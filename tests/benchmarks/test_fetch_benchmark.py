@@ -22,9 +22,8 @@ from euguess.geography.boundaries import load_boundaries
 from euguess.messages.collection import DatasetSpec, FetchLocations
 from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
-from services.fetcher.location import Stores
-from services.fetcher.messages import MessageFetcher
-from services.fetcher.providers import StreetImageProvider
+from services.fetcher.context import FetchContext
+from services.fetcher.message import MessageFetcher
 from services.fetcher.providers.google import GoogleAccess, GoogleProvider
 from services.fetcher.ratelimit import RateLimit
 from tests.support.fetcher_rig import message, slots
@@ -107,10 +106,8 @@ async def test_the_fetch_path_outruns_the_plain_loop(
         provider = GoogleProvider(session, access, name="simulator", requests_per_second=None)
         calls = Calls(RateLimit(redis, "simulator", None), chance=Random(0))
 
-        def opener(_: str) -> tuple[StreetImageProvider, Calls]:
-            return provider, calls
-
-        fetcher = MessageFetcher(Stores(s3_store, ledger, budgets, load_boundaries()), opener, 120)
+        context = FetchContext(provider, calls, s3_store, ledger, budgets, load_boundaries())
+        fetcher = MessageFetcher(s3_store, ledger, lambda _: context, 120)
         loop = await asyncio.to_thread(plain_loop, provider_url)
         cpu, ours = time.process_time(), await fetch_path(fetcher, wanted)
         cpu_ms = 1000 * (time.process_time() - cpu) / (150 * MESSAGES)

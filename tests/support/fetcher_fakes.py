@@ -27,7 +27,7 @@ from euguess.messages.collection import (
 )
 from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
-from services.fetcher.location import Stores, Tools
+from services.fetcher.context import FetchContext
 from services.fetcher.providers import Panorama, View
 from services.fetcher.ratelimit import RateLimit
 from tests.support.budget_fakes import FakeBudgetLedger
@@ -162,12 +162,10 @@ class Bench:
         self.budgets.sums["demo"], self.budgets.budgets["demo"] = Sum(), budget
 
     @property
-    def stores(self) -> Stores:
-        return Stores(self.store, self.ledger, self.budgets, two_countries())
-
-    @property
-    def tools(self) -> Tools:
-        return Tools(self.provider, self.calls, self.stores)
+    def context(self) -> FetchContext:
+        return FetchContext(
+            self.provider, self.calls, self.store, self.ledger, self.budgets, two_countries()
+        )
 
 
 class _NoChance(Random):

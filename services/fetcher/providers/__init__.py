@@ -1,4 +1,4 @@
-"""Where street-level photos come from: the interface, and its troubles by type."""
+"""Interface to sources of street-level photos, and the errors they raise."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from euguess.geography.locations import Coordinate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panorama:
-    """What a provider has near a coordinate. `coordinate` is the camera's own position."""
+    """A panorama near a coordinate. `coordinate` is the camera's own position."""
 
     panorama_id: str
     coordinate: Coordinate
@@ -30,7 +30,7 @@ class View:
 
 
 class StreetImageProvider(Protocol):
-    """A source of photos. Both calls raise the troubles below and never mention a key."""
+    """A source of photos. Both calls raise the errors below, whose texts never hold a key."""
 
     @property
     def name(self) -> str:
@@ -42,62 +42,62 @@ class StreetImageProvider(Protocol):
 
     @property
     def requests_per_second(self) -> float | None:
-        """Limit over all workers; None when there is none."""
+        """Limit shared by all workers; None means no limit."""
 
     async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
-        """The panorama nearest to a coordinate; None when there is no coverage."""
+        """Return the panorama nearest to a coordinate; None when there is no coverage."""
 
     async def fetch(self, panorama_id: str, view: View) -> bytes:
-        """One JPEG, not yet verified."""
+        """Download one JPEG, not yet verified."""
 
 
-class ProviderTrouble(EUGuessError):
-    """The imagery provider did not answer as it should."""
+class ProviderError(EUGuessError):
+    """A call to the imagery provider failed."""
 
-    may_be_billed = False  # whether a call for an image that ends so may have been charged
+    may_be_billed = False  # whether an image call that fails like this may have been charged
 
 
-class Transient(ProviderTrouble):
-    """The imagery provider has a passing trouble."""
+class TransientError(ProviderError):
+    """The imagery provider has a temporary problem."""
 
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 
 
-class NoAnswer(Transient):
-    """The imagery provider did not answer, or not to the end."""
+class NoAnswer(TransientError):
+    """The imagery provider did not answer, or the answer was cut short."""
 
     may_be_billed = True
 
 
-class QuotaSpent(Transient):
-    """The quota of the imagery provider is spent for now."""
+class QuotaExceeded(TransientError):
+    """The quota at the imagery provider is exceeded for now."""
 
 
-class AccessDenied(ProviderTrouble):
-    """The imagery provider refuses the key; no request can succeed until that is mended."""
+class AccessDenied(ProviderError):
+    """The imagery provider refuses the key; no request can succeed until that is fixed."""
 
 
-class Blocked(ProviderTrouble):
+class Blocked(ProviderError):
     """Something else answers in place of the provider, such as a login page."""
 
     may_be_billed = True
 
 
-class Refused(ProviderTrouble):
-    """The imagery provider refuses this request; the same one again would be refused too."""
+class Refused(ProviderError):
+    """The imagery provider refuses this request, and would refuse it again."""
 
 
-class ImageryGone(ProviderTrouble):
-    """The panorama is no longer there; its id may have changed."""
+class ImageryGone(ProviderError):
+    """The panorama no longer exists; its id may have changed."""
 
 
-class UnusablePanorama(ProviderTrouble):
-    """What is said about the panorama cannot be true, or cannot be stored."""
+class UnusablePanorama(ProviderError):
+    """The panorama's metadata is invalid, or cannot be stored."""
 
 
-class BadImage(Transient):
-    """What came is not the photo that was asked for."""
+class BadImage(TransientError):
+    """The downloaded bytes are not the requested photo."""
 
     may_be_billed = True

@@ -1,5 +1,9 @@
-"""Street View Static API: build, send and parse are separate; only `send` touches the network."""
+"""Google Street View Static API: build, send and parse requests; only `_send` does I/O."""
 
+import base64
+import binascii
+import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -12,7 +16,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from euguess.collection.providers import TARIFFS, ProviderName
-from euguess.errors import InvalidCoordinate
+from euguess.errors import InvalidCoordinate, InvalidInput
 from euguess.geography.locations import Coordinate
 from services.fetcher.providers import (
     AccessDenied,
@@ -21,13 +25,12 @@ from services.fetcher.providers import (
     ImageryGone,
     NoAnswer,
     Panorama,
-    QuotaSpent,
+    QuotaExceeded,
     Refused,
-    Transient,
+    TransientError,
     UnusablePanorama,
     View,
 )
-from services.fetcher.providers.signing import signed
 
 GOOGLE = TARIFFS[ProviderName.GOOGLE]
 METADATA_PATH = "/maps/api/streetview/metadata"
@@ -45,7 +48,7 @@ TERMS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogleAccess:
-    """Where the API is and how requests are authorised."""
+    """Address and credentials of the API."""
 
     base_url: str
     key: SecretStr
@@ -54,7 +57,7 @@ class GoogleAccess:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """An HTTP response of the API."""
 
     status: int
     content_type: str
@@ -63,7 +66,7 @@ class Answer:
 
 
 class GoogleProvider:
-    """The API over one shared HTTP session. `name` tells whose images they are."""
+    """The API over one shared HTTP session. `name` is the provider stored with the images."""
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class GoogleProvider:
         return parse_image(await self._send(IMAGE_PATH, image_query(panorama_id, view)))
 
     async def _send(self, path: str, query: Mapping[str, str]) -> Answer:
-        """Redirects are not followed: the API has none, and a login page is no answer."""
+        """Send a request. Redirects are not followed: the API has none, a login page has."""
         url = self._access.base_url + build_target(path, query, self._access)
         try:
             async with self._session.get(
@@ -113,7 +116,7 @@ def find_query(coordinate: Coordinate, radius_m: int) -> dict[str, str]:
 
 
 def image_query(panorama_id: str, view: View) -> dict[str, str]:
-    """By panorama, never by location: another panorama could be nearest by then."""
+    """Ask by panorama id, never by location: another panorama may be nearest by then."""
     return {
         "pano": panorama_id,
         "size": f"{view.size}x{view.size}",
@@ -125,29 +128,48 @@ def image_query(panorama_id: str, view: View) -> dict[str, str]:
 
 
 def build_target(path: str, query: Mapping[str, str], access: GoogleAccess) -> str:
-    """Path and percent-encoded query with key and signature, exactly as it is to be sent."""
+    """Return the path and percent-encoded query with key and signature, exactly as sent."""
     parameters = {**query, "key": access.key.get_secret_value()}
     secret = access.signing_secret.get_secret_value() if access.signing_secret else None
-    return signed(f"{path}?{urlencode(parameters)}", secret)
+    return sign(f"{path}?{urlencode(parameters)}", secret)
+
+
+def sign(target: str, secret: str | None) -> str:
+    """Append the signature as the last parameter, if there is a secret."""
+    return f"{target}&signature={signature(secret, target)}" if secret else target
+
+
+def signature(secret: str, target: str) -> str:
+    """Return the HMAC-SHA1 signature of a request target, exactly as sent.
+
+    The target is path, "?" and the percent-encoded query with the key. Secret and signature are
+    URL-safe base64, padding kept. Source: Google Maps Platform, "Use a digital signature" of the
+    Street View Static API.
+    """
+    try:
+        key = base64.urlsafe_b64decode(secret)
+    except (binascii.Error, ValueError):
+        raise InvalidInput("EUGUESS_GOOGLE_SIGNING_SECRET is not URL-safe base64.") from None
+    return base64.urlsafe_b64encode(hmac.new(key, target.encode(), hashlib.sha1).digest()).decode()
 
 
 def parse_metadata(answer: Answer) -> Panorama | None:
-    """Raises the troubles of a provider; None for no coverage."""
+    """Return the panorama, or None for no coverage. Raises a ProviderError."""
     _raise_for_status(answer)
     try:
         body = json.loads(answer.body)
         status = body["status"]
     except (ValueError, KeyError, TypeError):
-        raise Transient("metadata is not the JSON that was expected") from None
+        raise TransientError("metadata is not the expected JSON") from None
     if status == "OK":
         return _panorama(body)
     if status in ("ZERO_RESULTS", "NOT_FOUND"):
         return None
-    raise _trouble(status)
+    raise _error_of(status)
 
 
 def parse_image(answer: Answer) -> bytes:
-    """The JPEG. Raises the troubles of a provider."""
+    """Return the JPEG. Raises a ProviderError."""
     if answer.status == 404:
         raise ImageryGone
     _raise_for_status(answer)
@@ -163,7 +185,7 @@ def _panorama(body: Mapping[str, Any]) -> Panorama:
         coordinate = Coordinate(float(body["location"]["lat"]), float(body["location"]["lng"]))
         panorama_id = str(body["pano_id"])
     except (KeyError, TypeError, ValueError, InvalidCoordinate):
-        raise UnusablePanorama("metadata without panorama id or possible position") from None
+        raise UnusablePanorama("metadata without a panorama id or a valid position") from None
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", panorama_id):
         raise UnusablePanorama("a panorama id with unexpected characters")
     copyright_text = str(body.get("copyright", "")).strip()
@@ -182,14 +204,14 @@ def _is_official_id(panorama_id: str) -> bool:
     return len(panorama_id) <= OFFICIAL_ID_LENGTH and not panorama_id.startswith(USER_ID_PREFIXES)
 
 
-def _trouble(status: str) -> Exception:
-    """The status only: an error_message may repeat the request, and with it the key."""
+def _error_of(status: str) -> Exception:
+    """Build the error from the status only: an error_message may repeat the key."""
     if status == "OVER_QUERY_LIMIT":
-        return QuotaSpent("OVER_QUERY_LIMIT")
+        return QuotaExceeded("OVER_QUERY_LIMIT")
     if status == "REQUEST_DENIED":
         return AccessDenied("REQUEST_DENIED: the key or signature is refused")
     if status == "UNKNOWN_ERROR":
-        return Transient("UNKNOWN_ERROR")
+        return TransientError("UNKNOWN_ERROR")
     return Refused(status[:40] if status.isidentifier() else "unknown status")
 
 
@@ -201,11 +223,11 @@ def _raise_for_status(answer: Answer) -> None:
     if status == 200:
         return
     if status == 429:
-        raise QuotaSpent("HTTP 429", answer.retry_after_seconds)
+        raise QuotaExceeded("HTTP 429", answer.retry_after_seconds)
     if status in (401, 403):
         raise AccessDenied(f"HTTP {status}: the key or signature is refused")
     if status in (500, 502, 503, 504):
-        raise Transient(f"HTTP {status}", answer.retry_after_seconds)
+        raise TransientError(f"HTTP {status}", answer.retry_after_seconds)
     raise Refused(f"HTTP {status}")
 
 

@@ -11,8 +11,8 @@ from euguess.messages.collection import (
     SlotStatus,
 )
 from euguess.storage import ObjectStore
-from services.fetcher.fetch import SlotFetcher
-from services.fetcher.providers import ImageryGone, NoAnswer, Transient, View
+from services.fetcher.providers import ImageryGone, NoAnswer, TransientError, View
+from services.fetcher.slot import SlotFetcher
 from tests.support.fetcher_fakes import SPEC, Bench, photo, request
 
 
@@ -22,7 +22,7 @@ def bench(memory_store: ObjectStore) -> Bench:
 
 
 async def run(bench: Bench, index: int = 0) -> SlotOutcome:
-    return await SlotFetcher(bench.tools, SPEC, request(index)).run()
+    return await SlotFetcher(bench.context, SPEC, request(index)).run()
 
 
 async def spent(bench: Bench) -> int:
@@ -109,7 +109,7 @@ async def test_a_repeated_call_that_may_have_been_billed_stays_within_the_cap(
 async def test_a_slot_tried_again_pays_only_for_what_it_lacks(bench: Bench) -> None:
     def busy(pano: str, view: View) -> bytes:
         if view.heading == 120:
-            raise Transient("busy")
+            raise TransientError("busy")
         return photo(view.heading)
 
     bench.open_account(Budget(images=3))

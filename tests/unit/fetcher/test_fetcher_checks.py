@@ -4,10 +4,10 @@ import pytest
 
 from euguess.geography.boundaries import Boundaries
 from euguess.geography.locations import Coordinate
-from services.fetcher.checks import Demand, Placement, place
+from services.fetcher.checks import Placement, Requirements, check_panorama
 from tests.support.fetcher_fakes import IN_FRANCE, panorama, two_countries
 
-DEMAND = Demand("FR", max_distance_m=1000, border_buffer_km=2)
+REQUIREMENTS = Requirements("FR", max_distance_m=1000, border_buffer_km=2)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_impossible_foreign_and_far_panoramas_are_refused(
     boundaries: Boundaries, spot: Coordinate, is_official: bool, reason: str
 ) -> None:
     found = panorama(at=spot, is_official=is_official)
-    assert place(found, IN_FRANCE, DEMAND, boundaries) == reason
+    assert check_panorama(found, IN_FRANCE, REQUIREMENTS, boundaries) == reason
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,16 @@ def test_the_country_is_that_of_the_panorama_itself(
     boundaries: Boundaries, lon: float, reason: str
 ) -> None:
     candidate = Coordinate(47.0, lon - 0.001)
-    assert place(panorama(at=Coordinate(47.0, lon)), candidate, DEMAND, boundaries) == reason
+    assert (
+        check_panorama(panorama(at=Coordinate(47.0, lon)), candidate, REQUIREMENTS, boundaries)
+        == reason
+    )
 
 
 def test_a_good_panorama_is_measured(boundaries: Boundaries) -> None:
-    found = place(panorama(at=Coordinate(47.005, 4.9)), Coordinate(47.0, 4.9), DEMAND, boundaries)
+    found = check_panorama(
+        panorama(at=Coordinate(47.005, 4.9)), Coordinate(47.0, 4.9), REQUIREMENTS, boundaries
+    )
     assert isinstance(found, Placement)
     assert found.distance_m == pytest.approx(556, abs=1)
     assert found.border_km == pytest.approx(7.6, abs=0.1)
@@ -51,5 +56,7 @@ def test_a_good_panorama_is_measured(boundaries: Boundaries) -> None:
 
 def test_the_own_limit_counts_and_not_the_search_radius(boundaries: Boundaries) -> None:
     found = panorama(at=Coordinate(47.001, 2.0))  # 111 m away
-    assert place(found, IN_FRANCE, Demand("FR", 111, 2), boundaries) == "too_far"
-    assert isinstance(place(found, IN_FRANCE, Demand("FR", 112, 2), boundaries), Placement)
+    assert check_panorama(found, IN_FRANCE, Requirements("FR", 111, 2), boundaries) == "too_far"
+    assert isinstance(
+        check_panorama(found, IN_FRANCE, Requirements("FR", 112, 2), boundaries), Placement
+    )

@@ -10,10 +10,10 @@ from services.fetcher.providers import (
     BadImage,
     Blocked,
     ImageryGone,
-    ProviderTrouble,
-    QuotaSpent,
+    ProviderError,
+    QuotaExceeded,
     Refused,
-    Transient,
+    TransientError,
     UnusablePanorama,
     View,
 )
@@ -78,12 +78,12 @@ def test_a_miss_is_no_trouble(status: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "trouble"),
     [
-        ({"status": "OVER_QUERY_LIMIT"}, QuotaSpent),
+        ({"status": "OVER_QUERY_LIMIT"}, QuotaExceeded),
         ({"status": "REQUEST_DENIED"}, AccessDenied),
         ({"status": "INVALID_REQUEST"}, Refused),
-        ({"status": "UNKNOWN_ERROR"}, Transient),
+        ({"status": "UNKNOWN_ERROR"}, TransientError),
         ({"status": "SOMETHING_NEW"}, Refused),
-        ({"status": None}, Transient),
+        ({"status": None}, TransientError),
         ({"pano_id": None}, UnusablePanorama),
         ({"pano_id": "../../slots/FR/0"}, UnusablePanorama),
         ({"pano_id": "ä"}, UnusablePanorama),
@@ -93,7 +93,7 @@ def test_a_miss_is_no_trouble(status: str) -> None:
     ],
 )
 def test_metadata_troubles_have_their_type(
-    changes: dict[str, object], trouble: type[ProviderTrouble]
+    changes: dict[str, object], trouble: type[ProviderError]
 ) -> None:
     with pytest.raises(trouble) as caught:
         parse_metadata(metadata(**changes))
@@ -114,25 +114,25 @@ def test_an_error_message_never_gets_into_an_error() -> None:
         (Answer(401, "text/plain", b""), AccessDenied),
         (Answer(403, "text/plain", b""), AccessDenied),
         (Answer(404, "text/plain", b""), ImageryGone),
-        (Answer(429, "text/html", b""), QuotaSpent),
+        (Answer(429, "text/html", b""), QuotaExceeded),
         (Answer(302, "text/html", b""), Blocked),
         (Answer(200, "text/html", b"<html>"), Blocked),
-        (Answer(500, "text/plain", b""), Transient),
-        (Answer(502, "text/html", b""), Transient),
-        (Answer(503, "text/plain", b""), Transient),
-        (Answer(504, "text/plain", b""), Transient),
+        (Answer(500, "text/plain", b""), TransientError),
+        (Answer(502, "text/html", b""), TransientError),
+        (Answer(503, "text/plain", b""), TransientError),
+        (Answer(504, "text/plain", b""), TransientError),
         (Answer(200, "image/png", b"x"), BadImage),
         (Answer(200, "image/jpeg", b"x" * MAX_IMAGE_BYTES), BadImage),
     ],
 )
-def test_picture_troubles_have_their_type(answer: Answer, trouble: type[ProviderTrouble]) -> None:
+def test_picture_troubles_have_their_type(answer: Answer, trouble: type[ProviderError]) -> None:
     with pytest.raises(trouble) as caught:
         parse_image(answer)
     assert type(caught.value) is trouble
 
 
 def test_retry_after_is_passed_on() -> None:
-    with pytest.raises(QuotaSpent) as caught:
+    with pytest.raises(QuotaExceeded) as caught:
         parse_image(Answer(429, "text/plain", b"", retry_after_seconds=12))
     assert caught.value.retry_after_seconds == 12
 

@@ -17,9 +17,9 @@ from euguess.messages.collection import (
     SlotStatus,
 )
 from euguess.storage import ObjectStore
-from services.fetcher.calls import Calls
-from services.fetcher.messages import MessageFetcher
-from services.fetcher.providers import AccessDenied, Panorama, StreetImageProvider
+from services.fetcher.context import FetchContext
+from services.fetcher.message import MessageFetcher
+from services.fetcher.providers import AccessDenied, Panorama
 from tests.support.fetcher_fakes import SPEC, Bench, FakeLedger, FakeProvider, panorama, request
 
 
@@ -30,10 +30,7 @@ async def bench(memory_store: ObjectStore) -> Bench:
 
 
 def fetcher(bench: Bench, lease_seconds: float = 100) -> MessageFetcher:
-    def open_provider(name: str) -> tuple[StreetImageProvider, Calls]:
-        return bench.provider, bench.calls
-
-    return MessageFetcher(bench.stores, open_provider, lease_seconds)
+    return MessageFetcher(bench.store, bench.ledger, lambda _: bench.context, lease_seconds)
 
 
 def message(*requests: SlotRequest, dataset: str = "demo") -> str:
@@ -186,10 +183,10 @@ def _denied(at: Coordinate) -> Panorama:
 
 
 async def test_a_provider_that_may_not_be_used_is_paused_with_the_reason(bench: Bench) -> None:
-    def refuse(name: str) -> tuple[StreetImageProvider, Calls]:
+    def refuse(name: str) -> FetchContext:
         raise InvalidInput("accept the terms first")
 
-    await MessageFetcher(bench.stores, refuse, 100).fetch(message(request()))
+    await MessageFetcher(bench.store, bench.ledger, refuse, 100).fetch(message(request()))
     assert outcomes(bench) == {0: SlotStatus.DEFERRED}
     assert bench.ledger.pauses == {"simulator": ("accept the terms first", None)}
 

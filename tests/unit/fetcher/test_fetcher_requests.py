@@ -13,10 +13,9 @@ from pydantic import SecretStr
 from euguess.errors import EUGuessError, InvalidInput
 from euguess.geography.locations import Coordinate
 from euguess.settings import ProviderSettings
-from services.fetcher.providers import Blocked, NoAnswer, QuotaSpent, View
-from services.fetcher.providers.google import GoogleAccess, GoogleProvider
-from services.fetcher.providers.signing import signature
-from services.fetcher.selection import open_provider, why_off
+from services.fetcher.providers import Blocked, NoAnswer, QuotaExceeded, View
+from services.fetcher.providers.google import GoogleAccess, GoogleProvider, signature
+from services.fetcher.worker import open_provider, why_off
 
 KEY, SECRET = "canary|key", "Y2FuYXJ5LXNlY3JldA=="
 VIEW = View(heading=120, fov=90, pitch=0, size=640)
@@ -81,7 +80,7 @@ async def test_retry_after_of_the_answer_is_read(
     google: GoogleProvider, provider: Provider
 ) -> None:
     provider.response = lambda: web.Response(status=429, headers={"Retry-After": "17"})
-    with pytest.raises(QuotaSpent) as caught:
+    with pytest.raises(QuotaExceeded) as caught:
         await google.fetch("pano", VIEW)
     assert caught.value.retry_after_seconds == 17
 

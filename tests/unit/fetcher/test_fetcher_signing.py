@@ -3,7 +3,7 @@
 import pytest
 
 from euguess.errors import InvalidInput
-from services.fetcher.providers.signing import signature, signed
+from services.fetcher.providers.google import sign, signature
 
 DOCUMENTED_SECRET = "vNIXE0xscrmjlyV-12Nj_BvUPaw="  # printed in Google's documentation
 IMAGE = "/maps/api/streetview?location=40.714728{}-73.998672&size=640x640&key=TEST_KEY"
@@ -32,7 +32,7 @@ def test_signatures_are_those_of_the_reference(secret: str, target: str, expecte
 
 
 def test_the_signature_comes_last_and_keeps_its_padding() -> None:
-    assert signed(METADATA, DOCUMENTED_SECRET).endswith("&signature=TMlhJoQd92bvDTcjBE16md7o3cQ=")
+    assert sign(METADATA, DOCUMENTED_SECRET).endswith("&signature=TMlhJoQd92bvDTcjBE16md7o3cQ=")
 
 
 def test_a_secret_that_is_no_base64_is_named_but_not_shown() -> None:

@@ -13,7 +13,6 @@ from euguess.messages.collection import (
     SlotStatus,
 )
 from euguess.storage import ObjectStore
-from services.fetcher.fetch import SlotFetcher, outcome_of
 from services.fetcher.providers import (
     AccessDenied,
     BadImage,
@@ -21,10 +20,11 @@ from services.fetcher.providers import (
     NoAnswer,
     Panorama,
     Refused,
-    Transient,
+    TransientError,
     UnusablePanorama,
     View,
 )
+from services.fetcher.slot import SlotFetcher, outcome_of
 from tests.support.fetcher_fakes import SPEC, Bench, FakeProvider, panorama, photo, request
 
 FIRST, SECOND = Coordinate(46.0, 2.0), Coordinate(46.5, 2.0)
@@ -36,7 +36,7 @@ def bench(memory_store: ObjectStore) -> Bench:
 
 
 async def run(bench: Bench, wanted: SlotRequest) -> SlotOutcome:
-    return await SlotFetcher(bench.tools, SPEC, wanted).run()
+    return await SlotFetcher(bench.context, SPEC, wanted).run()
 
 
 async def keys(bench: Bench, prefix: str) -> list[str]:
@@ -47,7 +47,7 @@ async def images(bench: Bench) -> list[str]:
     return await keys(bench, f"{dataset_prefix('demo')}images/")
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """Stands for SIGKILL."""
 
 
@@ -166,7 +166,7 @@ async def test_stored_views_are_not_paid_again_when_redis_was_lost(bench: Bench)
 @pytest.mark.parametrize(
     ("trouble", "calls", "possibly_paid"),
     [
-        (Transient("HTTP 500"), 4, 0),
+        (TransientError("HTTP 500"), 4, 0),
         (NoAnswer("TimeoutError"), 2, 2),
     ],
 )

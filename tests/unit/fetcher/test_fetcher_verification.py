@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from services.fetcher.checks import check_image
 from services.fetcher.providers import BadImage
-from services.fetcher.verification import verify_view
 from tests.support.fetcher_fakes import photo
 
 
@@ -33,7 +33,7 @@ def snow(size: int) -> bytes:
 
 @pytest.mark.parametrize("size", [16, 64, 320, 640])
 def test_photos_pass(size: int) -> None:
-    verify_view(photo(size=size), size)
+    check_image(photo(size=size), size)
 
 
 # 223/224 and 239/240 lie at limits of 16 levels, over which the noise of JPEG strays.
@@ -45,11 +45,11 @@ def test_placeholders_are_found_in_any_shade_and_size(
     grey: tuple[int, int, int], size: int, quality: int
 ) -> None:
     with pytest.raises(BadImage, match="placeholder"):
-        verify_view(placeholder(grey, size, quality), size)
+        check_image(placeholder(grey, size, quality), size)
 
 
 def test_snow_is_no_placeholder() -> None:
-    verify_view(snow(640), 640)
+    check_image(snow(640), 640)
 
 
 def png(size: int) -> bytes:
@@ -71,4 +71,4 @@ def png(size: int) -> bytes:
 )
 def test_other_bytes_are_refused_with_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(BadImage, match=reason):
-        verify_view(data, 64)
+        check_image(data, 64)

@@ -1,0 +1,89 @@
+"""The share of a budget that is reserved for one location."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from euguess.collection.budget import BudgetLedger, BudgetSpent, Grant, Sum, cost
+from euguess.collection.receipts import Receipt, reduce_receipt, write_receipt
+from euguess.storage import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Purchase:
+    grant: Grant
+    amount: Sum
+    receipt: Receipt | None
+
+
+class BudgetReservation:
+    """Images that may be bought for a location, reserved at once for all its views.
+
+    Each call uses one image. Unused images are released when the location is done. Calls whose
+    result is unknown, and all images of a fetcher that was killed, stay counted as spent.
+    """
+
+    def __init__(
+        self,
+        budgets: BudgetLedger,
+        store: ObjectStore,
+        dataset: str,
+        location_id: str,
+        price: float,
+    ) -> None:
+        self._budgets = budgets
+        self._store = store
+        self._dataset = dataset
+        self._location_id = location_id
+        self._price = price
+        self._unused = 0
+        self._purchases: list[_Purchase] = []
+        self._top_up = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def of(self, images: int) -> AsyncIterator["BudgetReservation"]:
+        """Reserve that many images. Raises BudgetSpent before any of them is bought."""
+        try:
+            if images:
+                await self._reserve(images)
+            yield self
+        finally:
+            await self._release()
+
+    async def use(self) -> None:
+        """Use one image for a call; reserve another one for a retry. Raises BudgetSpent."""
+        async with self._top_up:
+            if self._unused == 0:
+                await self._reserve(1)
+            self._unused -= 1
+
+    def refund(self) -> None:
+        """Return the image of a call that was certainly not billed."""
+        self._unused += 1
+
+    async def _reserve(self, images: int) -> None:
+        amount = cost(images, self._price)
+        grant = await self._budgets.take(self._dataset, amount)
+        receipt = None
+        if grant.is_capped:
+            receipt = await write_receipt(self._store, self._dataset, self._location_id, amount)
+        self._purchases.append(_Purchase(grant, amount, receipt))
+        self._unused += images
+        # If the account was reopened before the receipt was stored, it does not include it.
+        if grant.is_capped and not await self._budgets.holds(self._dataset, grant):
+            raise BudgetSpent("the amount spent is being read from the store")
+
+    async def _release(self) -> None:
+        for purchase in reversed(self._purchases):
+            amount = purchase.amount
+            unused = cost(min(self._unused, amount.images), self._price)
+            if not unused.images:
+                return
+            self._unused -= unused.images
+            used = Sum(amount.images - unused.images, amount.micros - unused.micros)
+            if purchase.receipt is not None:
+                await reduce_receipt(
+                    self._store, self._dataset, self._location_id, purchase.receipt, used
+                )
+            await self._budgets.give_back(self._dataset, purchase.grant, unused)
