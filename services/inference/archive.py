@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput
-from euguess.images import preprocessing
+from euguess.images import postprocessing, preprocessing
 from euguess.messages.serving import ModelCard
 from euguess.process.files import staged
 from euguess.promotion.candidates import REGISTERED_MODEL
@@ -25,6 +25,7 @@ SOURCES = {
     "handler.py": handler.__file__,
     "classifier.py": classifier.__file__,
     "explanation.py": explanation.__file__,
+    "postprocessing.py": postprocessing.__file__,
     "preprocessing.py": preprocessing.__file__,
 }
 LIBRARIES = ("numpy", "onnxruntime", "pillow", "torch", "torchserve", "torchvision")

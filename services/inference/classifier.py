@@ -1,7 +1,8 @@
 """From photos of places to countries: decode, one forward pass, fuse, answer.
 
-Travels in each archive, hence imports neither TorchServe nor EUGuess: the photo decoder
-(euguess.images.preprocessing.decode_photo, which travels beside it) is handed in.
+This file travels in each model archive, beside postprocessing.py and preprocessing.py, so it
+needs neither TorchServe nor the package euguess. The photo decoder
+(euguess.images.preprocessing.decode_photo) is passed in.
 """
 
 import hashlib
@@ -19,13 +20,17 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import nn
 
+if TYPE_CHECKING or __package__:
+    from euguess.images import postprocessing
+else:  # in an archive, whose files lie side by side
+    import postprocessing
+
 MAX_VIEWS = 8
 TOP_COUNT = 5
-# Of a model whose card has no calibration.
+# Used for a model whose card has no calibration.
 COUNTRY_SET_PROBABILITY = 0.9
 ABSTAIN_BELOW = 0.25
 WARM_UP_BATCHES = (1, 2, 8)
-ROUNDING = 1e-9  # of probabilities and their sums
 
 Decode = Callable[[bytes, int], NDArray[np.uint8]]
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -52,28 +57,30 @@ class RequestRejected(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How the outputs for a number of views become an answer.
+class OutputCalibration:
+    """Temperature and thresholds for the outputs of a number of fused views.
 
     Without set_threshold the country set is the fewest countries with 90 % of the probability.
     """
 
+    views: int
     temperature: float
     abstain_threshold: float = ABSTAIN_BELOW
     set_threshold: float | None = None
 
-    @classmethod
-    def of(cls, card: Card, views: int) -> "Reading":
-        """The card's calibration for so many views, else for the next lower number."""
-        known = [one for one in card.get("calibration", ()) if one["views"] <= views]
-        if not known:
-            return cls(float(card["temperature"]))
-        nearest = max(known, key=lambda one: int(one["views"]))
-        return cls(
-            float(nearest["temperature"]),
-            float(nearest["abstain_threshold"]),
-            float(nearest["set_threshold"]),
+
+def read_calibrations(card: Card) -> list[OutputCalibration]:
+    """Read a card's calibrations; the last one serves where the card has none."""
+    fitted = [
+        OutputCalibration(
+            int(row["views"]),
+            float(row["temperature"]),
+            float(row["abstain_threshold"]),
+            float(row["set_threshold"]),
         )
+        for row in card.get("calibration", ())
+    ]
+    return [*fitted, OutputCalibration(1, float(card["temperature"]))]
 
 
 class Classifier:
@@ -86,6 +93,7 @@ class Classifier:
         self._size = int(card["image"]["size"])
         self._mean = np.asarray(card["image"]["mean"], np.float32)
         self._std = np.asarray(card["image"]["std"], np.float32)
+        self._calibrations = read_calibrations(card)
 
     def predict(self, views: Sequence[bytes]) -> Json:
         """Answer one request as serving.Prediction. Raises RequestRejected."""
@@ -137,24 +145,30 @@ class Classifier:
 
     def fused(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Views x countries logits of one place to country probabilities."""
-        return fuse(logits, Reading.of(self._card, len(logits)).temperature)
+        return fuse(logits, self._calibration(len(logits)).temperature)
 
     def answer(self, probabilities: NDArray[np.float64], views: int) -> Json:
         """As serving.Prediction."""
-        reading = Reading.of(self._card, views)
+        calibration = self._calibration(views)
         order = np.argsort(-probabilities, kind="stable")
         rows = [self._row(index, probabilities[index]) for index in order]
         codes = [country["country_code"] for country in self._card["countries"]]
+        members = country_set(probabilities, order, calibration.set_threshold)
         model = {name: self._card[name] for name in ("name", "version", "dataset", "trained_at")}
         return {
             **rows[0],
             "top": rows[:TOP_COUNT],
             "probabilities": {row["country_code"]: row["probability"] for row in rows},
-            "country_set": [codes[i] for i in country_set(probabilities, order, reading)],
-            "abstain": bool(probabilities[order[0]] < reading.abstain_threshold - ROUNDING),
+            "country_set": [codes[index] for index in members],
+            "abstain": not postprocessing.is_answered(
+                probabilities.max(), calibration.abstain_threshold
+            ),
             "views": views,
             "model": model,
         }
+
+    def _calibration(self, views: int) -> OutputCalibration:
+        return postprocessing.calibration_for(self._calibrations, views)
 
     def _row(self, index: int, probability: float) -> Json:
         country = self._card["countries"][index]
@@ -173,34 +187,28 @@ def normalise(
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
-
-
 def fuse(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
     """Views x countries logits of one place to country probabilities.
 
     The normalised geometric mean of the views' probabilities: log-probabilities are averaged.
     The temperature is the one for so many views; it could as well be applied after the mean.
     """
-    views = log_softmax(logits.astype(np.float64) / temperature)
-    fused: NDArray[np.float64] = np.exp(log_softmax(views.mean(axis=0)))
+    views = postprocessing.tempered(logits, temperature)
+    fused: NDArray[np.float64] = np.exp(postprocessing.log_softmax(views.mean(axis=0)))
     return fused
 
 
 def country_set(
-    probabilities: NDArray[np.float64], order: NDArray[np.intp], reading: Reading
+    probabilities: NDArray[np.float64],
+    order: NDArray[np.intp],
+    set_threshold: float | None = None,
 ) -> NDArray[np.intp]:
     """The likely countries in the given order, most likely first; never none."""
-    ordered = probabilities[order]
-    if reading.set_threshold is None:
-        before_last = np.searchsorted(np.cumsum(ordered), COUNTRY_SET_PROBABILITY - ROUNDING)
+    if set_threshold is None:
+        shares = np.cumsum(probabilities[order])
+        before_last = np.searchsorted(shares, COUNTRY_SET_PROBABILITY - postprocessing.ROUNDING)
         return order[: before_last + 1]
-    likely = int(np.sum(ordered >= reading.set_threshold - ROUNDING))
-    return order[: max(1, likely)]
+    return order[postprocessing.country_sets(probabilities, set_threshold)[order]]
 
 
 def load_classifier(folder: Path, decode: Decode, device: str | None = None) -> Classifier:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from euguess.clients import RegistryClient
 from euguess.errors import InvalidInput
+from euguess.images.postprocessing import calibration_for, country_sets, is_answered, tempered
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.process.ports import free_ports
@@ -26,10 +27,6 @@ from services.inference.registry import MlflowRegistry
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.stored_cards import read_card
 from services.trainer.errors import Stopped
-from services.trainer.evaluation.abstention import is_answered
-from services.trainer.evaluation.calibration import tempered
-from services.trainer.evaluation.certainty import calibration_for
-from services.trainer.evaluation.conformal import country_sets
 from services.trainer.models.export import export_onnx
 from services.trainer.models.shortcuts import REGIONS, find_shortcuts
 from services.trainer.models.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
@@ -188,7 +185,7 @@ def test_what_is_served_is_read_as_it_was_measured(
         answer = classifier.predict([country_photo("IT", "a place", 0)] * views)
         used = calibration_for(card.calibration, views)
         fused = tempered(logits[:views].mean(axis=0, keepdims=True), used.temperature)
-        members = codes[country_sets(fused, used.set_threshold)[0]]
+        members = codes[country_sets(np.exp(fused), used.set_threshold)[0]]
         confidence = np.exp(fused.max(axis=1))
         assert answer["probability"] == pytest.approx(confidence[0], abs=1e-5)
         assert sorted(answer["country_set"]) == sorted(members.tolist())

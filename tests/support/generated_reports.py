@@ -8,6 +8,7 @@ import numpy as np
 from dashboard.charts.order import centres
 from euguess.geography.countries import country
 from euguess.geography.geodesy import great_circle_km
+from euguess.images.postprocessing import log_softmax
 from euguess.messages.serving import ModelCountry
 from euguess.training.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
 from services.trainer.dataset.view_index import Floats, Rows, Strings
@@ -19,7 +20,6 @@ from services.trainer.evaluation.metrics import (
     country_table,
     fuse_views,
     is_top,
-    log_softmax,
 )
 
 VIEWS = 3

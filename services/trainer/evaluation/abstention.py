@@ -12,7 +12,6 @@ from services.trainer.dataset.view_index import Floats
 
 WANTED_ACCURACY = 0.9
 ALWAYS_ABSTAIN = 2.0  # no probability is as high
-ROUNDING = 1e-9  # of probabilities
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,3 @@ def abstain_threshold(
     curve = risk_coverage(confidence, hits)
     good = np.flatnonzero(curve.accuracy >= accuracy)
     return float(curve.confidence[good[-1]]) if len(good) else ALWAYS_ABSTAIN
-
-
-def is_answered(confidence: Floats, threshold: float) -> NDArray[np.bool_]:
-    """Whether samples are confident enough."""
-    return np.asarray(confidence >= threshold - ROUNDING)

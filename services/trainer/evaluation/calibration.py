@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 
 from euguess.training.report import ReliabilityBin
 from services.trainer.dataset.view_index import Floats, Rows
-from services.trainer.evaluation.metrics import LogProbabilities, log_softmax
+from services.trainer.evaluation.metrics import LogProbabilities
 
 CALIBRATION_BINS = 15  # Guo et al., On Calibration of Modern Neural Networks, 2017
 HIGHEST_TEMPERATURE = 100.0  # beyond it a network says nothing anyway
@@ -38,15 +38,6 @@ def fit_temperature(
     bounds = (1 / HIGHEST_TEMPERATURE, HIGHEST_TEMPERATURE)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     return 1 / float(found.x)
-
-
-def tempered(log_probabilities: LogProbabilities, temperature: float) -> LogProbabilities:
-    """Log-probabilities after division of the logits by a temperature.
-
-    It does not matter whether views are fused before or after: both give the softmax of the
-    views' mean logits by the temperature.
-    """
-    return log_softmax(log_probabilities / temperature)
 
 
 def brier_scores(log_probabilities: LogProbabilities, labels: Rows) -> Floats:

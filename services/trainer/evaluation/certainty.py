@@ -14,13 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from euguess.images.postprocessing import (
+    calibration_for,
+    country_sets,
+    is_answered,
+    tempered,
+)
 from euguess.messages.serving import ViewsCalibration
 from euguess.training.report import Certainty, CoveragePoint
 from services.trainer.dataset.view_index import Floats, Rows, Strings
 from services.trainer.evaluation.abstention import (
     RiskCoverage,
     abstain_threshold,
-    is_answered,
     risk_coverage,
 )
 from services.trainer.evaluation.bootstrap import bootstrap_interval
@@ -29,9 +34,8 @@ from services.trainer.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
     reliability,
-    tempered,
 )
-from services.trainer.evaluation.conformal import country_sets, set_threshold
+from services.trainer.evaluation.conformal import set_threshold
 from services.trainer.evaluation.metrics import (
     LogProbabilities,
     fuse_views,
@@ -52,11 +56,6 @@ def fit_calibration(
         for views in range(1, _most_views(location_ids) + 1)
     )
     return tuple(_fitted(places) for places in every)
-
-
-def calibration_for(calibration: Calibration, views: int) -> ViewsCalibration:
-    """The one for so many views, else for the next lower number."""
-    return max((one for one in calibration if one.views <= views), key=lambda one: one.views)
 
 
 def measure_certainty(
@@ -125,7 +124,7 @@ def _measured(places: _Places, used: ViewsCalibration) -> Certainty:
     labels, ids, raw = places.labels, places.location_ids, places.log_probabilities
     log_probabilities = tempered(raw, used.temperature)
     confidence, hits = _answers(log_probabilities, labels)
-    sets = country_sets(log_probabilities, used.set_threshold)
+    sets = country_sets(np.exp(log_probabilities), used.set_threshold)
     answered = is_answered(confidence, used.abstain_threshold)
     right = bootstrap_interval(hits[answered], ids[answered]) if answered.any() else None
     curve = risk_coverage(confidence, hits)

@@ -11,15 +11,12 @@ are not exchangeable with each other, so there must be one row per place.
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from euguess.images.postprocessing import ROUNDING
 from services.trainer.dataset.view_index import Rows
 from services.trainer.evaluation.metrics import LogProbabilities
 
 SET_COVERAGE = 0.9
-ROUNDING = 1e-9  # of probabilities; and 0.9 * 10 must not become 9.000000000000002
-
-CountrySets = NDArray[np.bool_]  # (N, C): whether a country is in the set of a sample
 
 
 def set_threshold(
@@ -32,12 +29,6 @@ def set_threshold(
     coverage + 1 / (n + 1). With too few samples (k > n) it is 0: every country is in the set.
     """
     own = np.sort(np.exp(log_probabilities[np.arange(len(labels)), labels]))
+    # 0.9 * 10 must not become 9.000000000000002.
     rank = math.ceil((len(own) + 1) * coverage - ROUNDING)
     return float(own[len(own) - rank]) if rank <= len(own) else 0.0
-
-
-def country_sets(log_probabilities: LogProbabilities, threshold: float) -> CountrySets:
-    """Countries that are likely enough, and the likeliest one in any case."""
-    sets = np.exp(log_probabilities) >= threshold - ROUNDING
-    sets[np.arange(len(sets)), log_probabilities.argmax(axis=1)] = True
-    return np.asarray(sets)

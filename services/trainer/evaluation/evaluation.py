@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from euguess.images.postprocessing import log_softmax
 from euguess.messages.records import Interval
 from euguess.training.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
 from services.trainer.dataset.view_index import Floats, Rows, Strings, ViewIndex
@@ -26,7 +27,6 @@ from services.trainer.evaluation.metrics import (
     country_table,
     fuse_views,
     is_top,
-    log_softmax,
     mean_of_batches,
 )
 from services.trainer.loading.batches import DeviceImages

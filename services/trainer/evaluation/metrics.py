@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from euguess.images.postprocessing import log_softmax
 from services.trainer.dataset.proximity import distances_km
 from services.trainer.dataset.view_index import Floats, Rows, Strings
 
@@ -14,12 +15,6 @@ GEOSCORE_DECAY_KM = 1492.7
 
 LogProbabilities = NDArray[np.float64]
 Confusion = NDArray[np.int64]  # [true label, predicted label]
-
-
-def log_softmax(logits: NDArray[np.floating]) -> LogProbabilities:
-    """Over the last axis, in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def is_top(log_probabilities: LogProbabilities, labels: Rows, k: int) -> NDArray[np.bool_]:

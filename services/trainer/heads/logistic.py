@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from euguess.images.postprocessing import log_softmax
 from services.trainer.dataset.view_index import Floats, Rows
-from services.trainer.evaluation.metrics import LogProbabilities, log_softmax
+from services.trainer.evaluation.metrics import LogProbabilities
 
 MAX_STEPS = 500
 TOLERANCE = 1e-6  # of the gradient of the summed loss, scaled by curvature

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from euguess.images.postprocessing import tempered
 from services.trainer.dataset.view_index import Floats, Rows
-from services.trainer.evaluation.calibration import fit_temperature, tempered
+from services.trainer.evaluation.calibration import fit_temperature
 from services.trainer.evaluation.metrics import (
     FusedViews,
     LogProbabilities,

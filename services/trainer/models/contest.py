@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from euguess.images.postprocessing import log_softmax
 from euguess.promotion.verdict import Contest, NotComparable
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.view_index import Strings, ViewIndex
 from services.trainer.devices import on_device
 from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference
 from services.trainer.evaluation.evaluation import predict_logits
-from services.trainer.evaluation.metrics import fuse_views, log_softmax
+from services.trainer.evaluation.metrics import fuse_views
 from services.trainer.loading.batches import DeviceImages, Pixels
 from services.trainer.loading.split_data import first_views, hashed_views, subset
 from services.trainer.models.stored_model import StoredModel

@@ -2,9 +2,10 @@
 
 from torch import nn
 
+from euguess.images.postprocessing import log_softmax
 from euguess.messages.records import Record
 from services.trainer.evaluation.evaluation import predict_logits
-from services.trainer.evaluation.metrics import is_top, log_softmax
+from services.trainer.evaluation.metrics import is_top
 from services.trainer.loading.split_data import SplitData
 
 

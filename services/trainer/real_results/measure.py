@@ -16,11 +16,12 @@ from typing import TypeVar
 import numpy as np
 
 from euguess.errors import InvalidRecipe
+from euguess.images.postprocessing import log_softmax
 from euguess.messages.serving import ImageSpec
 from services.trainer.cache.format import TensorCache
 from services.trainer.devices import on_device
 from services.trainer.evaluation.evaluation import Answers, predict_logits
-from services.trainer.evaluation.metrics import fuse_views, log_softmax
+from services.trainer.evaluation.metrics import fuse_views
 from services.trainer.heads.backbones import Backbone
 from services.trainer.heads.embeddings import Features, embed_dataset
 from services.trainer.heads.experiment import FeaturesOf, embed_views, measure_head

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from euguess.errors import EUGuessError
+from euguess.images.postprocessing import log_softmax
 from services.trainer.evaluation.evaluation import predict_logits
-from services.trainer.evaluation.metrics import is_top, log_softmax, negative_log_likelihoods
+from services.trainer.evaluation.metrics import is_top, negative_log_likelihoods
 from services.trainer.loading.batches import Batch, num_batches
 from services.trainer.loading.split_data import SplitData
 from services.trainer.progress import EpochResult

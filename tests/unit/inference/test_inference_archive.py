@@ -28,6 +28,7 @@ CARRIED = {
     "model.onnx",
     "model.safetensors",
     "network.py",
+    "postprocessing.py",
     "preprocessing.py",
 }
 

@@ -16,7 +16,6 @@ from services.inference.classifier import (
     ABSTAIN_BELOW,
     Classifier,
     ModelRefused,
-    Reading,
     RequestRejected,
     country_set,
     fuse,
@@ -91,7 +90,7 @@ def test_country_set_without_calibration_is_the_smallest_that_reaches_90_percent
     probabilities: list[float], size: int
 ) -> None:
     values = np.asarray(probabilities)
-    assert len(country_set(values, np.argsort(-values), Reading(1.0))) == size
+    assert len(country_set(values, np.argsort(-values))) == size
 
 
 @pytest.mark.parametrize(("first", "abstains"), [(ABSTAIN_BELOW + 0.01, False), (0.21, True)])
@@ -108,7 +107,7 @@ def test_country_set_holds_all_that_reach_the_threshold_and_never_none(
     threshold: float, size: int
 ) -> None:
     values = np.asarray([0.1, 0.3, 0.0999999999999, 0.5])
-    chosen = country_set(values, np.argsort(-values), Reading(1.0, 0.0, threshold))
+    chosen = country_set(values, np.argsort(-values), threshold)
     assert chosen.tolist() == [3, 1, 0, 2][:size]
 
 

@@ -5,12 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.trainer.evaluation.abstention import (
-    ALWAYS_ABSTAIN,
-    abstain_threshold,
-    is_answered,
-    risk_coverage,
-)
+from euguess.images.postprocessing import is_answered
+from services.trainer.evaluation.abstention import ALWAYS_ABSTAIN, abstain_threshold, risk_coverage
 
 TEN = np.linspace(0.95, 0.5, 10)
 

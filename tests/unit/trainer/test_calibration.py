@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
+from euguess.images.postprocessing import log_softmax, tempered
 from services.trainer.dataset.view_index import Rows
 from services.trainer.evaluation.calibration import (
     HIGHEST_TEMPERATURE,
@@ -14,12 +15,10 @@ from services.trainer.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
     reliability,
-    tempered,
 )
 from services.trainer.evaluation.metrics import (
     LogProbabilities,
     fuse_views,
-    log_softmax,
     negative_log_likelihoods,
 )
 

@@ -5,14 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from euguess.images.postprocessing import calibration_for, log_softmax
 from euguess.training.report import Certainty
 from services.trainer.dataset.view_index import Rows, Strings
-from services.trainer.evaluation.certainty import (
-    calibration_for,
-    fit_calibration,
-    measure_certainty,
-)
-from services.trainer.evaluation.metrics import LogProbabilities, log_softmax
+from services.trainer.evaluation.certainty import fit_calibration, measure_certainty
+from services.trainer.evaluation.metrics import LogProbabilities
 
 COUNTRIES = 8
 SURENESS = 4.0  # how many times too large the logits are

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import betabinom
 
+from euguess.images.postprocessing import country_sets, log_softmax
 from services.trainer.dataset.view_index import Rows
-from services.trainer.evaluation.conformal import country_sets, set_threshold
-from services.trainer.evaluation.metrics import LogProbabilities, log_softmax
+from services.trainer.evaluation.conformal import set_threshold
+from services.trainer.evaluation.metrics import LogProbabilities
 
 COUNTRIES = 10
 
@@ -29,7 +30,9 @@ def test_coverage_lies_within_its_bounds(calibrated_on: int, coverage: float) ->
     for trial in range(trials):
         threshold = set_threshold(*draw(rng, calibrated_on), coverage=coverage)
         log_probabilities, labels = draw(rng, tested)
-        shares[trial] = country_sets(log_probabilities, threshold)[np.arange(tested), labels].mean()
+        shares[trial] = country_sets(np.exp(log_probabilities), threshold)[
+            np.arange(tested), labels
+        ].mean()
     # The expectation is between coverage and coverage + 1 / (n + 1); the mean of the trials is
     # within 4 of its standard errors (one of 16,000 such tests fails by chance).
     slack = 4 * shares.std() / np.sqrt(trials)
@@ -48,7 +51,7 @@ def test_the_covered_places_are_beta_binomially_distributed(
     for trial in range(trials):
         threshold = set_threshold(*simulated(rng, calibrated_on), coverage=coverage)
         log_probabilities, _ = simulated(rng, tested)
-        covered[trial] = country_sets(log_probabilities, threshold)[:, 0].sum()
+        covered[trial] = country_sets(np.exp(log_probabilities), threshold)[:, 0].sum()
     missed = calibrated_on + 1 - math.ceil((calibrated_on + 1) * coverage - 1e-9)
     exact = betabinom(tested, calibrated_on + 1 - missed, missed)
     for quantile in exact.ppf([0.02, 0.25, 0.5, 0.75, 0.98]):
@@ -79,20 +82,20 @@ def test_too_few_places_put_every_country_into_the_set(places: int) -> None:
     log_probabilities, labels = draw(np.random.default_rng(1), places)
     threshold = set_threshold(log_probabilities, labels)
     assert threshold == 0.0
-    assert country_sets(log_probabilities, threshold).all()
+    assert country_sets(np.exp(log_probabilities), threshold).all()
 
 
 def test_the_likeliest_country_is_always_in_the_set() -> None:
-    sets = country_sets(np.log(np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])), 0.9)
+    sets = country_sets(np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]), 0.9)
     assert sets.tolist() == [[True, False, False], [False, False, True]]
 
 
 def test_equally_likely_countries_are_in_the_set_together() -> None:
-    sets = country_sets(np.log(np.array([[0.4, 0.4, 0.2]])), 0.4)
+    sets = country_sets(np.array([[0.4, 0.4, 0.2]]), 0.4)
     assert sets.tolist() == [[True, True, False]]
 
 
 def test_a_sure_and_right_network_names_one_country() -> None:
     sure = np.log(np.full((20, 3), 1e-6) + np.eye(3)[np.zeros(20, dtype=np.int64)])
     threshold = set_threshold(log_softmax(sure), np.zeros(20, dtype=np.int64))
-    assert country_sets(log_softmax(sure), threshold).sum(axis=1).tolist() == [1] * 20
+    assert country_sets(np.exp(log_softmax(sure)), threshold).sum(axis=1).tolist() == [1] * 20

@@ -10,6 +10,7 @@ from sklearn import metrics as reference
 
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
+from euguess.images.postprocessing import log_softmax
 from services.trainer.evaluation.metrics import (
     confusion_matrix,
     country_table,
@@ -18,7 +19,6 @@ from services.trainer.evaluation.metrics import (
     geoscores,
     is_near,
     is_top,
-    log_softmax,
     macro_recall,
     negative_log_likelihoods,
 )

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional import classification as reference
 
+from euguess.images.postprocessing import log_softmax
 from services.trainer.evaluation.calibration import CALIBRATION_BINS, expected_calibration_error
 from services.trainer.evaluation.metrics import (
     confusion_matrix,
     country_table,
     is_top,
-    log_softmax,
     macro_recall,
 )
 

