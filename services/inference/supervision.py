@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import fcntl
 import logging
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from euguess.errors import ServiceUnavailable
+from euguess.process.locks import folder_lock
 from euguess.process.ports import require_free
 from euguess.settings import child_environment
 from services.inference.configuration import ServingOptions, key_file_path
@@ -36,8 +36,9 @@ def serve(java: Path, options: ServingOptions, agent: Command) -> None:
     Raises PortInUse at once when a port is taken.
     """
     require_free("TorchServe", options.ports)
+    busy = ServiceUnavailable(f"Another TorchServe already runs in {options.home}.")
     with (
-        _only_one(options.home),
+        folder_lock(options.home, busy=busy),
         _stop_signal() as stopping,
         tempfile.TemporaryDirectory(prefix="euguess-ts-") as short,
     ):
@@ -68,18 +69,6 @@ def _watch(
         if not stopping.is_set():
             log.error("The model agent ended with exit code %s.", follower.returncode)
             stopping.wait(AGENT_PAUSE_SECONDS)
-
-
-@contextlib.contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Keep a second server out of a working directory. Raises ServiceUnavailable."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ServiceUnavailable(f"Another TorchServe already works in {home}.") from None
-        yield
 
 
 @contextlib.contextmanager

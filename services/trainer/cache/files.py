@@ -2,31 +2,24 @@
 
 import contextlib
 import errno
-import fcntl
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from euguess.errors import DiskFull, EUGuessError
 from euguess.process.files import sync
+from euguess.process.locks import folder_lock
 from services.trainer.cache.format import HEADER, IMAGES, INDEX
 
 BUILDING = "building-"  # prefix of the folders in which caches are built
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other builders out; the lock ends with this process, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EUGuessError(
-                f"Another process is building {folder}; wait until it is done."
-            ) from None
-        yield
+def locked(folder: Path) -> AbstractContextManager[None]:
+    """Keep other builders out. Raises EUGuessError while another process builds here."""
+    busy = EUGuessError(f"Another process is building {folder}; wait until it is done.")
+    return folder_lock(folder, busy=busy)
 
 
 @contextlib.contextmanager

@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 
 from euguess.errors import InvalidInput
+from euguess.process.locks import folder_lock
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.loading.split_data import SplitData, load_material
 from services.trainer.progress import ProgressDisplay
 from services.trainer.recipe import Recipe
 from services.trainer.session import load_cache
-from services.trainer.turns import turn
 
 SWEEPS = "sweeps"
 
@@ -55,7 +55,7 @@ class SplitDataLoader:
 
     def _load(self, recipe: Recipe) -> SplitData:
         source = self.source
-        with turn(source.folder):  # workers that start together build a cache once
+        with folder_lock(source.folder):  # workers that start together build a cache once
             cache = load_cache(source.dataset, recipe.image, source, on_damage=source.on_damage)
         split_data = load_material(cache, recipe, source.device)
         if not len(split_data.split.val):

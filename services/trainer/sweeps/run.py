@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from euguess.errors import InvalidInput
+from euguess.process.locks import folder_lock
 from euguess.process.project import service_command, service_environment
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
@@ -20,7 +21,6 @@ from services.trainer.sweeps.status import SweepStatus
 from services.trainer.sweeps.study import StudyStorage, open_study, storage_errors
 from services.trainer.sweeps.trials import Worker
 from services.trainer.sweeps.workers import run_workers
-from services.trainer.turns import turn
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def run_sweep(
     split_data = SplitDataLoader(source)
     storage = _storage_of(request, sweep, split_data)
     folder = source.folder / storage.name
-    with turn(folder):  # two processes cannot make the tables at the same time
+    with folder_lock(folder):  # two processes cannot make the tables at the same time
         study = open_study(sweep, sweep.recipe_of({}).epochs, storage)
     with storage_errors(), display.bar(f"Sweep {storage.name}") as bar:
         watch = SweepStatus(sweep.spec, display, bar)

@@ -20,12 +20,12 @@ from mlflow.telemetry import set_telemetry_client
 
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, ServiceUnavailable
+from euguess.process.locks import folder_lock
 from euguess.promotion.candidates import MODEL_ARTIFACTS
 from euguess.training.runs import ALIVE_SECONDS, ALIVE_TAG, EXPERIMENT, FINISHED, STOP_TAG
 from services.trainer.background import repeated
 from services.trainer.errors import Stopped
 from services.trainer.progress import EpochResult
-from services.trainer.turns import turn
 
 # Their artifacts lie at addresses that the other kind of access cannot resolve.
 LOCAL_EXPERIMENT = "euguess-local"
@@ -230,7 +230,7 @@ def open_tracking(url: str, home: Path) -> Tracking:
     if is_server:
         _require_answer(url)
         return Tracking(_client(url), home, is_server=True)
-    with turn(home / LOCK_FOLDER):  # two processes cannot make the tables at the same time
+    with folder_lock(home / LOCK_FOLDER):  # two processes cannot make the tables at the same time
         return Tracking(_client(url), home, is_server=False)
 
 
