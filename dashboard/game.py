@@ -11,6 +11,7 @@ from pydantic import Field
 
 from dashboard.sources.manifests import Holdings
 from euguess.messages.records import (
+    MAX_VIEWS,
     CountryCode,
     DatasetName,
     Record,
@@ -20,7 +21,6 @@ from euguess.messages.training import SeenViews
 
 ROUNDS = 10
 MAX_NAME = 30
-MAX_VIEWS = 8  # that the model takes at once
 
 
 @dataclass(frozen=True)

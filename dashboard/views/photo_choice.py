@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard.connections import Connections
-from dashboard.game import MAX_VIEWS, Place, draw_places, held_out
+from dashboard.game import Place, draw_places, held_out
 from dashboard.sources.champion import read_champion, read_seen
 from dashboard.sources.manifests import read_holdings
 from dashboard.sources.photos import picture, read_photos
 from dashboard.text import plain
 from dashboard.trouble import next_step
+from euguess.messages.records import MAX_VIEWS
 from euguess.messages.serving import ModelCard
 
 PICTURE_SIDE = 320

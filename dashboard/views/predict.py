@@ -11,7 +11,8 @@ from dashboard.views.answer import answer
 from dashboard.views.heat_maps import heat_maps
 from dashboard.views.photo_choice import Chosen, example, uploaded
 from dashboard.views.views_alone import views_alone
-from euguess.clients import MAX_VIEWS, InferenceClient
+from euguess.clients import InferenceClient
+from euguess.messages.records import MAX_VIEWS
 
 UPLOAD, EXAMPLE = "My photos", "An example"
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from euguess.errors import EUGuessError, InvalidInput
+from euguess.messages.records import MAX_VIEWS
 from euguess.process.exits import run_program
 from euguess.process.logs import configure_logging
 from euguess.process.ports import LOOPBACK, free_ports
@@ -44,6 +45,7 @@ def working_directory() -> Path:
     return (HomeSettings().home / "inference").resolve()
 
 
+Photos = Annotated[list[Path], typer.Argument(help=f"1 to {MAX_VIEWS} photos of ONE place")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Worker processes; one per core")]
 Poll = Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the registry")]
 
@@ -105,7 +107,7 @@ def agent(workers: Workers = 1, poll_seconds: Poll = 5.0) -> None:
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of ONE place")],
+    images: Photos,
     model: Annotated[
         str, typer.Option(help="A folder with a model package, or champion")
     ] = local.CHAMPION_MODEL,
@@ -122,7 +124,7 @@ def predict(
 
 @app.command()
 def explain(
-    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of ONE place")],
+    images: Photos,
     model: Annotated[
         str, typer.Option(help="A folder with a model package, or champion")
     ] = local.CHAMPION_MODEL,

@@ -25,7 +25,7 @@ if TYPE_CHECKING or __package__:
 else:  # in an archive, whose files lie side by side
     import postprocessing
 
-MAX_VIEWS = 8
+MAX_VIEWS = 8  # as euguess.messages.records, which is not in the archive
 TOP_COUNT = 5
 # Used for a model whose card has no calibration.
 COUNTRY_SET_PROBABILITY = 0.9

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from euguess.images.postprocessing import log_softmax
+from euguess.messages.records import MAX_VIEWS
 from euguess.promotion.verdict import Contest, NotComparable
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.view_index import Strings, ViewIndex
@@ -25,7 +26,6 @@ from services.trainer.splits.unseen import unseen_places
 # interval promises; with 8 places it would be up to 5 % (1,500 simulated contests for each of 8
 # to 100 places, of which the models' answers differ at 10, 30 and 50 %).
 MIN_PLACES = 30
-MOST_VIEWS = 8  # of a place, as many as are served at once
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ def common_places(challenger: Side, champion: Side) -> Strings:
 
 def hits(side: Side, places: Strings, device: torch.device) -> NDArray[np.bool_]:
     """Whether the country of each place (sorted ids) is named, from its first views fused."""
-    rows = first_views(side.views, MOST_VIEWS)
+    rows = first_views(side.views, MAX_VIEWS)
     rows = rows[np.isin(side.views.location_ids[rows], places)]
     index = subset(side.views, rows)
     unused = np.zeros(len(rows), dtype=np.int64)  # the photos' labels; countries differ by model
     images = DeviceImages(side.pixels[rows], unused, side.model.card.image, device)
     network = on_device(side.model.network, device).eval()
     logits = predict_logits(network, images, np.arange(len(rows)))
-    fused = fuse_views(log_softmax(logits), index.location_ids, views=MOST_VIEWS)
+    fused = fuse_views(log_softmax(logits), index.location_ids, views=MAX_VIEWS)
     named = side.codes[fused.log_probabilities.argmax(axis=1)]
     is_answer = np.isfinite(fused.log_probabilities).all(axis=1)
     return np.asarray((named == index.country_codes[fused.first_rows]) & is_answer)

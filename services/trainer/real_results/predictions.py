@@ -6,13 +6,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from euguess.messages.records import Record
+from euguess.messages.records import MAX_VIEWS, Record
 from euguess.process.files import write_atomically
 from services.trainer.evaluation.evaluation import Answers
 from services.trainer.evaluation.metrics import is_top
 from services.trainer.loading.split_data import DividedViews
-
-MOST_VIEWS = 8  # of a place, as many as are served at once
 
 
 class HeldOut(Record):
@@ -56,7 +54,7 @@ def places_of_test(views: DividedViews, answers: Answers) -> tuple[LocationPredi
     names, location, counts = np.unique(ids, return_inverse=True, return_counts=True)
     single = np.bincount(location, is_top(answers.single, labels, 1)) / counts
     columns = []
-    for number in range(1, min(MOST_VIEWS, int(counts.max())) + 1):
+    for number in range(1, min(MAX_VIEWS, int(counts.max())) + 1):
         fused = answers.fused(number)
         columns.append(is_top(fused.log_probabilities, labels[fused.first_rows], 1))
     hits = np.stack(columns, axis=1)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from euguess.messages.records import Interval, Record
+from euguess.messages.records import MAX_VIEWS, Interval, Record
 from services.trainer.dataset.view_index import Floats, Strings
 from services.trainer.evaluation.bootstrap import (
     bootstrap_interval,
@@ -17,7 +17,6 @@ from services.trainer.evaluation.bootstrap import (
     paired_difference,
 )
 from services.trainer.real_results.predictions import (
-    MOST_VIEWS,
     HeldOut,
     LocationPrediction,
     Measurement,
@@ -108,7 +107,7 @@ def _line(name: str, runs: Sequence[Measurement], study: Sequence[Measurement]) 
     places = [place for one in runs for place in one.places]
     ids, labels = _ids(places), np.array([place.label for place in places], dtype=np.int64)
     single = np.array([place.single for place in places])
-    fused = _hits(places, MOST_VIEWS)
+    fused = _hits(places, MAX_VIEWS)
     most = max(len(place.fused) for place in places)
     return RecipeSummary(
         recipe=name,
@@ -134,7 +133,7 @@ def _difference(runs: Sequence[Measurement], others: Sequence[Measurement]) -> I
         if (one.seed, place.location_id) in theirs
     ]
     mine, their = zip(*pairs, strict=True)
-    return paired_difference(_hits(mine, MOST_VIEWS), _hits(their, MOST_VIEWS), _ids(mine))
+    return paired_difference(_hits(mine, MAX_VIEWS), _hits(their, MAX_VIEWS), _ids(mine))
 
 
 def _seed_row(one: Measurement) -> SeedRow:
@@ -142,7 +141,7 @@ def _seed_row(one: Measurement) -> SeedRow:
         seed=one.seed,
         places=len(one.places),
         single=float(np.mean([place.single for place in one.places])),
-        fused=float(_hits(one.places, MOST_VIEWS).mean()),
+        fused=float(_hits(one.places, MAX_VIEWS).mean()),
         seconds=one.seconds,
         held_out=one.held_out,
         choice=one.choice,

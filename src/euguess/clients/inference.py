@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from euguess.clients.http import TIMEOUT_SECONDS, Client, reason
 from euguess.errors import InvalidInput, ServiceUnavailable
+from euguess.messages.records import MAX_VIEWS
 from euguess.messages.serving import Explanation, Prediction
 from euguess.promotion.candidates import REGISTERED_MODEL
 
-MAX_VIEWS = 8
 Answer = TypeVar("Answer", Prediction, Explanation)
 
 

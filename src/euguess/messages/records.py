@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION: Literal[1] = 1
+MAX_VIEWS = 8  # photos of one place in one prediction
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code")]

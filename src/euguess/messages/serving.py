@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from euguess.messages.records import (
+    MAX_VIEWS,
     SCHEMA_VERSION,
     CountryCode,
     DatasetName,
@@ -112,7 +113,7 @@ class Prediction(Record):
         description="True when the answer is too unsure to be right 9 times out of 10; of a "
         "model that was not calibrated: when no country is at all likely"
     )
-    views: int = Field(ge=1, le=8)
+    views: int = Field(ge=1, le=MAX_VIEWS)
     model: ServedModel
 
 
@@ -139,5 +140,5 @@ class Explanation(Record):
     country: str
     probability: float = Field(ge=0, le=1)
     method: str = Field(description="Of the heat maps", examples=["grad-cam"])
-    views: tuple[ViewExplanation, ...] = Field(min_length=1, max_length=8)
+    views: tuple[ViewExplanation, ...] = Field(min_length=1, max_length=MAX_VIEWS)
     model: ServedModel

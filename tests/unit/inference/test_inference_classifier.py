@@ -10,8 +10,10 @@ import onnx
 import pytest
 
 from euguess.images.preprocessing import InvalidImage, decode_photo
+from euguess.messages import records
 from euguess.messages.serving import Prediction, ViewsCalibration
 from euguess.process.project import project_root
+from services.inference import classifier as archived_classifier
 from services.inference.classifier import (
     ABSTAIN_BELOW,
     Classifier,
@@ -247,6 +249,10 @@ def test_a_bad_photo_is_rejected_with_a_reason(package: Path, name: str) -> None
 def test_a_rejection_names_the_bad_view(package: Path) -> None:
     classifier = load_classifier(package, decode_photo)
     assert str(_rejection(classifier, photo(), b"words")).startswith("View 2: Not an image")
+
+
+def test_the_archive_accepts_as_many_views_as_the_clients_send() -> None:
+    assert archived_classifier.MAX_VIEWS == records.MAX_VIEWS
 
 
 @pytest.mark.parametrize("count", [0, 9])
