@@ -11,9 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
-
 from euguess.errors import ServiceUnavailable
+from euguess.process.children import end_tree
 from euguess.process.locks import folder_lock
 from euguess.process.ports import require_free
 from euguess.settings import child_environment
@@ -84,27 +83,7 @@ def _running(command: Command) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield process
     finally:
-        _end(process)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    descendants = _descendants(process.pid)
-    process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-    if process.poll() is None:
-        process.kill()
-    for descendant in psutil.wait_procs(descendants, timeout=1)[1]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            descendant.kill()
-    process.wait()
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+        end_tree(process, STOP_SECONDS)
 
 
 def _tether() -> Callable[[], None] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from euguess.errors import EUGuessError
+from euguess.process.children import end_tree
 from services.trainer.sweeps.trials import POLL_SECONDS
 
 STOP_SECONDS = 10.0  # for a worker to put its trial back
@@ -49,16 +50,7 @@ def _started(
         yield processes
     finally:
         for process in processes:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()  # harmless when it has ended
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+            end_tree(process, STOP_SECONDS)
 
 
 def _end_of(log: Path) -> str:

@@ -3,12 +3,12 @@
 import contextlib
 import json
 import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
+from euguess.process.children import end_tree, kill_group
 from euguess.process.files import write_atomically
 
 STATE_FILE = "stack.json"
@@ -46,10 +46,11 @@ def end_stack(home: Path) -> bool:
     processes = _recorded(home)
     keeper = processes.pop("euguess", None)
     if keeper is not None:
-        _end(keeper)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            end_tree(psutil.Process(keeper), END_SECONDS)
     left = {name: pid for name, pid in _recorded(home).items() if name != "euguess"}
     for pid in left.values():
-        _end_group(pid)
+        kill_group(pid)
     withdraw_stack(home)
     return keeper is not None or bool(left)
 
@@ -69,16 +70,3 @@ def _start_time(pid: int) -> float | None:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
         return None
-
-
-def _end(pid: int) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        process.terminate()
-        with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(END_SECONDS)
-
-
-def _end_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)

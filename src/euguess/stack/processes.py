@@ -3,23 +3,19 @@
 import asyncio
 import contextlib
 import inspect
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from euguess.errors import ServiceUnavailable
+from euguess.process.children import end_group
 from euguess.process.files import write_atomically
 from euguess.process.ports import require_free
 from euguess.settings import child_environment
 
 POLL_SECONDS = 0.05
-KILL_SECONDS = 5.0  # for the kernel to remove what was killed
 LOG_LINES = 15
 
 Ready = Callable[[], bool | Awaitable[bool]]
@@ -73,23 +69,9 @@ class RunningServer:
 
     def stop(self) -> None:
         """End the server and every process of its group; harmless when it has ended."""
-        # The leader first: a Celery worker or TorchServe ends its own children in order.
-        if self._ends_itself() and _group_lives(self.pid):
-            _signal_group(self.pid, signal.SIGTERM)
-            _group_is_gone(self.pid, self.spec.stop_seconds)
-        _signal_group(self.pid, signal.SIGKILL)
-        _group_is_gone(self.pid, KILL_SECONDS)
-        self._process.wait(KILL_SECONDS)
+        end_group(self._process, self.spec.stop_seconds)
         for path in self.spec.removed_after:
             path.unlink(missing_ok=True)
-
-    def _ends_itself(self) -> bool:
-        self._process.terminate()
-        try:
-            self._process.wait(self.spec.stop_seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
     def _failure(self, what: str) -> ServiceUnavailable:
         lines = _last_lines(self.log_path)
@@ -146,36 +128,3 @@ async def _awaited(answer: Awaitable[bool]) -> bool:
 def _last_lines(path: Path) -> str:
     lines = path.read_text(errors="replace").splitlines()[-LOG_LINES:]
     return "\n".join(f"  {line}" for line in lines) or "  (empty)"
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _group_is_gone(group: int, within_seconds: float) -> bool:
-    deadline = time.monotonic() + within_seconds
-    while _group_lives(group):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # macOS, when only zombies are left
-        return False
-    # Zombies that nobody reaps, as under a container's PID 1, do not count.
-    return any(_is_live_member(process, group) for process in psutil.process_iter(["status"]))
-
-
-def _is_live_member(process: psutil.Process, group: int) -> bool:
-    try:
-        in_group = os.getpgid(process.pid) == group
-    except (ProcessLookupError, PermissionError):
-        return False
-    return in_group and process.info["status"] != psutil.STATUS_ZOMBIE
