@@ -135,7 +135,7 @@ class MessageFetcher:
         raise LeaseLost
 
     async def _hold_lease(self, dataset: str, request: SlotRequest) -> bool:
-        return await self._ledger.begin(dataset, request.slot, request.attempt, self._lease_seconds)
+        return await self._ledger.begin(dataset, request.slot, request.fence, self._lease_seconds)
 
     async def _context(self, provider: str) -> FetchContext:
         """Raises ProviderPaused, also when the settings do not allow the provider."""

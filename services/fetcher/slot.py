@@ -167,7 +167,7 @@ def outcome_of(
     known = {
         "dataset": dataset,
         "slot": request.slot,
-        "attempt": request.attempt,
+        "fence": request.fence,
         "status": status,
         "finished_at": utc_now(),
     }

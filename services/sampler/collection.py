@@ -205,7 +205,7 @@ class Conductor:
         for name, collection in list(self.collections.items()):
             if collection.is_stopped and collection.board.in_flight:
                 in_flight = collection.board.in_flight.values()
-                fences = {work.slot: work.attempt + 1 for work in in_flight}
+                fences = {work.slot: work.fence + 1 for work in in_flight}
                 await self._ledger.lease(name, fences, 0)
                 collection.board.withdraw(fences)
 
@@ -225,14 +225,14 @@ class Conductor:
         await self._refill_lost_redis()
         for name, collection in self._active():
             collection.paused = await self._why_paused(collection)
-            in_flight = {work.slot: work.attempt for work in collection.board.in_flight.values()}
+            in_flight = {work.slot: work.fence for work in collection.board.in_flight.values()}
             leases, now_ms = await self._ledger.leases(name), await self._ledger.now_ms()
             await self._follow(1)
-            for slot, attempt in in_flight.items():
+            for slot, fence in in_flight.items():
                 lease = leases.get(slot)
                 work = collection.board.in_flight.get(slot)
                 is_live = lease is not None and lease.expires_ms > now_ms
-                if work is None or work.attempt != attempt or is_live:
+                if work is None or work.fence != fence or is_live:
                     continue
                 if lease is not None and lease.begun:
                     end = collection.board.fail(work, "worker lost", self._clock())
@@ -260,12 +260,12 @@ class Conductor:
                 await self._publish(collection.board, group)
 
     async def _publish(self, board: SlotBoard, group: list[SlotWork]) -> None:
-        """Lease and send. The attempt is the time, so that it grows over restarts too."""
+        """Lease and send. The fence is the time, so that it also grows across restarts."""
         name = board.spec.name
         try:
             message = await asyncio.to_thread(self._message, board.spec, group)
-            attempts = {work.slot: work.attempt for work in group}
-            await self._ledger.lease(name, attempts, self._limits.lease_seconds)
+            fences = {work.slot: work.fence for work in group}
+            await self._ledger.lease(name, fences, self._limits.lease_seconds)
             await asyncio.to_thread(self._publisher.publish, message)
         except BaseException:
             board.give_back(group)
@@ -275,14 +275,13 @@ class Conductor:
     def _message(self, spec: DatasetSpec, group: list[SlotWork]) -> FetchLocations:
         now_ms = int(time.time() * 1000)
         for work in group:
-            work.attempt = max(work.attempt + 1, now_ms)
+            work.fence = max(work.fence + 1, now_ms)
         candidates = self._drawing.draw(spec, group)
         requests = [
             SlotRequest(
                 slot=work.slot,
                 candidates=tuple(candidates[work.slot]),
-                first_candidate=work.next_candidate,
-                attempt=work.attempt,
+                fence=work.fence,
             )
             for work in group
         ]
@@ -296,7 +295,7 @@ class Conductor:
         outcome = SlotOutcome(
             dataset=name,
             slot=work.slot,
-            attempt=work.attempt,
+            fence=work.fence,
             status=end.status,
             reason=end.reason,
             candidates_tried=work.next_candidate,

@@ -53,7 +53,7 @@ async def take_up(
     now_ms = await ledger.now_ms()
     for slot, lease in (await ledger.leases(spec.name)).items():
         if lease.expires_ms > now_ms:
-            collection.board.adopt(slot, lease.attempt)
+            collection.board.adopt(slot, lease.fence)
     collection.possibly_paid = await ledger.possibly_paid(spec.name)
     collection.budget = await budgets.read(spec)
     collection.spent = await budgets.spent(spec)

@@ -26,12 +26,12 @@ DEFERRAL_SECONDS = 1.0  # by then the sampler knows, too, that the provider is p
 
 @dataclass(slots=True)
 class SlotWork:
-    """A slot that is not final. `attempt` is that of its last publication."""
+    """A slot that is not final. `fence` is that of its last publication."""
 
     slot: SlotKey
     next_candidate: int = 0
     failures: int = 0
-    attempt: int = 0
+    fence: int = 0
     rejections: Counter[str] = field(default_factory=Counter)
     images: int = 0
     bytes: int = 0
@@ -112,11 +112,11 @@ class SlotBoard:
             if self._in_flight.pop(work.slot, None) is not None:
                 self._again.append(work)
 
-    def adopt(self, slot: SlotKey, attempt: int) -> None:
+    def adopt(self, slot: SlotKey, fence: int) -> None:
         """Take over a slot that an earlier sampler published and whose lease still lives."""
         if slot not in self._final and self._is_wanted(slot):
             work = self._adopted.setdefault(slot, SlotWork(slot))
-            work.attempt = attempt
+            work.fence = fence
             self._in_flight[slot] = work
 
     def recall(self, slot: SlotKey, next_candidate: int, failures: int) -> None:
@@ -125,12 +125,12 @@ class SlotBoard:
             self._adopted[slot] = SlotWork(slot, next_candidate, failures)
             self._again.append(self._adopted[slot])
 
-    def withdraw(self, attempts: Mapping[SlotKey, int]) -> None:
-        """Take back what is in flight; outcomes of lower attempts are outdated."""
-        for slot, attempt in attempts.items():
+    def withdraw(self, fences: Mapping[SlotKey, int]) -> None:
+        """Take back what is in flight; outcomes of lower fences are outdated."""
+        for slot, fence in fences.items():
             work = self._in_flight.get(slot)
             if work is not None:
-                work.attempt = max(work.attempt, attempt)
+                work.fence = max(work.fence, fence)
                 self.give_back([work])
 
     # --- what happened ---
@@ -141,7 +141,7 @@ class SlotBoard:
             self.finish(outcome)
             return None
         work = self._in_flight.get(outcome.slot)
-        if work is None or outcome.attempt != work.attempt:
+        if work is None or outcome.fence != work.fence:
             return None  # of an outdated publication
         work.spend(outcome)
         self.tally.add(outcome)

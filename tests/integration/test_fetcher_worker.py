@@ -69,12 +69,12 @@ async def finals(rig: Rig) -> dict[str, SlotStatus]:
 
 
 async def publish_until_stored(rig: Rig, wanted: FetchLocations) -> None:
-    """What the sampler does: publish again, with a new attempt, what has no final outcome."""
+    """What the sampler does: publish again, with a new fence, what has no final outcome."""
     pending = wanted.slots
-    for attempt in range(wanted.slots[0].attempt, MAX_ATTEMPTS):
-        requests = [r.model_copy(update={"attempt": attempt}) for r in pending]
+    for fence in range(wanted.slots[0].fence, MAX_ATTEMPTS):
+        requests = [r.model_copy(update={"fence": fence}) for r in pending]
         rig.publish(wanted.model_copy(update={"slots": tuple(requests)}))
-        await heard_of(rig, {str(r.slot) for r in requests}, attempt)
+        await heard_of(rig, {str(r.slot) for r in requests}, fence)
         done = await finals(rig)
         pending = tuple(r for r in requests if str(r.slot) not in done)
         if not pending:
@@ -82,13 +82,13 @@ async def publish_until_stored(rig: Rig, wanted: FetchLocations) -> None:
     raise AssertionError(f"{len(pending)} slots did not come to an end")
 
 
-async def heard_of(rig: Rig, wanted: set[str], attempt: int) -> None:
-    """Wait for an outcome of each of these slots, from this attempt or a final one."""
+async def heard_of(rig: Rig, wanted: set[str], fence: int) -> None:
+    """Wait for an outcome of each of these slots, from this fence or a final one."""
 
     async def are_all_heard_of() -> bool:
         async with rig.ledger() as ledger:
             outcomes = await announced(ledger)
-        now = {str(o.slot) for o in outcomes if o.attempt == attempt or o.status.is_final}
+        now = {str(o.slot) for o in outcomes if o.fence == fence or o.status.is_final}
         return wanted <= now
 
     await eventually(are_all_heard_of, seconds=100)
@@ -147,7 +147,7 @@ async def test_a_worker_killed_in_the_middle_loses_nothing_and_stores_nothing_tw
     stored_by_then = await image_keys(store)
     assert 0 < len(stored_by_then) < 150
     with rig.worker():
-        await publish_until_stored(rig, message(slots(50), attempt=2))
+        await publish_until_stored(rig, message(slots(50), fence=2))
 
     places, counters = await records(store), rig.counters()
     assert len({place.location_id for place in places}) == len(places) == 50
@@ -231,5 +231,5 @@ async def test_a_lost_imagery_server_gives_the_slots_back(rig: Rig, store: Objec
 
         await eventually(have_all_been_heard_of)
         rig.faults()
-        await publish_until_stored(rig, message(slots(4), attempt=2))
+        await publish_until_stored(rig, message(slots(4), fence=2))
     assert len(await records(store)) == 4

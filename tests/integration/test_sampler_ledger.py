@@ -48,7 +48,7 @@ async def test_an_outcome_that_does_not_validate_is_a_dead_letter(
     await redis.xadd(OUTCOME_STREAM, {"outcome": '{"status": "lost"}'})
     await redis.xadd(OUTCOME_STREAM, {"other": "field"})
     good = SlotOutcome(
-        dataset="demo", slot=FR0, attempt=1, status=SlotStatus.RETRY, finished_at=utc_now()
+        dataset="demo", slot=FR0, fence=1, status=SlotStatus.RETRY, finished_at=utc_now()
     )
     await ledger.record(good)
     events = await ledger.events("0-0", block_ms=1)
@@ -57,6 +57,20 @@ async def test_an_outcome_that_does_not_validate_is_a_dead_letter(
     letters = await ledger.dead_letters()
     assert [letter.payload for letter in letters] == ["", '{"status": "lost"}']
     assert await ledger.events(events[-1][0], block_ms=1) == []
+
+
+async def test_outcomes_announced_and_kept_by_version_0_1_are_read(
+    redis: Redis, ledger: Ledger
+) -> None:
+    outcome = SlotOutcome(
+        dataset="demo", slot=FR0, fence=7, status=SlotStatus.STORED, finished_at=utc_now()
+    )
+    text = outcome.model_dump_json().replace('"fence"', '"attempt"')
+    await redis.xadd(OUTCOME_STREAM, {"outcome": text})
+    await redis.hset("euguess:outcomes:demo", str(FR0), text)
+    assert [event for _, event in await ledger.events("0-0", block_ms=1)] == [outcome]
+    assert await ledger.outcomes("demo") == {FR0: outcome}
+    assert await ledger.dead_letter_count() == 0
 
 
 async def test_emptied_data_have_another_identity(redis: Redis, ledger: Ledger) -> None:
@@ -86,7 +100,7 @@ async def test_progress_is_kept_until_the_dataset_is_forgotten(ledger: Ledger) -
 async def test_messages_that_no_worker_has_taken_are_counted(
     redis_url: str, ledger: Ledger
 ) -> None:
-    request = SlotRequest(slot=FR0, candidates=((45.0, 5.0),), first_candidate=0, attempt=1)
+    request = SlotRequest(slot=FR0, candidates=((45.0, 5.0),), fence=1)
     publisher = CeleryPublisher(redis_url)
     publisher.publish(FetchLocations(dataset="demo", slots=(request,)))
     assert await ledger.waiting_messages(Queue.FETCH) == 1

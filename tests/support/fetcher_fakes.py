@@ -96,7 +96,7 @@ class FakeLedger(Ledger):
 
     def __init__(self) -> None:
         super().__init__(Redis())  # connects to nothing by itself
-        self.attempts: dict[SlotKey, int] = {}
+        self.fences: dict[SlotKey, int] = {}
         self.recorded: list[SlotOutcome] = []
         self.reserved: dict[str, SlotKey] = {}
         self.intents: set[str] = set()
@@ -104,10 +104,10 @@ class FakeLedger(Ledger):
         self.pauses: dict[str, tuple[str, float | None]] = {}
         self.letters: list[DeadLetter] = []
 
-    async def begin(self, dataset: str, slot: SlotKey, attempt: int, seconds: float) -> bool:
-        is_current = self.attempts.get(slot, 0) <= attempt
+    async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
+        is_current = self.fences.get(slot, 0) <= fence
         if is_current:
-            self.attempts[slot] = attempt
+            self.fences[slot] = fence
         return is_current
 
     async def record(self, outcome: SlotOutcome) -> None:
@@ -173,12 +173,11 @@ class _NoChance(Random):
         return 0.0
 
 
-def request(index: int = 0, *candidates: Coordinate, attempt: int = 1) -> SlotRequest:
+def request(index: int = 0, *candidates: Coordinate, fence: int = 1) -> SlotRequest:
     """A slot of FR; its own candidate if none is given."""
     places = candidates or (Coordinate(45 + index / 100, 2.0),)
     return SlotRequest(
         slot=SlotKey(country_code="FR", index=index),
         candidates=tuple((place.lat, place.lon) for place in places),
-        first_candidate=0,
-        attempt=attempt,
+        fence=fence,
     )

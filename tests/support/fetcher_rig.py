@@ -135,7 +135,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def message(slots: Sequence[SlotKey], spec: DatasetSpec = SPEC, attempt: int = 1) -> FetchLocations:
+def message(slots: Sequence[SlotKey], spec: DatasetSpec = SPEC, fence: int = 1) -> FetchLocations:
     """Slots with their first 16 candidates, as the sampler sends them."""
     source = CandidateSource(load_boundaries(), spec.border_buffer_km)
     requests = []
@@ -144,9 +144,7 @@ def message(slots: Sequence[SlotKey], spec: DatasetSpec = SPEC, attempt: int = 1
             slot.country_code, seed=spec.seed, slots=[slot.index], first=0, count=16
         )
         candidates = tuple((float(lat), float(lon)) for lat, lon in drawn[0])
-        requests.append(
-            SlotRequest(slot=slot, candidates=candidates, first_candidate=0, attempt=attempt)
-        )
+        requests.append(SlotRequest(slot=slot, candidates=candidates, fence=fence))
     return FetchLocations(dataset=spec.name, slots=tuple(requests))
 
 

@@ -58,7 +58,7 @@ def outcome_of(
     return SlotOutcome(
         dataset=dataset,
         slot=request.slot,
-        attempt=request.attempt,
+        fence=request.fence,
         status=status,
         reason=reason,
         location_id=f"fake-{request.slot}" if is_stored else None,
@@ -104,26 +104,26 @@ class FakeLedger(Ledger):
         if self.is_full:
             raise RedisConnectionError("full")
 
-    async def begin(self, dataset: str, slot: SlotKey, attempt: int, seconds: float) -> bool:
+    async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
         lease = self.held[dataset].get(slot)
-        if lease is not None and lease.attempt > attempt:
+        if lease is not None and lease.fence > fence:
             return False
-        self.held[dataset][slot] = Lease(attempt, self._now_ms() + int(seconds * 1000), begun=True)
+        self.held[dataset][slot] = Lease(fence, self._now_ms() + int(seconds * 1000), begun=True)
         return True
 
-    async def lease(self, dataset: str, attempts: Mapping[SlotKey, int], seconds: float) -> None:
+    async def lease(self, dataset: str, fences: Mapping[SlotKey, int], seconds: float) -> None:
         self._check()
         expires_ms = self._now_ms() + int(seconds * 1000)
-        self.held[dataset].update({s: Lease(a, expires_ms) for s, a in attempts.items()})
+        self.held[dataset].update({s: Lease(a, expires_ms) for s, a in fences.items()})
 
     async def leases(self, dataset: str) -> dict[SlotKey, Lease]:
         self._check()
         return dict(self.held[dataset])
 
-    async def drop_lease(self, dataset: str, slot: SlotKey, attempt: int) -> None:
+    async def drop_lease(self, dataset: str, slot: SlotKey, fence: int) -> None:
         self._check()
         lease = self.held[dataset].get(slot)
-        if lease is not None and lease.attempt <= attempt:
+        if lease is not None and lease.fence <= fence:
             del self.held[dataset][slot]
 
     async def now_ms(self) -> int:
@@ -135,7 +135,7 @@ class FakeLedger(Ledger):
         if outcome.status.is_final:
             self.finals[outcome.dataset].setdefault(outcome.slot, outcome)
         self.stream.append(outcome)
-        await self.drop_lease(outcome.dataset, outcome.slot, outcome.attempt)
+        await self.drop_lease(outcome.dataset, outcome.slot, outcome.fence)
 
     async def keep_progress(
         self, dataset: str, slot: SlotKey, next_candidate: int, failures: int
@@ -254,7 +254,7 @@ class FakeFetchers:
 
     async def _work_on(self, dataset: str, request: SlotRequest) -> None:
         slot = request.slot
-        if not await self.ledger.begin(dataset, slot, request.attempt, self.lease_seconds):
+        if not await self.ledger.begin(dataset, slot, request.fence, self.lease_seconds):
             return
         self.begun.append((dataset, request))
         status = self.answer(request)

@@ -108,7 +108,7 @@ class DatasetBuilder:
         outcome = SlotOutcome(
             dataset=self.name,
             slot=slot,
-            attempt=1,
+            fence=1,
             status=status,
             location_id=location_id,
             finished_at=THEN,

@@ -28,7 +28,7 @@ DEAD_LETTERS_LENGTH = 10_000
 MARKER = "euguess:marker"
 PROBE = "euguess:probe"
 
-# A lease is "<attempt> <expiry in ms>", and " begun" once a fetcher works on it. Redis's own clock
+# A lease is "<fence> <expiry in ms>", and " begun" once a fetcher works on it. Redis's own clock
 # decides, so that skew between hosts does not matter.
 _NOW_MS = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000) "
 _LEASE = _NOW_MS + (
@@ -65,9 +65,9 @@ def open_redis(url: str) -> Redis:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on a slot until it expires; a higher attempt outdates lower ones."""
+    """The right to work on a slot until it expires; a higher fence outdates lower ones."""
 
-    attempt: int
+    fence: int
     expires_ms: int
     begun: bool = False  # a fetcher has started; until then the message may be lost or queued
 
@@ -108,15 +108,15 @@ class Ledger:
 
     # --- leases ---
 
-    async def lease(self, dataset: str, attempts: Mapping[SlotKey, int], seconds: float) -> None:
+    async def lease(self, dataset: str, fences: Mapping[SlotKey, int], seconds: float) -> None:
         """Take leases for slots that are about to be published."""
-        pairs = [part for slot, attempt in attempts.items() for part in (str(slot), attempt)]
+        pairs = [part for slot, fence in fences.items() for part in (str(slot), fence)]
         await self._redis.eval(_LEASE, 1, _leases_key(dataset), int(seconds * 1000), *pairs)
 
-    async def begin(self, dataset: str, slot: SlotKey, attempt: int, seconds: float) -> bool:
+    async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
         """Start or prolong work on a slot; False when a newer publication outdates this one."""
         key, milliseconds = _leases_key(dataset), int(seconds * 1000)
-        return bool(await self._redis.eval(_BEGIN, 1, key, milliseconds, str(slot), attempt))
+        return bool(await self._redis.eval(_BEGIN, 1, key, milliseconds, str(slot), fence))
 
     async def leases(self, dataset: str) -> dict[SlotKey, Lease]:
         """All leases, expired ones included."""
@@ -125,9 +125,9 @@ class Ledger:
             SlotKey.parse(_text(slot)): _parse_lease(_text(lease)) for slot, lease in raw.items()
         }
 
-    async def drop_lease(self, dataset: str, slot: SlotKey, attempt: int) -> None:
-        """Give a lease back unless a newer attempt holds it."""
-        await self._redis.eval(_RELEASE, 1, _leases_key(dataset), str(slot), attempt)
+    async def drop_lease(self, dataset: str, slot: SlotKey, fence: int) -> None:
+        """Give a lease back unless a newer fence holds it."""
+        await self._redis.eval(_RELEASE, 1, _leases_key(dataset), str(slot), fence)
 
     async def now_ms(self) -> int:
         """Redis's clock, which lease expiries refer to."""
@@ -156,7 +156,7 @@ class Ledger:
         await self._redis.xadd(
             OUTCOME_STREAM, {"outcome": text}, maxlen=OUTCOME_STREAM_LENGTH, approximate=True
         )
-        await self.drop_lease(outcome.dataset, outcome.slot, outcome.attempt)
+        await self.drop_lease(outcome.dataset, outcome.slot, outcome.fence)
 
     async def keep_progress(
         self, dataset: str, slot: SlotKey, next_candidate: int, failures: int
@@ -284,8 +284,8 @@ def _text(value: bytes | str) -> str:
 
 
 def _parse_lease(text: str) -> Lease:
-    attempt, expires_ms, *begun = text.split()
-    return Lease(int(attempt), int(float(expires_ms)), bool(begun))
+    fence, expires_ms, *begun = text.split()
+    return Lease(int(fence), int(float(expires_ms)), bool(begun))
 
 
 def _streams(answer: Any) -> Iterable[tuple[Any, Any]]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from euguess.messages.records import (
     SCHEMA_VERSION,
@@ -22,6 +22,8 @@ from euguess.messages.records import (
 
 MAX_SLOTS_PER_MESSAGE = 50
 MAX_CANDIDATES_PER_SLOT = 16
+
+FENCE_NAMES = AliasChoices("fence", "attempt")  # "attempt" in records of version 0.1
 
 
 class Budget(Record):
@@ -85,14 +87,24 @@ class SlotKey(Record):
 
 
 class SlotRequest(Record):
-    """A slot with the next candidates of its stream. A higher attempt outdates lower ones."""
+    """A slot with the next candidates of its stream.
+
+    The fence grows with each publication of a slot: a higher one outdates the lower ones.
+    """
 
     slot: SlotKey
     candidates: tuple[tuple[Latitude, Longitude], ...] = Field(
         min_length=1, max_length=MAX_CANDIDATES_PER_SLOT, description="(lat, lon) pairs"
     )
-    first_candidate: int = Field(ge=0, description="Position of candidates[0] in the stream")
-    attempt: int = Field(ge=1)
+    fence: int = Field(ge=1, validation_alias=FENCE_NAMES)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_first_candidate(cls, fields: Any) -> Any:
+        """Accept messages queued by version 0.1, which name the first candidate's position."""
+        if isinstance(fields, dict):
+            return {name: value for name, value in fields.items() if name != "first_candidate"}
+        return fields
 
 
 class FetchLocations(Record):
@@ -123,7 +135,9 @@ class SlotOutcome(Record):
 
     dataset: DatasetName
     slot: SlotKey
-    attempt: int = Field(ge=0)
+    fence: int = Field(
+        ge=0, validation_alias=FENCE_NAMES, description="Of the publication that it answers"
+    )
     status: SlotStatus
     location_id: str | None = None
     reason: str | None = Field(default=None, max_length=500)

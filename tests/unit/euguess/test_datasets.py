@@ -25,7 +25,7 @@ FINAL = [status for status in SlotStatus if status.is_final]
 def outcome(slot: SlotKey, status: SlotStatus) -> SlotOutcome:
     reason = "damaged" if status is SlotStatus.FAILED else None
     return SlotOutcome(
-        dataset="demo", slot=slot, attempt=1, status=status, reason=reason, finished_at=utc_now()
+        dataset="demo", slot=slot, fence=1, status=status, reason=reason, finished_at=utc_now()
     )
 
 

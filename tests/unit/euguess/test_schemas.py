@@ -9,12 +9,18 @@ from euguess.messages.collection import (
     DatasetSpec,
     FetchLocations,
     SlotKey,
+    SlotOutcome,
     SlotRequest,
 )
 
 GOLDEN_MESSAGE = (
     '{"dataset":"demo","slots":[{"slot":{"country_code":"FR","index":3},'
-    '"candidates":[[48.5,2.25]],"first_candidate":16,"attempt":2}],"schema_version":1}'
+    '"candidates":[[48.5,2.25]],"fence":2}],"schema_version":1}'
+)
+MESSAGE_OF_0_1 = GOLDEN_MESSAGE.replace('"fence":2', '"first_candidate":16,"attempt":2')
+OUTCOME_OF_0_1 = (
+    '{"dataset":"demo","slot":{"country_code":"FR","index":3},"attempt":7,"status":"stored",'
+    '"location_id":"simulator-p","finished_at":"2026-01-02T03:04:05Z","schema_version":1}'
 )
 
 
@@ -22,12 +28,30 @@ def test_the_wire_form_of_a_message_does_not_change_unnoticed() -> None:
     request = SlotRequest(
         slot=SlotKey(country_code="FR", index=3),
         candidates=((48.5, 2.25),),
-        first_candidate=16,
-        attempt=2,
+        fence=2,
     )
     message = FetchLocations(dataset="demo", slots=(request,))
     assert message.model_dump_json() == GOLDEN_MESSAGE
     assert FetchLocations.model_validate_json(GOLDEN_MESSAGE) == message
+
+
+def test_a_message_queued_by_version_0_1_is_read() -> None:
+    message = FetchLocations.model_validate_json(MESSAGE_OF_0_1)
+    assert message == FetchLocations.model_validate_json(GOLDEN_MESSAGE)
+
+
+def test_an_outcome_written_by_version_0_1_is_read_and_written_with_its_fence() -> None:
+    outcome = SlotOutcome.model_validate_json(OUTCOME_OF_0_1)
+    assert outcome.fence == 7
+    assert '"fence":7' in outcome.model_dump_json()
+    assert '"attempt"' not in outcome.model_dump_json()
+
+
+@pytest.mark.parametrize("names", [(), ("fence", "attempt"), ("attempts",)], ids=str)
+def test_a_fence_is_required_once_and_by_a_known_name(names: tuple[str, ...]) -> None:
+    fields = {"slot": {"country_code": "FR", "index": 3}, "candidates": [[48.5, 2.25]]}
+    with pytest.raises(ValidationError):
+        SlotRequest.model_validate(fields | dict.fromkeys(names, 2))
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,8 @@ async def test_a_message_for_an_unknown_dataset_is_a_dead_letter(bench: Bench) -
 
 
 async def test_an_outdated_attempt_is_left_alone(bench: Bench) -> None:
-    bench.ledger.attempts[SlotKey(country_code="FR", index=0)] = 7
-    await fetcher(bench).fetch(message(request(0, attempt=6), request(1)))
+    bench.ledger.fences[SlotKey(country_code="FR", index=0)] = 7
+    await fetcher(bench).fetch(message(request(0, fence=6), request(1)))
     assert outcomes(bench) == {1: SlotStatus.STORED}
 
 
@@ -72,7 +72,7 @@ async def test_work_ends_when_a_newer_publication_takes_the_lease(bench: Bench) 
 
     class Slow(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
-            bench.ledger.attempts[slot] = 9
+            bench.ledger.fences[slot] = 9
             await asyncio.sleep(60)
             raise AssertionError("the work went on")
 
@@ -87,11 +87,11 @@ async def test_a_long_slot_keeps_its_lease(bench: Bench) -> None:
     class Counting(FakeLedger):
         begun = 0
 
-        async def begin(self, dataset: str, slot: SlotKey, attempt: int, seconds: float) -> bool:
+        async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
             self.begun += 1
             if self.begun == 4:
                 renewed.set()
-            return await super().begin(dataset, slot, attempt, seconds)
+            return await super().begin(dataset, slot, fence, seconds)
 
     class Slow(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
@@ -108,12 +108,12 @@ async def test_a_cancellation_that_redis_swallows_holds_nothing_up(bench: Bench)
     is_sending = asyncio.Event()
 
     class Swallowing(FakeLedger):
-        async def begin(self, dataset: str, slot: SlotKey, attempt: int, seconds: float) -> bool:
-            if self.attempts and not is_sending.is_set():  # the first renewal
+        async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
+            if self.fences and not is_sending.is_set():  # the first renewal
                 is_sending.set()
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.sleep(0.05)
-            return await super().begin(dataset, slot, attempt, seconds)
+            return await super().begin(dataset, slot, fence, seconds)
 
     class Slow(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:

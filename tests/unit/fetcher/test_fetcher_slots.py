@@ -128,7 +128,7 @@ async def test_so_it_is_after_redis_lost_its_reservations(bench: Bench) -> None:
 
 async def test_a_finished_slot_is_announced_again_and_not_worked_on(bench: Bench) -> None:
     first = await run(bench, request(0, FIRST))
-    assert await run(bench, request(0, SECOND, attempt=2)) == first
+    assert await run(bench, request(0, SECOND, fence=2)) == first
     assert bench.provider.finds == 1
 
 
@@ -143,7 +143,7 @@ async def test_a_crash_between_any_two_writes_costs_no_image_twice(
     with pytest.raises(Crash):
         await run(bench, request(0, FIRST))
     bench.store = whole
-    outcome = await run(bench, request(0, FIRST, attempt=2))
+    outcome = await run(bench, request(0, FIRST, fence=2))
     assert outcome.status is SlotStatus.STORED
     assert len(await images(bench)) == 3
     assert len(await keys(bench, locations_prefix("demo"))) == 1
@@ -158,7 +158,7 @@ async def test_stored_views_are_not_paid_again_when_redis_was_lost(bench: Bench)
     with pytest.raises(Crash):
         await run(bench, request(0, FIRST))
     bench = Bench(whole, bench.provider)
-    outcome = await run(bench, request(0, FIRST, attempt=2))
+    outcome = await run(bench, request(0, FIRST, fence=2))
     assert (outcome.status, outcome.images) == (SlotStatus.STORED, 0)
     assert bench.provider.fetched.total() == 3
 
@@ -186,7 +186,7 @@ async def test_a_lasting_trouble_gives_the_slot_back(
     assert await bench.ledger.possibly_paid("demo") == possibly_paid + 2
 
     bench.provider.on_fetch = lambda pano, view: photo(view.heading)
-    again = await run(bench, request(0, FIRST, attempt=2))
+    again = await run(bench, request(0, FIRST, fence=2))
     assert (again.status, again.images) == (SlotStatus.STORED, 1)
     assert await bench.ledger.possibly_paid("demo") == possibly_paid
 
@@ -236,7 +236,7 @@ async def test_a_refused_request_ends_the_slot_for_good(bench: Bench) -> None:
     outcome = await run(bench, request(0, FIRST))
     assert (outcome.status, outcome.reason) == (SlotStatus.FAILED, "simulator: HTTP 400")
     assert await bench.store.exists(slot_key("demo", outcome.slot))
-    assert await run(bench, request(0, FIRST, attempt=2)) == outcome
+    assert await run(bench, request(0, FIRST, fence=2)) == outcome
 
 
 async def test_a_denied_key_pauses_the_provider_and_defers_the_slot(bench: Bench) -> None:

@@ -13,14 +13,23 @@ from euguess.messages.collection import (
     SlotRequest,
     SlotStatus,
 )
+from services.sampler.candidates import CandidateSource
 from services.sampler.collection import Limits
-from tests.support.sampler_fakes import World, always
+from tests.support.sampler_fakes import World, always, squares
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 60, "PL": 30}, max_candidates=40)
 
 
 def spec(**changes: object) -> DatasetSpec:
     return DatasetSpec.model_validate({**SPEC.model_dump(), **changes})
+
+
+def first_candidate(request: SlotRequest) -> int:
+    """Position of a request's first candidate in the stream of its slot."""
+    source = CandidateSource(squares(), SPEC.border_buffer_km)
+    country, index = request.slot.country_code, request.slot.index
+    (stream,) = source.draw(country, seed=SPEC.seed, slots=[index], first=0, count=100)
+    return [tuple(point) for point in stream.tolist()].index(request.candidates[0])
 
 
 async def test_a_collection_runs_to_its_end() -> None:
@@ -80,8 +89,8 @@ async def test_a_place_without_coverage_ends_after_its_candidates() -> None:
     key = slot_key("demo", SlotKey(country_code="FR", index=0))
     stored = SlotOutcome.model_validate_json(await world.store.get(key))
     assert (stored.status, stored.candidates_tried) == (SlotStatus.NO_COVERAGE, 40)
-    first_candidates = [r.first_candidate for _, r in world.fetchers.begun if r.slot.index == 0]
-    assert first_candidates == [0, 16, 32]
+    begun = [request for _, request in world.fetchers.begun if request.slot.index == 0]
+    assert [first_candidate(request) for request in begun] == [0, 16, 32]
 
 
 async def test_a_slot_that_always_fails_ends_as_a_dead_letter() -> None:
@@ -236,7 +245,7 @@ async def test_a_restarted_sampler_goes_on_with_the_next_candidates() -> None:
     await world.restart()
     world.wait(121)
     await world.round()
-    assert [r.first_candidate for _, r in world.fetchers.begun] == [0, 16]
+    assert [first_candidate(request) for _, request in world.fetchers.begun] == [0, 16]
 
 
 async def test_failures_are_counted_over_restarts() -> None:
@@ -258,15 +267,15 @@ async def test_attempts_grow_although_redis_lost_its_data(restarts: bool) -> Non
     world = World()
     world.fetchers.answer = always(SlotStatus.EXHAUSTED)
     await world.sampler.create(spec(quotas={"FR": 1}, max_candidates=1000))
-    attempts: list[int] = []
+    fences: list[int] = []
     for _ in range(4):
-        attempts += [r.attempt for m in await world.round() for r in m.slots]
+        fences += [r.fence for m in await world.round() for r in m.slots]
         world.lose_redis()
         world.wait(0.005)
         if restarts:
             await world.restart()
-    assert len(attempts) == 4
-    assert attempts == sorted(set(attempts))
+    assert len(fences) == 4
+    assert fences == sorted(set(fences))
 
 
 async def test_an_old_message_is_outdated_after_redis_lost_its_data() -> None:
@@ -333,7 +342,7 @@ async def test_an_outcome_that_was_stored_but_not_announced_is_found() -> None:
     world.ledger.stream.clear()
     world.ledger.finals.clear()
     assert event is not None
-    await world.ledger.begin("demo", event.slot, event.attempt, 0)
+    await world.ledger.begin("demo", event.slot, event.fence, 0)
     world.wait(11)
     status = await world.run()
     assert (status.total.stored, status.total.failed) == (1, 0)

@@ -20,8 +20,7 @@ def stored(index: int) -> SlotOutcome:
     request = SlotRequest(
         slot=SlotKey(country_code="FR", index=index),
         candidates=((0.5, 0.5),),
-        first_candidate=0,
-        attempt=1,
+        fence=1,
     )
     return outcome_of(SPEC.name, request, SlotStatus.STORED)
 

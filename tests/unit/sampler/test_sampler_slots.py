@@ -21,10 +21,8 @@ def a_board(max_failures: int = 3, **quotas: int) -> SlotBoard:
     return SlotBoard(spec, max_failures=max_failures)
 
 
-def outcome(
-    status: SlotStatus, slot: SlotKey = FR0, attempt: int = 0, **fields: Any
-) -> SlotOutcome:
-    known = {"dataset": "demo", "slot": slot, "attempt": attempt, "status": status}
+def outcome(status: SlotStatus, slot: SlotKey = FR0, fence: int = 0, **fields: Any) -> SlotOutcome:
+    known = {"dataset": "demo", "slot": slot, "fence": fence, "status": status}
     return SlotOutcome.model_validate({**known, "finished_at": utc_now(), **fields})
 
 
@@ -98,7 +96,7 @@ def test_a_deferred_slot_comes_again_without_a_failure() -> None:
 def test_the_first_final_outcome_stays_whatever_its_attempt(status: SlotStatus) -> None:
     board = a_board()
     board.take(1, 0)
-    board.apply(outcome(status, attempt=99), 0)
+    board.apply(outcome(status, fence=99), 0)
     board.apply(outcome(SlotStatus.STORED, images=3), 0)
     assert getattr(board.counts()[0], status.value) == 1
     assert (board.counts()[0].pending, board.tally.images) == (0, 0)
@@ -108,8 +106,8 @@ def test_the_first_final_outcome_stays_whatever_its_attempt(status: SlotStatus) 
 def test_an_outcome_of_an_outdated_attempt_changes_nothing(late: SlotStatus) -> None:
     board = a_board()
     ((work,),) = board.take(1, 0)
-    work.attempt = 7
-    board.apply(outcome(late, attempt=6, images=3), 0)
+    work.fence = 7
+    board.apply(outcome(late, fence=6, images=3), 0)
     assert (set(board.in_flight), work.failures, board.tally.images) == ({FR0}, 0, 0)
 
 
@@ -124,7 +122,7 @@ def test_withdrawn_slots_are_taken_again_and_their_attempt_is_outdated() -> None
     board = a_board()
     ((work,),) = board.take(1, 0)
     board.withdraw({FR0: 8})
-    assert (board.in_flight, work.attempt) == ({}, 8)
+    assert (board.in_flight, work.fence) == ({}, 8)
     assert taken(board) == [["FR/0"]]
 
 
@@ -145,16 +143,16 @@ def test_what_all_attempts_spent_is_counted_once() -> None:
 
 def test_what_an_earlier_sampler_published_is_not_taken_while_its_lease_lives() -> None:
     board = a_board(FR=3)
-    board.adopt(FR0, attempt=5)
+    board.adopt(FR0, fence=5)
     assert taken(board) == [["FR/1", "FR/2"]]
-    assert board.in_flight[FR0].attempt == 5
+    assert board.in_flight[FR0].fence == 5
 
 
 def test_progress_of_an_earlier_sampler_is_kept() -> None:
     board = a_board(FR=2)
     board.recall(FR0, next_candidate=16, failures=1)
-    board.adopt(FR0, attempt=5)
-    assert board.in_flight[FR0] == SlotWork(FR0, next_candidate=16, failures=1, attempt=5)
+    board.adopt(FR0, fence=5)
+    assert board.in_flight[FR0] == SlotWork(FR0, next_candidate=16, failures=1, fence=5)
     board.give_back([board.in_flight[FR0]])
     assert taken(board) == [["FR/0"], ["FR/1"]]
 

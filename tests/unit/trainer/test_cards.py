@@ -59,7 +59,7 @@ def facts(*rows: dict[str, Any], provider: str = "google") -> DatasetFacts:
         SlotOutcome(
             dataset="tiny",
             slot=SlotKey(country_code="FR", index=index),
-            attempt=1,
+            fence=1,
             status=SlotStatus.STORED,
             rejections={"indoors": 2},
             finished_at=at,
