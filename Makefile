@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 PHOTOS ?= ../shared/data
+DOCS_PORT ?= 8790
 # Compose v2 where the engine has it, else the older docker-compose.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 export COMPOSE
@@ -20,7 +21,7 @@ export DOCKER_BUILDKIT := 1
 export COMPOSE_DOCKER_CLI_BUILD := 1
 
 .PHONY: help setup demo local up down logs ps images backup restore test unit integration e2e \
-	e2e-dashboard e2e-compose bench real-results lint format lock minio clean
+	e2e-dashboard e2e-compose bench real-results docs docs-check docs-reference lint format lock minio clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -93,7 +94,16 @@ real-results: setup ## Measure the recipes on real photos (PHOTOS=folder), write
 	EUGUESS_HOME=$(CURDIR)/build/real-results $(BIN)/python -m services.trainer results streetview \
 		--weights $(PHOTOS)/weights $(ARGS)
 
-lint: setup ## ruff, mypy strict, import-linter
+docs: docs-check ## Serve the documentation site on loopback (DOCS_PORT=8790)
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs $(DOCS_PORT)
+
+docs-check: setup ## Build the documentation site; a broken link, anchor or table is an error
+	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going --quiet docs build/docs
+
+docs-reference: setup ## Write the reference pages that are generated from the code
+	$(BIN)/python -m docs.tools.reference
+
+lint: setup docs-check ## ruff, mypy strict, import-linter, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

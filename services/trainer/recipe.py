@@ -36,8 +36,7 @@ class Splitting(Section):
 
     protocol: SplitProtocol = Field(
         default=SplitProtocol.LOCATION,
-        description="`image` (leaky, the study's), `location`, `location+buffer`, `spatial` or "
-        "`renewal`",
+        description="`image` (leaky, the study's), `location`, `location+buffer` or `spatial`",
     )
     test_fraction: float = Field(
         default=0.2, gt=0, lt=1, description="Share of the locations that are tested"

@@ -56,8 +56,8 @@ def paper(
 
     Writes report.md and report.html, which show the study's figures beside ours. Finished runs of
     the same recipes on the same data are reused and interrupted ones resumed, so repeat the
-    command until all experiments are done. docs/study.md lists the runs and their durations. A
-    small trial:
+    command until all experiments are done. docs/how-to/reproduce-the-study.md lists the runs and
+    their durations. A small trial:
 
       paper demo --only 'study/table2-*' --set network=smallnet --set weights=none --set epochs=3
     """

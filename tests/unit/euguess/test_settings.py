@@ -9,7 +9,7 @@ from euguess import settings
 from euguess.errors import InvalidInput
 from euguess.settings import EnergySettings, ProviderSettings, ServiceSettings, StoreSettings
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 CLASSES = [
     cls
     for cls in vars(settings).values()

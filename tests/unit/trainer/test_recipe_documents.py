@@ -1,4 +1,4 @@
-"""docs/recipes.md has every key of a recipe, with its default."""
+"""The page docs/reference/recipe.md has every key of a recipe, with its default."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from euguess.process.project import project_root
 from services.trainer.recipe import Recipe
 
-ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \| (.*?) ?\|$", re.M)
+ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \|$", re.M)
 
 
 def keys(section: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
@@ -32,10 +32,10 @@ def default_of(field: FieldInfo) -> object:
 
 
 def documented() -> dict[str, object]:
-    text = (project_root() / "docs" / "recipes.md").read_text().partition("## All keys")[2]
+    text = (project_root() / "docs" / "reference" / "recipe.md").read_text()
     return {
         key: required or json.loads(default)
-        for key, default, required, meaning, _ in ROW.findall(text)
+        for key, default, required, meaning in ROW.findall(text)
         if meaning
     }
 

@@ -1,0 +1,95 @@
+"""The reference page of the HTTP interfaces."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+from docs.tools.fields import model_table, nested_models
+from docs.tools.markdown import code, page, table
+from euguess.messages.collection import Budget, DatasetSpec, DatasetStatus, QueueStatus
+from euguess.messages.serving import Explanation, Prediction
+from services.sampler.app import create_app
+from services.sampler.metrics import render_metrics
+
+INTRODUCTION = """\
+Two services speak HTTP to their users: the sampler (port 8701) collects datasets and queues
+trainings, TorchServe (port 8703) answers predictions. The sampler also shows this interface at
+`/docs`."""
+
+SERVING = """\
+Both addresses take one JPEG, PNG or WebP photo as the body, or a multipart form with one to eight
+photos of ONE place. Give form fields different names: TorchServe keeps only the last of several
+fields with one name. Every request needs the header `Authorization: Bearer KEY` with the inference
+key of `key_file.json`, which TorchServe writes at its start.
+
+| status | reason |
+|---|---|
+| 400 | not a photo, a truncated photo, no photo or more than eight; also a wrong key |
+| 404 | no champion yet |
+| 413 | too many bytes or pixels |
+| 503 | more requests than the workers can queue; send it again after a pause |"""
+
+METRICS = """\
+`GET /metrics` answers in the Prometheus text format. TorchServe has metrics of its own on its
+metrics port, which is not published."""
+
+NO_STATE: dict[str, Any] = {
+    "collections": {},
+    "outstanding": 0,
+    "lag_seconds": 0,
+    "published_slots": 0,
+    "outcome_counts": {},
+}
+
+
+def render() -> str:
+    """Return the page."""
+    return page(
+        "HTTP API",
+        INTRODUCTION,
+        "## Sampler",
+        *_routes(),
+        _models(DatasetSpec, DatasetStatus, Budget, QueueStatus),
+        f"### Metrics\n\n{METRICS}\n\n{_metrics()}",
+        f"## TorchServe\n\n{SERVING}",
+        f"### POST `/predictions/euguess`\n\n{_models(Prediction)}",
+        f"### POST `/explanations/euguess`\n\n{_models(Explanation)}",
+    )
+
+
+def _routes() -> Iterator[str]:
+    schema = create_app(cast(Any, None), cast(Any, None)).openapi()
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            text = operation.get("description") or operation["summary"]
+            yield f"### {method.upper()} `{path}`\n\n{text}\n\n{_answers(operation)}"
+
+
+def _answers(operation: dict[str, Any]) -> str:
+    rows = (
+        (code(status), _body(answer) or answer["description"])
+        for status, answer in sorted(operation["responses"].items())
+    )
+    body = operation.get("requestBody")
+    request = f"Body: {_body(body)}.\n\n" if body else ""
+    return request + table(("status", "answer"), rows)
+
+
+def _body(described: dict[str, Any]) -> str:
+    schema = described.get("content", {}).get("application/json", {}).get("schema", {})
+    prefix = "list of " if schema.get("type") == "array" else ""
+    reference = schema.get("items", schema).get("$ref", "")
+    name = reference.rpartition("/")[2]
+    return f"{prefix}{name}" if name and name != "HTTPValidationError" else ""
+
+
+def _models(*models: Any) -> str:
+    return "\n\n".join(
+        f"#### {model.__name__}\n\n{model_table(model)}" for model in nested_models(models)
+    )
+
+
+def _metrics() -> str:
+    text = render_metrics(cast(Any, SimpleNamespace(**NO_STATE)))
+    helps = (line.split(" ", 3) for line in text.splitlines() if line.startswith("# HELP "))
+    return table(("metric", "description"), ((code(name), text) for _, _, name, text in helps))
