@@ -20,8 +20,9 @@ export OMP_WAIT_POLICY := PASSIVE
 export DOCKER_BUILDKIT := 1
 export COMPOSE_DOCKER_CLI_BUILD := 1
 
-.PHONY: help setup demo local up down logs ps images backup restore test unit integration e2e \
-	e2e-dashboard e2e-compose bench real-results docs docs-check docs-reference lint format lock minio clean
+.PHONY: help setup demo local up down logs ps images backup restore test test-deps unit integration \
+	e2e e2e-dashboard e2e-compose bench real-results docs docs-check docs-reference lint format lock \
+	minio clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -67,6 +68,12 @@ backup: ## Stop the stack, save its volumes below backups/, start it again (TO=f
 
 restore: ## Put a backup back (FROM=backups/..., REPLACE=yes deletes what the volumes hold)
 	deploy/restore.sh $(FROM) $(if $(filter yes,$(REPLACE)),--replace)
+
+# `make test-deps` leaves MinIO in the virtual environment.
+test unit integration e2e bench: export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+test-deps: setup ## Install what some tests need besides Python packages: Chromium and MinIO
+	tests/install-deps.sh $(BIN)
 
 test: unit ## All tests: unit, integration and end to end
 	$(BIN)/pytest tests/integration tests/e2e $(ARGS)

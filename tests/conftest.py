@@ -18,11 +18,21 @@ from euguess.stack.servers import RedisServer, S3Server, redis_spec, s3_port_cou
 from euguess.storage import ObjectStore, open_store
 from euguess.storage.administration import ensure_bucket
 from euguess.storage.memory import memory_store as new_memory_store
+from tests.support.requirements import Requirement, skip_without, skipped_line
 
 pytest.register_assert_rewrite("tests.support.store_contract")
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = PROJECT_ROOT.parent / "shared" / "data"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Close the summary with one line on the tests that were skipped for lack of a program."""
+    yield
+    line = skipped_line(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    if line is not None:
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -98,7 +108,7 @@ def minio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSett
     try:
         program = find_program(MINIO)
     except ProgramMissing as missing:
-        pytest.skip(str(missing))
+        skip_without(Requirement.MINIO, str(missing))
     yield from _run_s3_server(program, tmp_path_factory.mktemp("minio"))
 
 
@@ -135,5 +145,5 @@ def memory_store() -> ObjectStore:
 def photos() -> Path:
     """The shared collection of real photos beside the checkout."""
     if not PHOTOS.is_dir():
-        pytest.skip(f"the photo collection {PHOTOS} is not there")
+        skip_without(Requirement.PHOTOS, f"{PHOTOS} does not exist")
     return PHOTOS

@@ -10,6 +10,7 @@ import pytest
 
 from euguess.settings import child_environment
 from tests.compose.stack import HERE, MINIO_IMAGE, Docker, Generations, NewStack, Stack, run
+from tests.support.requirements import Requirement, skip_without
 
 IMAGES_SECONDS = 2400  # from nothing, on two cores
 FIRST_RUN_SECONDS = 900
@@ -27,7 +28,7 @@ def docker() -> Docker:
         reason = "no Docker engine answers; as root, `make e2e-compose` installs and starts one"
         if os.geteuid() == 0:
             pytest.fail(reason)
-        pytest.skip(reason)
+        skip_without(Requirement.DOCKER, reason)
     client = run((str(HERE / "engine.sh"), "client"), 60)
     assert client.returncode == 0, client.stderr
     return Docker(client.stdout.strip())
@@ -52,7 +53,7 @@ def generations(docker: Docker) -> Generations:
 def compose(request: pytest.FixtureRequest, generations: Generations) -> tuple[str, ...]:
     """Each generation of Compose in turn."""
     if request.param not in generations:
-        pytest.skip(f"there is no Docker Compose of generation {request.param}")
+        skip_without(Requirement.DOCKER, f"there is no Compose of generation {request.param}")
     return generations[request.param]
 
 

@@ -9,6 +9,7 @@ import pytest
 from euguess.messages.collection import DatasetStatus
 from euguess.messages.serving import Prediction
 from tests.e2e.running import PROJECT_ROOT, run_euguess
+from tests.support.requirements import Requirement, skip_without
 
 pytestmark = [pytest.mark.photos, pytest.mark.timeout(1200)]
 
@@ -18,7 +19,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Home whose folder store holds the shared photos as the dataset `real`."""
     manifest = PROJECT_ROOT.parent / "shared" / "data" / "streetview" / "manifest.csv"
     if not manifest.is_file():
-        pytest.skip(f"the photo collection {manifest.parent} is not there")
+        skip_without(Requirement.PHOTOS, f"{manifest.parent} does not exist")
     home = tmp_path_factory.mktemp("real") / "home"
     answer = run_euguess(home, ["dataset", "import", "real", str(manifest)])
     assert answer.returncode == 0, answer.stderr

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from euguess.process.project import project_root
+from tests.support.requirements import Requirement, skip_without
 
 SCREENSHOTS = project_root() / "artifacts" / "screenshots"
 WAIT_MS = 60_000
@@ -30,7 +30,7 @@ def opened_browser() -> Iterator[Page]:
     """A page of headless Chromium; the test is skipped where there is none."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.skip("chromium is not on PATH")
+        skip_without(Requirement.CHROMIUM, "chromium is not on PATH")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})

@@ -26,9 +26,9 @@ from euguess.deployment.backup import (
 )
 from euguess.deployment.backup_manifest import BackupInvalid
 from euguess.errors import DiskFull, EUGuessError
+from tests.support.requirements import needs_root
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_only_the_owner_can_read_a_backup(saved: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in saved.iterdir()} == {0o600}
 
 
-@as_root
+@needs_root
 def test_a_backup_belongs_to_the_owner_of_the_target(volumes: Path, target: Path) -> None:
     os.chown(target, 12345, 12346)
     folder, _ = write_backup(volumes, target, NOON)
@@ -143,7 +143,7 @@ def test_a_restore_brings_all_back(saved: Path, volumes: Path, empty: Path) -> N
     assert (empty / "minio" / "second name.jpg").stat().st_nlink == 2
 
 
-@as_root
+@needs_root
 def test_owners_are_kept_as_numbers(volumes: Path, target: Path, empty: Path) -> None:
     os.chown(volumes / "secrets" / "redis_password", 0, 20001)
     os.chown(volumes / "minio", 10001, 10001)

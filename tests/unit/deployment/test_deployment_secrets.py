@@ -1,6 +1,5 @@
 """Secrets as files: made once, taken from the user, refused when they are none."""
 
-import os
 import stat
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import pytest
 
 from euguess.deployment.secret_files import SECRETS, require_own_s3_keys, write_secrets
 from euguess.errors import InvalidInput
+from tests.support.requirements import needs_root
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to groups")
+pytestmark = needs_root
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """Room and ownership of the stack's volumes."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from euguess.deployment.volumes import own_volumes, require_room
 from euguess.errors import DiskFull
+from tests.support.requirements import needs_root
 
 
 def test_a_disk_with_room_passes(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_disk_that_is_too_small_names_the_variable(tmp_path: Path) -> None:
         require_room(tmp_path, 1e9)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+@needs_root
 def test_each_volume_belongs_to_the_services(tmp_path: Path) -> None:
     for name in ("redis", "minio"):
         (tmp_path / name).mkdir()

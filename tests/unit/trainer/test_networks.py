@@ -20,6 +20,7 @@ from services.trainer.networks import (
     network_names,
     with_positions,
 )
+from tests.support.requirements import Requirement, skip_without
 
 COUNTRIES = 7
 
@@ -181,7 +182,7 @@ def test_pretrained_files_load_but_for_the_head(
 ) -> None:
     path = photos / "weights" / file
     if not path.is_file():
-        pytest.skip(f"{file} is not in the photo collection")
+        skip_without(Requirement.PHOTOS, f"it holds no {file}")
     network = build_network(name, COUNTRIES)
     kept = load_backbone(network, load_file(path))
     head = head_name(network)
