@@ -19,7 +19,7 @@ from services.simulator.app import create_app
 from services.simulator.faults import FaultMode, FaultScript, parse_fault
 from services.simulator.imagery import CachedImagery, Imagery
 from services.simulator.photos import PhotoImagery, read_photos
-from services.simulator.scenes.imagery import DrawnImagery
+from services.simulator.scenes.renderer import DrawnImagery
 from services.simulator.world import Coverage, World
 
 MEGABYTE = 2**20

@@ -10,7 +10,7 @@ from euguess.messages.collection import ViewRecord
 from euguess.storage import ObjectStore
 from services.simulator.imagery import View
 from services.simulator.pano_ids import Cell, encode_pano_id
-from services.simulator.scenes.imagery import DrawnImagery
+from services.simulator.scenes.renderer import DrawnImagery
 from services.simulator.world import Panorama
 from tests.support.stored_datasets import DatasetBuilder
 

@@ -1,10 +1,10 @@
-"""Houses: walls, gable roofs, windows."""
+"""Houses with walls, gable roofs and windows."""
 
 import math
 from dataclasses import dataclass
 
-from services.simulator.scenes.solids import GROUND, Box, Point, Sketch, shaded, upright_t
-from services.simulator.scenes.styles import RGB
+from services.simulator.scenes.cues import RGB
+from services.simulator.scenes.polygons import GROUND, Box, Point, PolygonBuilder, shaded, upright_t
 
 WINDOW = (72, 84, 98)
 
@@ -19,8 +19,8 @@ class House:
     roof_deg: float
 
 
-def add_house(sketch: Sketch, house: House) -> None:
-    """The sides that the camera sees: gable, road-side wall with windows, road-side roof."""
+def add_house(builder: PolygonBuilder, house: House) -> None:
+    """Add the visible sides: gable, road-side wall with windows, road-side roof."""
     body, distance_m = house.body, house.body.distance_m
     eaves = GROUND + body.height
     depth = (body.t[1] - body.t[0]) / 2
@@ -30,14 +30,14 @@ def add_house(sketch: Sketch, house: House) -> None:
         eaves + depth * math.tan(math.radians(house.roof_deg)),
     )
     if body.s[0] > 0 or body.s[1] < 0:
-        sketch.add(_gable(body, ridge), shaded(house.wall, 0.78), distance_m)
+        builder.add(_gable(body, ridge), shaded(house.wall, 0.78), distance_m)
     z = (GROUND, eaves)
-    sketch.add(upright_t(body.near_t, body.s, z), house.wall, distance_m)
+    builder.add(upright_t(body.near_t, body.s, z), house.wall, distance_m)
     for window in _windows(body):
-        sketch.add(window, WINDOW, distance_m)
-    # The camera sees the roof if its slope is steeper than the line of sight to the eaves.
+        builder.add(window, WINDOW, distance_m)
+    # The roof is visible if its slope is steeper than the line of sight to the eaves.
     if ridge[2] - eaves > depth * max(0.0, eaves) / abs(body.near_t):
-        sketch.add(_roof(body, ridge), house.roof, distance_m)
+        builder.add(_roof(body, ridge), house.roof, distance_m)
 
 
 def _gable(body: Box, ridge: Point) -> list[Point]:
@@ -53,7 +53,7 @@ def _roof(body: Box, ridge: Point) -> list[Point]:
 
 
 def _windows(body: Box) -> list[list[Point]]:
-    """A row of windows per storey of 3 m on the road-side wall."""
+    """Return one row of windows per 3 m storey, on the road-side wall."""
     width = body.s[1] - body.s[0]
     count = max(2, round(width / 3.5))
     rows = [GROUND + 1.0 + 3 * storey for storey in range(int(body.height // 3))]

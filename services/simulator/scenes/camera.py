@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-NEAR_M = 0.3  # nothing nearer is drawn; the ground is 2.5 m below
+NEAR_M = 0.3  # distance of the near plane; the ground is 2.5 m below the camera
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class PinholeCamera:
 
     @cached_property
     def axes(self) -> Floats:
-        """(3, 3): columns are the directions right, up and forward."""
+        """(3, 3) matrix whose columns are the directions right, up and forward."""
         h, p = math.radians(self.heading), math.radians(self.pitch)
         right = (math.cos(h), -math.sin(h), 0.0)
         up = (-math.sin(p) * math.sin(h), -math.sin(p) * math.cos(h), math.cos(p))
@@ -35,11 +35,11 @@ class PinholeCamera:
         return np.array([right, up, forward], dtype=np.float32).T
 
     def to_camera(self, points: Floats) -> Floats:
-        """(n, 3) points as metres to the right, up and ahead."""
+        """Convert (n, 3) points to metres right, up and ahead."""
         return np.asarray(points @ self.axes)
 
     def to_pixels(self, points: Floats) -> Floats:
-        """(n, 3) camera points ahead of the near plane to (n, 2) pixels, y down."""
+        """Project (n, 3) camera points beyond the near plane to (n, 2) pixels, y down."""
         scale = self.focal_px / np.maximum(points[:, 2], NEAR_M)
         x = self.width / 2 + points[:, 0] * scale
         y = self.height / 2 - points[:, 1] * scale
@@ -47,8 +47,8 @@ class PinholeCamera:
 
 
 def clipped(points: Floats) -> Floats:
-    """The part of a convex polygon of camera points that lies beyond the near plane."""
-    corners = points.tolist()  # plain floats: ten times faster for so few
+    """Clip a convex polygon of camera points to the part beyond the near plane."""
+    corners = points.tolist()  # plain floats are ten times faster for so few points
     kept: list[list[float]] = []
     for a, b in zip(corners, corners[1:] + corners[:1], strict=True):
         if a[2] >= NEAR_M:
@@ -60,7 +60,7 @@ def clipped(points: Floats) -> Floats:
 
 
 def directions(azimuths_deg: Floats, elevations_deg: Floats) -> Floats:
-    """(n, 3) unit vectors; azimuth 0 is north, 90 east."""
+    """Return (n, 3) unit vectors; azimuth 0 is north, 90 is east."""
     a, e = np.radians(azimuths_deg), np.radians(elevations_deg)
     vectors = [np.sin(a) * np.cos(e), np.cos(a) * np.cos(e), np.sin(e)]
     return np.stack(vectors, axis=1).astype(np.float32)

@@ -3,8 +3,8 @@
 import math
 from random import Random
 
-from services.simulator.scenes.solids import Sketch, billboard, shaded
-from services.simulator.scenes.styles import RGB
+from services.simulator.scenes.cues import RGB
+from services.simulator.scenes.polygons import PolygonBuilder, billboard, shaded
 
 TRUNK = (92, 74, 58)
 BIRCH_BARK = (218, 216, 208)
@@ -13,9 +13,9 @@ Outline = list[tuple[float, float]]
 
 
 def add_tree(
-    sketch: Sketch, kind: str, at: tuple[float, float], foliage: RGB, random: Random
+    builder: PolygonBuilder, kind: str, at: tuple[float, float], foliage: RGB, random: Random
 ) -> None:
-    """A tree of a kind at (s, t)."""
+    """Add a tree of a kind at (s, t)."""
     size = math.exp(random.gauss(0, 0.25))
     height, width, stem = (size * metres for metres in _SIZES[kind])
     tone = shaded(foliage, random.uniform(0.75, 1.2))
@@ -23,15 +23,15 @@ def add_tree(
     if stem:
         trunk = [(-0.15, 0.0), (0.15, 0.0), (0.15, stem * 1.3), (-0.15, stem * 1.3)]
         bark = BIRCH_BARK if kind == "birch" else TRUNK
-        sketch.add(billboard(*at, trunk), bark, distance_m)
+        builder.add(billboard(*at, trunk), bark, distance_m)
     crown = _cone if kind == "conifer" else _blob
-    sketch.add(billboard(*at, crown(width, stem, height, random)), tone, distance_m)
+    builder.add(billboard(*at, crown(width, stem, height, random)), tone, distance_m)
     if kind not in ("conifer", "hedge"):
         lit = crown(width * 0.55, (stem + height) / 2, height * 0.97, random)
-        sketch.add(billboard(*at, lit), shaded(tone, 1.15), distance_m)
+        builder.add(billboard(*at, lit), shaded(tone, 1.15), distance_m)
 
 
-# Height, width and height of the bare stem in metres.
+# Height, width and height of the bare trunk, in metres.
 _SIZES = {
     "broadleaf": (9.0, 7.5, 2.2),
     "birch": (11.0, 4.5, 3.5),
@@ -45,7 +45,7 @@ _SIZES = {
 
 
 def _blob(width: float, low: float, high: float, random: Random) -> Outline:
-    """A ragged ellipse."""
+    """Return the outline of a ragged ellipse."""
     middle, half = (low + high) / 2, (high - low) / 2
     outline = []
     for i in range(9):
@@ -57,7 +57,7 @@ def _blob(width: float, low: float, high: float, random: Random) -> Outline:
 
 
 def _cone(width: float, low: float, high: float, random: Random) -> Outline:
-    """A fir of three tiers."""
+    """Return the outline of a fir with three tiers."""
     right = []
     for tier in range(3):
         z = low + (high - low) * tier / 3

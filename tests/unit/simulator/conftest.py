@@ -14,7 +14,7 @@ from services.simulator.api.google import StreetView
 from services.simulator.app import create_app
 from services.simulator.faults import FaultScript, parse_fault
 from services.simulator.imagery import CachedImagery
-from services.simulator.scenes.imagery import DrawnImagery
+from services.simulator.scenes.renderer import DrawnImagery
 from services.simulator.world import Coverage, World
 
 SEED = 7

@@ -9,15 +9,15 @@ from euguess.geography.countries import COUNTRIES
 from euguess.geography.locations import Coordinate
 from services.simulator.imagery import View
 from services.simulator.pano_ids import Cell, encode_pano_id
+from services.simulator.scenes.appearance import Appearance, Conditions, appearance_of
 from services.simulator.scenes.camera import PinholeCamera, directions
-from services.simulator.scenes.imagery import DrawnImagery, draw_scene
-from services.simulator.scenes.looks import Look, Place, place_of
+from services.simulator.scenes.cues import CUE_PALETTES, CUES, YELLOW, cues_of
+from services.simulator.scenes.renderer import DrawnImagery, draw_scene
 from services.simulator.scenes.scene import Scene, build_scene
-from services.simulator.scenes.styles import CUE_PALETTES, STYLES, YELLOW, style_of
 from services.simulator.world import Panorama
 
 SEED = 7
-PLAIN = Look(
+PLAIN = Conditions(
     gains=(1.0, 1.0, 1.0),
     saturation=1.0,
     contrast=1.0,
@@ -40,40 +40,40 @@ def pixels(scene: Scene, heading: float, fov: float = 90, pitch: float = 0) -> N
 
 @pytest.fixture(scope="module")
 def scene_of() -> Callable[[int], Scene]:
-    return lambda number: build_scene(place_of(panorama(number), SEED))
+    return lambda number: build_scene(appearance_of(panorama(number), SEED))
 
 
 def test_the_table_has_every_country_and_names_only_what_the_palettes_have() -> None:
-    assert {country.code for country in COUNTRIES} <= set(STYLES)
-    for code, style in STYLES.items():
-        assert style.side in ("left", "right"), code
+    assert {country.code for country in COUNTRIES} <= set(CUES)
+    for code, cues in CUES.items():
+        assert cues.side in ("left", "right"), code
         for cue, values in CUE_PALETTES.items():
-            assert getattr(style, cue) in values, (code, cue)
+            assert getattr(cues, cue) in values, (code, cue)
 
 
 def test_no_two_countries_share_all_their_cues() -> None:
-    assert len(set(STYLES.values())) == len(STYLES)
+    assert len(set(CUES.values())) == len(CUES)
 
 
 def test_traffic_keeps_left_where_it_does_in_the_world() -> None:
-    keeps_left = {code for code, style in STYLES.items() if style.side == "left"}
+    keeps_left = {code for code, cues in CUES.items() if cues.side == "left"}
     assert keeps_left == {"GB", "IE", "MT", "CY", "IM"}
 
 
 def test_a_country_that_the_table_lacks_gets_lasting_cues_of_its_own() -> None:
-    assert style_of("ZZ") == style_of("ZZ")
-    assert style_of("ZZ") != style_of("QQ")
-    assert all(getattr(style_of("ZZ"), cue) in values for cue, values in CUE_PALETTES.items())
+    assert cues_of("ZZ") == cues_of("ZZ")
+    assert cues_of("ZZ") != cues_of("QQ")
+    assert all(getattr(cues_of("ZZ"), cue) in values for cue, values in CUE_PALETTES.items())
 
 
 @pytest.mark.parametrize(("side", "is_line_left"), [("right", True), ("left", False)])
 def test_the_middle_of_the_road_is_left_of_a_car_that_keeps_right(
     side: str, is_line_left: bool
 ) -> None:
-    place = place_of(panorama(1), SEED)
-    style = replace(place.style, side=side, centre="yellow", edge="none")
-    place = replace(place, style=style, look=PLAIN, bend=0.0, is_village=False)
-    picture = pixels(build_scene(place), place.road_azimuth)
+    appearance = appearance_of(panorama(1), SEED)
+    cues = replace(appearance.cues, side=side, centre="yellow", edge="none")
+    appearance = replace(appearance, cues=cues, conditions=PLAIN, bend=0.0, is_village=False)
+    picture = pixels(build_scene(appearance), appearance.road_azimuth)
     is_yellow = np.abs(picture - np.array(YELLOW)).max(axis=-1) < 12
     columns = np.flatnonzero(is_yellow[120:].any(axis=0))
     assert len(columns) > 0
@@ -127,8 +127,8 @@ def test_headings_of_a_place_are_more_alike_than_places(
 
 def mean_land(country_code: str) -> NDArray[np.float64]:
     """Mean colour of the land beside the road, over 40 places."""
-    places = [place_of(panorama(i, country_code), SEED) for i in range(40)]
-    views = [pixels(build_scene(place), place.road_azimuth + 90) for place in places]
+    places = [appearance_of(panorama(i, country_code), SEED) for i in range(40)]
+    views = [pixels(build_scene(appearance), appearance.road_azimuth + 90) for appearance in places]
     return np.asarray(np.mean([view[90:120] for view in views], axis=(0, 1, 2)))
 
 
@@ -138,8 +138,8 @@ def test_the_land_of_spain_is_redder_and_that_of_ireland_greener() -> None:
 
 
 def test_most_places_show_their_countrys_cue_but_some_do_not() -> None:
-    roofs = [place_of(panorama(i, "NL"), SEED).style.roof for i in range(300)]
-    share = sum(roof == style_of("NL").roof for roof in roofs) / len(roofs)
+    roofs = [appearance_of(panorama(i, "NL"), SEED).cues.roof for i in range(300)]
+    share = sum(roof == cues_of("NL").roof for roof in roofs) / len(roofs)
     assert 0.4 < share < 0.9
 
 
@@ -151,6 +151,6 @@ def test_a_picture_is_the_same_in_every_simulator_of_a_seed_and_differs_by_seed(
 
 
 def test_a_place_is_the_same_whoever_asks() -> None:
-    first: Place = place_of(panorama(6), SEED)
-    assert first == place_of(panorama(6), SEED)
-    assert first != place_of(panorama(7), SEED)
+    first: Appearance = appearance_of(panorama(6), SEED)
+    assert first == appearance_of(panorama(6), SEED)
+    assert first != appearance_of(panorama(7), SEED)

@@ -1,7 +1,7 @@
-"""What places of a country look like: a table of cues and the palettes that it names.
+"""Visual cues of each country, as a table, and the palettes that the table refers to.
 
-The cues are the kinds that players of geography games know (lines, poles, roofs, signs, plates);
-the values are simplified and serve a simulation, not a reference.
+The cues are those that players of geography games use (lines, poles, roofs, signs, plates). The
+values are simplified for the simulation; they are no reference.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ RGB = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Land and vegetation: densities 0..1, relief of the skyline in degrees."""
+    """Colours of land and sky, kinds of trees, and the density of woods (0..1)."""
 
     grass: RGB
     soil: RGB
@@ -25,7 +25,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A road marking; gap_m 0 is a solid line, dash_m 0 none."""
+    """A road marking; a gap_m of 0 means a solid line, a dash_m of 0 no line."""
 
     colour: RGB
     dash_m: float
@@ -108,8 +108,8 @@ PLATES = {"white": (236, 236, 236), "yellow": (238, 196, 40)}
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
-    """One country's value of each cue, as names in the palettes; relief in degrees."""
+class Cues:
+    """One country's value of each cue, by its name in the palettes; relief in degrees."""
 
     region: str
     side: str
@@ -190,24 +190,24 @@ XK balkan        right dark double      none  concrete red        brick  yellow 
 """
 
 
-def _read(row: str) -> tuple[str, Style]:
+def _read(row: str) -> tuple[str, Cues]:
     code, *names, relief = row.split()
-    columns = [field.name for field in fields(Style)][:-1]
+    columns = [field.name for field in fields(Cues)][:-1]
     cues = dict(zip(columns, names, strict=True))
-    return code, Style(**cues, relief=float(relief))
+    return code, Cues(**cues, relief=float(relief))
 
 
-STYLES = dict(_read(row) for row in _TABLE.strip().splitlines())
+CUES = dict(_read(row) for row in _TABLE.strip().splitlines())
 
 
 @lru_cache(maxsize=512)
-def style_of(country_code: str) -> Style:
-    """The country's cues; a country that is not in the table gets some by its code's hash."""
-    if country_code in STYLES:
-        return STYLES[country_code]
-    digest = hashlib.blake2b(country_code.encode(), digest_size=len(fields(Style))).digest()
+def cues_of(country_code: str) -> Cues:
+    """Return a country's cues; other codes get cues by their hash."""
+    if country_code in CUES:
+        return CUES[country_code]
+    digest = hashlib.blake2b(country_code.encode(), digest_size=len(fields(Cues))).digest()
     choices = {
         name: values[byte % len(values)]
         for (name, values), byte in zip(CUE_PALETTES.items(), digest, strict=False)
     }
-    return Style(**choices, side="right", relief=digest[-1] / 25.6)
+    return Cues(**choices, side="right", relief=digest[-1] / 25.6)

@@ -1,8 +1,8 @@
-"""Draws views of places and encodes them as JPEG.
+"""Draws views of scenes and encodes them as JPEG.
 
-A view is drawn at half size, which is what 4:2:0 chroma needs anyway; only the brightness is
-scaled up and gets a grain at full size. A picture of 640 x 640 costs 4 ms of CPU, its share of
-the scene included. More threads do not help: much of it is Python, and two take 5.3 ms each.
+A view is drawn at half size, which is all that 4:2:0 chroma needs; only the brightness is scaled
+up and gets grain at full size. A picture of 640 x 640 costs 4 ms of CPU, including its share of
+the scene. More threads do not help: much of the work is Python, and two threads take 5.3 ms each.
 """
 
 from functools import lru_cache
@@ -13,14 +13,14 @@ from PIL import Image, ImageDraw
 
 from services.simulator.imagery import View
 from services.simulator.jpeg import encode_planes
-from services.simulator.scenes.backdrop import COLUMNS, ROWS, SKYLINE_AZIMUTHS, Floats
+from services.simulator.scenes.appearance import appearance_of
+from services.simulator.scenes.background import COLUMNS, ROWS, SKYLINE_AZIMUTHS, Floats
 from services.simulator.scenes.camera import NEAR_M, PinholeCamera, clipped, directions
-from services.simulator.scenes.looks import place_of
 from services.simulator.scenes.scene import Scene, build_scene
 from services.simulator.world import Panorama
 
 JPEG_QUALITY = 82
-BACKDROP_STEP = 4  # half-size pixels per backdrop sample
+BACKGROUND_STEP = 4  # half-size pixels per background sample
 GRAIN_TILES, GRAIN_SIDE, GRAIN_SIGMA = 4, 640, 4.0
 LUMA_MARGIN = 16  # keeps grain from wrapping around 0 and 255
 SKYLINE_FOOT_DEG = -1.5
@@ -29,11 +29,11 @@ SKYLINE_M = 1000.0
 
 
 class DrawnImagery:
-    """Pictures of a seed's world, all drawn; remembers the scenes of the latest places."""
+    """Draws the panoramas of a seed's world; caches the most recently used scenes."""
 
     def __init__(self, *, seed: int, scenes: int = 512) -> None:
         self._scene = lru_cache(maxsize=scenes)(
-            lambda panorama: build_scene(place_of(panorama, seed))
+            lambda panorama: build_scene(appearance_of(panorama, seed))
         )
 
     def picture(self, panorama: Panorama, view: View) -> bytes:
@@ -44,8 +44,8 @@ class DrawnImagery:
 
 
 def draw_scene(scene: Scene, camera: PinholeCamera) -> Image.Image:
-    """An RGB picture of what the camera sees."""
-    picture = _backdrop(scene, camera)
+    """Draw an RGB picture of what the camera sees."""
+    picture = _background(scene, camera)
     pen = ImageDraw.Draw(picture)
     for elevations, colour in scene.skylines:
         _draw_skyline(pen, elevations, colour, camera)
@@ -53,18 +53,18 @@ def draw_scene(scene: Scene, camera: PinholeCamera) -> Image.Image:
     return picture
 
 
-def _backdrop(scene: Scene, camera: PinholeCamera) -> Image.Image:
+def _background(scene: Scene, camera: PinholeCamera) -> Image.Image:
     rows, turns = _sampling(camera.width, camera.height, camera.fov, camera.pitch)
     columns = np.round((turns + camera.heading) * (COLUMNS / 360)).astype(np.intp) % COLUMNS
-    samples = Image.fromarray(scene.backdrop[rows, columns])
+    samples = Image.fromarray(scene.background[rows, columns])
     return samples.resize((camera.width, camera.height), Image.Resampling.BILINEAR)
 
 
 @lru_cache(maxsize=64)
 def _sampling(width: int, height: int, fov: float, pitch: float) -> tuple[NDArray[np.intp], Floats]:
-    """Row of the backdrop and turn from the heading in degrees, of each backdrop sample."""
+    """Return for each background sample its row, and its degrees to the right of the heading."""
     camera = PinholeCamera(width, height, 0, fov, pitch)
-    columns, rows = max(2, width // BACKDROP_STEP), max(2, height // BACKDROP_STEP)
+    columns, rows = max(2, width // BACKGROUND_STEP), max(2, height // BACKGROUND_STEP)
     x = ((np.arange(columns) + 0.5) / columns - 0.5) * width
     y = (0.5 - (np.arange(rows) + 0.5) / rows) * height
     grid = np.stack(np.meshgrid(x, y), axis=-1)
@@ -81,7 +81,7 @@ def _draw_skyline(
     colour: tuple[int, int, int],
     camera: PinholeCamera,
 ) -> None:
-    """One polygon: the crest from left to right, then its foot back."""
+    """Draw one polygon: the crest from left to right, then the foot from right to left."""
     turns = (SKYLINE_AZIMUTHS - camera.heading + 180) % 360 - 180
     seen = np.argsort(turns)[np.abs(np.sort(turns)) < SKYLINE_REACH_DEG]
     azimuths, crest = SKYLINE_AZIMUTHS[seen], elevations[seen]
@@ -114,7 +114,7 @@ def _draw_polygons(pen: ImageDraw.ImageDraw, scene: Scene, camera: PinholeCamera
 
 
 def _encode(picture: Image.Image, view: View, seed: int) -> bytes:
-    """JPEG of the view's size from a picture of half its size."""
+    """Encode a picture of half the view's size as a JPEG of its full size."""
     luma, blue, red = picture.convert("YCbCr").split()
     large = _doubled(np.asarray(luma).clip(LUMA_MARGIN, 255 - LUMA_MARGIN))
     grainy = (
@@ -125,7 +125,7 @@ def _encode(picture: Image.Image, view: View, seed: int) -> bytes:
 
 
 def _doubled(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Twice the size, each new pixel the mean of its neighbours: 3 times faster than Pillow."""
+    """Double the size by averaging neighbours, 3 times faster than Pillow."""
     height, width = plane.shape
     tall = np.empty((2 * height, width), np.uint8)
     tall[::2] = plane
@@ -138,13 +138,13 @@ def _doubled(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _mean(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(a + b) // 2 that fits into 8 bits at each step."""
+    """Return (a + b) // 2 without overflowing 8 bits."""
     return (a & b) + ((a ^ b) >> 1)
 
 
 @lru_cache(maxsize=1)
 def _grain() -> NDArray[np.uint8]:
-    """Noise of a sensor, as uint8 that wraps around: adding 255 subtracts one."""
+    """Return sensor noise as uint8 that wraps around: adding 255 subtracts one."""
     chance = np.random.default_rng(0)
     noise = chance.normal(0, GRAIN_SIGMA, (GRAIN_TILES, GRAIN_SIDE, GRAIN_SIDE))
     limited = noise.clip(-LUMA_MARGIN, LUMA_MARGIN)

@@ -1,14 +1,14 @@
-"""What one place looks like: its country's cues, some replaced, under a light of its own.
+"""The appearance of one location: most of its country's cues, under conditions of its own.
 
-Both halves matter to what a classifier can learn. The cues carry the country and are unreliable,
-so that new places are hard. The light (exposure, tint, weather, season) is shared by all headings
-of a place and says nothing about the country, so that a split over images leaks.
+Both parts shape what a classifier can learn. The cues tell the country but are unreliable, so that
+new locations are hard. The conditions (exposure, tint, weather, season) are shared by all views of
+a location and say nothing about its country, so that a split by image leaks.
 
-Measured with 8 countries x 40 places x 3 views at 64 pixels and a network of three convolutions
-(25 epochs, AdamW, no augmentation, mean of three trainings; chance is 12.5 %): 62 % under the split
-over images, 42 % under the one over places; on 320 further places 46 % with one view and 51 % with
+Measured with 8 countries x 40 locations x 3 views at 64 pixels and a network of three convolutions
+(25 epochs, AdamW, no augmentation, mean of three runs; chance is 12.5 %): 62 % with the split by
+image, 42 % with the split by location; on 320 new locations 46 % with one view and 51 % with
 three. A fidelity of 0.65 with a tint of 0.07 gives 66, 51, 52 and 57 %; 0.75 with 0.06 gave a
-larger network 75, 60, 63 and 69 % in one training.
+larger network 75, 60, 63 and 69 % in one run.
 """
 
 import math
@@ -18,18 +18,18 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.scenes.styles import CUE_PALETTES, REGIONS, RGB, Region, Style, style_of
+from services.simulator.scenes.cues import CUE_PALETTES, REGIONS, RGB, Cues, Region, cues_of
 from services.simulator.world import Panorama
 
-CUE_FIDELITY = 0.6  # probability that a place shows its country's value of a cue
+CUE_FIDELITY = 0.6  # probability that a location has its country's value of a cue
 TINT_SIGMA = 0.08
 MIDDLE_GREY = 118.0  # 18 % reflectance in sRGB
 MIN_LATITUDE, MAX_LATITUDE = 35.0, 70.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Light and camera of a place. gains are per channel; the others are shares around 1 or 0."""
+class Conditions:
+    """Weather, season and camera. gains are per channel; the others are factors or shares."""
 
     gains: tuple[float, float, float]
     saturation: float
@@ -40,61 +40,57 @@ class Look:
     sun_azimuth: float
 
     def apply(self, colours: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Colours (..., 3) of 0..255 as the camera shows them, still floats."""
+        """Return colours (..., 3) of 0..255 as the camera records them, as floats."""
         gains = np.array(self.gains, dtype=np.float32)
-        # Away from grey by the saturation, from the middle by the contrast: one matrix for both.
+        # One matrix scales distances from grey (saturation) and from the middle (contrast).
         to_grey = np.full((3, 3), (1 - self.saturation) / 3, dtype=np.float32)
         matrix = (to_grey + np.eye(3, dtype=np.float32) * self.saturation) * self.contrast * gains
         return np.asarray(colours @ matrix + MIDDLE_GREY * (1 - self.contrast) * gains)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Everything that a place's scene is drawn from; seed feeds what is left to chance."""
+class Appearance:
+    """Everything that determines a scene; the seed feeds its random details."""
 
     seed: int
-    style: Style
+    cues: Cues
     region: Region
-    look: Look
+    conditions: Conditions
     road_azimuth: float
     bend: float
     is_village: bool
 
-    @property
-    def drives_left(self) -> bool:
-        return self.style.side == "left"
 
-
-def place_of(panorama: Panorama, world_seed: int) -> Place:
-    """The same place for the same panorama of the same world."""
+def appearance_of(panorama: Panorama, world_seed: int) -> Appearance:
+    """Draw the appearance of a panorama; it depends on nothing but the panorama and the seed."""
     random = Random(f"{world_seed} {panorama.pano_id}")
-    style = _with_noise(style_of(panorama.country_code), random)
-    look = _draw_look(random)
-    return Place(
+    cues = _with_noise(cues_of(panorama.country_code), random)
+    conditions = _draw_conditions(random)
+    return Appearance(
         seed=random.getrandbits(63),
-        style=style,
-        region=_at_latitude(REGIONS[style.region], abs(panorama.coordinate.lat), look, random),
-        look=look,
+        cues=cues,
+        region=_at_latitude(REGIONS[cues.region], abs(panorama.coordinate.lat), conditions, random),
+        conditions=conditions,
         road_azimuth=random.uniform(0, 360),
         bend=random.gauss(0, 3e-4),
         is_village=random.random() < 0.55,
     )
 
 
-def _with_noise(style: Style, random: Random) -> Style:
-    """Another value for some cues. The driving side is the law and stays."""
+def _with_noise(cues: Cues, random: Random) -> Cues:
+    """Replace the values of some cues, but never the driving side, which is the law."""
     others = {
         name: random.choice(values)
         for name, values in CUE_PALETTES.items()
         if random.random() > CUE_FIDELITY
     }
-    return replace(style, **others, relief=style.relief * math.exp(random.gauss(0, 0.5)))
+    return replace(cues, **others, relief=cues.relief * math.exp(random.gauss(0, 0.5)))
 
 
-def _draw_look(random: Random) -> Look:
+def _draw_conditions(random: Random) -> Conditions:
     exposure = math.exp(random.gauss(0, 0.12))
     gains = [exposure * math.exp(random.gauss(0, TINT_SIGMA)) for _ in range(3)]
-    return Look(
+    return Conditions(
         gains=(gains[0], gains[1], gains[2]),
         saturation=math.exp(random.gauss(0, 0.25)),
         contrast=math.exp(random.gauss(0, 0.12)),
@@ -105,15 +101,15 @@ def _draw_look(random: Random) -> Look:
     )
 
 
-def _at_latitude(region: Region, lat: float, look: Look, random: Random) -> Region:
-    """The north is paler and greener above, and its autumns are redder."""
+def _at_latitude(region: Region, lat: float, conditions: Conditions, random: Random) -> Region:
+    """Adapt colours to the latitude: northern skies are paler, northern autumns redder."""
     north = min(1.0, max(0.0, (lat - MIN_LATITUDE) / (MAX_LATITUDE - MIN_LATITUDE)))
     autumn = (150, 120 - 30 * north, 60)
     return replace(
         region,
-        grass=_mixed(_jittered(region.grass, random), (160, 146, 96), 0.5 * look.autumn),
+        grass=_mixed(_jittered(region.grass, random), (160, 146, 96), 0.5 * conditions.autumn),
         soil=_jittered(region.soil, random),
-        foliage=_mixed(_jittered(region.foliage, random), autumn, 0.6 * look.autumn),
+        foliage=_mixed(_jittered(region.foliage, random), autumn, 0.6 * conditions.autumn),
         sky=_mixed(_jittered(region.sky, random), (150, 178, 204), 0.5 * north),
     )
 

@@ -1,6 +1,6 @@
-"""Objects of a scene as flat polygons, in the frame of the road.
+"""Flat polygons and boxes that make up a scene, in the frame of the road.
 
-Coordinates are metres (s, t, z): along the road, to its right, up; the camera is at the origin and
+Coordinates are metres (s, t, z): along the road, to its right, up. The camera is at the origin,
 the ground at z = GROUND.
 """
 
@@ -12,15 +12,15 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.scenes.styles import RGB
+from services.simulator.scenes.cues import RGB
 
 Point = tuple[float, float, float]
-GROUND = -2.5  # the camera stands 2.5 m above the road
+GROUND = -2.5  # the camera is 2.5 m above the road
 
 
 @dataclass(frozen=True, slots=True)
 class Polygons:
-    """Polygons in drawing order, far ones first: polygon i has points[starts[i]:starts[i + 1]]."""
+    """Polygons sorted from far to near; polygon i has points[starts[i]:starts[i + 1]]."""
 
     points: NDArray[np.float32]  # (n, 3)
     starts: NDArray[np.int64]  # (polygons + 1,)
@@ -28,8 +28,8 @@ class Polygons:
     distances_m: NDArray[np.float32]  # (polygons,)
 
 
-class Sketch:
-    """Collects polygons; those of one object share its distance and keep their order."""
+class PolygonBuilder:
+    """Collects polygons; those of one object share a distance and keep their order."""
 
     def __init__(self) -> None:
         self._points: list[Sequence[Point]] = []
@@ -41,7 +41,7 @@ class Sketch:
         self._colours.append(colour)
         self._distances.append(distance_m)
 
-    def polygons(self) -> Polygons:
+    def build(self) -> Polygons:
         order = sorted(range(len(self._points)), key=self._distances.__getitem__, reverse=True)
         points = [self._points[i] for i in order]
         lengths = [len(polygon) for polygon in points]
@@ -56,7 +56,7 @@ class Sketch:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A cuboid standing on the ground plus `base` metres."""
+    """A cuboid whose bottom is `base` metres above the ground."""
 
     s: tuple[float, float]
     t: tuple[float, float]
@@ -74,7 +74,7 @@ class Box:
 
     @property
     def near_s(self) -> float:
-        """The end of the box that is nearer to the camera."""
+        """Coordinate along the road of the side that is nearer to the camera."""
         return min(self.s, key=abs)
 
     @property
@@ -87,34 +87,34 @@ def shaded(colour: RGB, factor: float) -> RGB:
 
 
 def upright_s(s: float, t: tuple[float, float], z: tuple[float, float]) -> list[Point]:
-    """A rectangle across the road."""
+    """Return an upright rectangle across the road."""
     return [(s, t[0], z[0]), (s, t[1], z[0]), (s, t[1], z[1]), (s, t[0], z[1])]
 
 
 def upright_t(t: float, s: tuple[float, float], z: tuple[float, float]) -> list[Point]:
-    """A rectangle along the road."""
+    """Return an upright rectangle along the road."""
     return [(s[0], t, z[0]), (s[1], t, z[0]), (s[1], t, z[1]), (s[0], t, z[1])]
 
 
 def level(z: float, s: tuple[float, float], t: tuple[float, float]) -> list[Point]:
-    """A horizontal rectangle."""
+    """Return a horizontal rectangle."""
     return [(s[0], t[0], z), (s[1], t[0], z), (s[1], t[1], z), (s[0], t[1], z)]
 
 
-def add_box(sketch: Sketch, box: Box, colour: RGB) -> None:
-    """The up to three sides of a box that the camera sees."""
+def add_box(builder: PolygonBuilder, box: Box, colour: RGB) -> None:
+    """Add the sides of a box that the camera sees, at most three."""
     z = (GROUND + box.base, GROUND + box.base + box.height)
     distance_m = box.distance_m
     if box.s[0] > 0 or box.s[1] < 0:
-        sketch.add(upright_s(box.near_s, box.t, z), shaded(colour, 0.8), distance_m)
+        builder.add(upright_s(box.near_s, box.t, z), shaded(colour, 0.8), distance_m)
     if box.t[0] > 0 or box.t[1] < 0:
-        sketch.add(upright_t(box.near_t, box.s, z), colour, distance_m)
+        builder.add(upright_t(box.near_t, box.s, z), colour, distance_m)
     if z[1] < 0:
-        sketch.add(level(z[1], box.s, box.t), shaded(colour, 1.1), distance_m)
+        builder.add(level(z[1], box.s, box.t), shaded(colour, 1.1), distance_m)
 
 
 def billboard(s: float, t: float, outline: Sequence[tuple[float, float]]) -> list[Point]:
-    """An outline of (right, up) metres at a place, turned to the camera."""
+    """Place an outline of (right, up) metres at (s, t), facing the camera."""
     distance = math.hypot(s, t)
     across_s, across_t = -t / distance, s / distance
     return [(s + x * across_s, t + x * across_t, GROUND + z) for x, z in outline]
