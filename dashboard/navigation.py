@@ -1,4 +1,4 @@
-"""The pages and their order; a page is a module of dashboard.views with a function render."""
+"""The pages and their order. Each package of dashboard.views has a module page with render()."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,13 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from dashboard.connections import Connections
-from dashboard.views import dataset, models, overview, play, predict, results, training
+from dashboard.views.dataset import page as dataset
+from dashboard.views.models import page as models
+from dashboard.views.overview import page as overview
+from dashboard.views.play import page as play
+from dashboard.views.predict import page as predict
+from dashboard.views.results import page as results
+from dashboard.views.training import page as training
 
 Render = Callable[[Connections], None]
 

@@ -1,18 +1,22 @@
-"""Finished runs and their reports."""
+"""Training runs with their curves, and the reports of finished ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
+import pandas as pd
 import streamlit as st
 
 from euguess.clients import RegistryClient
 from euguess.errors import ServiceUnavailable
 from euguess.training.report import Report
-from euguess.training.runs import FinishedRun
+from euguess.training.runs import FinishedRun, TrainingRun
 
 KEPT_SECONDS = 5.0
+TRAININGS_KEPT_SECONDS = 2.0
 REPORTS_KEPT_SECONDS = 3600.0  # those of a run never change
 READS_AT_ONCE = 8
+METRICS = ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
@@ -57,3 +61,43 @@ def _report(registry: RegistryClient, run_id: str) -> Report | None:
         return registry.run_report(run_id)
     except ServiceUnavailable:
         return None
+
+
+@st.cache_data(ttl=TRAININGS_KEPT_SECONDS, show_spinner=False)
+def read_trainings(_registry: RegistryClient) -> list[TrainingRun]:
+    """Newest first. Raises ServiceUnavailable."""
+    return _registry.training_runs()
+
+
+@st.cache_data(show_spinner=False)
+def read_recipe(_registry: RegistryClient, run_id: str) -> str:
+    """TOML text that a run was trained by. Raises ServiceUnavailable."""
+    return _registry.recipe(run_id)
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_curves() -> dict[str, pd.DataFrame]:
+    return {}
+
+
+def read_curves(registry: RegistryClient, runs: Sequence[TrainingRun]) -> dict[str, pd.DataFrame]:
+    """By run id: a row per epoch with the columns epoch (from 1) and METRICS.
+
+    Accuracies are shares of single views, losses are in nats. Curves of a finished run are
+    kept; one that failed or was stopped may be resumed. Raises ServiceUnavailable.
+    """
+    kept = _kept_curves()
+    wanted = [run for run in runs if run.run_id not in kept]
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        pairs = list(product((run.run_id for run in wanted), METRICS))
+        histories = list(pool.map(lambda pair: registry.history(*pair), pairs))
+    by_pair = dict(zip(pairs, histories, strict=True))
+    found = {run.run_id: _frame(run.run_id, by_pair) for run in wanted}
+    kept.update({run.run_id: found[run.run_id] for run in wanted if run.is_finished})
+    return {run.run_id: (found if run.run_id in found else kept)[run.run_id] for run in runs}
+
+
+def _frame(run_id: str, histories: dict[tuple[str, str], dict[int, float]]) -> pd.DataFrame:
+    columns = {name: pd.Series(histories[run_id, name], dtype=float) for name in METRICS}
+    frame = pd.DataFrame(columns).sort_index()
+    return frame.rename_axis("epoch").reset_index()

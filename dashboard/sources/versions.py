@@ -1,4 +1,4 @@
-"""Versions of the registry with their cards and reports, and the audit log."""
+"""The model registry: versions with their cards and reports, the champion, the audit log."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from dashboard.store import Store
 from euguess.clients import RegistryClient
 from euguess.errors import ServiceUnavailable
 from euguess.messages.serving import ModelCard
+from euguess.messages.training import SeenViews
 from euguess.promotion.audit import Entry, read_log
 from euguess.promotion.candidates import Candidate
 
@@ -25,6 +26,18 @@ class Registered:
 
     versions: list[Candidate]
     champion: Candidate | None
+
+
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+def read_champion(_registry: RegistryClient) -> ModelCard | None:
+    """Return the card of the champion; None before the first promotion."""
+    return _registry.champion()
+
+
+@st.cache_resource(ttl=FILES_KEPT_SECONDS, max_entries=4, show_spinner=False)
+def read_seen(_registry: RegistryClient, version: str) -> SeenViews | None:
+    """Return what the champion, whose version is given, was trained on or selected by."""
+    return _registry.champion_seen()
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)

@@ -29,7 +29,7 @@ SECTIONS = ("Map", "Findings", "Export", "Balance")
 def page(view, connections):  # type: ignore[no-untyped-def] # runs as a script of its own
     import importlib
 
-    importlib.import_module(f"dashboard.views.{view}").render(connections)
+    importlib.import_module(f"dashboard.views.{view}.page").render(connections)
 
 
 def painted(view: str, connections: Connections) -> AppTest:
@@ -86,7 +86,7 @@ def choices_of_sections(view: str, connections: Connections) -> dict[str, float]
     drawn = painted(view, connections)
     if view == "training":
         drawn.multiselect(key="training-runs").set_value([f"run-{n}" for n in range(MOST_RUNS)])
-    sections = importlib.import_module(f"dashboard.views.{view}").SECTIONS
+    sections = importlib.import_module(f"dashboard.views.{view}.page").SECTIONS
     durations = {}
     for name in sections:
         drawn.segmented_control(key=f"{view}-section").set_value(name)
@@ -97,7 +97,7 @@ def choices_of_sections(view: str, connections: Connections) -> dict[str, float]
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_first_paint_is_quick_at_full_size(view: str) -> None:
-    importlib.import_module(f"dashboard.views.{view}")
+    importlib.import_module(f"dashboard.views.{view}.page")
     full, small = services(dict(FULL)).connections(), services(dict(SMALL)).connections()
     rounds = [(first_paint(view, full), first_paint(view, small)) for _ in range(REPEATS)]
     slow, quick = (statistics.median(times) for times in zip(*rounds, strict=True))

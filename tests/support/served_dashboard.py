@@ -17,7 +17,7 @@ from euguess.settings import child_environment
 START_SECONDS = 60
 SERVE = """import sys
 from pathlib import Path
-from dashboard.server import serve
+from dashboard.__main__ import serve
 script, host, port = sys.argv[-3:]
 serve(Path(script), host, int(port))"""
 

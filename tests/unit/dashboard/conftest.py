@@ -27,7 +27,7 @@ def draw() -> Draw:
     def page(view, connections):  # type: ignore[no-untyped-def] # runs as a script of its own
         import importlib
 
-        importlib.import_module(f"dashboard.views.{view}").render(connections)
+        importlib.import_module(f"dashboard.views.{view}.page").render(connections)
 
     def drawn(view: str, connections: Connections) -> AppTest:
         return AppTest.from_function(page, args=(view, connections)).run(timeout=30)

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from dashboard.findings import (
+from dashboard.sources.manifests import holdings_of
+from dashboard.views.dataset.quality import (
     COLUMNS,
     ELSEWHERE,
     FEW_VIEWS,
@@ -13,7 +14,6 @@ from dashboard.findings import (
     counts,
     find_oddities,
 )
-from dashboard.sources.manifests import holdings_of
 from euguess.collection.manifest_format import table_of
 from euguess.geography.boundaries import load_boundaries
 from euguess.messages.collection import DatasetSpec

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.game import Answer, Game, GameResult, Place, draw_places, held_out
+from dashboard.game.rules import Answer, Game, GameResult, Place, draw_places, held_out
+from dashboard.game.scoreboard import averages, ranked, read_results, save_result
 from dashboard.intervals import wilson
-from dashboard.scoreboard import averages, ranked, read_results, save_result
 from dashboard.sources.manifests import Holdings, holdings_of
 from euguess.collection.layout import game_key
 from euguess.collection.manifest_format import table_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.budgets import raise_command, spent_share, spent_text
+from dashboard.views.overview.budget import raise_command, spent_share, spent_text
 from euguess.clock import utc_now
 from euguess.messages.collection import (
     Budget,

@@ -10,7 +10,7 @@ from dashboard.charts.collection import STATUS_COLOURS
 from dashboard.charts.dataset import SERIES
 from dashboard.charts.figures import HONESTY_STYLES, STUDY_STYLES
 from dashboard.charts.palette import OKABE_ITO, rgb
-from dashboard.views.dataset import USE_COLOURS
+from dashboard.views.dataset.page import USE_COLOURS
 
 Array = npt.NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.maps import choice_map
-from dashboard.game import Game
-from dashboard.scoreboard import read_results
+from dashboard.game.rules import Game
+from dashboard.game.scoreboard import read_results
 from dashboard.sources.photos import picture
 from euguess.messages.serving import Prediction
 from euguess.messages.training import SeenViews

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.maps import probability_map
 from dashboard.charts.prediction import top_chart, views_chart, views_frame
-from dashboard.curl import predict_command, token_command
+from dashboard.views.predict.curl import predict_command, token_command
 from euguess.messages.serving import Prediction
 from euguess.messages.training import SeenViews
 from tests.support.dashboard_services import FakeServices, prediction

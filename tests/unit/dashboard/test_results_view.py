@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.text import percent
-from dashboard.views.results import SECTIONS
+from dashboard.views.results.page import SECTIONS
 from tests.support.dashboard_services import FakeServices, candidate, model_card
 from tests.support.generated_reports import generated_report
 from tests.unit.dashboard.conftest import Draw

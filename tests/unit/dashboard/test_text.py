@@ -2,8 +2,8 @@
 
 import pytest
 
-from dashboard.pace import WINDOW_SECONDS, Pace
 from dashboard.text import duration, plain
+from dashboard.views.overview.rate import WINDOW_SECONDS, CollectionRate
 
 JOINER = "\N{WORD JOINER}"
 
@@ -40,17 +40,17 @@ def test_durations_read_well(seconds: float, text: str) -> None:
 
 
 def test_the_pace_is_that_of_the_last_minute() -> None:
-    pace = Pace()
-    pace.note("demo", 0.0, 0)
-    assert pace.per_second("demo") is None
-    pace.note("demo", 10.0, 500)
-    assert pace.per_second("demo") == 50
-    pace.note("demo", WINDOW_SECONDS + 10.0, 500)
-    assert pace.per_second("demo") == 0
+    rate = CollectionRate()
+    rate.add("demo", 0.0, 0)
+    assert rate.per_second("demo") is None
+    rate.add("demo", 10.0, 500)
+    assert rate.per_second("demo") == 50
+    rate.add("demo", WINDOW_SECONDS + 10.0, 500)
+    assert rate.per_second("demo") == 0
 
 
 def test_a_dataset_that_is_made_again_starts_a_new_pace() -> None:
-    pace = Pace()
-    pace.note("demo", 0.0, 100)
-    pace.note("demo", 1.0, 0)
-    assert pace.per_second("demo") is None
+    rate = CollectionRate()
+    rate.add("demo", 0.0, 100)
+    rate.add("demo", 1.0, 0)
+    assert rate.per_second("demo") is None

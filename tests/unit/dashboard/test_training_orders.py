@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
-from dashboard.starting import changed, shipped_recipes
+from dashboard.views.training.recipes import changed, shipped_recipes
 from euguess.errors import InvalidRecipe
 from euguess.messages.collection import (
     DatasetSpec,
@@ -140,7 +140,7 @@ def test_a_run_that_begins_after_an_order_is_chosen(draw: Draw) -> None:
 
 def clear_caches() -> None:
     """As after the seconds that they keep their values for."""
-    from dashboard.sources.trainings import read_trainings
+    from dashboard.sources.runs import read_trainings
 
     read_trainings.clear()
 

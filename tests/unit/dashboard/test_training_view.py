@@ -7,9 +7,9 @@ import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.training import accuracies_chart, curves_chart, curves_frame
-from dashboard.sources.trainings import METRICS, read_curves
-from dashboard.views.training import settings_frame
-from dashboard.views.training_names import name_of
+from dashboard.sources.runs import METRICS, read_curves
+from dashboard.views.training.names import name_of
+from dashboard.views.training.page import settings_frame
 from euguess.messages.records import Interval
 from euguess.training.runs import TrainingRun
 from tests.support.dashboard_services import FakeServices

@@ -1,0 +1,155 @@
+"""Dataset: what is stored, against what was asked for, on a map and in pictures."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts.dataset import balance_chart, views_chart, years_chart
+from dashboard.charts.geography import colours
+from dashboard.charts.maps import MAP_HEIGHT, places_map
+from dashboard.charts.palette import BLUE, ORANGE
+from dashboard.connections import Connections
+from dashboard.notices import empty_state, show_errors
+from dashboard.sources.manifests import Holdings, read_dataset_spec, read_holdings, read_names
+from dashboard.sources.versions import read_champion, read_seen
+from dashboard.store import Store
+from dashboard.views.dataset.gallery import gallery
+from dashboard.views.dataset.issues import findings
+from euguess.clients import RegistryClient
+from euguess.messages.collection import DatasetSpec
+
+SECTIONS = ("Balance", "Map", "Gallery", "Findings", "Export")
+BY_COUNTRY, BY_USE = "Country", "What the champion has seen"
+SEEN, HELD_OUT = "seen by the champion", "held out"
+USE_COLOURS = {SEEN: ORANGE, HELD_OUT: BLUE}
+
+
+def render(connections: Connections) -> None:
+    """Draw the page; all of it but the colours by use needs the store alone."""
+    st.title("Dataset")
+    with show_errors():
+        names = read_names(connections.store)
+        if not names:
+            command = "euguess dataset create demo --per-country 40"
+            empty_state("No dataset yet. Collect one, or import your own photos:", command)
+            st.code("euguess dataset import mine photos.csv", language="bash", wrap_lines=True)
+            return
+        name = st.selectbox("Dataset", names, key="dataset")
+        spec = read_dataset_spec(connections.store, name)
+        holdings = read_holdings(connections.store, name)
+        if not len(holdings.places):
+            command = f"euguess dataset status {name}"
+            empty_state("Nothing of it is stored yet. See how the collection goes:", command)
+            return
+        _summary(holdings, spec)
+        _sections(holdings, spec, connections)
+
+
+def _summary(holdings: Holdings, spec: DatasetSpec) -> None:
+    with st.container(horizontal=True):
+        st.metric("Places", f"{holdings.stored_places:,}")
+        st.metric("Asked for", f"{spec.requested:,}")
+        st.metric("Countries", f"{holdings.places['country_code'].nunique()}")
+        if not holdings.is_sample:
+            st.metric("Views", f"{len(holdings.views):,}")
+            st.metric("Photos", f"{holdings.views['bytes'].sum() / 1e6:,.0f} MB")
+    if holdings.is_sample:
+        empty_state(
+            f"There is no manifest yet: {len(holdings.places):,} of {holdings.stored_places:,} "
+            "places are shown. Training writes one, and so does the tensor cache:",
+            f"euguess train {holdings.dataset} --recipe experiments/demo.toml",
+        )
+
+
+def _sections(holdings: Holdings, spec: DatasetSpec, connections: Connections) -> None:
+    """One section at a time is drawn, so that each is quick."""
+    section = st.segmented_control(
+        "Section", SECTIONS, default=SECTIONS[0], key="section", label_visibility="collapsed"
+    )
+    with show_errors():
+        match section:
+            case "Map":
+                _map(holdings, connections.registry)
+            case "Gallery":
+                gallery(holdings, connections.store)
+            case "Findings":
+                findings(holdings, spec)
+            case "Export":
+                _export(holdings, connections.store)
+            case _:
+                _balance(holdings, spec)
+
+
+def _balance(holdings: Holdings, spec: DatasetSpec) -> None:
+    st.subheader("Places per country")
+    st.altair_chart(balance_chart(holdings.places, spec.quotas))
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Years of the photos")
+        if holdings.places["year"].notna().any():
+            st.altair_chart(years_chart(holdings.places))
+        else:
+            st.info("The dates of these photos are not known.", icon=":material/event_busy:")
+    with right:
+        st.subheader("Views of a place")
+        st.altair_chart(views_chart(holdings.places))
+
+
+def _map(holdings: Holdings, registry: RegistryClient) -> None:
+    located = int(holdings.places["lat"].notna().sum())
+    if not located:
+        st.info("The positions of these photos are not known.", icon=":material/location_off:")
+        return
+    kind = st.segmented_control("Colours", [BY_COUNTRY, BY_USE], default=BY_COUNTRY, key="colours")
+    if kind == BY_USE:
+        _map_by_use(holdings, registry)
+    else:
+        deck = places_map(holdings.places, colours(), "country_code")
+        st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-country")
+    st.caption(f"{located:,} of {len(holdings.places):,} places have a known position.")
+
+
+def _map_by_use(holdings: Holdings, registry: RegistryClient) -> None:
+    card = read_champion(registry)
+    seen = read_seen(registry, card.version) if card else None
+    if seen is None:
+        command = f"euguess train {holdings.dataset} --recipe experiments/demo.toml --promote"
+        empty_state("There is no champion yet. Train one:", command)
+        return
+    is_seen = holdings.places["location_id"].isin(seen.location_ids)
+    places = holdings.places.assign(use=is_seen.map({True: SEEN, False: HELD_OUT}))
+    with st.container(horizontal=True):
+        st.badge(f"{SEEN}: {is_seen.sum():,}", color="orange")
+        st.badge(f"{HELD_OUT}: {(~is_seen).sum():,}", color="blue")
+    st.pydeck_chart(places_map(places, USE_COLOURS, "use"), height=MAP_HEIGHT, key="map-use")
+
+
+def _export(holdings: Holdings, store: Store) -> None:
+    st.markdown("One row for each view: where and when it was taken, its heading, key and licence.")
+    st.dataframe(holdings.views.head(200), hide_index=True)
+    with st.container(horizontal=True):
+        for kind, (encode, mime) in EXPORTS.items():
+            st.download_button(
+                f"Manifest as {kind}",
+                partial(_exported, store, holdings.dataset, encode),
+                file_name=f"{holdings.dataset}-manifest.{kind.lower()}",
+                mime=mime,
+                icon=":material/download:",
+            )
+
+
+def _exported(store: Store, dataset: str, encode: Callable[[pd.DataFrame], bytes]) -> bytes:
+    return encode(read_holdings(store, dataset).views)
+
+
+def _csv(views: pd.DataFrame) -> bytes:
+    return views.to_csv(index=False).encode()
+
+
+def _parquet(views: pd.DataFrame) -> bytes:
+    return bytes(views.to_parquet(index=False))
+
+
+EXPORTS = {"CSV": (_csv, "text/csv"), "Parquet": (_parquet, "application/vnd.apache.parquet")}

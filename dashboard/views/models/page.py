@@ -1,0 +1,129 @@
+"""Models: which versions there are, how good they are, which one is served and who decided so."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from dashboard.charts.versions import versions_chart
+from dashboard.connections import Connections
+from dashboard.notices import empty_state, show_errors
+from dashboard.sources.versions import Registered, read_audit, read_cards, read_registered
+from dashboard.store import Store
+from dashboard.text import percent
+from dashboard.views.models.promotions import audit_log, promotion, roll_back_form, show_outcome
+from dashboard.views.models.report import report
+from euguess.messages.records import Interval
+from euguess.messages.serving import ModelCard
+from euguess.promotion.audit import Entry
+from euguess.promotion.candidates import Candidate
+
+ALL_VIEWS, ONE_VIEW = "fused_top1_accuracy", "top1_accuracy"
+
+
+def render(connections: Connections) -> None:
+    """Draw the page; promotions go through the gate of euguess.promotion.gate."""
+    st.title("Models")
+    show_outcome()
+    champion: Candidate | None = None
+    entries = _entries(connections.store)
+    with show_errors():
+        registered = read_registered(connections.registry)
+        champion = registered.champion
+        _registered(registered, entries, connections)
+    if entries is not None:
+        with show_errors():
+            roll_back_form(champion, entries, connections)
+        audit_log(entries)
+
+
+def _entries(store: Store) -> Sequence[Entry] | None:
+    """The audit log, asked for once; None where the store is down, which is said."""
+    with show_errors():
+        return read_audit(store)
+    return None
+
+
+def _registered(
+    registered: Registered, entries: Sequence[Entry] | None, connections: Connections
+) -> None:
+    if not registered.versions:
+        command = "euguess train demo --recipe experiments/demo.toml --promote"
+        empty_state("No model is registered yet. Train one:", command)
+        return
+    run_ids = tuple(version.run_id for version in registered.versions)
+    cards = read_cards(connections.registry, run_ids)
+    _table(registered, cards)
+    _chart(registered, cards)
+    _version(registered, cards, entries, connections)
+
+
+def _table(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
+    champion = registered.champion.version if registered.champion else None
+    rows = [
+        _row(version, cards.get(version.run_id), is_champion=version.version == champion)
+        for version in registered.versions
+    ]
+    st.dataframe(rows, hide_index=True)
+    st.caption(
+        "Shares of places (all photos of each) and of single photos whose country is named right, "
+        "with 95 % intervals, each on the version's own test part. Shares of different tests do "
+        "not compare: the gate lets two versions answer for the same places."
+    )
+
+
+def _row(version: Candidate, card: ModelCard | None, *, is_champion: bool) -> dict[str, object]:
+    metrics = card.metrics if card else {}
+    return {
+        "Version": int(version.version),
+        "Status": "★ champion" if is_champion else "",
+        "Right, all photos": _percent(metrics.get(ALL_VIEWS)),
+        "Right, one photo": _percent(metrics.get(ONE_VIEW)),
+        "Tested": kind(version),
+        "Recipe": card.recipe_name if card else "its files are gone",
+        "Network": card.network if card else "",
+        "Dataset": version.dataset,
+        "Trained (UTC)": f"{card.trained_at:%Y-%m-%d %H:%M}" if card else "",
+    }
+
+
+def kind(version: Candidate) -> str:
+    """How far its accuracy can be trusted."""
+    if version.faults:
+        return f"faulty: {', '.join(version.faults)}"
+    word = "honest" if version.is_honest else "LEAKY"
+    return f"{word}, {version.protocol} split"
+
+
+def _chart(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
+    known = {
+        version.version: cards[version.run_id].metrics[ALL_VIEWS]
+        for version in registered.versions
+        if version.is_honest and ALL_VIEWS in getattr(cards.get(version.run_id), "metrics", {})
+    }
+    if len(known) > 1:
+        champion = registered.champion.version if registered.champion else None
+        st.subheader("Honest accuracy by version")
+        st.altair_chart(versions_chart(known, champion))
+
+
+def _version(
+    registered: Registered,
+    cards: Mapping[str, ModelCard],
+    entries: Sequence[Entry] | None,
+    connections: Connections,
+) -> None:
+    st.subheader("One version")
+    numbers = [version.version for version in registered.versions]
+    number = st.selectbox("Version", numbers, key="models-version")
+    version = next(one for one in registered.versions if one.version == number)
+    if entries is None:
+        st.caption("Nothing can be promoted while the store, which holds the audit log, is down.")
+    else:
+        with show_errors():
+            promotion(version, registered.champion, entries, connections)
+    with show_errors():
+        report(version, cards.get(version.run_id), connections.registry)
+
+
+def _percent(interval: Interval | None) -> str:
+    return "" if interval is None else percent(interval)

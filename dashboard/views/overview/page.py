@@ -1,0 +1,82 @@
+"""Overview: which services answer, what is being collected, and how good the champion is."""
+
+import streamlit as st
+
+from dashboard.charts.accuracy import metrics_chart
+from dashboard.connections import Connections
+from dashboard.notices import empty_state, show_errors
+from dashboard.sources.health import Health, read_health
+from dashboard.sources.versions import read_champion
+from dashboard.text import percent, plain
+from dashboard.views.overview.collections import collections
+from euguess.clients import RegistryClient
+from euguess.messages.serving import ModelCard
+
+REFRESH_SECONDS = 2.0
+HEALTH_SECONDS = 5.0
+LEAKY_PROTOCOL = "image"
+
+
+def render(connections: Connections) -> None:
+    """Draw the page; a service that is down takes only its own part along."""
+    st.title("EUGuess")
+    st.caption("Which European country was this photo taken in?")
+    st.fragment(_health, run_every=HEALTH_SECONDS)(connections)
+    with show_errors():
+        _champion(connections.registry)
+    st.fragment(collections, run_every=REFRESH_SECONDS)(connections.sampler)
+
+
+def _health(connections: Connections) -> None:
+    found = read_health(connections)
+    with st.container(horizontal=True, gap="small"):
+        for health in found:
+            is_well = health.trouble is None
+            icon = ":material/check_circle:" if is_well else ":material/error:"
+            st.badge(health.name, icon=icon, color="green" if is_well else "red")
+    for health in found:
+        if health.trouble is not None:
+            _remedy(health)
+
+
+def _remedy(health: Health) -> None:
+    st.warning(
+        f"**{health.name}**: {plain(health.trouble)}  \nStart the local stack with `euguess up`; "
+        f"of the containers, `docker compose up -d {health.container}` starts it and "
+        f"`docker compose logs {health.container}` says why it ended. What needs it waits.",
+        icon=":material/build:",
+    )
+
+
+def _champion(registry: RegistryClient) -> None:
+    st.header("Champion")
+    card = read_champion(registry)
+    if card is None:
+        command = "euguess train demo --recipe experiments/demo.toml --promote"
+        empty_state("No model yet. Train one and make it champion:", command)
+        return
+    _accuracy(card)
+    with st.expander("All measures", icon=":material/bar_chart:", expanded=True):
+        st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))
+        st.caption("Orange: 95 % interval. Dashed: chance.")
+
+
+def _accuracy(card: ModelCard) -> None:
+    chance = 1 / len(card.countries)
+    shown = {
+        "Right with one view": card.metrics.get("top1_accuracy"),
+        "Right with all views": card.metrics.get("fused_top1_accuracy"),
+    }
+    with st.container(horizontal=True):
+        for label, interval in shown.items():
+            if interval is not None:
+                st.metric(label, percent(interval), help="With its 95 % interval", border=True)
+        st.metric("Chance", f"{chance:.1%}", border=True)
+    kind = "leaky" if card.split_protocol == LEAKY_PROTOCOL else "honest"
+    colour = "orange" if kind == "leaky" else "green"
+    st.markdown(
+        f":{colour}-badge[{kind}] Version **{plain(card.version)}**: {plain(card.network)} at "
+        f"{card.image.size} px, trained on **{plain(card.dataset)}** ({len(card.countries)} "
+        f"countries) on {card.trained_at:%d %B %Y}; tested by "
+        f"**{plain(card.split_protocol)}** split."
+    )

@@ -1,0 +1,46 @@
+"""Predict: where were these photos taken, by the model that is served?"""
+
+import streamlit as st
+
+from dashboard.connections import Connections
+from dashboard.notices import show_errors
+from dashboard.sources.predictions import read_prediction
+from dashboard.text import plain
+from dashboard.views.predict.answer import answer
+from dashboard.views.predict.curl import is_local, predict_command, token_command
+from dashboard.views.predict.per_photo import heat_maps, views_alone
+from dashboard.views.predict.photos import Chosen, example, uploaded
+from euguess.clients import InferenceClient
+from euguess.messages.records import MAX_VIEWS
+
+UPLOAD, EXAMPLE = "My photos", "An example"
+
+
+def render(connections: Connections) -> None:
+    """Draw the page; photos are sent to the model server and kept nowhere."""
+    st.title("Predict")
+    st.markdown(f"Where was it? Show the model 1 to {MAX_VIEWS} photos of one place.")
+    source = st.segmented_control("Photos", [UPLOAD, EXAMPLE], default=UPLOAD, key="predict-source")
+    chosen: Chosen | None = None
+    with show_errors():
+        chosen = example(connections) if source == EXAMPLE else uploaded()
+    if chosen is None:
+        return
+    with show_errors():
+        prediction = read_prediction(connections.inference, chosen.photos)
+        answer(prediction, chosen.truth)
+        views_alone(prediction, chosen.photos, connections.inference)
+        heat_maps(chosen.photos, connections.inference)
+    _command(connections.inference, len(chosen.photos))
+
+
+def _command(inference: InferenceClient, views: int) -> None:
+    """The same question on a command line; the token itself is never shown."""
+    with st.expander("The same by curl", icon=":material/terminal:"):
+        key_file = str(inference.key_file) if inference.key_file else None
+        st.code(token_command(inference.url, key_file), language="bash", wrap_lines=True)
+        st.code(
+            predict_command(inference.url, min(views, MAX_VIEWS)), language="bash", wrap_lines=True
+        )
+        where = "" if is_local(inference.url) else " Run it where the containers do."
+        st.caption(plain(f"Put your files' names in place of photo1.jpg.{where}"))

@@ -1,0 +1,141 @@
+"""Results: what a finished run is worth, beside other runs and the study's figures."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from dashboard.charts.series import MOST_RUNS
+from dashboard.connections import Connections
+from dashboard.notices import empty_state, show_errors
+from dashboard.sources.runs import (
+    read_champion_run,
+    read_run_report,
+    read_run_reports,
+    read_runs,
+)
+from dashboard.text import percent, plain
+from dashboard.views.results.certainty import certainty
+from dashboard.views.results.countries import countries
+from dashboard.views.results.study import honesty, study
+from dashboard.views.results.views import views
+from euguess.clients import RegistryClient
+from euguess.training.report import Report
+from euguess.training.runs import FinishedRun
+
+SECTIONS = ("Study", "Honesty", "Countries", "Views", "Certainty")
+TOP1 = "top1_accuracy"
+
+
+def render(connections: Connections) -> None:
+    """Draw the page; a section reads the reports that it shows."""
+    st.title("Results")
+    with show_errors():
+        runs = read_runs(connections.registry)
+        if not runs:
+            command = "euguess compare demo --recipe experiments/demo.toml"
+            empty_state("No training has finished yet. Run one under both kinds of split:", command)
+            return
+        champion = read_champion_run(connections.registry)
+        run = _choice(runs, champion)
+        with show_errors():
+            report = read_run_report(connections.registry, run.run_id)
+            _summary(report, is_champion=run.run_id == champion)
+            _section(run, report, runs, connections.registry)
+
+
+def _choice(runs: Sequence[FinishedRun], champion: str | None) -> FinishedRun:
+    by_id = {run.run_id: run for run in runs}
+    first = list(by_id).index(champion) if champion in by_id else 0
+    chosen = st.selectbox(
+        "Run",
+        list(by_id),
+        index=first,
+        key="results-run",
+        format_func=lambda run_id: _name(by_id[run_id], champion),
+    )
+    return by_id[chosen]
+
+
+def _name(run: FinishedRun, champion: str | None) -> str:
+    mark = "★ " if run.run_id == champion else ""
+    when = f"{run.started_at:%Y-%m-%d %H:%M:%S}"
+    return f"{mark}{run.recipe}, {run.dataset}, {run.protocol} split, {when}"
+
+
+def _summary(report: Report, *, is_champion: bool) -> None:
+    test = report.parts["test"]
+    with st.container(horizontal=True):
+        st.metric("Right, one photo", percent(report.metrics[TOP1]))
+        st.metric("Right, all photos", percent(report.fused[-1].metrics[TOP1]))
+        st.metric("Test places", f"{test.locations:,}")
+        st.metric("Chance", f"{report.baselines.chance:.1%}")
+    champion = "The champion. " if is_champion else ""
+    facts = f"{report.network} at {report.image_size} px, {report.protocol} split"
+    st.caption(f"{champion}{plain(facts)}. In brackets: 95 % intervals over places.")
+    if report.faults:
+        faults = plain(", ".join(fault.replace("_", " ") for fault in report.faults))
+        st.info(
+            f"Faults of the study, repeated on purpose: {faults}.", icon=":material/bug_report:"
+        )
+    if report.leaks:
+        st.warning(
+            f"These figures flatter: {plain('; '.join(_leaks(report)))}. "
+            "The section Honesty tells what they are worth.",
+            icon=":material/warning:",
+        )
+
+
+def _leaks(report: Report) -> list[str]:
+    images = report.parts["test"].images
+    return [
+        f"{count / images:.0%} of test photos share their {kind} with training"
+        for kind, count in report.leaks.items()
+    ]
+
+
+def _section(
+    run: FinishedRun, report: Report, runs: Sequence[FinishedRun], registry: RegistryClient
+) -> None:
+    """One section at a time is drawn, so that each is quick."""
+    section = st.segmented_control(
+        "Section",
+        SECTIONS,
+        default=SECTIONS[0],
+        key="results-section",
+        label_visibility="collapsed",
+    )
+    with show_errors():
+        match section:
+            case "Honesty":
+                honesty(run, runs, registry)
+            case "Countries":
+                countries(report)
+            case "Views":
+                views(_compared(run, report, runs, registry), run, runs, registry)
+            case "Certainty":
+                certainty(_compared(run, report, runs, registry))
+            case _:
+                study(run, report, runs, registry)
+
+
+def _compared(
+    run: FinishedRun, report: Report, runs: Sequence[FinishedRun], registry: RegistryClient
+) -> Mapping[str, Report]:
+    """Reports of the run and of those chosen beside it, by their names."""
+    others = {other.run_id: other for other in runs if other.run_id != run.run_id}
+    chosen = st.multiselect(
+        "Compare with",
+        list(others),
+        key="results-others",
+        max_selections=MOST_RUNS - 1,
+        format_func=lambda run_id: _name(others[run_id], None),
+        placeholder="Other runs",
+    )
+    found = read_run_reports(registry, [others[run_id] for run_id in chosen])
+    named = {_short_name(others[run_id]): one for run_id, one in found.items()}
+    return {_short_name(run): report, **named}
+
+
+def _short_name(run: FinishedRun) -> str:
+    """Short enough for a legend on a phone."""
+    return f"{run.recipe}, {run.protocol}, {run.started_at:%m-%d %H:%M:%S}"

@@ -1,0 +1,179 @@
+"""The study's figures beside ours, and leaky tests beside honest ones."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import streamlit as st
+
+from dashboard.charts.figures import (
+    ALL,
+    HONEST,
+    HONESTY_STYLES,
+    LEAKY,
+    ONE,
+    PRETENDED,
+    STUDY,
+    STUDY_STYLES,
+    Figure,
+    figures_chart,
+)
+from dashboard.notices import empty_state, hint
+from dashboard.sources.runs import read_run_reports
+from dashboard.text import percent
+from euguess.clients import RegistryClient
+from euguess.messages.records import Interval
+from euguess.training.report import Report
+from euguess.training.runs import FinishedRun
+from euguess.training.study_facts import CHANCE, TABLES, WITHIN_750_KM, StudyRun, StudyTable
+
+TOP1, NEAR = "top1_accuracy", "accuracy_within_750_km"
+THIS_RUN = "This run"
+ALL_FIXED = StudyRun("fixed/all", "GoogLeNet, all faults removed", 0)
+
+
+def study(
+    run: FinishedRun, report: Report, runs: Sequence[FinishedRun], registry: RegistryClient
+) -> None:
+    """Table 2 rebuilt."""
+    table = TABLES[0]
+    st.subheader(f"The study's Table {table.number}: {table.title}")
+    found = repeated(run, (*table.runs, ALL_FIXED), runs, registry)
+    draw_table(table, found, run.dataset, this=report, fixed=found.get(ALL_FIXED.recipe))
+    _within_750_km(report)
+
+
+def draw_table(
+    table: StudyTable,
+    found: Mapping[str, Report],
+    dataset: str,
+    *,
+    this: Report | None = None,
+    fixed: Report | None = None,
+) -> None:
+    """A table of the study as chart and as figures, and what to run for what is missing."""
+    ours = [(one.title, one, found.get(one.recipe)) for one in table.runs]
+    extra = [(ALL_FIXED.title, None, fixed), (THIS_RUN, None, this)]
+    rows = [*ours, *((title, one, report) for title, one, report in extra if report)]
+    figures = [figure for row in rows for figure in _figures(*row)]
+    st.altair_chart(figures_chart(figures, STUDY_STYLES, CHANCE, "Run"))
+    st.dataframe([_row(*row) for row in rows], hide_index=True)
+    missing = [one.title for one in table.runs if one.recipe not in found]
+    if missing:
+        command = f"euguess paper {dataset} --only 'study/table{table.number}-*'"
+        hint(f"Not repeated on this dataset yet: {', '.join(missing)}. Run them:", command)
+
+
+def repeated(
+    run: FinishedRun,
+    wanted: Iterable[StudyRun],
+    runs: Sequence[FinishedRun],
+    registry: RegistryClient,
+) -> dict[str, Report]:
+    """Reports of the newest runs on the same dataset by the study's recipes, by recipe file."""
+    newest: dict[str, FinishedRun] = {}
+    for other in (other for other in runs if other.dataset == run.dataset):
+        newest.setdefault(other.recipe, other)
+    files = {one.recipe: newest.get(one.recipe.replace("/", "-")) for one in wanted}
+    known = {file: one for file, one in files.items() if one is not None}
+    reports = read_run_reports(registry, known.values())
+    return {file: reports[one.run_id] for file, one in known.items() if one.run_id in reports}
+
+
+def _figures(title: str, one: StudyRun | None, report: Report | None) -> Iterator[Figure]:
+    if one is not None:
+        yield Figure(title, STUDY, _exact(one.accuracy))
+    if report is not None:
+        yield Figure(title, LEAKY if report.leaks else ONE, report.metrics[TOP1])
+        if not report.leaks:
+            yield Figure(title, ALL, report.fused[-1].metrics[TOP1])
+
+
+def _row(title: str, one: StudyRun | None, report: Report | None) -> dict[str, str]:
+    row = {"Run": title, "Study": f"{one.accuracy:.1%}" if one else ""}
+    ours = dict.fromkeys(("Ours, averaged as there", "Ours, one photo", "All photos", "Test"), "")
+    if report is not None:
+        ours["Ours, averaged as there"] = _share(report.mean_of_batches)
+        ours["Ours, one photo"] = percent(report.metrics[TOP1])
+        ours["All photos"] = percent(report.fused[-1].metrics[TOP1])
+        ours["Test"] = test_part(report)
+    return row | ours
+
+
+def test_part(report: Report) -> str:
+    """What it was tested on."""
+    if not report.leaks:
+        return f"{report.parts['test'].locations:,} new places"
+    leaking = max(report.leaks.values()) / report.parts["test"].images
+    return f"leaky: {leaking:.0%} of photos"
+
+
+def _within_750_km(report: Report) -> None:
+    with st.expander("Within 750 km: Im2GPS and PlaNet", icon=":material/social_distance:"):
+        named = [{"Model": name, "Photos": _share(share)} for name, share in WITHIN_750_KM.items()]
+        if NEAR in report.metrics:
+            named.append({"Model": THIS_RUN, "Photos": percent(report.metrics[NEAR])})
+        st.dataframe(named, hide_index=True)
+        st.caption(
+            "The study's Table 2 lists these too: shares of photos from the whole world placed "
+            "within 750 km. Ours are of Europe, measured to the centre of the named country: the "
+            "figures do not compare."
+        )
+
+
+def honesty(run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryClient) -> None:
+    """Each recipe that was tested both ways on the run's dataset, the run's own first."""
+    st.subheader("Leaky and honest tests of the same recipes")
+    pairs = tested_both_ways(run, runs, registry)
+    if not pairs:
+        command = f"euguess compare {run.dataset} --recipe FILE.toml"
+        empty_state("No recipe was tested both ways on this dataset yet. Test one:", command)
+        return
+    figures = [
+        Figure(recipe, PRETENDED if report.leaks else HONEST, report.metrics[TOP1])
+        for recipe, both in pairs.items()
+        for report in both
+    ]
+    chance = next(report.baselines.chance for both in pairs.values() for report in both)
+    st.altair_chart(figures_chart(figures, HONESTY_STYLES, chance, "Recipe"))
+    st.dataframe([_pair(recipe, *both) for recipe, both in pairs.items()], hide_index=True)
+    st.caption(
+        "Single photos, with 95 % intervals. A leaky test asks about places that were also "
+        "trained on; the two tests ask about other photos, so that their difference is not paired."
+    )
+
+
+def tested_both_ways(
+    run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryClient
+) -> dict[str, tuple[Report, Report]]:
+    """Newest leaky and honest report by recipe, of recipes that have both."""
+    own = [other for other in runs if other.dataset == run.dataset]
+    protocols: dict[str, set[str]] = {}
+    for other in own:
+        protocols.setdefault(other.recipe, set()).add(other.protocol)
+    wanted = [other for other in own if len(protocols[other.recipe]) > 1]
+    reports = read_run_reports(registry, wanted)
+    by_kind: dict[str, dict[bool, Report]] = {}
+    for other in sorted(wanted, key=lambda other: other.recipe != run.recipe):
+        if other.run_id in reports:
+            report = reports[other.run_id]
+            by_kind.setdefault(other.recipe, {}).setdefault(not report.leaks, report)
+    return {name: (kinds[False], kinds[True]) for name, kinds in by_kind.items() if len(kinds) == 2}
+
+
+def _pair(recipe: str, leaky: Report, honest: Report) -> dict[str, str]:
+    gap = leaky.metrics[TOP1].value - honest.metrics[TOP1].value
+    return {
+        "Recipe": recipe,
+        "Leaky": percent(leaky.metrics[TOP1]),
+        "Honest": percent(honest.metrics[TOP1]),
+        "Pretended (points)": f"{100 * gap:+.1f}",
+        "Leaky test": test_part(leaky),
+        "Honest test": f"{test_part(honest)}, {honest.protocol} split",
+    }
+
+
+def _exact(share: float) -> Interval:
+    return Interval(value=share, low=share, high=share)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"

@@ -1,0 +1,197 @@
+"""Training: how runs learn, what they were told, and how to start, stop and resume them."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts.series import MOST_RUNS
+from dashboard.charts.training import accuracies_chart, curves_chart
+from dashboard.connections import Connections
+from dashboard.notices import empty_state, show_errors
+from dashboard.sources.runs import read_curves, read_run_report, read_trainings
+from dashboard.text import plain
+from dashboard.views.training.actions import awaited, run_actions
+from dashboard.views.training.names import choice_of, name_of
+from dashboard.views.training.queue import queue_section
+from dashboard.views.training.start import KNOWN, start_section
+from euguess.clients import RegistryClient
+from euguess.errors import ServiceUnavailable
+from euguess.training.report import Report
+from euguess.training.runs import TrainingRun
+
+SECTIONS = ("Curves", "Test", "Settings")
+REFRESH_SECONDS = 5.0
+FIRST_SHOWN = 2
+CHOSEN = "training-runs"
+COMMANDS = "training-commands"  # whether they are open: their highlighter is slow to load
+TOP1 = "top1_accuracy"
+
+
+def render(connections: Connections) -> None:
+    """Draw the page; while a chosen run goes on, it is drawn again every few seconds."""
+    st.title("Training")
+    runs = _runs(connections.registry)
+    start_section(connections, runs or [])
+    queue_section(connections, runs or [])
+    if runs == []:
+        command = "euguess train demo --recipe experiments/demo.toml"
+        empty_state("Nothing has been trained yet. Start a run above, or by a command:", command)
+    chosen = _choice(runs) if runs else []
+    if chosen:
+        _refreshed(_section(), chosen, connections)
+        _commands(chosen[0])
+
+
+def _runs(registry: RegistryClient) -> list[TrainingRun] | None:
+    """None where MLflow is down, which is said."""
+    with show_errors():
+        return read_trainings(registry)
+    return None
+
+
+def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
+    by_id = {run.run_id: run for run in runs}
+    first = [run.run_id for run in runs if run.is_running] or list(by_id)[:FIRST_SHOWN]
+    st.session_state.setdefault(CHOSEN, first[:MOST_RUNS])
+    _choose_begun(runs)
+    chosen = st.multiselect(
+        "Runs",
+        list(by_id),
+        key=CHOSEN,
+        max_selections=MOST_RUNS,
+        format_func=lambda run_id: choice_of(by_id[run_id]),
+        placeholder="Choose the runs to compare",
+    )
+    return [by_id[run_id] for run_id in chosen]
+
+
+def _choose_begun(runs: Sequence[TrainingRun]) -> None:
+    """Show a run that was started here as soon as there is one."""
+    known, chosen = st.session_state.get(KNOWN), st.session_state.get(CHOSEN, [])
+    begun = [] if known is None else [run.run_id for run in runs if run.run_id not in known]
+    if begun:
+        del st.session_state[KNOWN]
+        st.session_state[CHOSEN] = [*begun, *chosen][:MOST_RUNS]
+
+
+def _section() -> str:
+    chosen: str | None = st.segmented_control(
+        "Section",
+        SECTIONS,
+        default=SECTIONS[0],
+        key="training-section",
+        label_visibility="collapsed",
+    )
+    return chosen or SECTIONS[0]
+
+
+def _refreshed(section: str, runs: Sequence[TrainingRun], connections: Connections) -> None:
+    is_live = any(run.is_running for run in runs) or awaited(runs)
+
+    @st.fragment(run_every=REFRESH_SECONDS if is_live else None)
+    def draw() -> None:
+        with show_errors():
+            present = {run.run_id: run for run in read_trainings(connections.registry)}
+            shown = [present.get(run.run_id, run) for run in runs]
+            run_actions(shown, connections)
+            if is_live != (any(run.is_running for run in shown) or awaited(shown)):
+                st.rerun()  # with the timer, or without it
+            _draw(section, shown, connections.registry)
+
+    draw()
+
+
+def _draw(section: str, runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
+    match section:
+        case "Test":
+            _tested(runs, registry)
+        case "Settings":
+            _settings(runs)
+        case _:
+            _curves(runs, registry)
+
+
+def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
+    found = read_curves(registry, runs)
+    curves = {name_of(run): found[run.run_id] for run in runs if len(found[run.run_id])}
+    if not curves:
+        st.info("No epoch has ended yet.", icon=":material/hourglass_top:")
+        return
+    _progress(runs, found)
+    st.subheader("Accuracy")
+    st.altair_chart(curves_chart(curves, "accuracy", "Photos named right (%)"))
+    st.subheader("Log loss")
+    st.altair_chart(curves_chart(curves, "loss", "Mean log loss (nats)"))
+    st.caption(
+        "Whole lines: the photos trained on, as in the study's figures 5 and 6; dashed: val, "
+        "photos that are not trained on (under a split by image, others of their places are)."
+    )
+
+
+def _progress(runs: Sequence[TrainingRun], curves: Mapping[str, pd.DataFrame]) -> None:
+    for run in runs:
+        planned = int(run.settings.get("epochs", 0))
+        if run.is_running and planned:
+            done = len(curves[run.run_id])
+            share = min(1.0, done / planned)
+            st.progress(share, f"{plain(name_of(run))}: epoch {done} of {planned}")
+
+
+def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
+    pairs = [(run, _report(run, registry)) for run in runs]
+    reports = {_tested_name(run, report): report for run, report in pairs if report is not None}
+    if not reports:
+        st.info("None of these runs has been tested yet.", icon=":material/hourglass_top:")
+        return
+    st.subheader("Test accuracy")
+    chance = next(iter(reports.values())).baselines.chance
+    accuracies = {name: report.metrics[TOP1] for name, report in reports.items()}
+    st.altair_chart(accuracies_chart(accuracies, chance))
+    st.caption("Single photos, with 95 % intervals over places; the study's figures 7 and 8.")
+
+
+def _tested_name(run: TrainingRun, report: Report) -> str:
+    return f"{name_of(run)}{' (leaky test)' if report.leaks else ''}"
+
+
+def _report(run: TrainingRun, registry: RegistryClient) -> Report | None:
+    if not run.is_finished:
+        return None
+    try:
+        return read_run_report(registry, run.run_id)
+    except ServiceUnavailable:  # it was not tested, or its files are gone
+        return None
+
+
+def _settings(runs: Sequence[TrainingRun]) -> None:
+    frame = settings_frame(runs)
+    differing = frame.nunique(axis=1) > 1
+    st.subheader("Settings")
+    if len(runs) > 1 and differing.any():
+        st.markdown(f"**{differing.sum()} of {len(frame)} settings differ**")
+        st.dataframe(frame[differing])
+    with st.expander("All settings", expanded=len(runs) == 1):
+        st.dataframe(frame)
+
+
+def settings_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
+    """A row per setting of the recipes, a column per run; settings that a run lacks are empty."""
+    columns = {name_of(run): pd.Series(dict(run.settings), dtype=object) for run in runs}
+    return pd.DataFrame(columns).fillna("").sort_index().rename_axis("Setting")
+
+
+def _commands(run: TrainingRun) -> None:
+    """What a training is told on a command line, for the first of the chosen runs."""
+    train = f"euguess train {run.dataset} --recipe RECIPE.toml --set optimizer.learning_rate=0.001"
+    section = st.expander(
+        "The same by commands", icon=":material/terminal:", key=COMMANDS, on_change="rerun"
+    )
+    if not section.open:
+        return
+    with section:
+        st.markdown("**Start**, with any setting of the recipe changed:")
+        st.code(train, language="bash", wrap_lines=True)
+        st.markdown("**Stop** with Ctrl-C: the run keeps its last finished epoch.")
+        st.markdown("**Resume** with the same recipe and the same changes; others are a new run:")
+        st.code(f"{train} --resume", language="bash", wrap_lines=True)
