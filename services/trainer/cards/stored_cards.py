@@ -1,13 +1,15 @@
-"""Cards as they lie with the versions, with what was decided since."""
+"""Stored cards of model versions, with the promotion decisions made since."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from euguess.errors import InvalidInput
-from euguess.promotion.audit import Log
+from euguess.promotion.audit import Entry, Log
 from euguess.promotion.candidates import DATASET_CARD, MODEL_CARD
-from services.trainer.cards.promotion_text import promotion_section
+from euguess.promotion.verdict import points
+from services.trainer.reports.markdown import bullets, escaped
 from services.trainer.tracking.runs import Tracking
 from services.trainer.tracking.versions import Registry
 
@@ -44,3 +46,30 @@ def _fetched(run_id: str, name: str, tracking: Tracking) -> str:
             raise InvalidInput(
                 f"Run {run_id} has no {name}; train its recipe again to have one written."
             ) from None
+
+
+def promotion_section(version: str, entries: Sequence[Entry]) -> str:
+    """Decisions about the version, oldest first, without who made them: a card may be published.
+
+    A promotion, by whichever way, writes its entry of the log and nothing else.
+    """
+    found = [_decision(entry) for entry in entries if entry.version == version]
+    return f"## Promotion of version {escaped(version)}\n\n" + (
+        bullets(found) if found else "Never promoted, nor refused."
+    )
+
+
+def _decision(entry: Entry) -> str:
+    forced = ", by force" if entry.is_forced else ""
+    reason = f" Reason given: {escaped(entry.reason)}." if entry.reason else ""
+    contest = entry.contest
+    met = (
+        f" Met the champion on {contest.places} places of {escaped(contest.dataset)}; difference "
+        f"{points(contest.difference)} points."
+        if contest
+        else ""
+    )
+    return (
+        f"{entry.at:%Y-%m-%d %H:%M} UTC, {entry.act.value}{forced}: {escaped(entry.verdict)}."
+        f"{met}{reason}"
+    )

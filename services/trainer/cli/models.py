@@ -74,8 +74,8 @@ def promote(
     of the difference must lie above zero. The verdict is written to the audit log either way.
     """
     from euguess.errors import EUGuessError
-    from services.trainer.models.promotion import Wish
-    from services.trainer.models.promotion import promote as promote_candidate
+    from services.trainer.models.comparison import Wish
+    from services.trainer.models.comparison import promote as promote_candidate
 
     session = open_session(device)
     candidate = _registered(run, session)

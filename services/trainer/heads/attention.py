@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from euguess.images.postprocessing import log_softmax
 from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.metrics import LogProbabilities
-from services.trainer.heads.logistic import Examples, fit_path
+from services.trainer.heads.linear import Examples, fit_path
 from services.trainer.heads.view_sets import NO_VIEW, ViewSets
 
 COMPONENTS = 128  # principal components of the features that it sees

@@ -8,8 +8,13 @@ import numpy as np
 from services.trainer.dataset.view_index import Floats, Rows, Strings
 from services.trainer.evaluation.metrics import FusedViews, LogProbabilities, fuse_views
 from services.trainer.heads.attention import AttentionPool, fit_attention
-from services.trainer.heads.least_squares import fit_squares_path
-from services.trainer.heads.logistic import Examples, LinearModel, balanced_weights, fit_path
+from services.trainer.heads.linear import (
+    Examples,
+    LinearModel,
+    balanced_weights,
+    fit_path,
+    fit_squares_path,
+)
 from services.trainer.heads.recipe import HeadOptions, Pooling
 from services.trainer.heads.view_sets import ViewSets, first_view_sets, random_view_sets
 

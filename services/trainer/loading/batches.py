@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from euguess.messages.serving import ImageSpec
-from services.trainer.dataset.view_index import Rows
+from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.recipe import Augmentation
 
@@ -118,3 +118,21 @@ def _fits(num_bytes: int, device: torch.device) -> bool:
     else:
         free = psutil.virtual_memory().available
     return num_bytes <= RESIDENT_SHARE * free
+
+
+def country_weights(counts: NDArray[np.int64], strength: float) -> Floats:
+    """How often an image of each country is drawn, relative to others: counts ** -strength."""
+    return np.maximum(counts, 1).astype(np.float64) ** -strength
+
+
+def draw_rows(rows: Rows, labels: Rows, strength: float, seed: int) -> Rows:
+    """As many rows, drawn with replacement so that rare countries come more often.
+
+    strength: 0 leaves the rows as they are, 1 makes all countries equally frequent on average
+    (0.5 is the square-root sampling of Mahajan et al. 2018). labels are those of the rows.
+    """
+    if not strength:
+        return rows
+    weights = country_weights(np.bincount(labels), strength)[labels]
+    generator = np.random.default_rng([seed, len(rows)])
+    return generator.choice(rows, size=len(rows), p=weights / weights.sum())

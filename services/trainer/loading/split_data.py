@@ -15,8 +15,8 @@ from services.trainer.dataset.copies import hash_images
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.recipe import Recipe, Subset
+from services.trainer.splits.leaks import unseen_places
 from services.trainer.splits.splits import Split, SplitSpec, split_views
-from services.trainer.splits.unseen import unseen_places
 
 STUDY_PRESET = "eu32"
 

@@ -1,9 +1,11 @@
-"""Which test photos a run named right, so that runs can be compared photo by photo."""
+"""Paired comparison of two runs, photo by photo where both have the same test photos."""
 
+import numpy as np
 from torch import nn
 
 from euguess.images.postprocessing import log_softmax
-from euguess.messages.records import Record
+from euguess.messages.records import Interval, Record
+from services.trainer.evaluation.bootstrap import paired_difference
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top
 from services.trainer.loading.split_data import SplitData
@@ -31,3 +33,23 @@ def answers_of(network: nn.Module, split_data: SplitData) -> Answers:
         sha256s=tuple(split_data.index.sha256s[rows].tolist()),
         is_right=tuple(is_right.tolist()),
     )
+
+
+def photo_by_photo(first: Answers, second: Answers) -> Interval | None:
+    """Paired difference with its interval over places; None on different test photos."""
+    if not first.is_of_same_photos(second):
+        return None
+    places = np.array(first.location_ids)
+    return paired_difference(first.is_right, second.is_right, places)
+
+
+def unpaired_difference(first: Interval, second: Interval) -> Interval:
+    """Difference of two measurements on different photos, as if these were independent.
+
+    Newcombe's hybrid of two intervals, which Zou and Donner (Statistics in Medicine, 2008) call
+    MOVER.
+    """
+    value = first.value - second.value
+    below = np.hypot(first.value - first.low, second.high - second.value)
+    above = np.hypot(first.high - first.value, second.value - second.low)
+    return Interval(value=value, low=value - float(below), high=value + float(above))

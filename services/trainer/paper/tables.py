@@ -4,7 +4,7 @@ from euguess.messages.records import Interval
 from euguess.promotion.verdict import points
 from euguess.training.report import Report
 from euguess.training.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
-from services.trainer.models.differences import photo_by_photo, unpaired_difference
+from services.trainer.models.paired import photo_by_photo, unpaired_difference
 from services.trainer.paper.run import Finding, Paper
 from services.trainer.reports.markdown import markdown_table
 from services.trainer.reports.tables import percent

@@ -20,9 +20,9 @@ from services.trainer.cards.write import write_cards
 from services.trainer.errors import Stopped
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.split_data import SplitData, load_material, seen_views
+from services.trainer.models.comparison import Wish, promote
 from services.trainer.models.export import export_package
 from services.trainer.models.paired import answers_of
-from services.trainer.models.promotion import Wish, promote
 from services.trainer.networks import cut_head
 from services.trainer.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint

@@ -1,4 +1,4 @@
-"""What a test part shares with the training part of a split."""
+"""Leaks between test and training data, and locations that a model has not seen."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from euguess.messages.training import SeenViews
 from euguess.training.report import LeakingPair
 from services.trainer.dataset.copies import nearest_copies
 from services.trainer.dataset.proximity import Neighbourhood, distances_km
@@ -119,3 +120,24 @@ def _too_near(index: ViewIndex, split: Split, buffer_km: float) -> Iterator[Leak
 def _leaks(kind: LeakKind, train: Rows, test: Rows) -> Iterator[Leak]:
     for train_row, test_row in zip(train, test, strict=True):
         yield Leak(kind, int(train_row), int(test_row))
+
+
+def unseen_places(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> Strings:
+    """Sorted ids of the locations of which a model has seen nothing.
+
+    Neither the location, nor a copy of any of its photos, nor, where apart_km is above zero,
+    another place within that distance.
+    """
+    is_known = np.isin(index.location_ids, seen.location_ids) | np.isin(index.sha256s, seen.sha256s)
+    if index.hashes is not None:
+        is_known |= nearest_copies(index.hashes, np.array(seen.hashes, dtype=np.uint64)) >= 0
+    if apart_km and seen.positions:
+        is_known |= _is_near(index, seen, apart_km)
+    return np.setdiff1d(index.location_ids, index.location_ids[is_known])
+
+
+def _is_near(index: ViewIndex, seen: SeenViews, km: float) -> NDArray[np.bool_]:
+    lats, lons = np.array(seen.positions).T
+    places = Neighbourhood.of(np.append(lats, index.lats), np.append(lons, index.lons))
+    known, rows = np.split(np.arange(len(lats) + len(index)), [len(lats)])
+    return np.asarray(places.nearest(known, rows, km) >= 0)

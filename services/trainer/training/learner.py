@@ -1,5 +1,6 @@
-"""What training changes: the network, its optimiser and its learning rate."""
+"""What a training changes: the network, its optimiser, its learning rate and its weight average."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -18,12 +19,12 @@ from services.trainer.networks import (
     check_image_size,
 )
 from services.trainer.recipe import NO_WEIGHTS, Recipe
-from services.trainer.training.averaging import WeightAverage
 from services.trainer.training.fine_tuning import freeze, parameter_groups, set_training_mode
 from services.trainer.training.losses import Criterion
 from services.trainer.training.schedules import make_schedule
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+WARMUP_STEPS = 10  # of the weight average
 
 
 @dataclass(frozen=True)
@@ -139,3 +140,28 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
         return SGD(groups, momentum=optimisation.momentum)
     kind = Adam if optimisation.name == "adam" else AdamW
     return kind(groups)
+
+
+class WeightAverage:
+    """Exponential moving average (Polyak and Juditsky 1992; Tarvainen and Valpola 2017).
+
+    In step t the decay is at most (t + 1) / (t + 10), as in TensorFlow, so that the random weights
+    of the start are soon forgotten. Batch statistics are averaged likewise.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+        self.steps = 0
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take in the weights after a step."""
+        decay = min(self._decay, (self.steps + 1) / (self.steps + WARMUP_STEPS))
+        self.steps += 1
+        newest = network.state_dict()
+        for name, average in self.network.state_dict().items():
+            if average.is_floating_point():
+                average.lerp_(newest[name], 1 - decay)
+            else:
+                average.copy_(newest[name])

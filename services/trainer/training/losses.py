@@ -10,10 +10,9 @@ from torch.nn.functional import cross_entropy
 from services.trainer.dataset.proximity import distances_km
 from services.trainer.dataset.view_index import Floats
 from services.trainer.evaluation.distances import country_centres
-from services.trainer.loading.batches import Batch
+from services.trainer.loading.batches import Batch, country_weights
 from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
-from services.trainer.training.balance import country_weights
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from services.trainer.cards.dataset_card import SHOWN_ATTRIBUTIONS, dataset_card
 from services.trainer.cards.dataset_facts import DatasetFacts, dataset_facts
 from services.trainer.cards.energy import Energy, estimate_energy, watts_in
 from services.trainer.cards.model_card import Training, model_card
-from services.trainer.cards.promotion_text import promotion_section
+from services.trainer.cards.stored_cards import promotion_section
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.reports.markdown import NOT_RECORDED, escaped
 from services.trainer.reports.tables import percent

@@ -8,11 +8,10 @@ import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
 from services.trainer.evaluation.distances import country_centres
-from services.trainer.loading.batches import Batch
+from services.trainer.loading.batches import Batch, draw_rows
 from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
 from services.trainer.splits.splits import Split
-from services.trainer.training.balance import draw_rows
 from services.trainer.training.losses import Criterion, distance_targets, make_criterion
 from tests.unit.trainer.learning import tiny_recipe, tiny_split_data
 

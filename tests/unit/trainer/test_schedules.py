@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from services.trainer.training.averaging import WeightAverage
-from services.trainer.training.learner import new_learner
+from services.trainer.training.learner import WeightAverage, new_learner
 from tests.unit.trainer.learning import CPU, tiny_recipe
 
 

@@ -1,4 +1,7 @@
-"""Measuring two stored models on the same places, which neither has seen."""
+"""Compare a candidate with the champion on locations that are new to both, and promote it.
+
+The gate of euguess.promotion decides; the verdict is in the audit log either way.
+"""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -9,7 +12,10 @@ from numpy.typing import NDArray
 
 from euguess.images.postprocessing import log_softmax
 from euguess.messages.records import MAX_VIEWS
-from euguess.promotion.verdict import Contest, NotComparable
+from euguess.promotion import gate
+from euguess.promotion.audit import AuditLog
+from euguess.promotion.candidates import Candidate
+from euguess.promotion.verdict import Contest, NotComparable, Verdict
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.view_index import Strings, ViewIndex
 from services.trainer.devices import on_device
@@ -18,9 +24,9 @@ from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import fuse_views
 from services.trainer.loading.batches import DeviceImages, Pixels
 from services.trainer.loading.split_data import first_views, hashed_views, subset
-from services.trainer.models.stored_model import StoredModel
+from services.trainer.models.stored_model import StoredModel, load_model
 from services.trainer.session import Session, load_cache
-from services.trainer.splits.unseen import unseen_places
+from services.trainer.splits.leaks import unseen_places
 
 # Of two equally good models, the gate lets the newer one through in 2 to 3 % of cases, as its
 # interval promises; with 8 places it would be up to 5 % (1,500 simulated contests for each of 8
@@ -122,3 +128,32 @@ def _too_few(places: int, dataset: str) -> str:
         "seed and fractions) on the same dataset, let the dataset grow, or name another one with "
         "new places: `python -m services.trainer promote RUN --on DATASET`"
     )
+
+
+@dataclass(frozen=True)
+class Wish:
+    """That a candidate become champion. dataset: whose places it meets the champion on."""
+
+    candidate: Candidate
+    dataset: str
+    is_forced: bool = False
+    reason: str | None = None
+    on_damage: OnDamage = OnDamage.RAISE
+
+
+def promote(wish: Wish, session: Session) -> Verdict:
+    """Make the candidate champion if it may be; the verdict is in the audit log either way."""
+    nomination = gate.Nomination(wish.candidate, wish.is_forced, wish.reason)
+    log = AuditLog(session.store)
+    return gate.promote(
+        nomination,
+        session.registry,
+        log,
+        lambda champion: _contest(wish, champion, session),
+    )
+
+
+def _contest(wish: Wish, champion: Candidate, session: Session) -> Contest:
+    challenger = load_model(wish.candidate.run_id, session)
+    present = load_model(champion.run_id, session)
+    return hold_contest(challenger, present, wish.dataset, session, wish.on_damage)

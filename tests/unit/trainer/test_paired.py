@@ -3,8 +3,7 @@
 import pytest
 
 from euguess.messages.records import Interval
-from services.trainer.models.differences import photo_by_photo, unpaired_difference
-from services.trainer.models.paired import Answers, answers_of
+from services.trainer.models.paired import Answers, answers_of, photo_by_photo, unpaired_difference
 from services.trainer.training.learner import new_learner
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 

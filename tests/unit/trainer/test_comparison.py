@@ -13,9 +13,9 @@ from euguess.messages.serving import (
     ModelCountry,
 )
 from euguess.messages.training import SeenViews
-from services.trainer.models.contest import Side, common_places, hits
+from services.trainer.models.comparison import Side, common_places, hits
 from services.trainer.models.stored_model import StoredModel
-from services.trainer.splits.unseen import unseen_places
+from services.trainer.splits.leaks import unseen_places
 from tests.unit.trainer.learning import COUNTRIES, CPU, SIZE, tiny_index, tiny_recipe
 
 INDEX = tiny_index(12)

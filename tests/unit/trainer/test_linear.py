@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from services.trainer.heads.logistic import Examples, LinearModel, balanced_weights, fit_path
+from services.trainer.heads.linear import Examples, LinearModel, balanced_weights, fit_path
 
 
 def examples(rows: int = 60, width: int = 8, countries: int = 4) -> Examples:
