@@ -1,4 +1,4 @@
-"""Scripted faults: what a real provider does wrong now and then, on demand."""
+"""Scripted faults: the errors of a real provider, on demand."""
 
 import hashlib
 import re
@@ -17,16 +17,16 @@ class Endpoint(StrEnum):
 
 
 class FaultMode(StrEnum):
-    """What goes wrong."""
+    """Kinds of fault."""
 
-    SLOW = "slow"  # the answer comes after `seconds`
-    DISCONNECT = "disconnect"  # the connection closes without an answer
+    SLOW = "slow"  # responds after `seconds`
+    DISCONNECT = "disconnect"  # closes the connection without a response
     DENIED = "denied"  # REQUEST_DENIED, or 403
     OVER_LIMIT_THEN_OK = "over_limit_then_ok"  # OVER_QUERY_LIMIT, or 429
     UNKNOWN_ERROR = "unknown_error"  # UNKNOWN_ERROR, or 503
     SERVER_ERROR_THEN_OK = "500_then_ok"
-    HTML_200 = "html_200"  # a web page instead of the answer
-    STALE_PANO_ID = "stale_pano_id"  # a request by panorama id finds nothing (any more)
+    HTML_200 = "html_200"  # a web page instead of the response
+    STALE_PANO_ID = "stale_pano_id"  # a request by panorama id finds nothing
     FAR_PANO = "far_pano"  # the panorama is 3,498 km away
     NULL_ISLAND = "null_island"
     LAT_EQ_LNG = "lat_eq_lng"
@@ -34,18 +34,18 @@ class FaultMode(StrEnum):
     NO_DATE = "no_date"
     YEAR_ONLY_DATE = "year_only_date"
     ACROSS_BORDER = "across_border"  # the panorama lies in another country
-    SAME_PANO = "same_pano"  # the id of the first panorama that the rule struck
+    SAME_PANO = "same_pano"  # the id of the first panorama that the rule applied to
     TRUNCATED_JPEG = "truncated_jpeg"
     WRONG_SIZE_JPEG = "wrong_size_jpeg"
-    PLACEHOLDER = "placeholder"  # the grey picture with 200, whatever was asked
+    PLACEHOLDER = "placeholder"  # the grey picture with 200, for any request
 
     @property
     def passes(self) -> bool:
-        """Whether the same request succeeds when it comes again."""
+        """True if the same request succeeds when it is repeated."""
         return self.value.endswith("_then_ok")
 
 
-# Each mode strikes at one stage of an answer: before it is made, ...
+# Each mode applies at one stage of a request: before the search, ...
 REQUEST_MODES = frozenset(
     {
         FaultMode.DISCONNECT,
@@ -56,7 +56,7 @@ REQUEST_MODES = frozenset(
         FaultMode.HTML_200,
     }
 )
-# ... in the metadata of a panorama that was found, ...
+# ... to the metadata of a found panorama, ...
 METADATA_MODES = frozenset(
     {
         FaultMode.FAR_PANO,
@@ -69,46 +69,48 @@ METADATA_MODES = frozenset(
         FaultMode.SAME_PANO,
     }
 )
-# ... or in the picture of a panorama that was found.
+# ... or to the picture of a found panorama.
 PICTURE_MODES = frozenset(
     {FaultMode.TRUNCATED_JPEG, FaultMode.WRONG_SIZE_JPEG, FaultMode.PLACEHOLDER}
 )
 
 
 class FaultRule(BaseModel):
-    """One fault: always, for the next `count` answers, or for a `fraction` of all requests.
+    """A fault for all requests, for the next `count` requests, or for a `fraction` of requests.
 
-    Which requests belong to the fraction is a hash of what they ask for, so that a repeated
-    request meets its fault again, `repeats` times (without end by default; once for *_then_ok).
+    A hash of the request decides whether it belongs to the fraction, so that a repeated request
+    gets its fault again, `repeats` times (without limit by default; once for *_then_ok).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: FaultMode
-    endpoint: Endpoint | None = Field(default=None, description="Only this one; both by default")
+    endpoint: Endpoint | None = Field(
+        default=None, description="Endpoint that it applies to; both by default"
+    )
     count: int | None = Field(default=None, ge=1)
     fraction: float | None = Field(default=None, gt=0, le=1)
     repeats: int | None = Field(default=None, ge=1)
-    seconds: float = Field(default=5.0, ge=0, le=600, description="Delay of slow answers")
+    seconds: float = Field(default=5.0, ge=0, le=600, description="Delay of slow responses")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.count is not None and self.fraction is not None:
             raise ValueError("give count or fraction, not both")
         if self.mode in METADATA_MODES and self.endpoint is Endpoint.IMAGE:
-            raise ValueError(f"{self.mode} strikes metadata only")
+            raise ValueError(f"{self.mode} applies to metadata only")
         if self.mode in PICTURE_MODES and self.endpoint is Endpoint.METADATA:
-            raise ValueError(f"{self.mode} strikes images only")
+            raise ValueError(f"{self.mode} applies to images only")
         return self
 
     @property
     def repeats_per_request(self) -> int | None:
-        """How often one and the same request is struck."""
+        """How often the fault applies to the same request; None for no limit."""
         passes_once = self.mode.passes and self.count is None
         return 1 if self.repeats is None and passes_once else self.repeats
 
     def covers(self, subject: str) -> bool:
-        """Whether the request belongs to the fraction."""
+        """Return True if the request belongs to the fraction."""
         if self.fraction is None:
             return True
         digest = hashlib.blake2b(f"{self.mode} {subject}".encode(), digest_size=8).digest()
@@ -121,29 +123,31 @@ FAULT_SYNTAX = re.compile(
 
 
 def parse_fault(text: str) -> FaultRule:
-    """A rule from `mode`, `mode=3`, `mode=10%`, each with `@metadata` or `@image` or without."""
+    """Parse `mode`, `mode=3` or `mode=10%`, optionally followed by `@metadata` or `@image`."""
     match = FAULT_SYNTAX.fullmatch(text)
     modes = ", ".join(FaultMode)
     if match is None or match["mode"] not in set(FaultMode):
-        raise InvalidInput(f"{text!r} is no fault: write MODE, MODE=3 or MODE=10%; modes: {modes}.")
+        raise InvalidInput(
+            f"{text!r} is not a fault. Write MODE, MODE=3 or MODE=10%. Modes: {modes}."
+        )
     values = {name: match[name] for name in ("mode", "count", "endpoint") if match[name]}
     fraction = float(match["percent"]) / 100 if match["percent"] else None
     try:
         return FaultRule.model_validate({**values, "fraction": fraction})
     except ValidationError as error:
-        raise InvalidInput(f"{text!r} is no fault: {error.errors()[0]['msg']}.") from None
+        raise InvalidInput(f"{text!r} is not a fault: {error.errors()[0]['msg']}.") from None
 
 
 class _ActiveRule:
-    """A rule with what it has done so far."""
+    """A rule and the counts of its use."""
 
     def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
         self.applied = 0
         self._per_request: Counter[str] = Counter()
 
-    def strikes(self, endpoint: Endpoint, subject: str) -> bool:
-        """Whether the rule applies to this request; counts it if so."""
+    def applies(self, endpoint: Endpoint, subject: str) -> bool:
+        """Return True if the rule applies to this request, and count it."""
         if self.rule.endpoint not in (None, endpoint) or not self.rule.covers(subject):
             return False
         if self.rule.count is not None and self.applied >= self.rule.count:
@@ -169,12 +173,12 @@ class FaultScript:
     def clear(self) -> None:
         self._active.clear()
 
-    def strike(
+    def apply(
         self, modes: frozenset[FaultMode], endpoint: Endpoint, subject: str
     ) -> FaultRule | None:
-        """The first rule of these modes that applies to a request, if any does."""
+        """Return the first rule of these modes that applies to a request, and count it."""
         for active in self._active:
-            if active.rule.mode in modes and active.strikes(endpoint, subject):
+            if active.rule.mode in modes and active.applies(endpoint, subject):
                 return active.rule
         return None
 

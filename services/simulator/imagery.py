@@ -1,4 +1,4 @@
-"""Where the pixels of a panorama come from."""
+"""Sources of a panorama's pictures, and a cache in front of them."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from services.simulator.world import Panorama
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A picture to take: side lengths in pixels, angles in degrees."""
+    """Size of a picture in pixels and its direction in degrees."""
 
     width: int
     height: int
@@ -21,15 +21,15 @@ class View:
 
 
 class Imagery(Protocol):
-    """Makes pictures; the same panorama and view always give the same bytes."""
+    """Makes pictures; the same panorama and view always give the same picture."""
 
     def picture(self, panorama: Panorama, view: View) -> bytes:
-        """A JPEG of view.width x view.height pixels. Called from several threads."""
+        """Make a JPEG of view.width x view.height pixels. Called from several threads."""
         ...
 
 
 class CachedImagery:
-    """Makes pictures in a few threads and keeps the latest ones, up to a number of bytes."""
+    """Makes pictures in a few threads and caches the latest, up to a number of bytes."""
 
     def __init__(self, imagery: Imagery, *, threads: int, cache_bytes: int) -> None:
         self._imagery = imagery

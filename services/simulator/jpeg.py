@@ -9,13 +9,13 @@ Pixels = NDArray[np.uint8]
 
 
 def encode_picture(picture: Image.Image, *, quality: int) -> bytes:
-    """An RGB picture as JPEG."""
+    """Encode an RGB picture."""
     pixels = np.ascontiguousarray(np.asarray(picture))
     jpeg: bytes = simplejpeg.encode_jpeg(pixels, quality=quality, colorsubsampling="420")
     return jpeg
 
 
 def encode_planes(luma: Pixels, blue: Pixels, red: Pixels, *, quality: int) -> bytes:
-    """Brightness and two colour planes of half the size, rounded up, as JPEG."""
+    """Encode brightness and two colour planes of half its size, rounded up."""
     jpeg: bytes = simplejpeg.encode_jpeg_yuv_planes(luma, blue, red, quality=quality, fastdct=True)
     return jpeg

@@ -1,4 +1,4 @@
-"""Serves real photos from a folder in place of drawn scenes."""
+"""Serves photos from a folder instead of drawn scenes."""
 
 import csv
 import hashlib
@@ -21,47 +21,49 @@ JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoPlace:
-    """The photos of one place, in the order of their headings."""
+class PhotoLocation:
+    """The photos of one location, in the order of their headings."""
 
     photos: tuple[Path, ...]
 
     def photo(self, heading: float) -> Path:
-        """Headings of a full turn are shared out evenly: each photo has its sector."""
+        """Return the photo for a heading; each photo covers an equal sector of the full turn."""
         return self.photos[int(heading % 360 / 360 * len(self.photos))]
 
 
 class PhotoImagery:
-    """A photo for each view, chosen by the panorama's id; fov and pitch are ignored."""
+    """Chooses a photo by the panorama's id and the heading; fov and pitch are ignored."""
 
-    def __init__(self, places: dict[str, tuple[PhotoPlace, ...]], *, cached: int = 256) -> None:
-        self._places = places
+    def __init__(
+        self, locations: dict[str, tuple[PhotoLocation, ...]], *, cached: int = 256
+    ) -> None:
+        self._locations = locations
         self._fitted = lru_cache(maxsize=cached)(_fitted)
 
     def picture(self, panorama: Panorama, view: View) -> bytes:
-        """Raises KeyError for a country without photos."""
-        places = self._places[panorama.country_code]
+        """Return the photo of a view. Raises KeyError for a country without photos."""
+        locations = self._locations[panorama.country_code]
         digest = hashlib.blake2b(panorama.pano_id.encode(), digest_size=8).digest()
-        place = places[int.from_bytes(digest, "big") % len(places)]
-        return self._fitted(place.photo(view.heading), view.width, view.height)
+        location = locations[int.from_bytes(digest, "big") % len(locations)]
+        return self._fitted(location.photo(view.heading), view.width, view.height)
 
 
-def read_photos(folder: Path) -> dict[str, tuple[PhotoPlace, ...]]:
-    """Places by country code, from manifest.csv if there is one, else from FR/*.jpg, PL/*.jpg, ...
+def read_photos(folder: Path) -> dict[str, tuple[PhotoLocation, ...]]:
+    """Read locations by country code, from manifest.csv if it exists, else from FR/*.jpg, ...
 
     Raises InvalidManifest.
     """
     manifest = folder / MANIFEST
-    places = _from_manifest(manifest) if manifest.is_file() else _from_folders(folder)
-    if not places:
+    locations = _from_manifest(manifest) if manifest.is_file() else _from_folders(folder)
+    if not locations:
         raise InvalidManifest(
-            f"{folder} has no photos: give it a {MANIFEST} with the columns file and country_code, "
-            "or a sub-folder per country code (FR, PL, ...) with JPEG files."
+            f"{folder} has no photos. Add a {MANIFEST} with the columns file and country_code, "
+            "or a folder of JPEG files for each country code (FR, PL, ...)."
         )
-    return places
+    return locations
 
 
-def _from_manifest(manifest: Path) -> dict[str, tuple[PhotoPlace, ...]]:
+def _from_manifest(manifest: Path) -> dict[str, tuple[PhotoLocation, ...]]:
     groups: defaultdict[tuple[str, str], list[tuple[float, Path]]] = defaultdict(list)
     with manifest.open(newline="", encoding="utf-8") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
@@ -72,25 +74,25 @@ def _from_manifest(manifest: Path) -> dict[str, tuple[PhotoPlace, ...]]:
             except (KeyError, ValueError) as error:
                 raise InvalidManifest(f"{manifest}, line {number}: {error}") from None
             if not photo.is_file():
-                raise InvalidManifest(f"{manifest}, line {number}: {photo} is not there.")
-    places: defaultdict[str, list[PhotoPlace]] = defaultdict(list)
+                raise InvalidManifest(f"{manifest}, line {number}: {photo} does not exist.")
+    locations: defaultdict[str, list[PhotoLocation]] = defaultdict(list)
     for (country_code, _), photos in sorted(groups.items()):
-        places[country_code].append(PhotoPlace(tuple(photo for _, photo in sorted(photos))))
-    return {code: tuple(group) for code, group in places.items()}
+        locations[country_code].append(PhotoLocation(tuple(photo for _, photo in sorted(photos))))
+    return {code: tuple(group) for code, group in locations.items()}
 
 
-def _from_folders(folder: Path) -> dict[str, tuple[PhotoPlace, ...]]:
-    """Each photo is a place of its own, for nothing says which belong together."""
-    places = {}
+def _from_folders(folder: Path) -> dict[str, tuple[PhotoLocation, ...]]:
+    """Make each photo a location of its own, since nothing says which belong together."""
+    locations = {}
     for country in sorted(path for path in folder.glob("[A-Z][A-Z]") if path.is_dir()):
         photos = sorted(path for path in country.iterdir() if path.suffix.lower() in SUFFIXES)
         if photos:
-            places[country.name] = tuple(PhotoPlace((photo,)) for photo in photos)
-    return places
+            locations[country.name] = tuple(PhotoLocation((photo,)) for photo in photos)
+    return locations
 
 
 def _fitted(photo: Path, width: int, height: int) -> bytes:
-    """The photo's middle at exactly that size, as JPEG. Raises InvalidManifest."""
+    """Crop and resize a photo to exactly this size, as JPEG. Raises InvalidManifest."""
     try:
         picture = load_photo(photo.read_bytes(), side=max(width, height))
     except InvalidImage as error:

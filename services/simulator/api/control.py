@@ -1,4 +1,4 @@
-"""Routes for tests and operators: health, counters, faults."""
+"""Routes for tests and operators: health, counters and faults."""
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
@@ -10,7 +10,7 @@ RULES: TypeAdapter[list[FaultRule]] = TypeAdapter(list[FaultRule])
 
 
 class ControlApi:
-    """Reads what happened and scripts what shall go wrong, while the server runs."""
+    """Reports what happened and changes the faults while the server is running."""
 
     def __init__(self, *, counters: Counters, faults: FaultScript) -> None:
         self._counters = counters
@@ -40,7 +40,7 @@ class ControlApi:
         return web.json_response(self._faults.as_json())
 
     async def add_faults(self, request: web.Request) -> web.Response:
-        """Body: a list of rules; they are added to those in force."""
+        """Add the rules in the body, a JSON list, to those in force."""
         try:
             rules = RULES.validate_json(await request.read())
         except ValidationError as error:

@@ -1,11 +1,11 @@
-"""What clients asked for and what they would have paid, to be read by tests."""
+"""Counts of requests and of what they would have cost, for tests to read."""
 
 from collections import Counter
 from typing import Any
 
 
 class Counters:
-    """Calls since the start or the last reset."""
+    """Requests since the start or the last reset."""
 
     def __init__(self) -> None:
         self.reset()
@@ -22,9 +22,9 @@ class Counters:
         self._metadata_statuses[status] += 1
 
     def count_image(self, status: int, *, key: str, view: str | None) -> None:
-        """Count a picture request; view names panorama and heading, None if there is none.
+        """Count an image request for a view, named by panorama and heading; None for no view.
 
-        Every 200 is billed, placeholders and broken pictures too, as at the real provider.
+        Every 200 is billed, even for placeholders and broken pictures, as at the real provider.
         key is the label of a key, never the key itself.
         """
         self._image_statuses[status] += 1

@@ -8,20 +8,20 @@ from aiohttp import web
 
 from euguess.geography.locations import Coordinate
 from services.simulator.api import responses
-from services.simulator.api.access import Access, Refusal
+from services.simulator.api.access import Access, Denial
 from services.simulator.api.counters import Counters
-from services.simulator.api.metadata import Metadata, MetadataSpoiler
-from services.simulator.api.placeholders import MISSING_KEY, NO_IMAGERY, text_picture
+from services.simulator.api.metadata import Metadata, MetadataFaults
 from services.simulator.api.queries import (
     MAX_SIDE_PX,
     Camera,
     InvalidQuery,
-    Place,
+    Search,
     UnknownAddress,
     parse_camera,
-    parse_place,
+    parse_search,
     parse_size,
 )
+from services.simulator.api.responses import MISSING_KEY, NO_IMAGERY, text_picture
 from services.simulator.faults import (
     METADATA_MODES,
     PICTURE_MODES,
@@ -39,46 +39,48 @@ IMAGE_PATH = "/maps/api/streetview"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreetView:
-    """The parts behind the API."""
+    """What the endpoints share."""
 
     world: World
     imagery: CachedImagery
     access: Access
     faults: FaultScript
     counters: Counters
-    denied_status: int = 200  # HTTP status of metadata's REQUEST_DENIED; no source tells it
+    denied_status: int = 200  # HTTP status of metadata's REQUEST_DENIED, which is undocumented
 
-    async def strike(self, place: Place, endpoint: Endpoint, subject: str) -> FaultMode | None:
-        """Delay the request if it is due, and tell which fault of the request strikes it."""
-        slow = self.faults.strike(frozenset({FaultMode.SLOW}), endpoint, subject)
+    async def request_fault(
+        self, search: Search, endpoint: Endpoint, subject: str
+    ) -> FaultMode | None:
+        """Delay a request if a rule says so, and return the fault that prevents its search."""
+        slow = self.faults.apply(frozenset({FaultMode.SLOW}), endpoint, subject)
         if slow:
             self.counters.count_fault(FaultMode.SLOW)
             await asyncio.sleep(slow.seconds)
-        stale = {FaultMode.STALE_PANO_ID} if place.pano_id else set()
-        return self.spoils(REQUEST_MODES | stale, endpoint, subject)
+        stale = {FaultMode.STALE_PANO_ID} if search.pano_id else set()
+        return self.fault(REQUEST_MODES | stale, endpoint, subject)
 
-    def spoils(
+    def fault(
         self, modes: frozenset[FaultMode], endpoint: Endpoint, subject: str
     ) -> FaultMode | None:
-        """The fault among these modes that strikes, counted."""
-        rule = self.faults.strike(modes, endpoint, subject)
+        """Return and count the fault among these modes that applies to a request."""
+        rule = self.faults.apply(modes, endpoint, subject)
         if rule is None:
             return None
         self.counters.count_fault(rule.mode)
         return rule.mode
 
-    def search(self, place: Place) -> Panorama | None:
-        if place.pano_id is not None:
-            return self.world.panorama(place.pano_id)
-        return self.world.nearest(place.location, place.radius_m) if place.location else None
+    def find(self, search: Search) -> Panorama | None:
+        if search.pano_id is not None:
+            return self.world.panorama(search.pano_id)
+        return self.world.nearest(search.location, search.radius_m) if search.location else None
 
 
 class MetadataEndpoint:
-    """GET /maps/api/streetview/metadata: free, always 200 unless the server is in trouble."""
+    """GET /maps/api/streetview/metadata: free; the status is 200 unless the server fails."""
 
     def __init__(self, street_view: StreetView) -> None:
         self._street_view = street_view
-        self._spoiler = MetadataSpoiler(street_view.world)
+        self._metadata_faults = MetadataFaults(street_view.world)
 
     async def __call__(self, request: web.Request) -> web.Response:
         status, response = await self._answer(request)
@@ -88,33 +90,33 @@ class MetadataEndpoint:
         return response
 
     async def _answer(self, request: web.Request) -> tuple[str, web.Response]:
-        refusal = self._street_view.access.refusal(request.query, request.raw_path)
-        if refusal:
-            return _miss("REQUEST_DENIED", refusal.value)
+        denial = self._street_view.access.denial(request.query, request.raw_path)
+        if denial:
+            return _miss("REQUEST_DENIED", denial.value)
         try:
-            place = parse_place(request.query)
+            search = parse_search(request.query)
         except UnknownAddress:
             return _miss("NOT_FOUND")
         except InvalidQuery as error:
             return _miss("INVALID_REQUEST", str(error))
-        mode = await self._street_view.strike(place, Endpoint.METADATA, place.subject)
+        mode = await self._street_view.request_fault(search, Endpoint.METADATA, search.subject)
         if mode is FaultMode.DISCONNECT:
             return mode.value, _disconnect(request)
         if mode is FaultMode.STALE_PANO_ID:
             return _miss("ZERO_RESULTS")
-        return self._search(place) if mode is None else responses.faulty_metadata(mode)
+        return self._find(search) if mode is None else responses.faulty_metadata(mode)
 
-    def _search(self, place: Place) -> tuple[str, web.Response]:
-        panorama = self._street_view.search(place)
+    def _find(self, search: Search) -> tuple[str, web.Response]:
+        panorama = self._street_view.find(search)
         if panorama is None:
             return _miss("ZERO_RESULTS")
-        mode = self._street_view.spoils(METADATA_MODES, Endpoint.METADATA, place.subject)
-        found = self._spoiler.spoil(panorama, mode) if mode else Metadata.of(panorama)
+        mode = self._street_view.fault(METADATA_MODES, Endpoint.METADATA, search.subject)
+        found = self._metadata_faults.apply(panorama, mode) if mode else Metadata.of(panorama)
         return "OK", responses.metadata_found(found.as_json())
 
 
 class ImageEndpoint:
-    """GET /maps/api/streetview: each 200 is billed, with or without imagery in it."""
+    """GET /maps/api/streetview: each 200 is billed, with or without imagery."""
 
     def __init__(self, street_view: StreetView) -> None:
         self._street_view = street_view
@@ -126,38 +128,38 @@ class ImageEndpoint:
         return response
 
     async def _answer(self, request: web.Request) -> tuple[str | None, web.Response]:
-        """The answer, and the name of the view that it is (or would have been) of."""
-        refusal = self._street_view.access.refusal(request.query, request.raw_path)
-        if refusal is Refusal.MISSING_KEY:
+        """Return the response and the name of the requested view, None if there is none."""
+        denial = self._street_view.access.denial(request.query, request.raw_path)
+        if denial is Denial.MISSING_KEY:
             return None, responses.picture(text_picture(MISSING_KEY, *_size_or_largest(request)))
-        if refusal:
-            return None, responses.text(403, refusal.value)
+        if denial:
+            return None, responses.text(403, denial.value)
         try:
-            camera, place = parse_camera(request.query), parse_place(request.query)
+            camera, search = parse_camera(request.query), parse_search(request.query)
         except UnknownAddress:
             return None, _no_imagery(request)
         except InvalidQuery as error:
             return None, responses.text(400, str(error))
-        return await self._take(request, place, camera)
+        return await self._take(request, search, camera)
 
     async def _take(
-        self, request: web.Request, place: Place, camera: Camera
+        self, request: web.Request, search: Search, camera: Camera
     ) -> tuple[str | None, web.Response]:
-        panorama = self._street_view.search(place)
-        view = _view(camera, panorama, place)
+        panorama = self._street_view.find(search)
+        view = _view(camera, panorama, search)
         name = f"{panorama.pano_id}/{view.heading:g}" if panorama else None
-        subject = name or f"{place.subject}/{view.heading:g}"
-        mode = await self._street_view.strike(place, Endpoint.IMAGE, subject)
+        subject = name or f"{search.subject}/{view.heading:g}"
+        mode = await self._street_view.request_fault(search, Endpoint.IMAGE, subject)
         if mode is FaultMode.DISCONNECT:
             return name, _disconnect(request)
         if panorama is None or mode is FaultMode.STALE_PANO_ID:
             return name, _no_imagery(request)
         if mode is not None:
-            return name, responses.faulty_answer(mode)
+            return name, responses.faulty_image(mode)
         return name, responses.picture(await self._jpeg(panorama, view, subject))
 
     async def _jpeg(self, panorama: Panorama, view: View, subject: str) -> bytes:
-        mode = self._street_view.spoils(PICTURE_MODES, Endpoint.IMAGE, subject)
+        mode = self._street_view.fault(PICTURE_MODES, Endpoint.IMAGE, subject)
         if mode is FaultMode.PLACEHOLDER:
             return text_picture(NO_IMAGERY, view.width, view.height)
         if mode is FaultMode.WRONG_SIZE_JPEG:
@@ -196,11 +198,11 @@ def _disconnect(request: web.Request) -> web.Response:
     return web.Response(status=500)
 
 
-def _view(camera: Camera, panorama: Panorama | None, place: Place) -> View:
+def _view(camera: Camera, panorama: Panorama | None, search: Search) -> View:
     heading = camera.heading
-    if heading is None and panorama is not None and place.location is not None:
-        # Without a heading the camera faces what was asked for, as at the real provider.
-        heading = _bearing(panorama.coordinate, place.location)
+    if heading is None and panorama is not None and search.location is not None:
+        # Without a heading the camera faces the requested location, as at the real provider.
+        heading = _bearing(panorama.coordinate, search.location)
     heading = heading or 0.0
     return View(camera.width, camera.height, heading % 360, camera.fov, camera.pitch)
 

@@ -20,12 +20,12 @@ class InvalidQuery(InvalidInput):
 
 
 class UnknownAddress(InvalidInput):
-    """The location is no pair of coordinates, and the simulator knows no addresses."""
+    """The location is an address; the simulator finds only coordinates."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What a request asks for: a panorama by id, or the nearest to a coordinate."""
+class Search:
+    """A search for a panorama by id, or for the nearest one to a coordinate."""
 
     pano_id: str | None
     location: Coordinate | None
@@ -33,7 +33,7 @@ class Place:
 
     @property
     def subject(self) -> str:
-        """What the request is about, as text."""
+        """The requested panorama or coordinate as text."""
         if self.location is None:
             return f"pano {self.pano_id}"
         return f"location {self.location.lat:.7f},{self.location.lon:.7f}"
@@ -41,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """How a picture is to be taken; without a heading it faces the requested location."""
+    """Size and direction of a picture; without a heading it faces the requested location."""
 
     width: int
     height: int
@@ -50,8 +50,8 @@ class Camera:
     pitch: float
 
 
-def parse_place(query: Mapping[str, str]) -> Place:
-    """Raises InvalidQuery, or UnknownAddress for a location in words."""
+def parse_search(query: Mapping[str, str]) -> Search:
+    """Parse pano or location, source and radius. Raises InvalidQuery or UnknownAddress."""
     pano_id = query.get("pano") or None
     text = query.get("location", "").strip()
     if pano_id is None and not text:
@@ -61,11 +61,11 @@ def parse_place(query: Mapping[str, str]) -> Place:
     radius_m = _number(query, "radius", DEFAULT_RADIUS_M, low=0, high=math.inf)
     # The panorama wins when both are given.
     location = _parse_location(text) if pano_id is None else None
-    return Place(pano_id, location, radius_m)
+    return Search(pano_id, location, radius_m)
 
 
 def parse_camera(query: Mapping[str, str]) -> Camera:
-    """Raises InvalidQuery."""
+    """Parse size, heading, fov and pitch. Raises InvalidQuery."""
     width, height = parse_size(query)
     heading = _number(query, "heading", 0, low=0, high=360) if "heading" in query else None
     fov = _number(query, "fov", DEFAULT_FOV_DEG, low=1, high=MAX_FOV_DEG)
@@ -74,7 +74,7 @@ def parse_camera(query: Mapping[str, str]) -> Camera:
 
 
 def parse_size(query: Mapping[str, str]) -> tuple[int, int]:
-    """Width and height in pixels. Raises InvalidQuery."""
+    """Parse width and height in pixels. Raises InvalidQuery."""
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", query.get("size", ""))
     if match is None or "0" in (match[1].lstrip("0") or "0", match[2].lstrip("0") or "0"):
         raise InvalidQuery("Invalid request. Missing or invalid 'size' parameter.")

@@ -9,9 +9,9 @@ from aiohttp.web import Application, Request
 from numpy.typing import NDArray
 
 from services.simulator.api.access import Access
+from services.simulator.api.app import create_app
 from services.simulator.api.counters import Counters
 from services.simulator.api.google import StreetView
-from services.simulator.app import create_app
 from services.simulator.faults import FaultScript, parse_fault
 from services.simulator.imagery import CachedImagery
 from services.simulator.scenes.renderer import DrawnImagery

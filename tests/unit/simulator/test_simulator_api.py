@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient
 from PIL import Image
 from yarl import URL
 
-from services.simulator.api.signing import sign
+from services.simulator.api.access import sign
 from services.simulator.world import World
 
 Client = TestClient[Any, Any]

@@ -14,9 +14,9 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int |
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--fault", "sloow"], "simulator: 'sloow' is no fault"),
-        (["--signing-secret", "abc"], "simulator: The signing secret is no URL-safe base64."),
-        (["--no-coverage", "MT,XX"], "simulator: --no-coverage: there is no country 'XX'"),
+        (["--fault", "sloow"], "simulator: 'sloow' is not a fault"),
+        (["--signing-secret", "abc"], "simulator: The signing secret must be URL-safe base64."),
+        (["--no-coverage", "MT,XX"], "simulator: --no-coverage: 'XX' is not a country"),
     ],
 )
 def test_mistakes_on_the_command_line_end_in_one_line(

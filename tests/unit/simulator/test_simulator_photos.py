@@ -79,7 +79,7 @@ def test_a_folder_without_photos_is_refused_with_what_it_needs(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("file,country_code\nnone.jpg,FR\n", "line 2: .* is not there"),
+        ("file,country_code\nnone.jpg,FR\n", "line 2: .* does not exist"),
         ("file,heading\na.jpg,0\n", "line 2: 'country_code'"),
         ("file,country_code,heading\nimages/a.jpg,FR,north\n", "line 2: could not convert"),
     ],

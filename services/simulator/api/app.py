@@ -9,7 +9,7 @@ from services.simulator.api.google import StreetView, google_routes
 
 
 def create_app(street_view: StreetView) -> web.Application:
-    """The provider's API with the routes for tests and operators beside it."""
+    """Create the application: the provider's API, and routes for tests and operators."""
 
     async def close_imagery(_: web.Application) -> AsyncIterator[None]:
         yield

@@ -1,6 +1,6 @@
 import pytest
 
-from services.simulator.api.signing import is_signed, sign
+from services.simulator.api.access import is_signed, sign
 
 DOCUMENTED_SECRET = "vNIXE0xscrmjlyV-12Nj_BvUPaw="
 STREET_VIEW = "/maps/api/streetview?location=40.714728,-73.998672&size=640x640&key=TEST_KEY"
