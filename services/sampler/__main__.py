@@ -1,4 +1,4 @@
-"""Runs the sampler: python -m services.sampler --port 8090."""
+"""Run the sampler: python -m services.sampler --port 8090."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ def run(
     port: Annotated[int, typer.Option(help="Port to listen on")] = 8090,
     host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
 ) -> None:
-    """Accept datasets over HTTP and bring every wanted place to an outcome."""
+    """Accept datasets over HTTP and collect their locations."""
     configure_logging("sampler")
     try:
         asyncio.run(_serve(host, port))

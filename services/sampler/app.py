@@ -1,5 +1,6 @@
-"""The sampler's HTTP interface: validates, makes durable, answers."""
+"""HTTP interface of the sampler: validate, call the service, map errors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
@@ -18,30 +19,52 @@ from euguess.messages.collection import (
     DeadLetter,
     QueueStatus,
 )
+from euguess.messages.training import TrainRun
+from euguess.training.overrides import parse_table
 from services.sampler.bodies import SmallJsonBodies
 from services.sampler.metrics import render_metrics
 from services.sampler.publisher import Publisher
-from services.sampler.service import Sampler
-from services.sampler.trainings import add_trainings
+from services.sampler.service import SamplerService
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-EXAMPLES = {
+DATASET_EXAMPLES = {
     "small": {
         "summary": "Two countries from the simulator",
         "value": {"name": "demo", "quotas": {"FR": 40, "PL": 40}},
     },
     "one view": {
-        "summary": "One view of each place, far from borders",
+        "summary": "One view per location, far from borders",
         "value": {"name": "inland", "quotas": {"DE": 100}, "headings": [0], "border_buffer_km": 10},
     },
 }
-REFUSALS: dict[int | str, dict[str, object]] = {
-    409: {"description": "Another specification has this name"},
+TRAINING_EXAMPLES = {
+    "small": {
+        "summary": "A few epochs of a small network",
+        "value": {
+            "dataset": "demo",
+            "recipe": 'name = "first"\nnetwork = "smallnet"\nimage_size = 64\nepochs = 3\n',
+            "promote": False,
+        },
+    },
+}
+
+Responses = dict[int | str, dict[str, object]]
+_BODY_ERRORS: Responses = {
     413: {"description": "The body is too large"},
     415: {"description": "The body is not JSON"},
+}
+DATASET_ERRORS: Responses = {
+    409: {"description": "A dataset with this name and another specification exists"},
+    **_BODY_ERRORS,
     422: {"description": "The specification is not valid"},
     503: {"description": "Redis or the store is down or full; nothing was accepted"},
+}
+TRAINING_ERRORS: Responses = {
+    404: {"description": "There is no such dataset"},
+    **_BODY_ERRORS,
+    422: {"description": "The recipe is not TOML, or a field is unknown or missing"},
+    503: {"description": "The broker or the store is down; nothing was queued"},
 }
 
 _STATUS_CODES: dict[type[EUGuessError], int] = {
@@ -51,17 +74,19 @@ _STATUS_CODES: dict[type[EUGuessError], int] = {
 }
 
 
-def create_app(sampler: Sampler, publisher: Publisher, lifespan: Lifespan | None = None) -> FastAPI:
-    """The application over a sampler; `lifespan` runs its loop."""
+def create_app(
+    service: SamplerService, publisher: Publisher, lifespan: Lifespan | None = None
+) -> FastAPI:
+    """Build the application; `lifespan` runs the collection loop."""
     app = FastAPI(
         title="EUGuess sampler",
         description="Collects datasets of street-level photos at random places, and queues "
-        "trainings on them.",
+        "training runs on them.",
         lifespan=lifespan or _nothing,
     )
-    _add_datasets(app, sampler)
-    add_trainings(app, sampler, publisher)
-    _add_operations(app, sampler)
+    _add_datasets(app, service)
+    _add_trainings(app, service, publisher)
+    _add_operations(app, service)
     _add_errors(app)
     app.add_middleware(SmallJsonBodies)
     return app
@@ -72,40 +97,56 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def _add_datasets(app: FastAPI, sampler: Sampler) -> None:
-    @app.post("/datasets", status_code=202, responses=REFUSALS)
+def _add_datasets(app: FastAPI, service: SamplerService) -> None:
+    @app.post("/datasets", status_code=202, responses=DATASET_ERRORS)
     async def create_dataset(
-        spec: Annotated[DatasetSpec, Body(openapi_examples=EXAMPLES)],
+        spec: Annotated[DatasetSpec, Body(openapi_examples=DATASET_EXAMPLES)],
     ) -> DatasetStatus:
-        """Collect a dataset. Answers once the request is durable; the same one again is harmless
-        and resumes a stopped or paused collection."""
-        return await sampler.create(spec)
+        """Collect a dataset. Responds once the request is stored. Sending the same request again
+        resumes a stopped or paused collection."""
+        return await service.create(spec)
 
     @app.get("/datasets")
     async def list_datasets() -> list[DatasetStatus]:
-        """All datasets, imported ones included."""
-        return await sampler.statuses()
+        """List all datasets, including imported ones."""
+        return await service.statuses()
 
     @app.get("/datasets/{name}")
     async def read_dataset(name: str) -> DatasetStatus:
-        """Counts by country and status: requested = stored + no_coverage + failed + pending."""
-        return await sampler.status(name)
+        """Return counts by country: requested = stored + no_coverage + failed + pending."""
+        return await service.status(name)
 
-    @app.put("/datasets/{name}/budget", responses=REFUSALS)
+    @app.put("/datasets/{name}/budget", responses=DATASET_ERRORS)
     async def set_budget(name: str, budget: Budget) -> DatasetStatus:
-        """Replace the budget; a collection that it paused goes on. Without numbers: no limit."""
-        return await sampler.set_budget(name, budget)
+        """Replace the budget. A collection that the old one paused continues. Without numbers,
+        spending is not limited."""
+        return await service.set_budget(name, budget)
 
     @app.delete("/datasets/{name}")
     async def stop_dataset(name: str) -> DatasetStatus:
-        """Stop a collection; what is stored stays."""
-        return await sampler.stop(name)
+        """Stop a collection; keep what is stored."""
+        return await service.stop(name)
 
 
-def _add_operations(app: FastAPI, sampler: Sampler) -> None:
+def _add_trainings(app: FastAPI, service: SamplerService, publisher: Publisher) -> None:
+    @app.post("/trainings", status_code=202, responses=TRAINING_ERRORS)
+    async def start_training(
+        order: Annotated[TrainRun, Body(openapi_examples=TRAINING_EXAMPLES)],
+    ) -> TrainRun:
+        """Queue a training run. Responds once the broker has the message. A run of the same
+        dataset and recipe that was stopped or failed is resumed. The trainer validates the recipe;
+        one that it rejects becomes a dead letter with the reason."""
+        parse_table(order.recipe)
+        await service.status(order.dataset)
+        await service.check_writable()  # fails faster than the broker's client
+        await asyncio.to_thread(publisher.publish_training, order)
+        return order
+
+
+def _add_operations(app: FastAPI, service: SamplerService) -> None:
     @app.get("/countries")
     async def list_countries() -> dict[str, Any]:
-        """Known countries, and the presets with their quotas in label order."""
+        """List the known countries, and the presets with their quotas in label order."""
         return {
             "countries": {country.code: country.name for country in COUNTRIES},
             "presets": {preset.name: preset.quotas for preset in PRESETS.values()},
@@ -113,30 +154,30 @@ def _add_operations(app: FastAPI, sampler: Sampler) -> None:
 
     @app.get("/dead-letters")
     async def list_dead_letters(limit: int = 100) -> list[DeadLetter]:
-        """Messages and slots that were given up, the newest first."""
-        return await sampler.dead_letters(min(max(limit, 1), 1000))
+        """List messages and slots that could not be processed, newest first."""
+        return await service.dead_letters(min(max(limit, 1), 1000))
 
     @app.get("/queues")
     async def read_queues() -> QueueStatus:
-        """Messages that wait for workers, slots under way, and how many dead letters there are."""
-        return await sampler.queues()
+        """Count queued messages, slots in flight and dead letters."""
+        return await service.queues()
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:
-        """The process answers."""
+        """Check that the process responds."""
         return {"status": "ok"}
 
     @app.get("/readyz")
     async def readiness(response: Response) -> dict[str, str]:
-        """Redis and the store answer, and the collection loop makes progress; else 503."""
-        troubles = await sampler.troubles()
-        response.status_code = 503 if troubles else 200
-        return troubles or {"status": "ready"}
+        """Check that Redis and the store respond and that the collection loop makes progress."""
+        problems = await service.problems()
+        response.status_code = 503 if problems else 200
+        return problems or {"status": "ready"}
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
-        """Prometheus metrics."""
-        return PlainTextResponse(render_metrics(sampler.conductor))
+        """Return Prometheus metrics."""
+        return PlainTextResponse(render_metrics(service.controller))
 
 
 def _add_errors(app: FastAPI) -> None:

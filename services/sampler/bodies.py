@@ -1,4 +1,4 @@
-"""Which request bodies are let through: small ones, of JSON."""
+"""Middleware that accepts only small JSON bodies."""
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -9,7 +9,7 @@ METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class SmallJsonBodies:
-    """Refuses other bodies with 415 or 413, before they are read to their end."""
+    """Refuses other bodies with 415 or 413, before they are read to the end."""
 
     def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class SmallJsonBodies:
             await self._read(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body here, whatever length it claims to have, then hand it on."""
+        """Read the body here, whatever length it declares, then pass it on."""
         body, more = b"", True
         while more:
             message = await receive()

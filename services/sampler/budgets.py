@@ -1,4 +1,4 @@
-"""Budgets of collections: which one holds, what was spent, and when it is enough for no place."""
+"""Budgets of collections: read and set them, and check what is left."""
 
 from pydantic import ValidationError
 
@@ -12,14 +12,14 @@ from euguess.storage import ObjectStore
 
 
 class Budgets:
-    """The accounts of Redis, and the store that they are opened from."""
+    """Budgets in the store, and the accounts in Redis that are opened from it."""
 
     def __init__(self, store: ObjectStore, accounts: BudgetLedger) -> None:
         self._store = store
         self._accounts = accounts
 
     async def read(self, spec: DatasetSpec) -> Budget | None:
-        """The budget that was set last; at first, that of the spec."""
+        """Return the budget that was set last, initially that of the spec."""
         key = budget_key(spec.name)
         try:
             found = Budget.model_validate_json(await self._store.get(key))
@@ -30,14 +30,14 @@ class Budgets:
         return found if found != Budget() else None
 
     async def set(self, name: str, budget: Budget) -> None:
-        """Replace a budget: durable first, then at once for all fetchers."""
+        """Replace a budget, first in the store, then for all fetchers at once."""
         await self._store.put(budget_key(name), budget.model_dump_json().encode())
         await self._accounts.cap(name, budget)
 
     async def spent(self, spec: DatasetSpec) -> Sum | None:
-        """By the account, which is opened from the store when Redis has lost it.
+        """Return what the account has spent; open it from the store if Redis has lost it.
 
-        None when it was lost again meanwhile.
+        None if it was lost again in the meantime.
         """
         spent = await self._accounts.spent(spec.name)
         if spent is None:
@@ -46,16 +46,16 @@ class Budgets:
             spent = await stored_spending(self._store, spec.name, price)
             if not await self._accounts.open(spec.name, epoch, spent, await self.read(spec)):
                 return None
-            await self._accounts.cap(spec.name, await self.read(spec))  # if set meanwhile
+            await self._accounts.cap(spec.name, await self.read(spec))  # set in the meantime?
         return spent
 
     async def forget(self, name: str) -> None:
-        """For a dataset that is new, though perhaps not its name."""
+        """Close the account of a new dataset whose name may have been used before."""
         await self._accounts.close(name)
 
 
 def why_spent(budget: Budget | None, spent: Sum | None, provider: str, images: int) -> str | None:
-    """Why a place that lacks that many images cannot be bought now, if so."""
+    """Return why a location that needs that many images cannot be bought now, if so."""
     if spent is None:
-        return "what was spent is being read from the store"
+        return "the amount spent is being read from the store"
     return shortage(budget, spent, cost(images, tariff(provider).dollars_per_image))

@@ -1,4 +1,4 @@
-"""Joins the sampler's parts: the only module that reads settings and opens connections."""
+"""Composition root of the sampler: reads settings and opens connections."""
 
 import asyncio
 import contextlib
@@ -13,21 +13,21 @@ from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import open_store
 from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
-from services.sampler.collection import Conductor, Limits
-from services.sampler.drawing import Drawing
+from services.sampler.candidates import SlotCandidates
+from services.sampler.controller import CollectionController, Limits
 from services.sampler.publisher import CeleryPublisher
 from services.sampler.recovery import recover
-from services.sampler.service import Sampler
+from services.sampler.service import SamplerService
 
 
 async def build_app() -> FastAPI:
-    """The application with real parts. Raises StoreUnavailable, or Redis's errors."""
+    """Build the application with real parts. Raises StoreUnavailable, or Redis's errors."""
     redis_url = RedisSettings.load().redis_url.get_secret_value()
     settings = SamplerSettings.load()
     store = await open_store(StoreSettings.load())
     redis = open_redis(redis_url)
     ledger, budgets = Ledger(redis), Budgets(store, BudgetLedger(redis))
-    drawing = Drawing(load_boundaries())
+    candidates = SlotCandidates(load_boundaries())
     limits = Limits(
         lease_seconds=settings.lease_seconds,
         outstanding=settings.outstanding_limit,
@@ -35,21 +35,22 @@ async def build_app() -> FastAPI:
         reconcile_seconds=settings.reconcile_seconds,
     )
     publisher = CeleryPublisher(redis_url)
-    conductor = Conductor(store, ledger, publisher, drawing, budgets, limits)
-    await recover(store, ledger, budgets, conductor)
+    controller = CollectionController(store, ledger, publisher, candidates, budgets, limits)
+    await recover(store, ledger, budgets, controller)
+    service = SamplerService(store, ledger, budgets, controller, candidates)
 
     @contextlib.asynccontextmanager
     async def collecting(_: FastAPI) -> AsyncIterator[None]:
-        loop = asyncio.create_task(conductor.run())
+        loop = asyncio.create_task(controller.run())
         yield
         await _end(loop)
 
-    return create_app(Sampler(store, ledger, budgets, conductor, drawing), publisher, collecting)
+    return create_app(service, publisher, collecting)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel until it has ended: before Python 3.12 `asyncio.wait_for`, with which redis-py sends,
-    can swallow a cancellation."""
+    """Cancel until it has ended: before Python 3.12 `asyncio.wait_for`, which redis-py uses to
+    send, can swallow a cancellation."""
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=1)

@@ -1,4 +1,4 @@
-"""Sending commands to fetchers and trainers."""
+"""Publish commands to fetchers and trainers."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from euguess.messages.training import TrainRun
 
 
 class Publisher(Protocol):
-    """Where messages go. Returns when the broker has them; raises ServiceUnavailable otherwise."""
+    """Sends messages. Returns once the broker has them, else raises ServiceUnavailable."""
 
     def publish(self, message: FetchLocations) -> None: ...
 
@@ -21,7 +21,7 @@ class Publisher(Protocol):
 
 
 class CeleryPublisher:
-    """Sends through the broker by task name; the code of the workers is not needed for it."""
+    """Sends by task name through the broker; does not need the workers' code."""
 
     def __init__(self, broker_url: str) -> None:
         self._celery = Celery(broker=broker_url, set_as_current=False)
@@ -29,7 +29,7 @@ class CeleryPublisher:
             task_ignore_result=True,
             task_serializer="json",
             broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
-            task_publish_retry=False,  # a collection tries again by itself; people are told
+            task_publish_retry=False,  # a collection retries by itself; a person gets an error
         )
 
     def publish(self, message: FetchLocations) -> None:

@@ -1,4 +1,4 @@
-"""What the sampler's HTTP interface offers, over store, ledger and loop."""
+"""Operations behind the sampler's HTTP interface."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,27 +21,27 @@ from euguess.messages.collection import (
 from euguess.messages.queues import Queue
 from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets
-from services.sampler.collection import Conductor
-from services.sampler.drawing import Drawing
-from services.sampler.recovery import take_up
+from services.sampler.candidates import SlotCandidates
+from services.sampler.controller import CollectionController
+from services.sampler.recovery import restore
 
 
-class Sampler:
-    """Accepts, lists and stops datasets."""
+class SamplerService:
+    """Creates, lists and stops collections; reports queues and readiness."""
 
     def __init__(
         self,
         store: ObjectStore,
         ledger: Ledger,
         budgets: Budgets,
-        conductor: Conductor,
-        drawing: Drawing,
+        controller: CollectionController,
+        candidates: SlotCandidates,
     ) -> None:
-        self.conductor = conductor
+        self.controller = controller
         self._store = store
         self._ledger = ledger
         self._budgets = budgets
-        self._drawing = drawing
+        self._candidates = candidates
 
     async def create(self, spec: DatasetSpec) -> DatasetStatus:
         """Start or resume a collection, once its spec is durable.
@@ -50,52 +50,50 @@ class Sampler:
         """
         if spec.provider not in COLLECTED:
             raise InvalidInput(
-                f"provider {spec.provider!r}: there are {', '.join(COLLECTED)}; photos of a folder "
-                "are imported with `euguess dataset import NAME PATH`."
+                f"provider {spec.provider!r}: use one of {', '.join(COLLECTED)}; to import a "
+                "folder of photos, run `euguess dataset import NAME PATH`."
             )
-        await asyncio.to_thread(self._drawing.check, spec)
-        await self._ledger.check_writable()  # without it nothing could be collected
+        await asyncio.to_thread(self._candidates.check, spec)
+        await self._ledger.check_writable()  # without Redis nothing can be collected
         await self._make_durable(spec)
         await self._ledger.resume(spec.provider)
-        if spec.name not in self.conductor.collections:
-            # First in full, then under the loop's eyes.
-            prepared = self.conductor.prepare(spec)
-            await take_up(self._store, self._ledger, self._budgets, prepared)
-            self.conductor.collections.setdefault(spec.name, prepared)
-        collection = self.conductor.collections[spec.name]
-        collection.is_stopped, collection.paused = False, None
-        return self.conductor.status(spec.name)
+        if spec.name not in self.controller:
+            collection = self.controller.new_collection(spec)  # the loop sees it once restored
+            await restore(self._store, self._ledger, self._budgets, collection)
+            self.controller.add(collection)
+        self.controller.resume(spec.name)
+        return self.controller.status(spec.name)
 
     async def statuses(self) -> list[DatasetStatus]:
         return [await self.status(name) for name in await dataset_names(self._store)]
 
     async def status(self, name: str) -> DatasetStatus:
         """Raises DatasetNotFound."""
-        if name in self.conductor.collections:
-            return self.conductor.status(name)
+        if name in self.controller:
+            return self.controller.status(name)
         return await stored_status(self._store, name)
 
     async def stop(self, name: str) -> DatasetStatus:
-        """Publish nothing more; what fetchers have begun, they end. Raises DatasetNotFound."""
+        """Publish no more slots; fetchers finish those they have begun. Raises DatasetNotFound."""
         status = await self.status(name)
         if status.state in (DatasetState.COMPLETE, DatasetState.IMPORTED):
             return status
         await self._store.put(stopped_key(name), b"{}")
-        if name in self.conductor.collections:
-            self.conductor.collections[name].is_stopped = True
+        if name in self.controller:
+            self.controller.stop(name)
         return await self.status(name)
 
     async def set_budget(self, name: str, budget: Budget) -> DatasetStatus:
-        """Replace the budget of a collection, which goes on if it allows more.
+        """Replace the budget of a collection, which continues if the new one allows more.
 
         Raises DatasetNotFound, InvalidInput, StoreError or Redis's errors.
         """
         spec = await read_spec(self._store, name)
         if spec.provider not in COLLECTED:
-            raise InvalidInput(f"{name!r} was imported: it spends nothing and has no budget.")
+            raise InvalidInput(f"{name!r} was imported: an imported dataset has no budget.")
         await self._budgets.set(name, budget)
-        if name in self.conductor.collections:
-            self.conductor.collections[name].budget = await self._budgets.read(spec)
+        if name in self.controller:
+            self.controller.set_budget(name, await self._budgets.read(spec))
         return await self.status(name)
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
@@ -105,22 +103,22 @@ class Sampler:
         """Raises Redis's errors."""
         return QueueStatus(
             messages={queue.value: await self._ledger.waiting_messages(queue) for queue in Queue},
-            slots_in_flight=self.conductor.outstanding,
+            slots_in_flight=self.controller.outstanding,
             dead_letters=await self._ledger.dead_letter_count(),
         )
 
     async def check_writable(self) -> None:
-        """Raises Redis's errors when it takes no writes."""
+        """Raise Redis's errors if it does not accept writes."""
         await self._ledger.check_writable()
 
-    async def troubles(self) -> dict[str, str]:
-        """What keeps the sampler from working, by part; empty when nothing does."""
+    async def problems(self) -> dict[str, str]:
+        """Return what keeps the sampler from working, by part; empty if it is ready."""
         found = {}
         if not await _answers(self._ledger.check_writable):
-            found["redis"] = "does not answer, or takes no writes"
+            found["redis"] = "does not answer, or does not accept writes"
         if not await _answers(lambda: self._store.exists(DATASETS + "ready")):
             found["store"] = "does not answer"
-        if not self.conductor.is_progressing:
+        if not self.controller.is_progressing:
             found["collection"] = "makes no progress"
         return found
 

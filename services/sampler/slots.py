@@ -1,6 +1,6 @@
-"""The slots of one dataset: a state machine without input or output.
+"""State machine for the slots of one dataset; does no I/O.
 
-A slot is waiting, in flight, or final. Times are seconds of any monotonic clock.
+A slot is waiting, in flight or ended. Times are seconds of any monotonic clock.
 """
 
 import heapq
@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
-from euguess.collection.datasets import total_counts
+from euguess.collection.status import OutcomeCounts
 from euguess.messages.collection import (
     MAX_CANDIDATES_PER_SLOT,
     MAX_SLOTS_PER_MESSAGE,
@@ -16,17 +16,16 @@ from euguess.messages.collection import (
     SlotKey,
     SlotOutcome,
     SlotStatus,
-    StatusCounts,
 )
 
 BACKOFF_SECONDS = 1.0  # after the first failure; doubles with each
 MAX_BACKOFF_SECONDS = 60.0
-DEFERRAL_SECONDS = 1.0  # by then the sampler knows, too, that the provider is paused
+DEFERRAL_SECONDS = 1.0  # by then the sampler also knows that the provider is paused
 
 
 @dataclass(slots=True)
 class SlotWork:
-    """A slot that is not final. `fence` is that of its last publication."""
+    """A slot that has not ended. `fence` is that of its last publication."""
 
     slot: SlotKey
     next_candidate: int = 0
@@ -36,10 +35,10 @@ class SlotWork:
     images: int = 0
     bytes: int = 0
     cost: float = 0.0
-    missing: int | None = None  # images of a place that an attempt has begun to buy
+    missing: int | None = None  # images that a partly bought location still needs
 
     def spend(self, outcome: SlotOutcome) -> None:
-        """Keep what an attempt cost that did not end the slot."""
+        """Add the cost of an attempt that did not end the slot."""
         self.images += outcome.images
         self.bytes += outcome.bytes
         self.cost += outcome.cost
@@ -48,35 +47,15 @@ class SlotWork:
 
 @dataclass(frozen=True, slots=True)
 class SlotEnd:
-    """A limit was reached: the sampler itself ends the slot."""
+    """A slot that the sampler itself ends, since it reached a limit."""
 
     work: SlotWork
     status: SlotStatus
     reason: str | None = None
 
 
-@dataclass(slots=True)
-class Tally:
-    """Sums over all outcomes."""
-
-    images: int = 0
-    bytes: int = 0
-    cost: float = 0.0
-    failures: Counter[str] = field(default_factory=Counter)
-    rejections: Counter[str] = field(default_factory=Counter)
-
-    def add(self, outcome: SlotOutcome, *, spends: bool = True) -> None:
-        if spends:
-            self.images += outcome.images
-            self.bytes += outcome.bytes
-            self.cost += outcome.cost
-            self.rejections.update(outcome.rejections)
-        if outcome.status is SlotStatus.FAILED:
-            self.failures[outcome.reason or "unknown"] += 1
-
-
-class SlotBoard:
-    """Which slots of a dataset are waiting, in flight and final."""
+class SlotTracker:
+    """Tracks which slots of a dataset are waiting, in flight and ended."""
 
     def __init__(self, spec: DatasetSpec, *, max_failures: int) -> None:
         self.spec = spec
@@ -88,15 +67,14 @@ class SlotBoard:
         self._in_flight: dict[SlotKey, SlotWork] = {}
         self._adopted: dict[SlotKey, SlotWork] = {}  # of an earlier sampler
         self._final: set[SlotKey] = set()
-        self._counts: dict[str, Counter[SlotStatus]] = {c: Counter() for c in spec.quotas}
-        self.tally = Tally()
+        self.counts = OutcomeCounts(spec)
 
-    # --- what to do ---
+    # --- publish ---
 
     def take(self, limit: int, now: float) -> list[list[SlotWork]]:
         """Take up to `limit` waiting slots, grouped into messages.
 
-        A slot that has failed goes alone, so that a poison slot takes no other along.
+        A slot that has failed goes alone, so that a poison slot does not affect others.
         """
         works = list(self._due(limit, now))
         works += self._waiting(limit - len(works))
@@ -107,36 +85,36 @@ class SlotBoard:
         return groups
 
     def give_back(self, works: Iterable[SlotWork]) -> None:
-        """Return slots that could not be published; nothing counts as failed."""
+        """Return slots that could not be published; this does not count as a failure."""
         for work in works:
             if self._in_flight.pop(work.slot, None) is not None:
                 self._again.append(work)
 
     def adopt(self, slot: SlotKey, fence: int) -> None:
-        """Take over a slot that an earlier sampler published and whose lease still lives."""
+        """Take over a slot that an earlier sampler published and whose lease has not expired."""
         if slot not in self._final and self._is_wanted(slot):
             work = self._adopted.setdefault(slot, SlotWork(slot))
             work.fence = fence
             self._in_flight[slot] = work
 
     def recall(self, slot: SlotKey, next_candidate: int, failures: int) -> None:
-        """Go on with a slot where an earlier sampler left it; call it before `adopt`."""
+        """Restore the progress of a slot from an earlier sampler; call it before `adopt`."""
         if slot not in self._final and self._is_wanted(slot):
             self._adopted[slot] = SlotWork(slot, next_candidate, failures)
             self._again.append(self._adopted[slot])
 
     def withdraw(self, fences: Mapping[SlotKey, int]) -> None:
-        """Take back what is in flight; outcomes of lower fences are outdated."""
+        """Withdraw slots in flight; outcomes with lower fences become outdated."""
         for slot, fence in fences.items():
             work = self._in_flight.get(slot)
             if work is not None:
                 work.fence = max(work.fence, fence)
                 self.give_back([work])
 
-    # --- what happened ---
+    # --- outcomes ---
 
     def apply(self, outcome: SlotOutcome, now: float) -> SlotEnd | None:
-        """Note an outcome; answers how to end the slot when a limit is reached."""
+        """Record an outcome. Returns how to end the slot when it reached a limit."""
         if outcome.status.is_final:
             self.finish(outcome)
             return None
@@ -144,17 +122,17 @@ class SlotBoard:
         if work is None or outcome.fence != work.fence:
             return None  # of an outdated publication
         work.spend(outcome)
-        self.tally.add(outcome)
+        self.counts.add_spending(outcome)
         work.missing = self._missing(outcome)
         if outcome.status is SlotStatus.EXHAUSTED:
             return self._advance(work, outcome.candidates_tried)
         if outcome.status is SlotStatus.DEFERRED:
             self._delay(work, now + DEFERRAL_SECONDS)
             return None
-        return self.fail(work, outcome.reason or "transient trouble", now)
+        return self.fail(work, outcome.reason or "temporary problem", now)
 
     def fail(self, work: SlotWork, reason: str, now: float) -> SlotEnd | None:
-        """Count a failure: the slot waits longer each time, and ends at the limit."""
+        """Count a failure: the slot is delayed longer each time, and ends at the limit."""
         work.failures += 1
         if work.failures >= self._max_failures:
             return SlotEnd(work, SlotStatus.FAILED, f"{reason} ({work.failures} attempts)")
@@ -164,16 +142,17 @@ class SlotBoard:
         return None
 
     def finish(self, outcome: SlotOutcome, *, repeats_spending: bool = False) -> None:
-        """Note a final outcome; the first one stays. One of the sampler itself repeats what the
-        attempts before it spent."""
+        """Record a final outcome; the first one stays. An outcome written by the sampler itself
+        repeats the spending of earlier attempts, which is already counted."""
         slot = outcome.slot
         self._in_flight.pop(slot, None)
         if slot not in self._final and self._is_wanted(slot):
             self._final.add(slot)
-            self._counts[slot.country_code][outcome.status] += 1
-            self.tally.add(outcome, spends=not repeats_spending)
+            self.counts.add_end(outcome)
+            if not repeats_spending:
+                self.counts.add_spending(outcome)
 
-    # --- what is ---
+    # --- state ---
 
     @property
     def in_flight(self) -> Mapping[SlotKey, SlotWork]:
@@ -189,20 +168,13 @@ class SlotBoard:
         return self._final
 
     def fewest_missing_images(self) -> int:
-        """Images that the next place needs at least; an attempt may have bought some of them."""
+        """Return the fewest images that any next location needs; some may be bought already."""
         works = [*self._again, *(work for _, _, work in self._delayed)]
         begun = (work.missing for work in works if work.missing is not None)
         return min(begun, default=len(self.spec.headings))
 
-    def counts(self) -> tuple[StatusCounts, dict[str, StatusCounts]]:
-        """In all, and by country; what is not final is pending."""
-        countries = {
-            code: _counts(quota, self._counts[code]) for code, quota in self.spec.quotas.items()
-        }
-        return total_counts(countries), countries
-
     def _missing(self, outcome: SlotOutcome) -> int | None:
-        """None once the budget refused the rest, or the slot would go in circles."""
+        """None once the budget refused the rest; otherwise the slot would be retried forever."""
         rest = len(self.spec.headings) - outcome.images
         is_begun = outcome.status is SlotStatus.RETRY and outcome.images > 0 and rest > 0
         return rest if is_begun else None
@@ -247,24 +219,13 @@ class SlotBoard:
 
 
 def candidate_count(work: SlotWork, spec: DatasetSpec) -> int:
-    """How many candidates to send for a slot."""
+    """Return how many candidates to send for a slot."""
     return min(MAX_CANDIDATES_PER_SLOT, spec.max_candidates - work.next_candidate)
 
 
 def _round_robin(quotas: Mapping[str, int]) -> Iterator[SlotKey]:
-    """One slot of each country in turn, so that all countries fill evenly."""
+    """Yield one slot of each country in turn, so that all countries fill evenly."""
     for index in range(max(quotas.values())):
         for code, quota in quotas.items():
             if index < quota:
                 yield SlotKey(country_code=code, index=index)
-
-
-def _counts(quota: int, found: Counter[SlotStatus]) -> StatusCounts:
-    ended = found[SlotStatus.STORED] + found[SlotStatus.NO_COVERAGE] + found[SlotStatus.FAILED]
-    return StatusCounts(
-        requested=quota,
-        stored=found[SlotStatus.STORED],
-        no_coverage=found[SlotStatus.NO_COVERAGE],
-        failed=found[SlotStatus.FAILED],
-        pending=quota - ended,
-    )

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from dashboard.sources.runs import METRICS
-from euguess.collection.datasets import total_counts
+from euguess.collection.status import total_counts
 from euguess.geography.countries import PRESETS
 from euguess.messages.collection import (
     DatasetSpec,

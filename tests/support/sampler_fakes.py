@@ -31,10 +31,10 @@ from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
 from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
-from services.sampler.collection import Conductor, Limits
-from services.sampler.drawing import Drawing
+from services.sampler.candidates import SlotCandidates
+from services.sampler.controller import CollectionController, Limits
 from services.sampler.recovery import recover
-from services.sampler.service import Sampler
+from services.sampler.service import SamplerService
 from tests.support.budget_fakes import FakeBudgetLedger
 
 
@@ -45,9 +45,9 @@ def squares() -> Boundaries:
 
 
 @functools.cache
-def drawing() -> Drawing:
+def slot_candidates() -> SlotCandidates:
     """Keeps its prepared countries; which candidates are drawn depends on no state."""
-    return Drawing(squares())
+    return SlotCandidates(squares())
 
 
 def outcome_of(
@@ -314,33 +314,35 @@ class World:
         self.budgets = Budgets(self.store, self.accounts)
         self.publisher = FakePublisher()
         self.fetchers = FakeFetchers(self.store, self.ledger)
-        self.sampler = self.start()
+        self.service = self.start()
 
     @property
-    def conductor(self) -> Conductor:
-        return self.sampler.conductor
+    def controller(self) -> CollectionController:
+        return self.service.controller
 
     @property
     def app(self) -> FastAPI:
-        return create_app(self.sampler, self.publisher)
+        return create_app(self.service, self.publisher)
 
-    def start(self) -> Sampler:
+    def start(self) -> SamplerService:
         """A sampler that knows nothing yet, as after a restart."""
-        conductor = Conductor(
+        controller = CollectionController(
             self.store,
             self.ledger,
             self.publisher,
-            drawing(),
+            slot_candidates(),
             self.budgets,
             self.limits,
             self._clock,
         )
-        self.sampler = Sampler(self.store, self.ledger, self.budgets, conductor, drawing())
-        return self.sampler
+        self.service = SamplerService(
+            self.store, self.ledger, self.budgets, controller, slot_candidates()
+        )
+        return self.service
 
     async def restart(self) -> None:
         self.start()
-        await recover(self.store, self.ledger, self.budgets, self.conductor)
+        await recover(self.store, self.ledger, self.budgets, self.controller)
 
     def wait(self, seconds: float) -> None:
         """Let time pass for the sampler and for leases."""
@@ -353,11 +355,11 @@ class World:
         self.publisher.take()
 
     def status(self, name: str = "demo") -> DatasetStatus:
-        return self.conductor.status(name)
+        return self.controller.status(name)
 
     async def round(self) -> list[FetchLocations]:
         """The sampler publishes and the fetchers answer; returns the messages."""
-        await self.conductor.round()
+        await self.controller.round()
         messages = self.publisher.take()
         await self.fetchers.work(messages)
         return messages

@@ -152,7 +152,7 @@ def shortage(budget: Budget | None, spent: Sum, wanted: Sum) -> str | None:
 
 def _refusal(verdict: str, cap: str = "") -> str:
     if verdict == "closed":
-        return "what was spent is being read from the store"
+        return "the amount spent is being read from the store"
     amount = f"{int(cap):,} images" if verdict == "images" else f"${int(cap) / MICROS:,.2f}"
     return f"the budget of {amount} is spent"
 

@@ -20,7 +20,7 @@ from euguess.messages.collection import (
 )
 from euguess.messages.queues import Queue
 from services.sampler.bodies import MAX_BODY_BYTES
-from services.sampler.collection import STALLED_SECONDS
+from services.sampler.controller import STALLED_SECONDS
 from tests.support.sampler_fakes import World, always
 
 SPEC = {"name": "demo", "quotas": {"FR": 3, "PL": 2}, "max_candidates": 16}
@@ -29,7 +29,7 @@ SPEC = {"name": "demo", "quotas": {"FR": 3, "PL": 2}, "max_candidates": 16}
 @pytest.fixture
 async def world() -> World:
     world = World()
-    await world.conductor.round()
+    await world.controller.round()
     return world
 
 
@@ -73,7 +73,7 @@ async def test_another_specification_of_the_same_name_is_a_conflict(
 
 
 INVALID = [
-    ({"quotas": {"XX": 1}}, "XX: unknown country; there are DE, FR, PL"),
+    ({"quotas": {"XX": 1}}, "unknown country XX; use some of DE, FR, PL"),
     ({"quotas": {"fr": 1}}, "quotas.fr"),
     ({"quotas": {"FR": 0}}, "quotas.FR: Input should be greater than or equal to 1"),
     ({"quotas": {"FR": -3}}, "quotas.FR: Input should be greater than or equal to 1"),
@@ -86,7 +86,7 @@ INVALID = [
     ({"name": "../up"}, "cannot be a name"),
     ({"name": ""}, "cannot be a name"),
     ({"provider": "folder"}, "euguess dataset import"),
-    ({"provider": "nobody"}, "there are simulator, google"),
+    ({"provider": "nobody"}, "use one of simulator, google"),
     ({"border_buffer_km": 51}, "border_buffer_km"),
     ({"seed": -1}, "seed"),
     ({"colour": "red"}, "colour: Extra inputs are not permitted"),
@@ -101,7 +101,7 @@ async def test_an_invalid_specification_is_refused_with_a_sentence(
     assert answer.status_code == 422
     assert reason in answer.json()["detail"]
     assert "[key]" not in answer.json()["detail"]
-    assert world.conductor.collections == {}
+    assert world.controller.names == []
     assert [key async for key in world.store.list("datasets/")] == []
 
 
@@ -162,7 +162,7 @@ async def test_without_the_store_nothing_is_accepted(
     answer = await client.post("/datasets", json=SPEC)
     assert answer.status_code == 503
     assert "euguess up" in answer.json()["detail"]
-    assert world.conductor.collections == {}
+    assert world.controller.names == []
 
 
 async def test_a_collection_is_shown_while_redis_and_the_store_are_down(
@@ -257,7 +257,7 @@ async def test_dead_letters_are_shown(world: World, client: httpx.AsyncClient) -
 
 async def test_queues_are_shown(world: World, client: httpx.AsyncClient) -> None:
     await client.post("/datasets", json=SPEC)
-    await world.conductor.round()
+    await world.controller.round()
     world.ledger.waiting[Queue.FETCH] = 2
     await world.ledger.bury(DeadLetter(source="fetcher", reason="poison", payload={}, at=utc_now()))
     shown = QueueStatus.model_validate_json((await client.get("/queues")).content)

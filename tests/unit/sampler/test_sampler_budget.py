@@ -21,7 +21,7 @@ SPEC = DatasetSpec(name="demo", quotas={"FR": 4}, max_candidates=16, budget=Budg
 @pytest.fixture
 async def world() -> World:
     world = World()
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     return world
 
 
@@ -34,7 +34,7 @@ async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 async def spend(world: World, images: int) -> None:
     world.accounts.sums["demo"] = Sum(images)
-    await world.conductor.round()
+    await world.controller.round()
 
 
 async def test_a_spent_budget_pauses_and_nothing_is_published_until_it_is_raised(
@@ -46,7 +46,7 @@ async def test_a_spent_budget_pauses_and_nothing_is_published_until_it_is_raised
     assert status.reason == "the budget of 12 images is spent"
     assert (status.total.pending, status.images_spent) == (4, 10)
     for _ in range(3):
-        await world.conductor.round()
+        await world.controller.round()
     assert world.publisher.messages == []
     answer = await client.put("/datasets/demo/budget", json={"images": 22})
     assert DatasetStatus.model_validate_json(answer.content).budget == Budget(images=22)
@@ -70,7 +70,7 @@ async def test_a_lost_account_is_opened_from_what_is_stored(world: World) -> Non
     for heading in (0, 120, 240):
         await world.store.put(f"{images_prefix('demo')}FR/simulator-a/{heading}.jpg", b"image")
     world.lose_redis()
-    await world.conductor.round()
+    await world.controller.round()
     assert world.accounts.sums["demo"] == Sum(3)
     assert world.status().images_spent == 3
 

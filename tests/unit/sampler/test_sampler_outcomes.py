@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+from euguess.collection.datasets import known_outcomes
 from euguess.collection.layout import slot_key
 from euguess.messages.collection import (
     DatasetSpec,
@@ -10,7 +11,6 @@ from euguess.messages.collection import (
     SlotRequest,
     SlotStatus,
 )
-from services.sampler.outcomes import known_outcomes
 from tests.support.sampler_fakes import FakeLedger, FlakyStore, outcome_of
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 3})

@@ -14,7 +14,7 @@ from euguess.messages.collection import (
     SlotStatus,
 )
 from services.sampler.candidates import CandidateSource
-from services.sampler.collection import Limits
+from services.sampler.controller import Limits
 from tests.support.sampler_fakes import World, always, squares
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 60, "PL": 30}, max_candidates=40)
@@ -34,7 +34,7 @@ def first_candidate(request: SlotRequest) -> int:
 
 async def test_a_collection_runs_to_its_end() -> None:
     world = World()
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     status = await world.run()
     assert (status.total.stored, status.images, status.bytes) == (90, 270, 27_000)
     assert status.countries["PL"].stored == 30
@@ -42,7 +42,7 @@ async def test_a_collection_runs_to_its_end() -> None:
 
 async def test_calls_paid_twice_are_told_with_the_last_outcome_and_after_a_restart() -> None:
     world = World(Limits(reconcile_seconds=3600))
-    await world.sampler.create(spec())
+    await world.service.create(spec())
     await world.round()
     world.ledger.paid_again = 7
     assert (await world.run()).possibly_paid == 7
@@ -52,18 +52,18 @@ async def test_calls_paid_twice_are_told_with_the_last_outcome_and_after_a_resta
 
 async def test_each_slot_is_worked_on_once_when_all_goes_well() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     await world.run()
     assert set(Counter(str(r.slot) for _, r in world.fetchers.begun).values()) == {1}
 
 
 async def test_no_more_than_the_limit_is_ever_outstanding_over_all_datasets() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=25))
-    await world.sampler.create(SPEC)
-    await world.sampler.create(spec(name="other"))
+    await world.service.create(SPEC)
+    await world.service.create(spec(name="other"))
     for _ in range(30):
-        await world.conductor.round()
-        assert world.conductor.outstanding <= 25
+        await world.controller.round()
+        assert world.controller.outstanding <= 25
         assert sum(len(m.slots) for m in world.publisher.messages) <= 25
         await world.fetchers.work(world.publisher.take())
     assert world.status("demo").state is world.status("other").state is DatasetState.COMPLETE
@@ -71,8 +71,8 @@ async def test_no_more_than_the_limit_is_ever_outstanding_over_all_datasets() ->
 
 async def test_two_datasets_proceed_together() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
-    await world.sampler.create(SPEC)
-    await world.sampler.create(spec(name="other"))
+    await world.service.create(SPEC)
+    await world.service.create(spec(name="other"))
     for _ in range(4):
         await world.round()
     assert world.status("demo").total.stored == pytest.approx(
@@ -83,7 +83,7 @@ async def test_two_datasets_proceed_together() -> None:
 async def test_a_place_without_coverage_ends_after_its_candidates() -> None:
     world = World()
     world.fetchers.answer = always(SlotStatus.EXHAUSTED)
-    await world.sampler.create(spec(quotas={"FR": 2}))
+    await world.service.create(spec(quotas={"FR": 2}))
     status = await world.run()
     assert (status.total.no_coverage, status.rejections) == (2, {"no_imagery": 80})
     key = slot_key("demo", SlotKey(country_code="FR", index=0))
@@ -98,7 +98,7 @@ async def test_a_slot_that_always_fails_ends_as_a_dead_letter() -> None:
     world.fetchers.answer = lambda request: (
         SlotStatus.RETRY if request.slot.index == 7 else SlotStatus.STORED
     )
-    await world.sampler.create(spec(quotas={"FR": 10}))
+    await world.service.create(spec(quotas={"FR": 10}))
     status = await world.run(step_seconds=5)
     assert (status.total.stored, status.total.failed) == (9, 1)
     assert status.failures == {"scripted retry (3 attempts)": 1}
@@ -116,7 +116,7 @@ async def test_a_poison_slot_is_tried_alone_and_takes_no_other_along() -> None:
         return None if request.slot.index == 3 else SlotStatus.STORED
 
     world.fetchers.answer = dies_with
-    await world.sampler.create(spec(quotas={"FR": 8}))
+    await world.service.create(spec(quotas={"FR": 8}))
     sizes = []
     for _ in range(8):
         sizes += [len(m.slots) for m in await world.round()]
@@ -128,9 +128,9 @@ async def test_a_poison_slot_is_tried_alone_and_takes_no_other_along() -> None:
 
 async def test_fetchers_that_never_start_cost_no_slot() -> None:
     world = World(Limits(reconcile_seconds=0, max_failures=2, lease_seconds=10.0))
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     for _ in range(10):
-        await world.conductor.round()
+        await world.controller.round()
         world.publisher.take()  # lost, as a killed worker loses what it has just taken
         world.wait(11)
     assert world.status().total.pending == 90
@@ -139,13 +139,13 @@ async def test_fetchers_that_never_start_cost_no_slot() -> None:
 
 async def test_messages_that_arrive_late_are_skipped() -> None:
     world = World(Limits(reconcile_seconds=0, lease_seconds=10.0))
-    await world.sampler.create(spec(quotas={"FR": 5}))
-    await world.conductor.round()
+    await world.service.create(spec(quotas={"FR": 5}))
+    await world.controller.round()
     late = world.publisher.take()
     world.wait(11)
     await world.round()
     begun = len(world.fetchers.begun)
-    await world.conductor.round()
+    await world.controller.round()
     await world.fetchers.work(late)
     assert (await world.run()).total.stored == 5
     assert begun == 5
@@ -156,7 +156,7 @@ async def test_messages_that_arrive_late_are_skipped() -> None:
 
 async def test_nothing_is_published_while_the_provider_is_paused() -> None:
     world = World()
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     world.ledger.pauses["simulator"] = "quota spent"
     assert await world.round() == []
     status = world.status()
@@ -168,10 +168,10 @@ async def test_nothing_is_published_while_the_provider_is_paused() -> None:
 async def test_deferred_slots_do_not_fail_however_often() -> None:
     world = World(Limits(reconcile_seconds=0, max_failures=2))
     world.fetchers.answer = always(SlotStatus.DEFERRED)
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     for _ in range(5):
         assert await world.round()
-        await world.conductor.round()
+        await world.controller.round()
         world.wait(1.1)
     world.fetchers.answer = always(SlotStatus.STORED)
     assert (await world.run()).total.stored == 90
@@ -179,24 +179,24 @@ async def test_deferred_slots_do_not_fail_however_often() -> None:
 
 async def test_posting_again_lifts_a_pause() -> None:
     world = World()
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     world.ledger.pauses["simulator"] = "denied"
     await world.round()
-    assert (await world.sampler.create(SPEC)).state is DatasetState.COLLECTING
+    assert (await world.service.create(SPEC)).state is DatasetState.COLLECTING
     assert world.ledger.pauses == {}
 
 
 async def test_a_stopped_dataset_stays_stopped_over_a_restart_and_goes_on_when_posted() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     await world.round()
-    stopped = await world.sampler.stop("demo")
+    stopped = await world.service.stop("demo")
     assert stopped.state is DatasetState.STOPPED
     assert await world.store.exists(stopped_key("demo"))
     for _ in range(2):
         assert await world.round() == []
         await world.restart()
-    resumed = await world.sampler.create(SPEC)
+    resumed = await world.service.create(SPEC)
     assert resumed.state is DatasetState.COLLECTING
     assert not await world.store.exists(stopped_key("demo"))
     assert (await world.run()).total.stored == 90
@@ -204,21 +204,21 @@ async def test_a_stopped_dataset_stays_stopped_over_a_restart_and_goes_on_when_p
 
 async def test_stopping_outdates_what_waits_in_the_queue() -> None:
     world = World()
-    await world.sampler.create(SPEC)
-    await world.conductor.round()
+    await world.service.create(SPEC)
+    await world.controller.round()
     queued = world.publisher.take()
-    await world.sampler.stop("demo")
-    await world.conductor.round()
+    await world.service.stop("demo")
+    await world.controller.round()
     await world.fetchers.work(queued)
     assert world.fetchers.begun == []
-    assert world.conductor.outstanding == 0
+    assert world.controller.outstanding == 0
 
 
 async def test_a_complete_dataset_stays_complete_when_it_is_stopped() -> None:
     world = World()
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     await world.run()
-    assert (await world.sampler.stop("demo")).state is DatasetState.COMPLETE
+    assert (await world.service.stop("demo")).state is DatasetState.COMPLETE
     assert not await world.store.exists(stopped_key("demo"))
 
 
@@ -227,7 +227,7 @@ async def test_a_complete_dataset_stays_complete_when_it_is_stopped() -> None:
 
 async def test_a_restarted_sampler_goes_on_where_it_was() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     for _ in range(3):
         await world.round()
     await world.restart()
@@ -238,9 +238,9 @@ async def test_a_restarted_sampler_goes_on_where_it_was() -> None:
 async def test_a_restarted_sampler_goes_on_with_the_next_candidates() -> None:
     world = World()
     world.fetchers.answer = always(SlotStatus.EXHAUSTED)
-    await world.sampler.create(spec(quotas={"FR": 1}))
+    await world.service.create(spec(quotas={"FR": 1}))
     await world.round()
-    await world.conductor.round()
+    await world.controller.round()
     world.publisher.take()
     await world.restart()
     world.wait(121)
@@ -251,13 +251,13 @@ async def test_a_restarted_sampler_goes_on_with_the_next_candidates() -> None:
 async def test_failures_are_counted_over_restarts() -> None:
     world = World(Limits(reconcile_seconds=0, max_failures=4))
     world.fetchers.answer = always(SlotStatus.RETRY)
-    await world.sampler.create(spec(quotas={"FR": 1}))
+    await world.service.create(spec(quotas={"FR": 1}))
     for _ in range(6):
         await world.round()
-        await world.conductor.round()
+        await world.controller.round()
         await world.restart()
         world.wait(60)
-    await world.conductor.round()
+    await world.controller.round()
     assert world.status().total.failed == 1
     assert len(world.fetchers.begun) == 4
 
@@ -266,7 +266,7 @@ async def test_failures_are_counted_over_restarts() -> None:
 async def test_attempts_grow_although_redis_lost_its_data(restarts: bool) -> None:
     world = World()
     world.fetchers.answer = always(SlotStatus.EXHAUSTED)
-    await world.sampler.create(spec(quotas={"FR": 1}, max_candidates=1000))
+    await world.service.create(spec(quotas={"FR": 1}, max_candidates=1000))
     fences: list[int] = []
     for _ in range(4):
         fences += [r.fence for m in await world.round() for r in m.slots]
@@ -280,13 +280,13 @@ async def test_attempts_grow_although_redis_lost_its_data(restarts: bool) -> Non
 
 async def test_an_old_message_is_outdated_after_redis_lost_its_data() -> None:
     world = World()
-    await world.sampler.create(spec(quotas={"FR": 3}))
-    await world.conductor.round()
+    await world.service.create(spec(quotas={"FR": 3}))
+    await world.controller.round()
     old = world.publisher.take()
     world.lose_redis()
     world.wait(0.005)
     await world.restart()
-    await world.conductor.round()
+    await world.controller.round()
     await world.fetchers.work(old)
     assert world.fetchers.begun == []
     assert (await world.run()).total.stored == 3
@@ -294,7 +294,7 @@ async def test_an_old_message_is_outdated_after_redis_lost_its_data() -> None:
 
 async def test_redis_that_loses_its_data_while_the_sampler_runs_costs_nothing_stored() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     for _ in range(3):
         await world.round()
     world.lose_redis()
@@ -306,29 +306,29 @@ async def test_redis_that_loses_its_data_while_the_sampler_runs_costs_nothing_st
 
 async def test_outcomes_that_only_the_live_view_has_are_not_believed() -> None:
     world = World()
-    await world.sampler.create(spec(quotas={"FR": 2}))
+    await world.service.create(spec(quotas={"FR": 2}))
     await world.run()
     await world.store.delete(slot_key("demo", SlotKey(country_code="FR", index=0)))
     await world.restart()
-    await world.conductor.round()
+    await world.controller.round()
     assert world.status().total.pending == 1
     assert (await world.run()).total.stored == 2
 
 
 async def test_a_damaged_dataset_does_not_keep_the_others_from_going_on() -> None:
     world = World()
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     await world.store.put(spec_key("broken"), b"{")
     await world.store.put(slot_key("other", SlotKey(country_code="FR", index=0)), b"{")
     await world.store.put(spec_key("other"), spec(name="other").model_dump_json().encode())
     await world.restart()
     assert (await world.run()).total.stored == 90
-    assert set(world.conductor.collections) == {"demo"}
+    assert world.controller.names == ["demo"]
 
 
 async def test_an_outcome_that_does_not_validate_is_passed_over() -> None:
     world = World()
-    await world.sampler.create(SPEC)
+    await world.service.create(SPEC)
     world.ledger.stream.append(None)
     assert (await world.run()).total.stored == 90
 
@@ -336,7 +336,7 @@ async def test_an_outcome_that_does_not_validate_is_passed_over() -> None:
 async def test_an_outcome_that_was_stored_but_not_announced_is_found() -> None:
     """A fetcher died between its commit and the announcement; the next one announces it."""
     world = World(Limits(reconcile_seconds=0, max_failures=1, lease_seconds=10.0))
-    await world.sampler.create(spec(quotas={"FR": 1}))
+    await world.service.create(spec(quotas={"FR": 1}))
     await world.round()
     (event,) = world.ledger.stream
     world.ledger.stream.clear()
@@ -352,11 +352,11 @@ async def test_an_outcome_that_was_stored_but_not_announced_is_found() -> None:
 async def test_a_store_that_fails_while_slots_end_is_asked_again() -> None:
     world = World()
     world.fetchers.answer = always(SlotStatus.EXHAUSTED)
-    await world.sampler.create(spec(quotas={"FR": 1}, max_candidates=1))
+    await world.service.create(spec(quotas={"FR": 1}, max_candidates=1))
     await world.round()
     world.store.is_down = True
     with pytest.raises(Exception, match="object store"):
-        await world.conductor.round()
+        await world.controller.round()
     world.store.is_down = False
-    await world.conductor.round()
+    await world.controller.round()
     assert world.status().total.no_coverage == 1

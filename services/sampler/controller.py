@@ -1,0 +1,310 @@
+"""The control loop that brings every slot of every dataset to an end."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from euguess.clock import utc_now
+from euguess.collection.datasets import known_outcomes
+from euguess.collection.layout import slot_key
+from euguess.collection.ledger import Ledger
+from euguess.errors import EUGuessError
+from euguess.messages.collection import (
+    Budget,
+    DatasetSpec,
+    DatasetStatus,
+    DeadLetter,
+    FetchLocations,
+    SlotOutcome,
+    SlotRequest,
+)
+from euguess.storage import ObjectStore
+from services.sampler.budgets import Budgets, why_spent
+from services.sampler.candidates import SlotCandidates
+from services.sampler.collection import Collection
+from services.sampler.publisher import Publisher
+from services.sampler.slots import SlotEnd, SlotTracker, SlotWork
+
+logger = logging.getLogger(__name__)
+
+EVENT_WAIT_MS = 200
+RETRY_SECONDS = 1.0
+BUG_PAUSE_SECONDS = 5.0
+STALLED_SECONDS = 30.0  # without a completed round the sampler is not ready
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits on slots in flight, their leases and failures."""
+
+    lease_seconds: float = 120.0
+    outstanding: int = 400  # slots in flight, over all datasets
+    max_failures: int = 8
+    reconcile_seconds: float = 1.0
+
+
+class CollectionController:
+    """Publishes slots, applies their outcomes, and publishes lost slots again."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        ledger: Ledger,
+        publisher: Publisher,
+        candidates: SlotCandidates,
+        budgets: Budgets,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._collections: dict[str, Collection] = {}
+        self.published_slots = 0
+        self.outcome_counts: dict[str, int] = {}
+        self._store = store
+        self._ledger = ledger
+        self._publisher = publisher
+        self._candidates = candidates
+        self._budgets = budgets
+        self._limits = limits
+        self._clock = clock
+        self._identity: str | None = None
+        self._position = "0-0"
+        self._reconciled_at = -float("inf")
+        self._round_at = clock()
+
+    # --- for the HTTP interface ---
+
+    @property
+    def is_progressing(self) -> bool:
+        """True if the loop has completed a round recently."""
+        return self.lag_seconds < STALLED_SECONDS
+
+    @property
+    def lag_seconds(self) -> float:
+        """Time since the last completed round."""
+        return self._clock() - self._round_at
+
+    @property
+    def outstanding(self) -> int:
+        return sum(len(c.slots.in_flight) for c in self._collections.values())
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the datasets that are or were collected."""
+        return list(self._collections)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._collections
+
+    def new_collection(self, spec: DatasetSpec) -> Collection:
+        """Return a collection with all slots waiting; `add` starts it."""
+        return Collection(SlotTracker(spec, max_failures=self._limits.max_failures))
+
+    def add(self, collection: Collection) -> None:
+        """Start a collection, unless one of that name has been added."""
+        self._collections.setdefault(collection.spec.name, collection)
+
+    def resume(self, name: str) -> None:
+        """Continue a collection that was stopped or paused. Raises KeyError."""
+        collection = self._collections[name]
+        collection.is_stopped, collection.pause_reason = False, None
+
+    def stop(self, name: str) -> None:
+        """Publish no more slots; fetchers finish those they have begun. Raises KeyError."""
+        self._collections[name].is_stopped = True
+
+    def set_budget(self, name: str, budget: Budget | None) -> None:
+        """Raises KeyError."""
+        self._collections[name].budget = budget
+
+    def status(self, name: str) -> DatasetStatus:
+        """Raises KeyError."""
+        return self._collections[name].status()
+
+    # --- the loop ---
+
+    def start_after(self, position: str) -> None:
+        """Set where to start in the outcome stream: a position from before the recovery."""
+        self._position = position
+
+    async def run(self) -> None:
+        """Run until cancelled; retry while Redis or the store is unavailable."""
+        is_healthy = True
+        while True:
+            try:
+                await self.round()
+                is_healthy = True
+            except (RedisError, EUGuessError, OSError) as error:
+                if is_healthy:
+                    kind = type(error).__name__
+                    logger.warning("collection is waiting: %s", kind, extra={"action": "wait"})
+                is_healthy = False
+                self._reconciled_at = -float("inf")  # Redis may have lost its data
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                # A bug in one round must not end all collections; /readyz shows it.
+                logger.exception("a round failed", extra={"action": "round_failed"})
+                await asyncio.sleep(BUG_PAUSE_SECONDS)
+
+    async def round(self) -> None:
+        """Run one round: apply outcomes, reconcile when due, publish."""
+        await self._follow(EVENT_WAIT_MS)
+        if self._clock() - self._reconciled_at >= self._limits.reconcile_seconds:
+            await self._reconcile()
+            self._reconciled_at = self._clock()
+        await self._withdraw_stopped()
+        await self._publish_waiting()
+        self._round_at = self._clock()
+
+    async def _follow(self, wait_ms: int) -> None:
+        """Apply all outcomes announced since the last call."""
+        while events := await self._ledger.events(self._position, block_ms=wait_ms):
+            for position, outcome in events:
+                await self._apply(outcome)
+                self._position = position
+            wait_ms = 1
+
+    async def _apply(self, outcome: SlotOutcome | None) -> None:
+        if outcome is None:  # did not validate
+            return
+        self.outcome_counts[outcome.status] = self.outcome_counts.get(outcome.status, 0) + 1
+        collection = self._collections.get(outcome.dataset)
+        if collection is None:
+            return
+        work = collection.slots.in_flight.get(outcome.slot)
+        if work is not None and len(collection.slots.in_flight) == 1:  # possibly the last one
+            collection.possibly_paid = await self._ledger.possibly_paid(outcome.dataset)
+            collection.spent = await self._budgets.spent(collection.spec)
+        await self._end(collection, collection.slots.apply(outcome, self._clock()))
+        if work is not None and not outcome.status.is_final:
+            await self._keep_progress(outcome.dataset, work)
+
+    async def _keep_progress(self, dataset: str, work: SlotWork) -> None:
+        """Store progress, so that a restarted sampler repeats no candidate and keeps failures."""
+        await self._ledger.keep_progress(dataset, work.slot, work.next_candidate, work.failures)
+
+    async def _withdraw_stopped(self) -> None:
+        """Outdate the queued slots of a stopped dataset; fetchers finish those they have begun."""
+        for name, collection in list(self._collections.items()):
+            if collection.is_stopped and collection.slots.in_flight:
+                in_flight = collection.slots.in_flight.values()
+                fences = {work.slot: work.fence + 1 for work in in_flight}
+                await self._ledger.lease(name, fences, 0)
+                collection.slots.withdraw(fences)
+
+    async def _refill_lost_redis(self) -> None:
+        """Restore final outcomes if Redis was restarted or emptied since the last check."""
+        identity = await self._ledger.identity()
+        if self._identity not in (None, identity):
+            for collection in list(self._collections.values()):
+                spec = collection.spec
+                for outcome in await known_outcomes(self._store, self._ledger, spec):
+                    collection.slots.finish(outcome)
+            logger.warning("Redis was restarted or lost its data", extra={"action": "refilled"})
+        self._identity = identity
+
+    async def _reconcile(self) -> None:
+        """Handle slots whose lease has expired, unless their outcome has arrived by now."""
+        await self._refill_lost_redis()
+        for name, collection in self._active():
+            collection.pause_reason = await self._why_paused(collection)
+            in_flight = {work.slot: work.fence for work in collection.slots.in_flight.values()}
+            leases, now_ms = await self._ledger.leases(name), await self._ledger.now_ms()
+            await self._follow(1)
+            for slot, fence in in_flight.items():
+                lease = leases.get(slot)
+                work = collection.slots.in_flight.get(slot)
+                is_live = lease is not None and lease.expires_ms > now_ms
+                if work is None or work.fence != fence or is_live:
+                    continue
+                if lease is not None and lease.begun:
+                    end = collection.slots.fail(work, "worker lost", self._clock())
+                    await self._end(collection, end)
+                    await self._keep_progress(name, work)
+                else:  # no fetcher began it: the message was lost, not a failure of the slot
+                    collection.slots.give_back([work])
+            if not collection.slots.in_flight:
+                collection.possibly_paid = await self._ledger.possibly_paid(name)
+
+    async def _why_paused(self, collection: Collection) -> str | None:
+        spec = collection.spec
+        collection.spent = await self._budgets.spent(spec)
+        missing = collection.slots.fewest_missing_images()
+        spent = why_spent(collection.budget, collection.spent, spec.provider, missing)
+        collection.is_budget_spent = spent is not None and collection.spent is not None
+        return await self._ledger.paused(spec.provider) or spent
+
+    async def _publish_waiting(self) -> None:
+        active = [c for _, c in self._active() if c.pause_reason is None]
+        for number, collection in enumerate(active):
+            free = self._limits.outstanding - self.outstanding
+            share = free // (len(active) - number)  # each dataset gets an equal share
+            for group in collection.slots.take(share, self._clock()):
+                await self._publish(collection.slots, group)
+
+    async def _publish(self, slots: SlotTracker, group: list[SlotWork]) -> None:
+        """Lease and publish. The fence is the time, so that it also grows across restarts."""
+        name = slots.spec.name
+        try:
+            message = await asyncio.to_thread(self._message, slots.spec, group)
+            fences = {work.slot: work.fence for work in group}
+            await self._ledger.lease(name, fences, self._limits.lease_seconds)
+            await asyncio.to_thread(self._publisher.publish, message)
+        except BaseException:
+            slots.give_back(group)
+            raise
+        self.published_slots += len(group)
+
+    def _message(self, spec: DatasetSpec, group: list[SlotWork]) -> FetchLocations:
+        now_ms = int(time.time() * 1000)
+        for work in group:
+            work.fence = max(work.fence + 1, now_ms)
+        candidates = self._candidates.draw(spec, group)
+        requests = [
+            SlotRequest(
+                slot=work.slot,
+                candidates=tuple(candidates[work.slot]),
+                fence=work.fence,
+            )
+            for work in group
+        ]
+        return FetchLocations(dataset=spec.name, slots=tuple(requests))
+
+    async def _end(self, collection: Collection, end: SlotEnd | None) -> None:
+        """Store the final outcome of a slot that reached a limit; one from a fetcher wins."""
+        if end is None:
+            return
+        name, work = collection.spec.name, end.work
+        outcome = SlotOutcome(
+            dataset=name,
+            slot=work.slot,
+            fence=work.fence,
+            status=end.status,
+            reason=end.reason,
+            candidates_tried=work.next_candidate,
+            rejections=dict(work.rejections),
+            images=work.images,
+            bytes=work.bytes,
+            cost=work.cost,
+            finished_at=utc_now(),
+        )
+        key = slot_key(name, work.slot)
+        is_ours = await self._store.create(key, outcome.model_dump_json().encode())
+        if not is_ours:
+            outcome = SlotOutcome.model_validate_json(await self._store.get(key))
+        await self._ledger.record(outcome)
+        collection.slots.finish(outcome, repeats_spending=is_ours)
+        if outcome.reason is not None and outcome.reason == end.reason:
+            await self._bury(outcome)
+
+    async def _bury(self, outcome: SlotOutcome) -> None:
+        payload = outcome.model_dump(mode="json")
+        reason = outcome.reason or "failed"
+        letter = DeadLetter(source="sampler", reason=reason, payload=payload, at=utc_now())
+        await self._ledger.bury(letter)
+
+    def _active(self) -> Iterator[tuple[str, Collection]]:
+        yield from [(n, c) for n, c in self._collections.items() if c.is_active]
