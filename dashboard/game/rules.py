@@ -1,4 +1,4 @@
-"""The game: ten held-out places, a person's guess and the model's guess for each."""
+"""The game: ten held-out locations, with the player's and the model's guess for each."""
 
 import random
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from dashboard.sources.manifests import Holdings
+from dashboard.sources.manifests import DatasetContents
 from euguess.messages.records import (
     MAX_VIEWS,
     CountryCode,
@@ -24,8 +24,8 @@ MAX_NAME = 30
 
 
 @dataclass(frozen=True)
-class Place:
-    """A place to guess; keys are those of its photos that are shown, and given to the model."""
+class HeldOutLocation:
+    """A location to guess; keys are those of the photos that player and model see."""
 
     location_id: str
     country_code: str
@@ -34,8 +34,8 @@ class Place:
     license: str
 
 
-class Answer(Record):
-    """One round, by country codes."""
+class RoundResult(Record):
+    """The outcome of one round, as country codes."""
 
     location_id: str
     truth: CountryCode
@@ -53,14 +53,14 @@ class Answer(Record):
 
 
 class GameResult(Record):
-    """A game that was played to its end, as the store keeps it."""
+    """A finished game, as stored."""
 
     player: str = Field(min_length=1, max_length=MAX_NAME)
     played_at: datetime
     dataset: DatasetName
     model_version: str
     is_with_all_views: bool
-    answers: tuple[Answer, ...] = Field(min_length=1)
+    answers: tuple[RoundResult, ...] = Field(min_length=1)
     schema_version: Literal[1] = 1
 
     @property
@@ -74,36 +74,36 @@ class GameResult(Record):
 
 @dataclass
 class Game:
-    """A game under way; the round is shown until it is answered, then its truth."""
+    """A game in progress: guess a location, see the truth, proceed to the next one."""
 
     player: str
     dataset: str
     model_version: str
     is_with_all_views: bool
-    places: list[Place]
-    answers: list[Answer] = field(default_factory=list)
+    locations: list[HeldOutLocation]
+    answers: list[RoundResult] = field(default_factory=list)
     is_revealed: bool = False
-    prediction: Prediction | None = None  # of the round whose truth is shown
+    prediction: Prediction | None = None  # of the revealed round
 
     @property
     def round(self) -> int:
-        """Of the present place, from 0."""
+        """Index of the current round, from 0."""
         return len(self.answers) - self.is_revealed
 
     @property
-    def place(self) -> Place:
-        return self.places[self.round]
+    def location(self) -> HeldOutLocation:
+        return self.locations[self.round]
 
     @property
     def is_over(self) -> bool:
-        return not self.is_revealed and len(self.answers) == len(self.places)
+        return not self.is_revealed and len(self.answers) == len(self.locations)
 
     def answer(self, guess: str, prediction: Prediction) -> None:
-        """End the round; its truth may be shown from now on."""
-        place = self.place
-        answer = Answer(
-            location_id=place.location_id,
-            truth=place.country_code,
+        """Record both guesses and reveal the truth."""
+        location = self.location
+        answer = RoundResult(
+            location_id=location.location_id,
+            truth=location.country_code,
             guess=guess,
             model=prediction.country_code,
             probability=prediction.probability,
@@ -112,15 +112,15 @@ class Game:
         self.is_revealed, self.prediction = True, prediction
 
     def proceed(self) -> None:
-        """On to the next round, or to the end."""
+        """Go to the next round, or end the game after the last one."""
         self.is_revealed, self.prediction = False, None
 
-    def drop_place(self) -> None:
-        """Leave out the present place, as when its photo is damaged."""
-        del self.places[self.round]
+    def drop_location(self) -> None:
+        """Remove the current location, for example because its photo is damaged."""
+        del self.locations[self.round]
 
     def result(self, played_at: datetime) -> GameResult:
-        """What is kept of a game that is over."""
+        """Return the result to store."""
         return GameResult(
             player=self.player,
             played_at=played_at,
@@ -131,30 +131,30 @@ class Game:
         )
 
 
-def held_out(holdings: Holdings, seen: SeenViews, codes: Collection[str]) -> pd.DataFrame:
-    """Rows of the views of places that the model can name and of which it has seen no photo."""
-    views = holdings.views
-    is_known = views["location_id"].isin(seen.location_ids) | views["sha256"].isin(seen.sha256s)
-    known = views.loc[is_known, "location_id"].unique()
-    return views[~views["location_id"].isin(known) & views["country_code"].isin(codes)]
+def held_out(contents: DatasetContents, seen: SeenViews, codes: Collection[str]) -> pd.DataFrame:
+    """Return the views of locations in known countries of which the model has seen no photo."""
+    views = contents.views
+    is_seen = views["location_id"].isin(seen.location_ids) | views["sha256"].isin(seen.sha256s)
+    seen_ids = views.loc[is_seen, "location_id"].unique()
+    return views[~views["location_id"].isin(seen_ids) & views["country_code"].isin(codes)]
 
 
-def draw_places(
-    views: pd.DataFrame, chance: random.Random, *, is_with_all_views: bool, count: int = ROUNDS
-) -> list[Place]:
-    """Different places at random, each as likely as any other; fewer when there are fewer."""
+def draw_locations(
+    views: pd.DataFrame, rng: random.Random, *, is_with_all_views: bool, count: int = ROUNDS
+) -> list[HeldOutLocation]:
+    """Draw distinct locations uniformly at random; fewer than count if there are fewer."""
     ids = views["location_id"].unique().tolist()
-    chosen = chance.sample(ids, min(count, len(ids)))
-    most = MAX_VIEWS if is_with_all_views else 1
-    return [_place(views[views["location_id"] == name], most) for name in chosen]
+    drawn = rng.sample(ids, min(count, len(ids)))
+    max_views = MAX_VIEWS if is_with_all_views else 1
+    return [_location(views[views["location_id"] == name], max_views) for name in drawn]
 
 
-def _place(views: pd.DataFrame, most: int) -> Place:
+def _location(views: pd.DataFrame, max_views: int) -> HeldOutLocation:
     first = views.iloc[0]
-    return Place(
+    return HeldOutLocation(
         location_id=str(first["location_id"]),
         country_code=str(first["country_code"]),
-        keys=tuple(views["key"].iloc[:most]),
+        keys=tuple(views["key"].iloc[:max_views]),
         attribution=str(first["attribution"]),
         license=str(first["license"]),
     )

@@ -1,4 +1,4 @@
-"""Results of all games: objects of the store, each created once, so that none replaces another."""
+"""Results of all games: one object each in the store, created once and never overwritten."""
 
 import asyncio
 import secrets
@@ -14,12 +14,12 @@ from euguess.collection.layout import GAMES, game_key
 from euguess.messages.records import Interval
 from euguess.storage import ObjectStore
 
-MOST_GAMES = 2000  # the newest; each is an object of its own
+MAX_GAMES = 2000  # the newest; each is a separate object
 
 
 @dataclass(frozen=True)
 class Averages:
-    """Share of rounds won by people and by the model on the same photos, with 95 % intervals."""
+    """Accuracy of people and of the model on the same photos, with 95 % intervals."""
 
     people: Interval
     model: Interval
@@ -27,15 +27,15 @@ class Averages:
 
 
 async def save_result(store: ObjectStore, result: GameResult) -> str:
-    """Keep a result under a new id, which sorts by time; returns the id."""
+    """Store a result under a new id that sorts by time. Returns the id."""
     game_id = f"{result.played_at:%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"
     await store.create(game_key(game_id), result.model_dump_json(indent=2).encode())
     return game_id
 
 
 async def read_results(store: ObjectStore) -> list[GameResult]:
-    """The newest results first; what is no result is left out."""
-    keys = sorted([key async for key in store.list(GAMES)], reverse=True)[:MOST_GAMES]
+    """Return results, newest first; invalid objects are skipped."""
+    keys = sorted([key async for key in store.list(GAMES)], reverse=True)[:MAX_GAMES]
     gate = asyncio.Semaphore(CONCURRENT_READS)
 
     async def read(key: str) -> GameResult | None:
@@ -51,7 +51,7 @@ async def read_results(store: ObjectStore) -> list[GameResult]:
 
 
 def averages(results: Sequence[GameResult]) -> Averages:
-    """Over all rounds of all games, of which there must be one; rounds count as independent."""
+    """Average over all rounds of one or more games, taken as independent."""
     rounds = sum(len(result.answers) for result in results)
     return Averages(
         people=wilson(sum(result.right for result in results), rounds),
@@ -61,5 +61,5 @@ def averages(results: Sequence[GameResult]) -> Averages:
 
 
 def ranked(results: Sequence[GameResult]) -> list[GameResult]:
-    """By the share of rounds won, then whoever had it first."""
+    """Sort by accuracy, then by date."""
     return sorted(results, key=lambda r: (-r.right / len(r.answers), r.played_at))

@@ -11,8 +11,8 @@ from euguess.clients import RegistryClient
 from euguess.errors import ServiceUnavailable
 from euguess.messages.serving import ModelCard
 from euguess.messages.training import SeenViews
-from euguess.promotion.audit import Entry, read_log
-from euguess.promotion.candidates import Candidate
+from euguess.promotion.audit import AuditEntry, read_log
+from euguess.promotion.versions import RegisteredVersion
 
 KEPT_SECONDS = 5.0
 FILES_KEPT_SECONDS = 3600.0  # those of a run never change
@@ -24,8 +24,8 @@ READS_AT_ONCE = 8
 class Registered:
     """Versions, newest first, and the one that is served."""
 
-    versions: list[Candidate]
-    champion: Candidate | None
+    versions: list[RegisteredVersion]
+    champion: RegisteredVersion | None
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
@@ -76,6 +76,6 @@ def read_report(_registry: RegistryClient, run_id: str) -> dict[str, Any]:
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
-def read_audit(_store: Store) -> list[Entry]:
+def read_audit(_store: Store) -> list[AuditEntry]:
     """Oldest first. Raises StoreError."""
     return _store.run(read_log)

@@ -16,7 +16,7 @@ from euguess.errors import InvalidInput
 from euguess.images import postprocessing, preprocessing
 from euguess.messages.serving import ModelCard
 from euguess.process.files import staged
-from euguess.promotion.candidates import REGISTERED_MODEL
+from euguess.promotion.versions import REGISTERED_MODEL
 from services.inference import classifier, explanation, handler
 from services.inference.classifier import ModelRefused, file_sha256, verify_package
 

@@ -11,7 +11,7 @@ import httpx
 from euguess.clients.http import Client, reason
 from euguess.clients.inference import read_token
 from euguess.errors import ServiceUnavailable
-from euguess.promotion.candidates import REGISTERED_MODEL
+from euguess.promotion.versions import REGISTERED_MODEL
 
 TIMEOUT_SECONDS = 10.0
 POLL_SECONDS = 0.25

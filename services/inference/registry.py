@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from euguess.errors import ServiceUnavailable
-from euguess.promotion.candidates import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
+from euguess.promotion.versions import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
 
 ABSENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}  # how MLflow says "no such alias"
 HTTP_RETRIES = 1  # the agent itself tries again; MLflow's default of 7 takes minutes

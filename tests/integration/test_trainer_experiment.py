@@ -17,7 +17,7 @@ from euguess.images.postprocessing import calibration_for, country_sets, is_answ
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.process.ports import free_ports
-from euguess.promotion.audit import Act, AuditLog
+from euguess.promotion.audit import Decision, StoredAuditLog
 from euguess.promotion.rollback import roll_back
 from euguess.settings import MlflowSettings
 from euguess.stack.processes import ServerSpec, started
@@ -109,7 +109,7 @@ def test_what_the_cards_will_need_is_checked_before_anything_is_trained(
 
 
 def card_of(trainer: TrainerHome, version: str | None = None, *, is_data: bool = False) -> str:
-    session, log = trainer.session(), AuditLog(trainer.store)
+    session, log = trainer.session(), StoredAuditLog(trainer.store)
     found = read_card(version, session.tracking, session.registry, log, is_data=is_data)
     return found.text
 
@@ -265,7 +265,7 @@ def rivals(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
 def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_places(
     rivals: TrainerHome,
 ) -> None:
-    session, log = rivals.session(), AuditLog(rivals.store)
+    session, log = rivals.session(), StoredAuditLog(rivals.store)
     learnt_their_tests = run_experiment(tiny_request("split.seed=1", promoted=True), session)
     better = run_experiment(tiny_request(promoted=True), session)
     no_better = run_experiment(tiny_request("batch_size=24", promoted=True), session)
@@ -288,11 +288,11 @@ def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_place
     assert champion.version == "1"
     acts = [(entry.act, entry.version) for entry in log.entries()]
     assert acts == [
-        (Act.PROMOTED, "1"),
-        (Act.REFUSED, "2"),
-        (Act.PROMOTED, "3"),
-        (Act.REFUSED, "4"),
-        (Act.ROLLED_BACK, "1"),
+        (Decision.PROMOTED, "1"),
+        (Decision.REFUSED, "2"),
+        (Decision.PROMOTED, "3"),
+        (Decision.REFUSED, "4"),
+        (Decision.ROLLED_BACK, "1"),
     ]
     with pytest.raises(InvalidInput, match="no champion before version 1"):
         roll_back(session.registry, log, "again")
@@ -375,7 +375,7 @@ def test_a_tracking_server_serves_the_champion_to_its_clients(
         assert champion == outcome.candidate
         assert champion is not None
         assert client.versions() == [client.version(champion.version)] == [champion]
-        client.crown(champion.version)
+        client.set_champion(champion.version)
         with pytest.raises(InvalidInput, match="no version 99"):
             client.version("99")
     again = evaluate_stored("champion", "tiny", trainer.session(mlflow_server), OnDamage.RAISE)
@@ -404,7 +404,7 @@ def test_a_run_on_a_server_is_stopped_and_resumed_by_its_clients(
             run_experiment(request, replace(session, display=telling))
         stopped = client.training_runs()[0]
         assert (stopped.status, stopped.is_stopping) == ("KILLED", False)
-        assert stopped.is_to_be_promoted
+        assert stopped.promotes
         recipe = client.recipe(stopped.run_id)
         assert parse_recipe(recipe) == request.recipe
         client.ask_stop(stopped.run_id)

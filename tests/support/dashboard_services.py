@@ -34,7 +34,7 @@ from euguess.messages.serving import (
     ViewExplanation,
 )
 from euguess.messages.training import SeenViews, TrainRun
-from euguess.promotion.candidates import DECISIVE_METRIC, Candidate
+from euguess.promotion.versions import DECISIVE_METRIC, RegisteredVersion
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
 from euguess.storage.memory import memory_store
@@ -123,8 +123,8 @@ class FakeServices:
     letters: list[DeadLetter] = field(default_factory=list)
     troubles: dict[str, str] = field(default_factory=dict)
     card: ModelCard | None = None  # of all versions
-    versions: list[Candidate] = field(default_factory=list)
-    crowned: str | None = None
+    versions: list[RegisteredVersion] = field(default_factory=list)
+    champion_version: str | None = None
     report: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, Report] = field(default_factory=dict)  # finished ones by id, newest first
     trainings: list[TrainingRun] = field(default_factory=list)  # newest first
@@ -224,9 +224,9 @@ class FakeServices:
 
     def _version_asked_for(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
-            self.crowned = json.loads(request.content)["version"]
+            self.champion_version = json.loads(request.content)["version"]
             return httpx.Response(200, json={})
-        number = request.url.params.get("version", self.crowned)
+        number = request.url.params.get("version", self.champion_version)
         named = [_version(one) for one in self.versions if one.version == number]
         found = {"model_version": named[0]} if named else {}
         return httpx.Response(200 if named else 404, json=found)
@@ -242,9 +242,9 @@ class FakeServices:
         return httpx.Response(200, json=answer.model_dump(mode="json"))
 
 
-def candidate(number: int, **changes: Any) -> Candidate:
+def candidate(number: int, **changes: Any) -> RegisteredVersion:
     """A registered version with an honest test."""
-    made = Candidate(
+    made = RegisteredVersion(
         version=str(number),
         run_id=f"run-{number}",
         dataset="demo",
@@ -256,7 +256,7 @@ def candidate(number: int, **changes: Any) -> Candidate:
     return replace(made, **changes)
 
 
-def _version(one: Candidate) -> dict[str, object]:
+def _version(one: RegisteredVersion) -> dict[str, object]:
     """As MLflow sends it."""
     tags = {
         "dataset": one.dataset,
@@ -284,7 +284,7 @@ def _training(run: TrainingRun) -> dict[str, object]:
     """As MLflow sends it."""
     started = int(run.started_at.timestamp() * MILLISECONDS)
     tags = {"dataset": run.dataset, "protocol": run.protocol}
-    marks = {STOP_TAG: run.is_stopping, PROMOTE_TAG: run.is_to_be_promoted}
+    marks = {STOP_TAG: run.is_stopping, PROMOTE_TAG: run.promotes}
     tags |= {name: "yes" for name, is_set in marks.items() if is_set}
     if run.alive_at is not None:
         tags[ALIVE_TAG] = run.alive_at.isoformat()

@@ -24,7 +24,7 @@ VERSIONS = 50
 
 def services(quotas: dict[str, int]) -> FakeServices:
     versions = [candidate(number) for number in range(1, VERSIONS + 1)]
-    made = FakeServices(card=model_card(*quotas), versions=versions, crowned="1")
+    made = FakeServices(card=model_card(*quotas), versions=versions, champion_version="1")
     fill(made, *generated_objects("demo", quotas))
     ids = {row["location_id"] for row in generated_rows("demo", quotas)}
     made.seen = SeenViews(location_ids=tuple(sorted(ids)[: len(ids) * 4 // 5]), sha256s=())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from euguess.promotion.candidates import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
+from euguess.promotion.versions import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
 
 
 class LocalRegistry:

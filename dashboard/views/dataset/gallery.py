@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard.sources.manifests import Holdings
+from dashboard.sources.manifests import DatasetContents
 from dashboard.sources.photos import read_pictures
 from dashboard.store import Store
 from dashboard.text import plain
@@ -15,20 +15,20 @@ PICTURE_WIDTH = 240
 NAMES = {country.code: country.name for country in COUNTRIES}
 
 
-def gallery(holdings: Holdings, store: Store) -> None:
+def gallery(contents: DatasetContents, store: Store) -> None:
     """Some places of a country, a page at a time; raises StoreError when photos cannot be read."""
-    places, headings = _filtered(holdings)
+    places, headings = _filtered(contents)
     pages = max(1, -(-len(places) // PLACES_SHOWN))
     page = st.number_input(f"Page, of {pages:,}", 1, pages, key="gallery-page") if pages > 1 else 1
     start = (int(page) - 1) * PLACES_SHOWN
     for _, place in places.iloc[start : start + PLACES_SHOWN].iterrows():
-        views = holdings.views[holdings.views["location_id"] == place["location_id"]]
+        views = contents.views[contents.views["location_id"] == place["location_id"]]
         _place(place, views[views["heading"].isin(headings)], store)
 
 
-def _filtered(holdings: Holdings) -> tuple[pd.DataFrame, list[float]]:
-    codes = sorted(holdings.places["country_code"].unique(), key=lambda c: NAMES.get(c, c))
-    headings = sorted(holdings.views["heading"].unique())
+def _filtered(contents: DatasetContents) -> tuple[pd.DataFrame, list[float]]:
+    codes = sorted(contents.locations["country_code"].unique(), key=lambda c: NAMES.get(c, c))
+    headings = sorted(contents.views["heading"].unique())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         code = st.selectbox(
             "Country", codes, format_func=lambda c: NAMES.get(c, c), key="gallery-country"
@@ -39,9 +39,9 @@ def _filtered(holdings: Holdings) -> tuple[pd.DataFrame, list[float]]:
             format_func=lambda heading: f"{heading:g}°",
             selection_mode="multi",
             default=headings,
-            key=f"gallery-headings-{holdings.dataset}",
+            key=f"gallery-headings-{contents.dataset}",
         )
-    return holdings.places[holdings.places["country_code"] == code], list(chosen)
+    return contents.locations[contents.locations["country_code"] == code], list(chosen)
 
 
 def _place(place: "pd.Series[str]", views: pd.DataFrame, store: Store) -> None:

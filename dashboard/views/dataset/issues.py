@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard.sources.manifests import KEPT_SECONDS, Holdings
-from dashboard.views.dataset.quality import counts, find_oddities
+from dashboard.sources.manifests import KEPT_SECONDS, DatasetContents
+from dashboard.views.dataset.quality import counts, find_issues
 from euguess.geography.boundaries import load_boundaries
 from euguess.messages.collection import DatasetSpec
 
@@ -16,12 +16,12 @@ NAMES = {
 }
 
 
-def findings(holdings: Holdings, spec: DatasetSpec) -> None:
+def findings(contents: DatasetContents, spec: DatasetSpec) -> None:
     """A line per finding; nothing is changed or left out because of it."""
     st.subheader("Audit findings")
-    found = _found(holdings.dataset, len(holdings.views), holdings, spec)
+    found = _found(contents.dataset, len(contents.views), contents, spec)
     if not len(found):
-        places = f"{len(holdings.places):,}"
+        places = f"{len(contents.locations):,}"
         st.success(f"Nothing odd about {places} places.", icon=":material/check_circle:")
     else:
         with st.container(horizontal=True):
@@ -35,5 +35,7 @@ def findings(holdings: Holdings, spec: DatasetSpec) -> None:
 
 
 @st.cache_data(ttl=KEPT_SECONDS, max_entries=8, show_spinner="Auditing")
-def _found(dataset: str, views: int, _holdings: Holdings, _spec: DatasetSpec) -> pd.DataFrame:
-    return find_oddities(_holdings, _spec, load_boundaries())
+def _found(
+    dataset: str, views: int, _contents: DatasetContents, _spec: DatasetSpec
+) -> pd.DataFrame:
+    return find_issues(_contents, _spec, load_boundaries())

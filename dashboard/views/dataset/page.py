@@ -12,7 +12,12 @@ from dashboard.charts.maps import MAP_HEIGHT, places_map
 from dashboard.charts.palette import BLUE, ORANGE
 from dashboard.connections import Connections
 from dashboard.notices import empty_state, show_errors
-from dashboard.sources.manifests import Holdings, read_dataset_spec, read_holdings, read_names
+from dashboard.sources.manifests import (
+    DatasetContents,
+    read_contents,
+    read_dataset_spec,
+    read_names,
+)
 from dashboard.sources.versions import read_champion, read_seen
 from dashboard.store import Store
 from dashboard.views.dataset.gallery import gallery
@@ -38,32 +43,33 @@ def render(connections: Connections) -> None:
             return
         name = st.selectbox("Dataset", names, key="dataset")
         spec = read_dataset_spec(connections.store, name)
-        holdings = read_holdings(connections.store, name)
-        if not len(holdings.places):
+        contents = read_contents(connections.store, name)
+        if not len(contents.locations):
             command = f"euguess dataset status {name}"
             empty_state("Nothing of it is stored yet. See how the collection goes:", command)
             return
-        _summary(holdings, spec)
-        _sections(holdings, spec, connections)
+        _summary(contents, spec)
+        _sections(contents, spec, connections)
 
 
-def _summary(holdings: Holdings, spec: DatasetSpec) -> None:
+def _summary(contents: DatasetContents, spec: DatasetSpec) -> None:
     with st.container(horizontal=True):
-        st.metric("Places", f"{holdings.stored_places:,}")
+        st.metric("Places", f"{contents.stored_locations:,}")
         st.metric("Asked for", f"{spec.requested:,}")
-        st.metric("Countries", f"{holdings.places['country_code'].nunique()}")
-        if not holdings.is_sample:
-            st.metric("Views", f"{len(holdings.views):,}")
-            st.metric("Photos", f"{holdings.views['bytes'].sum() / 1e6:,.0f} MB")
-    if holdings.is_sample:
+        st.metric("Countries", f"{contents.locations['country_code'].nunique()}")
+        if not contents.is_sample:
+            st.metric("Views", f"{len(contents.views):,}")
+            st.metric("Photos", f"{contents.views['bytes'].sum() / 1e6:,.0f} MB")
+    if contents.is_sample:
+        shown, stored = len(contents.locations), contents.stored_locations
         empty_state(
-            f"There is no manifest yet: {len(holdings.places):,} of {holdings.stored_places:,} "
-            "places are shown. Training writes one, and so does the tensor cache:",
-            f"euguess train {holdings.dataset} --recipe experiments/demo.toml",
+            f"No manifest yet: showing {shown:,} of {stored:,} places. Train a model or build the "
+            "tensor cache to write one:",
+            f"euguess train {contents.dataset} --recipe experiments/demo.toml",
         )
 
 
-def _sections(holdings: Holdings, spec: DatasetSpec, connections: Connections) -> None:
+def _sections(contents: DatasetContents, spec: DatasetSpec, connections: Connections) -> None:
     """One section at a time is drawn, so that each is quick."""
     section = st.segmented_control(
         "Section", SECTIONS, default=SECTIONS[0], key="section", label_visibility="collapsed"
@@ -71,77 +77,77 @@ def _sections(holdings: Holdings, spec: DatasetSpec, connections: Connections) -
     with show_errors():
         match section:
             case "Map":
-                _map(holdings, connections.registry)
+                _map(contents, connections.registry)
             case "Gallery":
-                gallery(holdings, connections.store)
+                gallery(contents, connections.store)
             case "Findings":
-                findings(holdings, spec)
+                findings(contents, spec)
             case "Export":
-                _export(holdings, connections.store)
+                _export(contents, connections.store)
             case _:
-                _balance(holdings, spec)
+                _balance(contents, spec)
 
 
-def _balance(holdings: Holdings, spec: DatasetSpec) -> None:
+def _balance(contents: DatasetContents, spec: DatasetSpec) -> None:
     st.subheader("Places per country")
-    st.altair_chart(balance_chart(holdings.places, spec.quotas))
+    st.altair_chart(balance_chart(contents.locations, spec.quotas))
     left, right = st.columns(2)
     with left:
         st.subheader("Years of the photos")
-        if holdings.places["year"].notna().any():
-            st.altair_chart(years_chart(holdings.places))
+        if contents.locations["year"].notna().any():
+            st.altair_chart(years_chart(contents.locations))
         else:
             st.info("The dates of these photos are not known.", icon=":material/event_busy:")
     with right:
         st.subheader("Views of a place")
-        st.altair_chart(views_chart(holdings.places))
+        st.altair_chart(views_chart(contents.locations))
 
 
-def _map(holdings: Holdings, registry: RegistryClient) -> None:
-    located = int(holdings.places["lat"].notna().sum())
+def _map(contents: DatasetContents, registry: RegistryClient) -> None:
+    located = int(contents.locations["lat"].notna().sum())
     if not located:
         st.info("The positions of these photos are not known.", icon=":material/location_off:")
         return
     kind = st.segmented_control("Colours", [BY_COUNTRY, BY_USE], default=BY_COUNTRY, key="colours")
     if kind == BY_USE:
-        _map_by_use(holdings, registry)
+        _map_by_use(contents, registry)
     else:
-        deck = places_map(holdings.places, colours(), "country_code")
+        deck = places_map(contents.locations, colours(), "country_code")
         st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-country")
-    st.caption(f"{located:,} of {len(holdings.places):,} places have a known position.")
+    st.caption(f"{located:,} of {len(contents.locations):,} places have a known position.")
 
 
-def _map_by_use(holdings: Holdings, registry: RegistryClient) -> None:
+def _map_by_use(contents: DatasetContents, registry: RegistryClient) -> None:
     card = read_champion(registry)
     seen = read_seen(registry, card.version) if card else None
     if seen is None:
-        command = f"euguess train {holdings.dataset} --recipe experiments/demo.toml --promote"
+        command = f"euguess train {contents.dataset} --recipe experiments/demo.toml --promote"
         empty_state("There is no champion yet. Train one:", command)
         return
-    is_seen = holdings.places["location_id"].isin(seen.location_ids)
-    places = holdings.places.assign(use=is_seen.map({True: SEEN, False: HELD_OUT}))
+    is_seen = contents.locations["location_id"].isin(seen.location_ids)
+    places = contents.locations.assign(use=is_seen.map({True: SEEN, False: HELD_OUT}))
     with st.container(horizontal=True):
         st.badge(f"{SEEN}: {is_seen.sum():,}", color="orange")
         st.badge(f"{HELD_OUT}: {(~is_seen).sum():,}", color="blue")
     st.pydeck_chart(places_map(places, USE_COLOURS, "use"), height=MAP_HEIGHT, key="map-use")
 
 
-def _export(holdings: Holdings, store: Store) -> None:
+def _export(contents: DatasetContents, store: Store) -> None:
     st.markdown("One row for each view: where and when it was taken, its heading, key and licence.")
-    st.dataframe(holdings.views.head(200), hide_index=True)
+    st.dataframe(contents.views.head(200), hide_index=True)
     with st.container(horizontal=True):
         for kind, (encode, mime) in EXPORTS.items():
             st.download_button(
                 f"Manifest as {kind}",
-                partial(_exported, store, holdings.dataset, encode),
-                file_name=f"{holdings.dataset}-manifest.{kind.lower()}",
+                partial(_exported, store, contents.dataset, encode),
+                file_name=f"{contents.dataset}-manifest.{kind.lower()}",
                 mime=mime,
                 icon=":material/download:",
             )
 
 
 def _exported(store: Store, dataset: str, encode: Callable[[pd.DataFrame], bytes]) -> bytes:
-    return encode(read_holdings(store, dataset).views)
+    return encode(read_contents(store, dataset).views)
 
 
 def _csv(views: pd.DataFrame) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from dashboard.sources.manifests import Holdings
+from dashboard.sources.manifests import DatasetContents
 from euguess.collection.providers import ProviderName
 from euguess.geography.boundaries import Boundaries
 from euguess.messages.collection import DatasetSpec
@@ -15,14 +15,16 @@ DEGREE_DECIMALS = 5  # 1 m
 COLUMNS = ["finding", "country_code", "location_id", "reason"]
 
 
-def find_oddities(holdings: Holdings, spec: DatasetSpec, boundaries: Boundaries) -> pd.DataFrame:
+def find_issues(
+    contents: DatasetContents, spec: DatasetSpec, boundaries: Boundaries
+) -> pd.DataFrame:
     """A row per finding with COLUMNS; a place may have several."""
-    places = holdings.places
+    places = contents.locations
     parts = (
         _unknown(places),
         _elsewhere(places[places["lat"].notna()], boundaries),
         _few_views(places, spec),
-        _same_photo(holdings.views),
+        _same_photo(contents.views),
         _same_spot(places[places["lat"].notna()]),
     )
     found = pd.concat([part.reindex(columns=COLUMNS) for part in parts if len(part)] or [_none()])

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from dashboard.store import Store
 from euguess.clients import RegistryClient
-from euguess.promotion.audit import Entry, append, person, read_log, recorded_contest
-from euguess.promotion.candidates import Candidate
-from euguess.promotion.gate import HoldContest, Nomination, decide, promote
+from euguess.promotion.audit import AuditEntry, append, current_user, read_log, recorded_contest
+from euguess.promotion.gate import PromotionRequest, RunContest, decide, promote
 from euguess.promotion.rollback import roll_back
 from euguess.promotion.verdict import Contest, NotComparable, Verdict
+from euguess.promotion.versions import RegisteredVersion
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Versions:
 
     client: RegistryClient
 
-    def champion(self) -> Candidate | None:
+    def champion(self) -> RegisteredVersion | None:
         return self.client.champion_version()
 
-    def version(self, number: str) -> Candidate:
+    def version(self, number: str) -> RegisteredVersion:
         return self.client.version(number)
 
-    def crown(self, version: str) -> None:
-        self.client.crown(version)
+    def set_champion(self, version: str) -> None:
+        self.client.set_champion(version)
 
 
 @dataclass(frozen=True)
@@ -37,40 +37,45 @@ class StoredLog:
 
     store: Store
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[AuditEntry]:
         return self.store.run(read_log)
 
-    def append(self, entry: Entry) -> bool:
+    def append(self, entry: AuditEntry) -> bool:
         return self.store.run(lambda store: append(store, entry))
 
 
-def foreseen(candidate: Candidate, champion: Candidate | None, entries: Sequence[Entry]) -> Verdict:
+def preview_verdict(
+    candidate: RegisteredVersion, champion: RegisteredVersion | None, entries: Sequence[AuditEntry]
+) -> Verdict:
     """What the gate would say now; changes nothing."""
-    return decide(Nomination(candidate), champion, _recorded(candidate, entries))
+    return decide(PromotionRequest(candidate), champion, _recorded(candidate, entries))
 
 
 def promote_version(
-    candidate: Candidate, registry: RegistryClient, store: Store, forced_because: str | None = None
+    candidate: RegisteredVersion,
+    registry: RegistryClient,
+    store: Store,
+    forced_because: str | None = None,
 ) -> Verdict:
     """Promote, whatever the verdict where a reason is given. Raises InvalidInput."""
     log = StoredLog(store)
-    nomination = Nomination(candidate, forced_because is not None, forced_because, by=actor())
+    request = PromotionRequest(candidate, forced_because is not None, forced_because, by=actor())
     met = _recorded(candidate, log.entries())
-    return promote(nomination, Versions(registry), log, met)
+    return promote(request, Versions(registry), log, met)
 
 
-def go_back(registry: RegistryClient, store: Store, reason: str) -> Entry:
+def roll_back_champion(registry: RegistryClient, store: Store, reason: str) -> AuditEntry:
     """Make the champion before champion again. Raises InvalidInput."""
     return roll_back(Versions(registry), StoredLog(store), reason, by=actor())
 
 
 def actor() -> str:
     """Who acts, for the audit log; the dashboard knows no logins."""
-    return f"{person()} (dashboard)"
+    return f"{current_user()} (dashboard)"
 
 
-def _recorded(candidate: Candidate, entries: Sequence[Entry]) -> HoldContest:
-    def contest(champion: Candidate) -> Contest:
+def _recorded(candidate: RegisteredVersion, entries: Sequence[AuditEntry]) -> RunContest:
+    def contest(champion: RegisteredVersion) -> Contest:
         found = recorded_contest(entries, candidate.version, champion.version)
         if found is None:
             raise NotComparable("the two have not been measured on the same places yet")

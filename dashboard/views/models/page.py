@@ -14,8 +14,8 @@ from dashboard.views.models.promotions import audit_log, promotion, roll_back_fo
 from dashboard.views.models.report import report
 from euguess.messages.records import Interval
 from euguess.messages.serving import ModelCard
-from euguess.promotion.audit import Entry
-from euguess.promotion.candidates import Candidate
+from euguess.promotion.audit import AuditEntry
+from euguess.promotion.versions import RegisteredVersion
 
 ALL_VIEWS, ONE_VIEW = "fused_top1_accuracy", "top1_accuracy"
 
@@ -24,7 +24,7 @@ def render(connections: Connections) -> None:
     """Draw the page; promotions go through the gate of euguess.promotion.gate."""
     st.title("Models")
     show_outcome()
-    champion: Candidate | None = None
+    champion: RegisteredVersion | None = None
     entries = _entries(connections.store)
     with show_errors():
         registered = read_registered(connections.registry)
@@ -36,7 +36,7 @@ def render(connections: Connections) -> None:
         audit_log(entries)
 
 
-def _entries(store: Store) -> Sequence[Entry] | None:
+def _entries(store: Store) -> Sequence[AuditEntry] | None:
     """The audit log, asked for once; None where the store is down, which is said."""
     with show_errors():
         return read_audit(store)
@@ -44,7 +44,7 @@ def _entries(store: Store) -> Sequence[Entry] | None:
 
 
 def _registered(
-    registered: Registered, entries: Sequence[Entry] | None, connections: Connections
+    registered: Registered, entries: Sequence[AuditEntry] | None, connections: Connections
 ) -> None:
     if not registered.versions:
         command = "euguess train demo --recipe experiments/demo.toml --promote"
@@ -71,7 +71,9 @@ def _table(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
     )
 
 
-def _row(version: Candidate, card: ModelCard | None, *, is_champion: bool) -> dict[str, object]:
+def _row(
+    version: RegisteredVersion, card: ModelCard | None, *, is_champion: bool
+) -> dict[str, object]:
     metrics = card.metrics if card else {}
     return {
         "Version": int(version.version),
@@ -86,7 +88,7 @@ def _row(version: Candidate, card: ModelCard | None, *, is_champion: bool) -> di
     }
 
 
-def kind(version: Candidate) -> str:
+def kind(version: RegisteredVersion) -> str:
     """How far its accuracy can be trusted."""
     if version.faults:
         return f"faulty: {', '.join(version.faults)}"
@@ -109,7 +111,7 @@ def _chart(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
 def _version(
     registered: Registered,
     cards: Mapping[str, ModelCard],
-    entries: Sequence[Entry] | None,
+    entries: Sequence[AuditEntry] | None,
     connections: Connections,
 ) -> None:
     st.subheader("One version")

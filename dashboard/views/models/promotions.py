@@ -8,10 +8,10 @@ from dashboard.connections import Connections
 from dashboard.notices import hint, show_errors
 from dashboard.sources.versions import read_audit, read_champion, read_registered
 from dashboard.text import plain
-from dashboard.views.models.gate import foreseen, go_back, promote_version
-from euguess.promotion.audit import Entry, champion_before
-from euguess.promotion.candidates import Candidate
+from dashboard.views.models.gate import preview_verdict, promote_version, roll_back_champion
+from euguess.promotion.audit import AuditEntry, champion_before
 from euguess.promotion.verdict import Verdict, points
+from euguess.promotion.versions import RegisteredVersion
 
 OUTCOME = "models-outcome"  # (whether it took effect, sentence), shown once after an action
 MOST_REASON = 500
@@ -30,9 +30,9 @@ def show_outcome() -> None:
 
 
 def promotion(
-    version: Candidate,
-    champion: Candidate | None,
-    entries: Sequence[Entry],
+    version: RegisteredVersion,
+    champion: RegisteredVersion | None,
+    entries: Sequence[AuditEntry],
     connections: Connections,
 ) -> None:
     """The gate's verdict, and the button that it allows."""
@@ -42,7 +42,7 @@ def promotion(
             icon=":material/star:",
         )
         return
-    verdict = foreseen(version, champion, entries)
+    verdict = preview_verdict(version, champion, entries)
     _show(verdict)
     if verdict.is_promoted:
         if st.button(f"Promote version {plain(version.version)}", type="primary", key="promote"):
@@ -64,7 +64,7 @@ def _show(verdict: Verdict) -> None:
     shown(plain(text), icon=icon)
 
 
-def _force(version: Candidate, connections: Connections) -> None:
+def _force(version: RegisteredVersion, connections: Connections) -> None:
     with st.expander("Promote it all the same", icon=":material/gavel:"), st.form("force"):
         reason = st.text_input("Why? The reason goes into the audit log.", max_chars=MOST_REASON)
         is_sent = st.form_submit_button(f"Promote version {plain(version.version)} by force")
@@ -72,7 +72,7 @@ def _force(version: Candidate, connections: Connections) -> None:
         _promote(version, connections, reason)
 
 
-def _promote(version: Candidate, connections: Connections, reason: str | None) -> None:
+def _promote(version: RegisteredVersion, connections: Connections, reason: str | None) -> None:
     if reason is not None and not reason.strip():
         st.error("Promoting by force needs a reason; nothing was changed.", icon=":material/rule:")
         return
@@ -82,7 +82,7 @@ def _promote(version: Candidate, connections: Connections, reason: str | None) -
 
 
 def roll_back_form(
-    champion: Candidate | None, entries: Sequence[Entry], connections: Connections
+    champion: RegisteredVersion | None, entries: Sequence[AuditEntry], connections: Connections
 ) -> None:
     """Back to the champion before, where the audit log knows one."""
     before = champion_before(entries, champion.version) if champion else None
@@ -106,7 +106,7 @@ def _go_back(connections: Connections, reason: str) -> None:
     if not reason.strip():
         st.error("Going back needs a reason; nothing was changed.", icon=":material/rule:")
         return
-    entry = go_back(connections.registry, connections.store, reason)
+    entry = roll_back_champion(connections.registry, connections.store, reason)
     _finish(f"Rolled back: {entry.verdict}.", is_done=True)
 
 
@@ -118,7 +118,7 @@ def _finish(sentence: str, *, is_done: bool) -> None:
     st.rerun()
 
 
-def audit_log(entries: Sequence[Entry]) -> None:
+def audit_log(entries: Sequence[AuditEntry]) -> None:
     """All decisions, the newest first."""
     st.subheader("Audit log")
     if not entries:
@@ -128,7 +128,7 @@ def audit_log(entries: Sequence[Entry]) -> None:
     st.caption("Lead: challenger minus champion on the same places, in points, with 95 % interval.")
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: AuditEntry) -> dict[str, object]:
     contest = entry.contest
     forced = ", by force" if entry.is_forced else ""
     return {

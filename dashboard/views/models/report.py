@@ -13,12 +13,12 @@ from dashboard.text import plain
 from euguess.clients import RegistryClient
 from euguess.geography.countries import COUNTRIES
 from euguess.messages.serving import ModelCard
-from euguess.promotion.candidates import Candidate
+from euguess.promotion.versions import RegisteredVersion
 
 NAMES = {country.code: country.name for country in COUNTRIES}
 
 
-def report(version: Candidate, card: ModelCard | None, registry: RegistryClient) -> None:
+def report(version: RegisteredVersion, card: ModelCard | None, registry: RegistryClient) -> None:
     """Accuracies at once; countries and files where they are opened."""
     if card is None:
         st.warning(f"The files of version {plain(version.version)} are gone from MLflow.")
@@ -35,7 +35,7 @@ def report(version: Candidate, card: ModelCard | None, registry: RegistryClient)
             _full(version, read_report(registry, version.run_id))
 
 
-def _full(version: Candidate, found: Mapping[str, Any]) -> None:
+def _full(version: RegisteredVersion, found: Mapping[str, Any]) -> None:
     rows = [_country(row) for row in found.get("per_country", ())]
     if rows:
         st.dataframe(rows, hide_index=True)

@@ -5,10 +5,10 @@ import random
 import streamlit as st
 
 from dashboard.connections import Connections
-from dashboard.game.rules import MAX_NAME, Game, draw_places, held_out
+from dashboard.game.rules import MAX_NAME, Game, draw_locations, held_out
 from dashboard.game.scoreboard import save_result
 from dashboard.notices import empty_state, show_errors
-from dashboard.sources.manifests import read_holdings
+from dashboard.sources.manifests import read_contents
 from dashboard.sources.versions import read_champion, read_seen
 from dashboard.views.play.rounds import reveal, round_to_guess
 from dashboard.views.play.scores import final_score, read_scores, scoreboard
@@ -55,15 +55,15 @@ def _start(connections: Connections) -> None:
 
 def _begin(card: ModelCard, player: str, is_with_all_views: bool, connections: Connections) -> None:
     seen = read_seen(connections.registry, card.version)
-    holdings = read_holdings(connections.store, card.dataset)
+    contents = read_contents(connections.store, card.dataset)
     codes = {country.country_code for country in card.countries}
-    views = held_out(holdings, seen, codes) if seen else holdings.views.iloc[:0]
-    places = draw_places(views, random.SystemRandom(), is_with_all_views=is_with_all_views)
-    if not places:
+    views = held_out(contents, seen, codes) if seen else contents.views.iloc[:0]
+    locations = draw_locations(views, random.SystemRandom(), is_with_all_views=is_with_all_views)
+    if not locations:
         command = f"euguess train {card.dataset} --recipe experiments/demo.toml --promote"
         empty_state("The model has seen every place. Train one that holds some out:", command)
         return
-    st.session_state[GAME] = Game(player, card.dataset, card.version, is_with_all_views, places)
+    st.session_state[GAME] = Game(player, card.dataset, card.version, is_with_all_views, locations)
     st.session_state[SAVED] = False
     st.rerun()
 
@@ -79,8 +79,8 @@ def _round(game: Game, connections: Connections) -> None:
         sum(answer.is_model_right for answer in game.answers),
     )
     st.progress(
-        (game.round + game.is_revealed) / len(game.places),
-        text=f"Round {game.round + 1} of {len(game.places)} · you {right} : {model_right} model",
+        (game.round + game.is_revealed) / len(game.locations),
+        text=f"Round {game.round + 1} of {len(game.locations)} · you {right} : {model_right} model",
     )
     if game.is_revealed:
         reveal(game, card, connections.store)

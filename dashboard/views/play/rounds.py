@@ -27,7 +27,7 @@ CLICKS_FORGOTTEN = "clicks-forgotten"
 
 def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> None:
     """Photos, and beside or below them the choice of a country."""
-    is_single = len(game.place.keys) == 1
+    is_single = len(game.location.keys) == 1
     photos, choice = st.columns([3, 2]) if is_single else (st.container(), st.container())
     is_shown = False
     with photos, show_errors(), _unnamed():
@@ -102,7 +102,7 @@ def _give(game: Game, guess: str, connections: Connections) -> None:
 def _ask(game: Game, connections: Connections) -> Prediction:
     """The model's guess from the photos as they are stored. Raises EUGuessError."""
     with _unnamed():
-        photos = read_photos(connections.store, game.place.keys)
+        photos = read_photos(connections.store, game.location.keys)
     prediction = connections.inference.predict(photos)
     if prediction.model.version != game.model_version:
         raise ServiceUnavailable("TorchServe is changing to another model.")
@@ -120,7 +120,7 @@ def _unnamed() -> Iterator[None]:
 
 def _pictures(game: Game, store: Store) -> bool:
     """Show the photos; False when one is damaged. Raises StoreError."""
-    pictures = read_pictures(store, game.place.keys, PICTURE_SIDE)
+    pictures = read_pictures(store, game.location.keys, PICTURE_SIDE)
     width = ONE_WIDTH if len(pictures) == 1 else MANY_WIDTH
     with st.container(horizontal=True):
         for data in pictures:
@@ -131,26 +131,26 @@ def _pictures(game: Game, store: Store) -> bool:
 
 
 def _offer_to_skip(game: Game) -> None:
-    st.button("Leave this place out", icon=":material/skip_next:", on_click=game.drop_place)
+    st.button("Leave this place out", icon=":material/skip_next:", on_click=game.drop_location)
 
 
 def reveal(game: Game, card: ModelCard, store: Store) -> None:
     """The truth, both guesses, and whom the photos are owed to."""
     names = {country.country_code: country.name for country in card.countries}
-    answer, place = game.answers[-1], game.place
+    answer, location = game.answers[-1], game.location
     st.header(f"This is {plain(names[answer.truth])}.")
     with st.container(horizontal=True):
         _guess("You", names[answer.guess], is_right=answer.is_right)
         model = f"{names.get(answer.model, answer.model)}, {answer.probability:.0%} sure"
         _guess("The model", model, is_right=answer.is_model_right)
-    is_last = len(game.answers) == len(game.places)
+    is_last = len(game.answers) == len(game.locations)
     label = "See the score" if is_last else "Next place"
     icon = ":material/arrow_forward:"
     st.button(label, type="primary", icon=icon, shortcut="Enter", on_click=game.proceed)
-    photos, land = st.columns(2) if len(place.keys) == 1 else (st.container(), st.container())
+    photos, land = st.columns(2) if len(location.keys) == 1 else (st.container(), st.container())
     with photos, show_errors():
         _pictures(game, store)
-        owed = (place.attribution, place.license, place.location_id)
+        owed = (location.attribution, location.license, location.location_id)
         st.caption(" · ".join(plain(text) for text in owed))
     with land:
         _truth_map(game, answer.truth)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.game.rules import Answer, GameResult
+from dashboard.game.rules import GameResult, RoundResult
 from dashboard.game.scoreboard import averages, ranked, read_results
 from dashboard.store import Store
 from euguess.geography.countries import COUNTRIES
@@ -21,7 +21,7 @@ def read_scores(_store: Store) -> list[GameResult]:
     return _store.run(read_results)
 
 
-def final_score(answers: Sequence[Answer]) -> None:
+def final_score(answers: Sequence[RoundResult]) -> None:
     """Who won, and each round."""
     right = sum(answer.is_right for answer in answers)
     model_right = sum(answer.is_model_right for answer in answers)
@@ -62,13 +62,13 @@ def scoreboard(results: Sequence[GameResult]) -> None:
         st.metric("The model, same photos", _percent(means.model), border=True)
         st.metric("Rounds", f"{means.rounds:,}", border=True)
     st.caption("Share right, with Wilson's 95 % interval over rounds, taken as independent.")
-    rows = [_row(place, result) for place, result in enumerate(ranked(results), start=1)]
+    rows = [_row(rank, result) for rank, result in enumerate(ranked(results), start=1)]
     st.dataframe(rows[:BEST_SHOWN], hide_index=True)
 
 
-def _row(place: int, result: GameResult) -> dict[str, object]:
+def _row(rank: int, result: GameResult) -> dict[str, object]:
     return {
-        "#": place,
+        "#": rank,
         "Player": result.player,
         "Right": f"{result.right} of {len(result.answers)}",
         "The model": f"{result.model_right} of {len(result.answers)}",

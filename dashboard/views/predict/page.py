@@ -8,8 +8,8 @@ from dashboard.sources.predictions import read_prediction
 from dashboard.text import plain
 from dashboard.views.predict.answer import answer
 from dashboard.views.predict.curl import is_local, predict_command, token_command
-from dashboard.views.predict.per_photo import heat_maps, views_alone
-from dashboard.views.predict.photos import Chosen, example, uploaded
+from dashboard.views.predict.per_photo import heat_maps, single_photo_predictions
+from dashboard.views.predict.photos import ChosenPhotos, example, uploaded
 from euguess.clients import InferenceClient
 from euguess.messages.records import MAX_VIEWS
 
@@ -21,7 +21,7 @@ def render(connections: Connections) -> None:
     st.title("Predict")
     st.markdown(f"Where was it? Show the model 1 to {MAX_VIEWS} photos of one place.")
     source = st.segmented_control("Photos", [UPLOAD, EXAMPLE], default=UPLOAD, key="predict-source")
-    chosen: Chosen | None = None
+    chosen: ChosenPhotos | None = None
     with show_errors():
         chosen = example(connections) if source == EXAMPLE else uploaded()
     if chosen is None:
@@ -29,7 +29,7 @@ def render(connections: Connections) -> None:
     with show_errors():
         prediction = read_prediction(connections.inference, chosen.photos)
         answer(prediction, chosen.truth)
-        views_alone(prediction, chosen.photos, connections.inference)
+        single_photo_predictions(prediction, chosen.photos, connections.inference)
         heat_maps(chosen.photos, connections.inference)
     _command(connections.inference, len(chosen.photos))
 

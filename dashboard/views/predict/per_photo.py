@@ -15,7 +15,7 @@ from euguess.messages.serving import Explanation, Prediction
 PICTURE_WIDTH = 280
 
 
-def views_alone(
+def single_photo_predictions(
     together: Prediction, photos: tuple[bytes, ...], inference: InferenceClient
 ) -> None:
     """A question to the model server for each photo, where there are several."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard.connections import Connections
-from dashboard.game.rules import Place, draw_places, held_out
+from dashboard.game.rules import HeldOutLocation, draw_locations, held_out
 from dashboard.notices import empty_state
-from dashboard.sources.manifests import read_holdings
+from dashboard.sources.manifests import read_contents
 from dashboard.sources.photos import picture, read_photos
 from dashboard.sources.versions import read_champion, read_seen
 from dashboard.text import plain
@@ -21,14 +21,14 @@ DRAWN = "predict-example"  # (version of the champion, its place)
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenPhotos:
     """Encoded photos of one place, and where it is if that is known."""
 
     photos: tuple[bytes, ...]
     truth: str | None = None
 
 
-def uploaded() -> Chosen | None:
+def uploaded() -> ChosenPhotos | None:
     """Whatever was uploaded: what is no photo, or too many, the model server refuses itself."""
     files = st.file_uploader(
         f"Photos of one place, 1 to {MAX_VIEWS}",
@@ -40,10 +40,10 @@ def uploaded() -> Chosen | None:
         return None
     photos = tuple(file.getvalue() for file in files)
     _pictures(photos)
-    return Chosen(photos)
+    return ChosenPhotos(photos)
 
 
-def example(connections: Connections) -> Chosen | None:
+def example(connections: Connections) -> ChosenPhotos | None:
     """A place of the champion's dataset that it has not seen. Raises EUGuessError."""
     card = read_champion(connections.registry)
     if card is None:
@@ -54,26 +54,26 @@ def example(connections: Connections) -> Chosen | None:
     kept = st.session_state.get(DRAWN)
     if is_another or kept is None or kept[0] != card.version:
         kept = st.session_state[DRAWN] = (card.version, _drawn(card, connections))
-    place: Place | None = kept[1]
-    if place is None:
+    location: HeldOutLocation | None = kept[1]
+    if location is None:
         command = f"euguess train {card.dataset} --recipe experiments/demo.toml --promote"
         empty_state("The model has seen every place. Train one that holds some out:", command)
         return None
-    photos = tuple(read_photos(connections.store, place.keys))
+    photos = tuple(read_photos(connections.store, location.keys))
     _pictures(photos)
-    owed = (place.attribution, place.license, place.location_id)
+    owed = (location.attribution, location.license, location.location_id)
     st.caption(f"Held out from training: {' · '.join(plain(text) for text in owed)}")
-    return Chosen(photos, place.country_code)
+    return ChosenPhotos(photos, location.country_code)
 
 
-def _drawn(card: ModelCard, connections: Connections) -> Place | None:
+def _drawn(card: ModelCard, connections: Connections) -> HeldOutLocation | None:
     seen = read_seen(connections.registry, card.version)
     if seen is None:
         return None
     codes = {country.country_code for country in card.countries}
-    views = held_out(read_holdings(connections.store, card.dataset), seen, codes)
-    places = draw_places(views, random.SystemRandom(), is_with_all_views=True, count=1)
-    return places[0] if places else None
+    views = held_out(read_contents(connections.store, card.dataset), seen, codes)
+    locations = draw_locations(views, random.SystemRandom(), is_with_all_views=True, count=1)
+    return locations[0] if locations else None
 
 
 def _pictures(photos: tuple[bytes, ...]) -> None:

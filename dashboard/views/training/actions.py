@@ -8,10 +8,10 @@ import streamlit as st
 from dashboard.connections import Connections
 from dashboard.notices import show_errors
 from dashboard.sources.collections import read_queues
-from dashboard.sources.refusals import refusals
+from dashboard.sources.rejected_runs import rejected_runs
 from dashboard.sources.runs import read_recipe, read_trainings
 from dashboard.text import plain
-from dashboard.views.training.names import name_of
+from dashboard.views.training.names import name_with_status
 from euguess.clock import utc_now
 from euguess.errors import ServiceUnavailable
 from euguess.messages.training import TrainRun
@@ -37,22 +37,22 @@ def run_actions(runs: Sequence[TrainingRun], connections: Connections) -> None:
                 _resume(run, connections)
             elif run.is_running:
                 _stop(run, connections)
-            elif run.is_cut_short:
+            elif run.is_resumable:
                 _resume(run, connections)
 
 
-def awaited(runs: Sequence[TrainingRun]) -> bool:
+def is_resume_pending(runs: Sequence[TrainingRun]) -> bool:
     """Whether one of the runs is to be resumed, as far as this session knows."""
     return any(
-        (run.is_cut_short or run.is_lost(utc_now())) and run.run_id in _resumed() for run in runs
+        (run.is_resumable or run.is_lost(utc_now())) and run.run_id in _resumed() for run in runs
     )
 
 
 def _lost(run: TrainingRun) -> None:
     st.warning(
-        f"{plain(name_of(run))}: no sign of life since {run.alive_at:%d %b %H:%M} UTC. Its process "
-        "is gone, or cannot reach MLflow. If it came from the queue, the next free trainer takes "
-        "it up by itself within minutes.",
+        f"{plain(name_with_status(run))}: no heartbeat since {run.alive_at:%d %b %H:%M} UTC. Its "
+        "process has died or cannot reach MLflow. If the run was queued, the next free trainer "
+        "resumes it within minutes.",
         icon=":material/signal_disconnected:",
     )
 
@@ -65,7 +65,7 @@ def _stop(run: TrainingRun, connections: Connections) -> None:
         read_trainings.clear()
     if is_pressed or run.is_stopping:
         said = "stops after the present epoch, which is kept; in its last epoch it finishes."
-        st.info(f"{plain(name_of(run))}: {said}", icon=":material/stop_circle:")
+        st.info(f"{plain(name_with_status(run))}: {said}", icon=":material/stop_circle:")
 
 
 def _resume(run: TrainingRun, connections: Connections) -> None:
@@ -74,21 +74,19 @@ def _resume(run: TrainingRun, connections: Connections) -> None:
             return
         _publish(run, connections)
     said = ANEW if _is_begun_anew(run, connections) else QUEUED
-    st.info(f"{plain(name_of(run))}: {said}", icon=":material/schedule_send:")
+    st.info(f"{plain(name_with_status(run))}: {said}", icon=":material/schedule_send:")
 
 
 def _row(run: TrainingRun, label: str, icon: str, tip: str | None) -> bool:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(plain(name_of(run)))
+        st.markdown(plain(name_with_status(run)))
         key = f"{label}-{run.run_id}".lower()
         return st.button(label, icon=icon, help=tip, key=key, width="content")
 
 
 def _publish(run: TrainingRun, connections: Connections) -> None:
     recipe = read_recipe(connections.registry, run.run_id)
-    order = TrainRun(
-        dataset=run.dataset, recipe=recipe, promote=run.is_to_be_promoted, resumes=run.run_id
-    )
+    order = TrainRun(dataset=run.dataset, recipe=recipe, promote=run.promotes, resumes=run.run_id)
     connections.registry.clear_stop_request(run.run_id)
     _resumed()[run.run_id] = utc_now()
     try:
@@ -105,7 +103,7 @@ def _is_waiting(run: TrainingRun, connections: Connections) -> bool:
     if asked_at is None:
         return False
     try:
-        is_refused = any(refusal.at > asked_at for refusal in refusals(connections.sampler))
+        is_refused = any(refusal.at > asked_at for refusal in rejected_runs(connections.sampler))
     except ServiceUnavailable:
         return True
     if is_refused:

@@ -5,7 +5,7 @@ from euguess.training.runs import TrainingRun
 MARKS = {"RUNNING": "● running", "FAILED": "✕ failed", "KILLED": "◼ stopped"}
 
 
-def choice_of(run: TrainingRun) -> str:
+def stable_name(run: TrainingRun) -> str:
     """Recipe, dataset, split and start: what never changes.
 
     A widget of choices whose names change while it is open loses those that are chosen.
@@ -13,7 +13,7 @@ def choice_of(run: TrainingRun) -> str:
     return f"{run.recipe}, {run.dataset}, {run.protocol}, {run.started_at:%d %b %H:%M:%S}"
 
 
-def name_of(run: TrainingRun) -> str:
+def name_with_status(run: TrainingRun) -> str:
     """The same, and what became of it unless it finished."""
     mark = MARKS.get(run.status)
-    return f"{choice_of(run)}, {mark}" if mark else choice_of(run)
+    return f"{stable_name(run)}, {mark}" if mark else stable_name(run)

@@ -11,8 +11,8 @@ from dashboard.connections import Connections
 from dashboard.notices import empty_state, show_errors
 from dashboard.sources.runs import read_curves, read_run_report, read_trainings
 from dashboard.text import plain
-from dashboard.views.training.actions import awaited, run_actions
-from dashboard.views.training.names import choice_of, name_of
+from dashboard.views.training.actions import is_resume_pending, run_actions
+from dashboard.views.training.names import name_with_status, stable_name
 from dashboard.views.training.queue import queue_section
 from dashboard.views.training.start import KNOWN, start_section
 from euguess.clients import RegistryClient
@@ -60,7 +60,7 @@ def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
         list(by_id),
         key=CHOSEN,
         max_selections=MOST_RUNS,
-        format_func=lambda run_id: choice_of(by_id[run_id]),
+        format_func=lambda run_id: stable_name(by_id[run_id]),
         placeholder="Choose the runs to compare",
     )
     return [by_id[run_id] for run_id in chosen]
@@ -87,7 +87,7 @@ def _section() -> str:
 
 
 def _refreshed(section: str, runs: Sequence[TrainingRun], connections: Connections) -> None:
-    is_live = any(run.is_running for run in runs) or awaited(runs)
+    is_live = any(run.is_running for run in runs) or is_resume_pending(runs)
 
     @st.fragment(run_every=REFRESH_SECONDS if is_live else None)
     def draw() -> None:
@@ -95,7 +95,7 @@ def _refreshed(section: str, runs: Sequence[TrainingRun], connections: Connectio
             present = {run.run_id: run for run in read_trainings(connections.registry)}
             shown = [present.get(run.run_id, run) for run in runs]
             run_actions(shown, connections)
-            if is_live != (any(run.is_running for run in shown) or awaited(shown)):
+            if is_live != (any(run.is_running for run in shown) or is_resume_pending(shown)):
                 st.rerun()  # with the timer, or without it
             _draw(section, shown, connections.registry)
 
@@ -114,7 +114,7 @@ def _draw(section: str, runs: Sequence[TrainingRun], registry: RegistryClient) -
 
 def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     found = read_curves(registry, runs)
-    curves = {name_of(run): found[run.run_id] for run in runs if len(found[run.run_id])}
+    curves = {name_with_status(run): found[run.run_id] for run in runs if len(found[run.run_id])}
     if not curves:
         st.info("No epoch has ended yet.", icon=":material/hourglass_top:")
         return
@@ -135,7 +135,7 @@ def _progress(runs: Sequence[TrainingRun], curves: Mapping[str, pd.DataFrame]) -
         if run.is_running and planned:
             done = len(curves[run.run_id])
             share = min(1.0, done / planned)
-            st.progress(share, f"{plain(name_of(run))}: epoch {done} of {planned}")
+            st.progress(share, f"{plain(name_with_status(run))}: epoch {done} of {planned}")
 
 
 def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
@@ -152,7 +152,7 @@ def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
 
 
 def _tested_name(run: TrainingRun, report: Report) -> str:
-    return f"{name_of(run)}{' (leaky test)' if report.leaks else ''}"
+    return f"{name_with_status(run)}{' (leaky test)' if report.leaks else ''}"
 
 
 def _report(run: TrainingRun, registry: RegistryClient) -> Report | None:
@@ -177,7 +177,7 @@ def _settings(runs: Sequence[TrainingRun]) -> None:
 
 def settings_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
     """A row per setting of the recipes, a column per run; settings that a run lacks are empty."""
-    columns = {name_of(run): pd.Series(dict(run.settings), dtype=object) for run in runs}
+    columns = {name_with_status(run): pd.Series(dict(run.settings), dtype=object) for run in runs}
     return pd.DataFrame(columns).fillna("").sort_index().rename_axis("Setting")
 
 

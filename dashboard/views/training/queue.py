@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.connections import Connections
 from dashboard.sources.collections import read_queues
-from dashboard.sources.refusals import refusals
+from dashboard.sources.rejected_runs import rejected_runs
 from dashboard.sources.runs import read_trainings
 from dashboard.text import plain
 from dashboard.views.training.start import ORDERED_AT
@@ -43,7 +43,7 @@ def _waiting(sampler: SamplerClient) -> None:
 
 
 def _refused(sampler: SamplerClient) -> None:
-    found = refusals(sampler)
+    found = rejected_runs(sampler)
     if not found:
         return
     ordered_at = st.session_state.get(ORDERED_AT)

@@ -9,7 +9,7 @@ from dashboard.notices import empty_state, show_errors
 from dashboard.sources.collections import read_queues, read_statuses
 from dashboard.sources.runs import read_recipe
 from dashboard.text import plain
-from dashboard.views.training.names import choice_of
+from dashboard.views.training.names import stable_name
 from dashboard.views.training.recipes import changed, shipped_recipes
 from euguess.clients import SamplerClient
 from euguess.clock import utc_now
@@ -75,7 +75,7 @@ def _recipe(connections: Connections, runs: Sequence[TrainingRun]) -> str:
         names,
         index=names.index(FIRST_RECIPE) if FIRST_RECIPE in names else 0,
         key="start-recipe",
-        format_func=lambda name: f"as {choice_of(recorded[name])}" if name in recorded else name,
+        format_func=lambda name: f"as {stable_name(recorded[name])}" if name in recorded else name,
     )
     if chosen in recorded:
         return read_recipe(connections.registry, recorded[chosen].run_id)

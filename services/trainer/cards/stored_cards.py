@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from euguess.errors import InvalidInput
-from euguess.promotion.audit import Entry, Log
-from euguess.promotion.candidates import DATASET_CARD, MODEL_CARD
+from euguess.promotion.audit import AuditEntry, AuditLog
 from euguess.promotion.verdict import points
+from euguess.promotion.versions import DATASET_CARD, MODEL_CARD
 from services.trainer.reports.markdown import bullets, escaped
 from services.trainer.tracking.runs import Tracking
 from services.trainer.tracking.versions import Registry
@@ -25,7 +25,12 @@ class StoredCard:
 
 
 def read_card(
-    version: str | None, tracking: Tracking, registry: Registry, log: Log, *, is_data: bool = False
+    version: str | None,
+    tracking: Tracking,
+    registry: Registry,
+    log: AuditLog,
+    *,
+    is_data: bool = False,
 ) -> StoredCard:
     """Of a version, else of the champion. Raises InvalidInput where there is none."""
     candidate = registry.champion() if version is None else registry.version(version)
@@ -48,7 +53,7 @@ def _fetched(run_id: str, name: str, tracking: Tracking) -> str:
             ) from None
 
 
-def promotion_section(version: str, entries: Sequence[Entry]) -> str:
+def promotion_section(version: str, entries: Sequence[AuditEntry]) -> str:
     """Decisions about the version, oldest first, without who made them: a card may be published.
 
     A promotion, by whichever way, writes its entry of the log and nothing else.
@@ -59,7 +64,7 @@ def promotion_section(version: str, entries: Sequence[Entry]) -> str:
     )
 
 
-def _decision(entry: Entry) -> str:
+def _decision(entry: AuditEntry) -> str:
     forced = ", by force" if entry.is_forced else ""
     reason = f" Reason given: {escaped(entry.reason)}." if entry.reason else ""
     contest = entry.contest

@@ -1,7 +1,7 @@
 """The cards that every version has before it can be promoted."""
 
 from euguess.errors import EUGuessError
-from euguess.promotion.candidates import DATASET_CARD, MODEL_CARD
+from euguess.promotion.versions import DATASET_CARD, MODEL_CARD
 from euguess.training.report import Report
 from services.trainer.cards.dataset_card import dataset_card
 from services.trainer.cards.dataset_facts import read_dataset_facts

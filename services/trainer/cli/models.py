@@ -18,8 +18,8 @@ from services.trainer.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from euguess.promotion.audit import Entry
-    from euguess.promotion.candidates import Candidate
+    from euguess.promotion.audit import AuditEntry
+    from euguess.promotion.versions import RegisteredVersion
     from services.trainer.session import Session
 
 Reason = Annotated[str | None, typer.Option(help="Reason for the audit log")]
@@ -93,11 +93,11 @@ def promote(
 
 def rollback(reason: Reason = None, as_json: AsJson = False) -> None:
     """Make the previous champion the champion again; needs --reason."""
-    from euguess.promotion.audit import AuditLog
+    from euguess.promotion.audit import StoredAuditLog
     from euguess.promotion.rollback import roll_back
 
     _, registry = open_records()
-    entry = roll_back(registry, AuditLog(StoreSettings.load()), reason or "")
+    entry = roll_back(registry, StoredAuditLog(StoreSettings.load()), reason or "")
     if as_json:
         print_json(entry)
     else:
@@ -106,9 +106,9 @@ def rollback(reason: Reason = None, as_json: AsJson = False) -> None:
 
 def audit(as_json: AsJson = False) -> None:
     """Show who promoted which version, when and why, and which promotions were refused."""
-    from euguess.promotion.audit import AuditLog
+    from euguess.promotion.audit import StoredAuditLog
 
-    entries = AuditLog(StoreSettings.load()).entries()
+    entries = StoredAuditLog(StoreSettings.load()).entries()
     if as_json:
         print_json(entries)
         return
@@ -132,18 +132,20 @@ def card(
 
       models card 3 > MODEL_CARD.md
     """
-    from euguess.promotion.audit import AuditLog
+    from euguess.promotion.audit import StoredAuditLog
     from services.trainer.cards.stored_cards import read_card
 
     tracking, registry = open_records()
-    found = read_card(version, tracking, registry, AuditLog(StoreSettings.load()), is_data=data)
+    found = read_card(
+        version, tracking, registry, StoredAuditLog(StoreSettings.load()), is_data=data
+    )
     if as_json:
         print_json(vars(found))
     else:
         typer.echo(found.text, nl=False)
 
 
-def _registered(run: str, session: "Session") -> "Candidate":
+def _registered(run: str, session: "Session") -> "RegisteredVersion":
     from euguess.errors import InvalidInput
 
     session.tracking.find(run)
@@ -153,7 +155,7 @@ def _registered(run: str, session: "Session") -> "Candidate":
     return candidate
 
 
-def _cells(entry: "Entry") -> tuple[str, ...]:
+def _cells(entry: "AuditEntry") -> tuple[str, ...]:
     from euguess.promotion.verdict import points
 
     before = f" (before: {entry.champion_before})" if entry.champion_before else ""

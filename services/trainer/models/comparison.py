@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from euguess.images.postprocessing import log_softmax
 from euguess.messages.records import MAX_VIEWS
 from euguess.promotion import gate
-from euguess.promotion.audit import AuditLog
-from euguess.promotion.candidates import Candidate
+from euguess.promotion.audit import StoredAuditLog
 from euguess.promotion.verdict import Contest, NotComparable, Verdict
+from euguess.promotion.versions import RegisteredVersion
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.view_index import Strings, ViewIndex
 from services.trainer.devices import on_device
@@ -48,7 +48,7 @@ class Side:
         return np.array([country.country_code for country in self.model.card.countries])
 
 
-def hold_contest(
+def run_contest(
     challenger: StoredModel,
     champion: StoredModel,
     dataset: str,
@@ -134,7 +134,7 @@ def _too_few(places: int, dataset: str) -> str:
 class Wish:
     """That a candidate become champion. dataset: whose places it meets the champion on."""
 
-    candidate: Candidate
+    candidate: RegisteredVersion
     dataset: str
     is_forced: bool = False
     reason: str | None = None
@@ -143,17 +143,17 @@ class Wish:
 
 def promote(wish: Wish, session: Session) -> Verdict:
     """Make the candidate champion if it may be; the verdict is in the audit log either way."""
-    nomination = gate.Nomination(wish.candidate, wish.is_forced, wish.reason)
-    log = AuditLog(session.store)
+    request = gate.PromotionRequest(wish.candidate, wish.is_forced, wish.reason)
+    log = StoredAuditLog(session.store)
     return gate.promote(
-        nomination,
+        request,
         session.registry,
         log,
         lambda champion: _contest(wish, champion, session),
     )
 
 
-def _contest(wish: Wish, champion: Candidate, session: Session) -> Contest:
+def _contest(wish: Wish, champion: RegisteredVersion, session: Session) -> Contest:
     challenger = load_model(wish.candidate.run_id, session)
     present = load_model(champion.run_id, session)
-    return hold_contest(challenger, present, wish.dataset, session, wish.on_damage)
+    return run_contest(challenger, present, wish.dataset, session, wish.on_damage)

@@ -11,7 +11,7 @@ from torch import nn
 from euguess.errors import ChecksumMismatch, InvalidInput
 from euguess.messages.serving import ModelCard
 from euguess.messages.training import SeenViews
-from euguess.promotion.candidates import MODEL_ARTIFACTS, SEEN_FILE
+from euguess.promotion.versions import MODEL_ARTIFACTS, SEEN_FILE
 from euguess.training.report import Report
 from euguess.training.runs import RECIPE_FILE
 from services.trainer.cache.decoding import OnDamage

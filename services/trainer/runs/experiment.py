@@ -11,8 +11,8 @@ from typing import Any
 from torch import nn
 
 from euguess.clock import utc_now
-from euguess.promotion.candidates import SEEN_FILE, Candidate
 from euguess.promotion.verdict import Verdict
+from euguess.promotion.versions import SEEN_FILE, RegisteredVersion
 from euguess.training.report import Report
 from euguess.training.runs import PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
 from services.trainer.cache.decoding import OnDamage
@@ -55,7 +55,7 @@ class Outcome:
 
     run_id: str
     report: Report
-    candidate: Candidate | None = None
+    candidate: RegisteredVersion | None = None
     verdict: Verdict | None = None
 
 

@@ -21,7 +21,7 @@ from mlflow.telemetry import set_telemetry_client
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.process.locks import folder_lock
-from euguess.promotion.candidates import MODEL_ARTIFACTS
+from euguess.promotion.versions import MODEL_ARTIFACTS
 from euguess.training.runs import ALIVE_SECONDS, ALIVE_TAG, EXPERIMENT, FINISHED, STOP_TAG
 from services.trainer.background import repeated
 from services.trainer.errors import Stopped

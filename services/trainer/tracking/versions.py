@@ -5,12 +5,12 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from euguess.errors import InvalidInput
-from euguess.promotion.candidates import (
+from euguess.promotion.versions import (
     CHAMPION,
     DECISIVE_METRIC,
     MODEL_ARTIFACTS,
     REGISTERED_MODEL,
-    Candidate,
+    RegisteredVersion,
 )
 from euguess.training.report import Report
 from services.trainer.tracking.runs import mlflow_errors, unavailable
@@ -24,7 +24,7 @@ class Registry:
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
 
-    def register(self, run_id: str, report: Report) -> Candidate:
+    def register(self, run_id: str, report: Report) -> RegisteredVersion:
         """A new version with the model package of a run."""
         tags = _tags(report)
         with mlflow_errors():
@@ -33,7 +33,7 @@ class Registry:
             created = self._client.create_model_version(REGISTERED_MODEL, source, run_id, tags=tags)
         return _candidate(created)
 
-    def champion(self) -> Candidate | None:
+    def champion(self) -> RegisteredVersion | None:
         try:
             found = self._client.get_model_version_by_alias(REGISTERED_MODEL, CHAMPION)
         except MlflowException as error:
@@ -43,14 +43,14 @@ class Registry:
                 raise
         return _candidate(found)
 
-    def version_of(self, run_id: str) -> Candidate | None:
+    def version_of(self, run_id: str) -> RegisteredVersion | None:
         """The newest version that a run made."""
         with mlflow_errors():
             found = self._client.search_model_versions(f"run_id = '{run_id}'")
         newest = max(found, key=lambda version: int(version.version), default=None)
         return None if newest is None else _candidate(newest)
 
-    def version(self, number: str) -> Candidate:
+    def version(self, number: str) -> RegisteredVersion:
         """Raises InvalidInput when there is no such version."""
         try:
             return _candidate(self._client.get_model_version(REGISTERED_MODEL, number))
@@ -59,7 +59,7 @@ class Registry:
                 raise InvalidInput(f"The registry has no version {number} (any more).") from None
             raise unavailable(error) from None
 
-    def crown(self, version: str) -> None:
+    def set_champion(self, version: str) -> None:
         """Give a version the alias that is served; the rules are in euguess.promotion.gate."""
         with mlflow_errors():
             self._client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
@@ -83,5 +83,5 @@ def _tags(report: Report) -> dict[str, str]:
     }
 
 
-def _candidate(version: ModelVersion) -> Candidate:
-    return Candidate.of(str(version.version), str(version.run_id), dict(version.tags))
+def _candidate(version: ModelVersion) -> RegisteredVersion:
+    return RegisteredVersion.of(str(version.version), str(version.run_id), dict(version.tags))

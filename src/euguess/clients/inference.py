@@ -12,7 +12,7 @@ from euguess.clients.http import TIMEOUT_SECONDS, Client, reason
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.messages.records import MAX_VIEWS
 from euguess.messages.serving import Explanation, Prediction
-from euguess.promotion.candidates import REGISTERED_MODEL
+from euguess.promotion.versions import REGISTERED_MODEL
 
 Answer = TypeVar("Answer", Prediction, Explanation)
 

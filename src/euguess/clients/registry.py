@@ -12,12 +12,12 @@ from euguess.clock import utc_now
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.messages.serving import ModelCard
 from euguess.messages.training import SeenViews
-from euguess.promotion.candidates import (
+from euguess.promotion.versions import (
     CHAMPION,
     MODEL_ARTIFACTS,
     REGISTERED_MODEL,
     SEEN_FILE,
-    Candidate,
+    RegisteredVersion,
 )
 from euguess.training.report import Report
 from euguess.training.runs import (
@@ -38,7 +38,7 @@ _API = "/api/2.0/mlflow"
 class RegistryClient(Client):
     """Versions in an MLflow server. Raises ServiceUnavailable when it is down."""
 
-    def versions(self) -> list[Candidate]:
+    def versions(self) -> list[RegisteredVersion]:
         """The newest versions, newest first."""
         query = {"filter": f"name = '{REGISTERED_MODEL}'", "max_results": str(MOST_VERSIONS)}
         answer = self._get(f"{_API}/model-versions/search", query)
@@ -46,7 +46,7 @@ class RegistryClient(Client):
         found = [_candidate(version) for version in answer.json().get("model_versions", ())]
         return sorted(found, key=lambda candidate: -int(candidate.version))
 
-    def version(self, number: str) -> Candidate:
+    def version(self, number: str) -> RegisteredVersion:
         """Raises InvalidInput when there is no such version."""
         query = {"name": REGISTERED_MODEL, "version": number}
         answer = self._get(f"{_API}/model-versions/get", query)
@@ -55,12 +55,12 @@ class RegistryClient(Client):
         self._raise(answer)
         return _candidate(answer.json()["model_version"])
 
-    def champion_version(self) -> Candidate | None:
+    def champion_version(self) -> RegisteredVersion | None:
         """None before the first promotion."""
         found = self._champion_version()
         return None if found is None else _candidate(found)
 
-    def crown(self, version: str) -> None:
+    def set_champion(self, version: str) -> None:
         """Give a version the alias that is served; the rules are in euguess.promotion.gate."""
         body = {"name": REGISTERED_MODEL, "alias": CHAMPION, "version": version}
         self._raise(self._ask("POST", f"{_API}/registered-models/alias", json=body))
@@ -194,6 +194,6 @@ class RegistryClient(Client):
             raise ServiceUnavailable(f"MLflow answered HTTP {answer.status_code}.")
 
 
-def _candidate(version: Mapping[str, Any]) -> Candidate:
+def _candidate(version: Mapping[str, Any]) -> RegisteredVersion:
     tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
-    return Candidate.of(str(version["version"]), str(version["run_id"]), tags)
+    return RegisteredVersion.of(str(version["version"]), str(version["run_id"]), tags)

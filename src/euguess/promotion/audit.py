@@ -1,7 +1,7 @@
-"""The audit log of promotions: who made which version champion, when, and on what grounds.
+"""The audit log of promotions: who decided what about which version, when, and why.
 
-Entries are numbered objects of the store, each created once and never written again, so that of
-two decisions at the same time one comes second and sees the other.
+Entries are numbered objects in the store. Each is created once and never overwritten, so that of
+two concurrent decisions the second one fails to append and sees the first.
 """
 
 import asyncio
@@ -23,57 +23,57 @@ from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 
 
-class Act(StrEnum):
-    """What was decided."""
+class Decision(StrEnum):
+    """The outcome of a promotion request, or a rollback."""
 
     PROMOTED = "promoted"
     REFUSED = "refused"
     ROLLED_BACK = "rolled back"
 
 
-class Entry(Record):
+class AuditEntry(Record):
     """One decision. A promotion takes effect after its entry is written."""
 
     number: int = Field(ge=1)
     at: datetime
     by: str = Field(description="user@machine")
-    act: Act
-    version: str = Field(description="The one promoted, refused or gone back to")
+    act: Decision
+    version: str = Field(description="The version promoted, refused or rolled back to")
     run_id: str
     champion_before: str | None = Field(description="Version; None before the first promotion")
     is_forced: bool = False
-    verdict: str = Field(description="Why the rules allow it, or not")
-    reason: str | None = Field(default=None, description="Why the person wanted it")
+    verdict: str = Field(description="The gate's reason")
+    reason: str | None = Field(default=None, description="The reason that the user gave")
     contest: Contest | None = None
     schema_version: Literal[1] = 1
 
 
-class Log(Protocol):
-    """Where decisions are written down."""
+class AuditLog(Protocol):
+    """A log that decisions are appended to."""
 
-    def entries(self) -> list[Entry]:
-        """All entries, oldest first. Raises StoreError when one is missing or damaged."""
+    def entries(self) -> list[AuditEntry]:
+        """Return all entries, oldest first. Raises StoreError if one is missing or damaged."""
 
-    def append(self, entry: Entry) -> bool:
-        """Write an entry; False when another one has taken its number meanwhile."""
+    def append(self, entry: AuditEntry) -> bool:
+        """Write an entry. Returns False if another entry took its number first."""
 
 
 @dataclass(frozen=True)
-class AuditLog:
-    """The log in the store of the settings, for callers outside of an event loop."""
+class StoredAuditLog:
+    """The audit log in the configured store, for callers outside an event loop."""
 
     settings: StoreSettings
 
-    def entries(self) -> list[Entry]:
-        """All entries, oldest first. Raises StoreError when one is missing or damaged."""
+    def entries(self) -> list[AuditEntry]:
+        """Return all entries, oldest first. Raises StoreError if one is missing or damaged."""
 
-        async def read() -> list[Entry]:
+        async def read() -> list[AuditEntry]:
             return await read_log(await open_store(self.settings))
 
         return asyncio.run(read())
 
-    def append(self, entry: Entry) -> bool:
-        """Write an entry; False when another one has taken its number meanwhile."""
+    def append(self, entry: AuditEntry) -> bool:
+        """Write an entry. Returns False if another entry took its number first."""
 
         async def write() -> bool:
             return await append(await open_store(self.settings), entry)
@@ -81,58 +81,60 @@ class AuditLog:
         return asyncio.run(write())
 
 
-async def read_log(store: ObjectStore) -> list[Entry]:
-    """All entries, oldest first. Raises StoreError when one is missing or damaged."""
+async def read_log(store: ObjectStore) -> list[AuditEntry]:
+    """Return all entries, oldest first. Raises StoreError if one is missing or damaged."""
     keys = sorted([key async for key in store.list(AUDIT_LOG)])
     missing = {audit_key(number) for number in range(1, len(keys) + 1)} - set(keys)
     if missing:
-        raise StoreError(f"The audit log lacks {min(missing)}; restore it from a backup.")
+        raise StoreError(f"The audit log is missing {min(missing)}. Restore it from a backup.")
     return [_entry(await store.get(key), key) for key in keys]
 
 
-async def append(store: ObjectStore, entry: Entry) -> bool:
-    """Write an entry; False when another one has taken its number meanwhile."""
+async def append(store: ObjectStore, entry: AuditEntry) -> bool:
+    """Write an entry. Returns False if another entry took its number first."""
     key, data = audit_key(entry.number), entry.model_dump_json(indent=2).encode()
     return await store.create(key, data) or await store.get(key) == data
 
 
-def succession(entries: Sequence[Entry]) -> list[str]:
-    """Versions from the first champion to the present one, without those gone back from.
+def champion_history(entries: Sequence[AuditEntry]) -> list[str]:
+    """Return the champions, oldest first, without those that were rolled back.
 
-    A champion that was named by other means appears with the next entry.
+    A champion that was set outside the gate appears with the next entry.
     """
-    line: list[str] = []
+    history: list[str] = []
     for entry in entries:
-        if entry.act is Act.REFUSED:
+        if entry.act is Decision.REFUSED:
             continue
-        _ensure_last(line, entry.champion_before)
-        if entry.act is Act.ROLLED_BACK and entry.version in line:
-            del line[len(line) - line[::-1].index(entry.version) :]
-        _ensure_last(line, entry.version)
-    return line
+        _ensure_last(history, entry.champion_before)
+        if entry.act is Decision.ROLLED_BACK and entry.version in history:
+            del history[len(history) - history[::-1].index(entry.version) :]
+        _ensure_last(history, entry.version)
+    return history
 
 
-def champion_before(entries: Sequence[Entry], champion: str) -> str | None:
-    """The version that the present champion replaced; None when none is known."""
-    line = succession(entries)
-    if champion not in line:
+def champion_before(entries: Sequence[AuditEntry], champion: str) -> str | None:
+    """Return the version that the champion replaced; None if the log has none."""
+    history = champion_history(entries)
+    if champion not in history:
         return None
-    position = len(line) - 1 - line[::-1].index(champion)
-    return line[position - 1] if position else None
+    position = len(history) - 1 - history[::-1].index(champion)
+    return history[position - 1] if position else None
 
 
-def recorded_contest(entries: Sequence[Entry], challenger: str, champion: str) -> Contest | None:
-    """The newest one between two versions; None when they never met."""
-    met = [
+def recorded_contest(
+    entries: Sequence[AuditEntry], challenger: str, champion: str
+) -> Contest | None:
+    """Return the newest contest between two versions; None if there is none."""
+    contests = [
         entry.contest
         for entry in entries
         if entry.version == challenger and entry.champion_before == champion and entry.contest
     ]
-    return met[-1] if met else None
+    return contests[-1] if contests else None
 
 
-def person() -> str:
-    """Who runs this process, as user@machine."""
+def current_user() -> str:
+    """Return the user of this process, as user@machine."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in some containers
@@ -140,13 +142,15 @@ def person() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _ensure_last(line: list[str], version: str | None) -> None:
-    if version is not None and line[-1:] != [version]:
-        line.append(version)
+def _ensure_last(history: list[str], version: str | None) -> None:
+    if version is not None and history[-1:] != [version]:
+        history.append(version)
 
 
-def _entry(data: bytes, key: str) -> Entry:
+def _entry(data: bytes, key: str) -> AuditEntry:
     try:
-        return Entry.model_validate_json(data)
+        return AuditEntry.model_validate_json(data)
     except ValidationError as error:
-        raise StoreError(f"{key} is damaged: {error.error_count()} errors") from None
+        raise StoreError(
+            f"{key} is damaged ({error.error_count()} errors). Restore it from a backup."
+        ) from None

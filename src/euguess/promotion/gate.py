@@ -1,7 +1,7 @@
-"""The gate to becoming champion: decide, write the decision down, and only then act on it.
+"""The promotion gate: decide, append the decision to the audit log, then set the champion.
 
-Whoever promotes goes through here: the trainer, which can measure two models against each other,
-and the dashboard, which knows only the contests that were measured before.
+Every promotion goes through here: the trainer's, which can measure two models against each other,
+and the dashboard's, which only knows contests that were recorded earlier.
 """
 
 from collections.abc import Callable
@@ -9,32 +9,32 @@ from dataclasses import dataclass, field
 
 from euguess.clock import utc_now
 from euguess.errors import ChecksumMismatch, DatasetNotFound, InvalidInput
-from euguess.promotion.audit import Act, Entry, Log, person
-from euguess.promotion.candidates import Candidate, Throne
+from euguess.promotion.audit import AuditEntry, AuditLog, Decision, current_user
 from euguess.promotion.verdict import (
     Contest,
     NotComparable,
     Verdict,
-    faulty,
-    forced,
+    faulty_verdict,
+    first_verdict,
+    forced_verdict,
     judge,
-    leaky,
-    unrivalled,
+    leaky_verdict,
 )
+from euguess.promotion.versions import ModelRegistry, RegisteredVersion
 
 INCOMPARABLE = (NotComparable, InvalidInput, ChecksumMismatch, DatasetNotFound)
 
-HoldContest = Callable[[Candidate], Contest]  # against the champion given
+RunContest = Callable[[RegisteredVersion], Contest]  # against the given champion
 
 
 @dataclass(frozen=True)
-class Nomination:
-    """That a candidate become champion, whatever the verdict where is_forced."""
+class PromotionRequest:
+    """A request to make a candidate champion; is_forced overrides the gate."""
 
-    candidate: Candidate
+    candidate: RegisteredVersion
     is_forced: bool = False
     reason: str | None = None
-    by: str = field(default_factory=person)
+    by: str = field(default_factory=current_user)
 
     def __post_init__(self) -> None:
         if self.is_forced and not (self.reason or "").strip():
@@ -42,45 +42,47 @@ class Nomination:
 
 
 def promote(
-    nomination: Nomination, registry: Throne, log: Log, hold_contest: HoldContest
+    request: PromotionRequest, registry: ModelRegistry, log: AuditLog, run_contest: RunContest
 ) -> Verdict:
-    """Make the candidate champion if it may be; the verdict is in the audit log either way.
+    """Make the candidate champion if the gate allows it, and log the verdict either way.
 
-    A decision that another one overtakes is made again, against the champion of then.
+    If another decision lands first, decide again against the new champion.
     """
-    version = nomination.candidate.version
+    version = request.candidate.version
     while True:
         number = len(log.entries()) + 1
         champion = registry.champion()
         if champion is not None and champion.version == version:
-            return Verdict(True, f"version {version} is the champion already")
-        verdict = decide(nomination, champion, hold_contest)
-        if log.append(_entry(number, nomination, champion, verdict)):
+            return Verdict(True, f"version {version} is already the champion")
+        verdict = decide(request, champion, run_contest)
+        if log.append(_entry(number, request, champion, verdict)):
             break
     if verdict.is_promoted:
-        registry.crown(version)
+        registry.set_champion(version)
     return verdict
 
 
 def decide(
-    nomination: Nomination, champion: Candidate | None, hold_contest: HoldContest
+    request: PromotionRequest, champion: RegisteredVersion | None, run_contest: RunContest
 ) -> Verdict:
-    """What the gate says; nothing is written and nobody is crowned."""
-    candidate = nomination.candidate
+    """Return the gate's verdict without writing or promoting anything."""
+    candidate = request.candidate
     if candidate.faults:
-        verdict = faulty(candidate)
+        verdict = faulty_verdict(candidate)
     elif not candidate.is_honest:
-        verdict = leaky(candidate)
+        verdict = leaky_verdict(candidate)
     elif champion is None:
-        verdict = unrivalled(candidate)
+        verdict = first_verdict(candidate)
     else:
-        verdict = _compare(candidate, champion, hold_contest)
-    return forced(verdict) if nomination.is_forced else verdict
+        verdict = _compare(candidate, champion, run_contest)
+    return forced_verdict(verdict) if request.is_forced else verdict
 
 
-def _compare(candidate: Candidate, champion: Candidate, hold_contest: HoldContest) -> Verdict:
+def _compare(
+    candidate: RegisteredVersion, champion: RegisteredVersion, run_contest: RunContest
+) -> Verdict:
     try:
-        return judge(candidate, champion, hold_contest(champion))
+        return judge(candidate, champion, run_contest(champion))
     except INCOMPARABLE as error:
         return Verdict(
             False,
@@ -90,18 +92,18 @@ def _compare(candidate: Candidate, champion: Candidate, hold_contest: HoldContes
 
 
 def _entry(
-    number: int, nomination: Nomination, champion: Candidate | None, verdict: Verdict
-) -> Entry:
-    return Entry(
+    number: int, request: PromotionRequest, champion: RegisteredVersion | None, verdict: Verdict
+) -> AuditEntry:
+    return AuditEntry(
         number=number,
         at=utc_now(),
-        by=nomination.by,
-        act=Act.PROMOTED if verdict.is_promoted else Act.REFUSED,
-        version=nomination.candidate.version,
-        run_id=nomination.candidate.run_id,
+        by=request.by,
+        act=Decision.PROMOTED if verdict.is_promoted else Decision.REFUSED,
+        version=request.candidate.version,
+        run_id=request.candidate.run_id,
         champion_before=champion.version if champion else None,
-        is_forced=nomination.is_forced,
+        is_forced=request.is_forced,
         verdict=verdict.reason,
-        reason=nomination.reason,
+        reason=request.reason,
         contest=verdict.contest,
     )

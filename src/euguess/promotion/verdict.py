@@ -1,4 +1,4 @@
-"""Whether a model may become champion: the rules, without what measures."""
+"""The rules of promotion: verdicts on candidates, from their tags and contests."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from euguess.messages.records import (
     Record,
     Sha256,
 )
-from euguess.promotion.candidates import Candidate
+from euguess.promotion.versions import RegisteredVersion
 
 
 class NotComparable(EUGuessError):
@@ -19,10 +19,10 @@ class NotComparable(EUGuessError):
 
 
 class Contest(Record):
-    """Challenger against champion on the same places, which neither has seen.
+    """Challenger against champion on the same locations, which neither has seen.
 
-    Shares of places whose country is named from all views fused; 95 % intervals by bootstrap over
-    the places, the difference by the paired one.
+    Top-1 accuracies over locations with all views fused, with 95 % bootstrap intervals; the
+    difference is paired.
     """
 
     dataset: DatasetName
@@ -35,15 +35,15 @@ class Contest(Record):
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a candidate becomes champion, and why."""
+    """The decision whether a candidate becomes champion, with its reason."""
 
     is_promoted: bool
     reason: str
     contest: Contest | None = None
 
 
-def leaky(candidate: Candidate) -> Verdict:
-    """Refused without a contest."""
+def leaky_verdict(candidate: RegisteredVersion) -> Verdict:
+    """Refuse a version that was tested under a leaky split."""
     return Verdict(
         False,
         f"version {candidate.version} was tested under the leaky {candidate.protocol} split, "
@@ -51,44 +51,44 @@ def leaky(candidate: Candidate) -> Verdict:
     )
 
 
-def faulty(candidate: Candidate) -> Verdict:
-    """Refused without a contest."""
+def faulty_verdict(candidate: RegisteredVersion) -> Verdict:
+    """Refuse a version that was trained with faults of the study."""
     faults = ", ".join(candidate.faults)
     return Verdict(
         False,
         f"version {candidate.version} was trained with faults of the study ({faults}), which are "
-        "there to be compared with, not to be served",
+        "for comparison, not for serving",
     )
 
 
-def unrivalled(candidate: Candidate) -> Verdict:
-    """Promoted without a contest."""
+def first_verdict(candidate: RegisteredVersion) -> Verdict:
+    """Promote the first champion, which has no rival."""
     return Verdict(True, f"version {candidate.version} is the first champion")
 
 
-def judge(candidate: Candidate, champion: Candidate, contest: Contest) -> Verdict:
-    """Promoted when the interval of the difference lies above zero."""
+def judge(candidate: RegisteredVersion, champion: RegisteredVersion, contest: Contest) -> Verdict:
+    """Promote when the 95 % interval of the difference lies above zero."""
     lead = contest.difference
     is_better = lead.low > 0
-    said = "is better than" if is_better else "is not shown to be better than"
+    result = "is better than" if is_better else "is not shown to be better than"
     return Verdict(
         is_better,
-        f"version {candidate.version} {said} the champion, version {champion.version}: "
+        f"version {candidate.version} {result} the champion, version {champion.version}: "
         f"{contest.challenger.value:.1%} against {contest.champion.value:.1%} of "
         f"{contest.places} places new to both, a difference of {points(lead)} points",
         contest,
     )
 
 
-def forced(verdict: Verdict) -> Verdict:
-    """The same findings, promoted all the same."""
+def forced_verdict(verdict: Verdict) -> Verdict:
+    """Promote regardless, and keep the reason against it."""
     if verdict.is_promoted:
         return verdict
     return Verdict(True, f"by force, although {verdict.reason}", verdict.contest)
 
 
 def points(difference: Interval) -> str:
-    """A difference of shares in percentage points, as +4.5 [+1.0, +8.2]."""
+    """Format a difference of shares in percentage points, such as +4.5 [+1.0, +8.2]."""
     numbers = (difference.value, difference.low, difference.high)
     value, low, high = (f"{100 * number:+.1f}" for number in numbers)
     return f"{value} [{low}, {high}]"

@@ -61,7 +61,7 @@ class TrainingRun:
     protocol: str
     settings: Mapping[str, str]
     is_stopping: bool = False
-    is_to_be_promoted: bool = False
+    promotes: bool = False
     alive_at: datetime | None = None  # None of runs that give no such sign
 
     @classmethod
@@ -77,7 +77,7 @@ class TrainingRun:
             protocol=tags.get("protocol", ""),
             settings=_pairs(data, "params"),
             is_stopping=STOP_TAG in tags,
-            is_to_be_promoted=PROMOTE_TAG in tags,
+            promotes=PROMOTE_TAG in tags,
             alive_at=datetime.fromisoformat(tags[ALIVE_TAG]) if ALIVE_TAG in tags else None,
         )
 
@@ -94,7 +94,7 @@ class TrainingRun:
         return self.status == FINISHED
 
     @property
-    def is_cut_short(self) -> bool:
+    def is_resumable(self) -> bool:
         """Whether it stopped or failed, so that it can be resumed."""
         return self.status in (FAILED, KILLED)
 

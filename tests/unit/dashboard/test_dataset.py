@@ -9,7 +9,7 @@ from dashboard.charts.dataset import balance_chart, balance_frame, views_chart, 
 from dashboard.charts.geography import NEIGHBOUR_DEG, colours, outlines
 from dashboard.charts.maps import PLACES, places_map
 from dashboard.sources import manifests
-from dashboard.sources.manifests import Holdings, holdings_of
+from dashboard.sources.manifests import DatasetContents, contents_of
 from euguess.collection.manifest_format import table_of
 from euguess.geography.countries import COUNTRIES
 from tests.support.dashboard_services import FakeServices, fill, model_card
@@ -21,8 +21,8 @@ QUOTAS = {"FR": 4, "LU": 2}
 
 
 @pytest.fixture(scope="module")
-def holdings() -> Holdings:
-    return holdings_of("demo", table_of(list(generated_rows("demo", QUOTAS))).to_pandas())
+def contents() -> DatasetContents:
+    return contents_of("demo", table_of(list(generated_rows("demo", QUOTAS))).to_pandas())
 
 
 def stored() -> FakeServices:
@@ -31,25 +31,25 @@ def stored() -> FakeServices:
     return made
 
 
-def test_places_are_counted_once_however_many_views_they_have(holdings: Holdings) -> None:
-    assert len(holdings.places) == 6
-    assert set(holdings.places["views"]) == {3}
-    assert holdings.places["year"].between(2009, 2023).all()
-    assert not holdings.is_sample
+def test_places_are_counted_once_however_many_views_they_have(contents: DatasetContents) -> None:
+    assert len(contents.locations) == 6
+    assert set(contents.locations["views"]) == {3}
+    assert contents.locations["year"].between(2009, 2023).all()
+    assert not contents.is_sample
 
 
-def test_the_balance_knows_the_quota_and_the_studys(holdings: Holdings) -> None:
-    rows = balance_frame(holdings.places, {"FR": 10, "LU": 2, "DE": 1}).set_index("country")
+def test_the_balance_knows_the_quota_and_the_studys(contents: DatasetContents) -> None:
+    rows = balance_frame(contents.locations, {"FR": 10, "LU": 2, "DE": 1}).set_index("country")
     assert rows["stored"].to_dict() == {"FR": 4, "LU": 2, "DE": 0}
     assert rows["quota"].to_dict() == {"FR": 10, "LU": 2, "DE": 1}
     assert rows["the study's quota"].to_dict() == {"FR": 860, "LU": 123, "DE": 860}
 
 
-def test_each_chart_names_its_axes(holdings: Holdings) -> None:
+def test_each_chart_names_its_axes(contents: DatasetContents) -> None:
     charts = {
-        "Country (ISO 3166-1)": balance_chart(holdings.places, QUOTAS),
-        "Year of the photo": years_chart(holdings.places),
-        "Views of a place": views_chart(holdings.places),
+        "Country (ISO 3166-1)": balance_chart(contents.locations, QUOTAS),
+        "Year of the photo": years_chart(contents.locations),
+        "Views of a place": views_chart(contents.locations),
     }
     for title, chart in charts.items():
         text = chart.to_json()
@@ -65,8 +65,8 @@ def test_every_known_country_is_on_the_map_and_neighbours_differ_in_colour() -> 
         assert painted[one] != painted[other]
 
 
-def test_the_map_draws_each_place_and_asks_no_tile_server(holdings: Holdings) -> None:
-    text = places_map(holdings.places, colours(), "country_code").to_json()
+def test_the_map_draws_each_place_and_asks_no_tile_server(contents: DatasetContents) -> None:
+    text = places_map(contents.locations, colours(), "country_code").to_json()
     spec = json.loads(text)
     points = [layer for layer in spec["layers"] if layer["id"] == PLACES]
     groups = [group for layer in points for group in layer["data"]]
@@ -76,8 +76,8 @@ def test_the_map_draws_each_place_and_asks_no_tile_server(holdings: Holdings) ->
     assert "mapProvider" not in spec
 
 
-def test_places_of_unknown_position_are_left_off_the_map(holdings: Holdings) -> None:
-    places = holdings.places.assign(lat=None, lon=None)
+def test_places_of_unknown_position_are_left_off_the_map(contents: DatasetContents) -> None:
+    places = contents.locations.assign(lat=None, lon=None)
     layers = json.loads(places_map(places, colours(), "country_code").to_json())["layers"]
     assert [layer["data"] for layer in layers if layer["id"] == PLACES] == [[]]
 
@@ -129,7 +129,7 @@ def test_the_map_by_use_counts_what_the_champion_has_seen(draw: Draw) -> None:
 def test_without_a_manifest_some_records_are_read(
     draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manifests, "MOST_RECORDS", 3)
+    monkeypatch.setattr(manifests, "MAX_RECORDS", 3)
     made = FakeServices()
     asyncio.run(DatasetBuilder(made.objects).fill({"FR": 5}))
     drawn = draw("dataset", made.connections())

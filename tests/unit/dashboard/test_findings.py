@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from dashboard.sources.manifests import holdings_of
+from dashboard.sources.manifests import contents_of
 from dashboard.views.dataset.quality import (
     COLUMNS,
     ELSEWHERE,
@@ -12,7 +12,7 @@ from dashboard.views.dataset.quality import (
     SAME_SPOT,
     UNKNOWN,
     counts,
-    find_oddities,
+    find_issues,
 )
 from euguess.collection.manifest_format import table_of
 from euguess.geography.boundaries import load_boundaries
@@ -29,7 +29,7 @@ def views() -> pd.DataFrame:
 
 
 def found_in(views: pd.DataFrame, spec: DatasetSpec = SPEC) -> pd.DataFrame:
-    return find_oddities(holdings_of("demo", views), spec, load_boundaries())
+    return find_issues(contents_of("demo", views), spec, load_boundaries())
 
 
 def of_place(views: pd.DataFrame, number: int) -> "pd.Series[bool]":

@@ -6,10 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.game.rules import Answer, Game, GameResult, Place, draw_places, held_out
+from dashboard.game.rules import (
+    Game,
+    GameResult,
+    HeldOutLocation,
+    RoundResult,
+    draw_locations,
+    held_out,
+)
 from dashboard.game.scoreboard import averages, ranked, read_results, save_result
 from dashboard.intervals import wilson
-from dashboard.sources.manifests import Holdings, holdings_of
+from dashboard.sources.manifests import DatasetContents, contents_of
 from euguess.collection.layout import game_key
 from euguess.collection.manifest_format import table_of
 from euguess.messages.training import SeenViews
@@ -21,14 +28,14 @@ PLAYED_AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def holdings() -> Holdings:
+def contents() -> DatasetContents:
     table = table_of(list(generated_rows("demo", {"FR": 6, "PL": 6, "LU": 2})))
-    return holdings_of("demo", table.to_pandas())
+    return contents_of("demo", table.to_pandas())
 
 
 def result(*right: bool, player: str = "Ada", model: str = "FR") -> GameResult:
     answers = (
-        Answer(
+        RoundResult(
             location_id=f"place-{number}",
             truth="FR",
             guess="FR" if is_right else "PL",
@@ -47,44 +54,44 @@ def result(*right: bool, player: str = "Ada", model: str = "FR") -> GameResult:
     )
 
 
-def test_a_place_of_which_any_photo_is_known_is_not_played(holdings: Holdings) -> None:
-    ids = holdings.places["location_id"].tolist()
-    copied = holdings.views.loc[holdings.views["location_id"] == ids[1], "sha256"].iloc[2]
+def test_a_place_of_which_any_photo_is_known_is_not_played(contents: DatasetContents) -> None:
+    ids = contents.locations["location_id"].tolist()
+    copied = contents.views.loc[contents.views["location_id"] == ids[1], "sha256"].iloc[2]
     seen = SeenViews(location_ids=(ids[0],), sha256s=(str(copied),))
-    left = set(held_out(holdings, seen, {"FR", "PL", "LU"})["location_id"])
+    left = set(held_out(contents, seen, {"FR", "PL", "LU"})["location_id"])
     assert left == set(ids) - {ids[0], ids[1]}
 
 
-def test_only_countries_that_the_model_can_name_are_played(holdings: Holdings) -> None:
-    views = held_out(holdings, SeenViews(location_ids=(), sha256s=()), {"PL"})
+def test_only_countries_that_the_model_can_name_are_played(contents: DatasetContents) -> None:
+    views = held_out(contents, SeenViews(location_ids=(), sha256s=()), {"PL"})
     assert set(views["country_code"]) == {"PL"}
 
 
 @pytest.mark.parametrize(("is_with_all_views", "photos"), [(False, 1), (True, 3)])
 def test_places_differ_and_have_the_photos_that_were_asked_for(
-    holdings: Holdings, is_with_all_views: bool, photos: int
+    contents: DatasetContents, is_with_all_views: bool, photos: int
 ) -> None:
-    places = draw_places(
-        holdings.views, random.Random(1), is_with_all_views=is_with_all_views, count=10
+    places = draw_locations(
+        contents.views, random.Random(1), is_with_all_views=is_with_all_views, count=10
     )
     assert len({place.location_id for place in places}) == 10
     assert {len(place.keys) for place in places} == {photos}
 
 
-def test_with_few_places_a_game_has_fewer_rounds(holdings: Holdings) -> None:
-    views = holdings.views[holdings.views["country_code"] == "LU"]
-    assert len(draw_places(views, random.Random(1), is_with_all_views=False)) == 2
+def test_with_few_places_a_game_has_fewer_rounds(contents: DatasetContents) -> None:
+    views = contents.views[contents.views["country_code"] == "LU"]
+    assert len(draw_locations(views, random.Random(1), is_with_all_views=False)) == 2
 
 
 def test_a_game_goes_from_guess_to_truth_to_the_next_place_and_ends() -> None:
-    places = [Place(f"p{n}", "FR", (f"k{n}",), "drawn", "CC0") for n in range(3)]
+    places = [HeldOutLocation(f"p{n}", "FR", (f"k{n}",), "drawn", "CC0") for n in range(3)]
     game = Game("Ada", "demo", "7", False, places)
-    game.drop_place()
-    assert game.place.location_id == "p1"
+    game.drop_location()
+    assert game.location.location_id == "p1"
     game.answer("FR", prediction("PL"))
-    assert (game.is_revealed, game.place.location_id) == (True, "p1")
+    assert (game.is_revealed, game.location.location_id) == (True, "p1")
     game.proceed()
-    assert game.place.location_id == "p2"
+    assert game.location.location_id == "p2"
     game.answer("PL", prediction("FR"))
     assert not game.is_over
     game.proceed()

@@ -10,9 +10,9 @@ from dashboard.sources.versions import read_cards
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, StoreUnavailable
 from euguess.messages.records import Interval
-from euguess.promotion.audit import Act, Entry, append, read_log
-from euguess.promotion.candidates import Candidate
+from euguess.promotion.audit import AuditEntry, Decision, append, read_log
 from euguess.promotion.verdict import Contest
+from euguess.promotion.versions import RegisteredVersion
 from tests.support.dashboard_services import FakeServices, UnreachableStore, candidate, model_card
 from tests.unit.dashboard.conftest import Draw
 
@@ -30,8 +30,10 @@ def contest(low: float) -> Contest:
     )
 
 
-def entry(number: int, act: Act, version: str, before: str | None, met: Contest | None) -> Entry:
-    return Entry(
+def entry(
+    number: int, act: Decision, version: str, before: str | None, met: Contest | None
+) -> AuditEntry:
+    return AuditEntry(
         number=number,
         at=utc_now(),
         by="someone@somewhere",
@@ -44,15 +46,17 @@ def entry(number: int, act: Act, version: str, before: str | None, met: Contest 
     )
 
 
-def services(*versions: Candidate, champion: str | None = "1") -> FakeServices:
+def services(*versions: RegisteredVersion, champion: str | None = "1") -> FakeServices:
     """Versions, newest first in the page; the champion was promoted by the audit log."""
-    made = FakeServices(card=model_card("FR", "PL"), versions=list(versions), crowned=champion)
+    made = FakeServices(
+        card=model_card("FR", "PL"), versions=list(versions), champion_version=champion
+    )
     if champion:
-        write(made, entry(1, Act.PROMOTED, champion, None, None))
+        write(made, entry(1, Decision.PROMOTED, champion, None, None))
     return made
 
 
-def write(given: FakeServices, *entries: Entry) -> None:
+def write(given: FakeServices, *entries: AuditEntry) -> None:
     async def put() -> None:
         for one in entries:
             assert await append(given.objects, one)
@@ -60,7 +64,7 @@ def write(given: FakeServices, *entries: Entry) -> None:
     asyncio.run(put())
 
 
-def log(given: FakeServices) -> list[Entry]:
+def log(given: FakeServices) -> list[AuditEntry]:
     return asyncio.run(read_log(given.objects))
 
 
@@ -91,28 +95,28 @@ def test_versions_are_listed_with_their_accuracy_and_the_champion_marked(draw: D
 def test_the_first_champion_needs_no_contest(draw: Draw) -> None:
     given = services(candidate(1), champion=None)
     page = press(drawn(draw, given), "Promote version 1")
-    assert given.crowned == "1"
+    assert given.champion_version == "1"
     assert "Promoted" in page.success[0].value
     (written,) = log(given)
-    assert (written.act, written.is_forced) == (Act.PROMOTED, False)
+    assert (written.act, written.is_forced) == (Decision.PROMOTED, False)
     assert written.by.endswith("(dashboard)")
 
 
 def test_a_recorded_lead_lets_a_version_through(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
-    write(given, entry(2, Act.REFUSED, "2", "1", contest(0.01)))
+    write(given, entry(2, Decision.REFUSED, "2", "1", contest(0.01)))
     page = drawn(draw, given)
     assert "The gate would let it through" in page.info[0].value
     press(page, "Promote version 2")
-    assert given.crowned == "2"
+    assert given.champion_version == "2"
     assert log(given)[-1].contest == contest(0.01)
 
 
 def test_a_lead_over_an_earlier_champion_is_none_over_the_present_one(draw: Draw) -> None:
     given = services(candidate(1), candidate(2), candidate(3))
-    write(given, entry(2, Act.REFUSED, "3", "1", contest(0.01)))
-    write(given, entry(3, Act.PROMOTED, "2", "1", contest(0.01)))
-    given.crowned = "2"
+    write(given, entry(2, Decision.REFUSED, "3", "1", contest(0.01)))
+    write(given, entry(3, Decision.PROMOTED, "2", "1", contest(0.01)))
+    given.champion_version = "2"
     page = drawn(draw, given)
     assert "not been measured" in page.warning[0].value
     assert "`euguess models promote run-3`" in page.info[0].value
@@ -127,17 +131,17 @@ def test_what_the_gate_refuses_is_not_forced_without_a_reason(draw: Draw, reason
     page.text_input[0].set_value(reason)
     page = press(page, "by force")
     assert "needs a reason" in page.error[0].value
-    assert given.crowned == "1"
+    assert given.champion_version == "1"
     assert len(log(given)) == 1
 
 
 def test_force_with_a_reason_is_written_down_with_what_spoke_against_it(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
-    write(given, entry(2, Act.REFUSED, "2", "1", contest(-0.2)))
+    write(given, entry(2, Decision.REFUSED, "2", "1", contest(-0.2)))
     page = drawn(draw, given)
     page.text_input[0].set_value("a <b>demo</b>")
     page = press(page, "by force")
-    assert given.crowned == "2"
+    assert given.champion_version == "2"
     written = log(given)[-1]
     assert (written.is_forced, written.reason) == (True, "a <b>demo</b>")
     assert "not shown to be better" in written.verdict
@@ -146,14 +150,14 @@ def test_force_with_a_reason_is_written_down_with_what_spoke_against_it(draw: Dr
 
 def test_going_back_needs_a_reason_and_is_written_down(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
-    write(given, entry(2, Act.PROMOTED, "2", "1", contest(0.01)))
-    given.crowned = "2"
+    write(given, entry(2, Decision.PROMOTED, "2", "1", contest(0.01)))
+    given.champion_version = "2"
     page = press(drawn(draw, given), "Go back to version 1")
     assert "needs a reason" in page.error[0].value
     page.text_input[-1].set_value("it was slow")
     page = press(page, "Go back to version 1")
-    assert given.crowned == "1"
-    assert (log(given)[-1].act, log(given)[-1].reason) == (Act.ROLLED_BACK, "it was slow")
+    assert given.champion_version == "1"
+    assert (log(given)[-1].act, log(given)[-1].reason) == (Decision.ROLLED_BACK, "it was slow")
 
 
 def test_the_full_report_is_read_on_demand(draw: Draw) -> None:
@@ -217,7 +221,7 @@ def test_a_store_that_is_down_is_asked_for_the_audit_log_once(
 
     monkeypatch.setattr(UnreachableStore, "_store", unavailable)
     services = FakeServices(card=model_card("FR", "PL"), versions=[candidate(2), candidate(1)])
-    services.crowned, services.down = "1", {"store"}
+    services.champion_version, services.down = "1", {"store"}
     page = draw("models", services.connections())
     assert len(page.error) == len(asked) == 1
     assert page.dataframe

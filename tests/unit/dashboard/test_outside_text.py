@@ -40,7 +40,7 @@ def nasty_services() -> FakeServices:
     given.troubles = {"store": NASTY}
     given.letters = [DeadLetter(at=datetime.now(UTC), source="trainer", payload="", reason=NASTY)]
     given.versions = [candidate(7, protocol=NASTY, is_honest=False)]
-    given.crowned = "7"
+    given.champion_version = "7"
     return given
 
 

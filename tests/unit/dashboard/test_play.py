@@ -44,7 +44,7 @@ def everything_on(page: AppTest) -> str:
 
 def test_the_page_tells_nothing_of_the_place_before_the_guess(draw: Draw) -> None:
     page = started(draw, services())
-    place, sent = game_of(page).place, everything_on(page)
+    place, sent = game_of(page).location, everything_on(page)
     assert place.location_id not in sent
     assert place.location_id.removeprefix("simulator-") not in sent
     assert not [key for key in place.keys if key in sent]
@@ -57,7 +57,7 @@ def test_a_photo_that_the_store_lacks_is_not_named_by_its_key(draw: Draw) -> Non
     given = services()
     asyncio.run(_lose_photos(given))
     page = started(draw, given)
-    place, sent = game_of(page).place, everything_on(page)
+    place, sent = game_of(page).location, everything_on(page)
     assert page.error[0].value.startswith("There is no object under that key")
     assert "cannot be shown" in page.warning[0].value
     assert not [key for key in place.keys if key in sent]
@@ -70,7 +70,7 @@ async def _lose_photos(given: FakeServices) -> None:
 
 
 def test_places_that_the_champion_has_seen_are_not_played(draw: Draw) -> None:
-    ids = {place.location_id for place in game_of(started(draw, services())).places}
+    ids = {place.location_id for place in game_of(started(draw, services())).locations}
     assert len(ids) == 10
     assert not ids & {"simulator-FR0", "simulator-FR1"}
 

@@ -22,7 +22,7 @@ def services() -> FakeServices:
     return FakeServices(
         card=model_card(*CODES),
         versions=[candidate(1)],
-        crowned="1",
+        champion_version="1",
         runs={"run-9": LEAKY, "run-1": HONEST, "run-0": GOOGLENET},
     )
 

@@ -40,7 +40,7 @@ RUN = TrainingRun(
     protocol="location",
     settings={"name": "deep", "network": "smallnet", "epochs": "8"},
 )
-STOPPED = replace(RUN, status="KILLED", is_to_be_promoted=True)
+STOPPED = replace(RUN, status="KILLED", promotes=True)
 
 
 def services(*runs: TrainingRun, **changes: object) -> FakeServices:
@@ -171,7 +171,7 @@ def test_a_run_that_was_cut_short_is_resumed_by_its_own_recipe(draw: Draw, statu
 def test_a_run_whose_process_is_gone_is_resumed_and_not_stopped(draw: Draw) -> None:
     given = services(replace(RUN, alive_at=STARTED))
     page = drawn(draw, given)
-    assert "no sign of life since 03 Feb 00:00 UTC" in page.warning[0].value
+    assert "no heartbeat since 03 Feb 00:00 UTC" in page.warning[0].value
     assert not buttons(page, "Stop")
     page = pressed(page, "Resume")
     assert [order.resumes for order in given.ordered] == ["run-1"]

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.training import accuracies_chart, curves_chart, curves_frame
 from dashboard.sources.runs import METRICS, read_curves
-from dashboard.views.training.names import name_of
+from dashboard.views.training.names import name_with_status
 from dashboard.views.training.page import settings_frame
 from euguess.messages.records import Interval
 from euguess.training.runs import TrainingRun
@@ -75,7 +75,7 @@ def test_without_a_running_one_the_newest_are_shown(draw: Draw) -> None:
     page = drawn(draw, services(trainings=[ended, EARLIER]))
     assert page.multiselect(key="training-runs").value == ["run-2", "run-1"]
     assert not page.get("progress")
-    assert name_of(ended).endswith("◼ stopped")
+    assert name_with_status(ended).endswith("◼ stopped")
     assert not any("stopped" in option for option in page.multiselect(key="training-runs").options)
 
 

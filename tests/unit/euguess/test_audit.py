@@ -9,20 +9,20 @@ from euguess.collection.layout import audit_key
 from euguess.errors import StoreError
 from euguess.messages.records import Interval
 from euguess.promotion.audit import (
-    Act,
-    Entry,
+    AuditEntry,
+    Decision,
     append,
     champion_before,
+    champion_history,
     read_log,
     recorded_contest,
-    succession,
 )
 from euguess.promotion.verdict import Contest
 from euguess.storage import ObjectStore
 
 
-def entry(number: int, act: Act, version: str, before: str | None = None) -> Entry:
-    return Entry(
+def entry(number: int, act: Decision, version: str, before: str | None = None) -> AuditEntry:
+    return AuditEntry(
         number=number,
         at=utc_now(),
         by="someone@somewhere",
@@ -34,12 +34,12 @@ def entry(number: int, act: Act, version: str, before: str | None = None) -> Ent
     )
 
 
-def history(*acts: tuple[Act, str, str | None]) -> list[Entry]:
+def history(*acts: tuple[Decision, str, str | None]) -> list[AuditEntry]:
     return [entry(number, *act) for number, act in enumerate(acts, start=1)]
 
 
 SHARE = Interval(value=0.5, low=0.4, high=0.6)
-UP, NO, BACK = Act.PROMOTED, Act.REFUSED, Act.ROLLED_BACK
+UP, NO, BACK = Decision.PROMOTED, Decision.REFUSED, Decision.ROLLED_BACK
 
 
 async def test_entries_are_read_back_in_order(memory_store: ObjectStore) -> None:
@@ -89,9 +89,9 @@ async def test_a_damaged_entry_is_named(memory_store: ObjectStore) -> None:
     ],
 )
 def test_the_line_of_champions_leaves_out_what_was_gone_back_from(
-    acts: list[tuple[Act, str, str | None]], line: list[str]
+    acts: list[tuple[Decision, str, str | None]], line: list[str]
 ) -> None:
-    assert succession(history(*acts)) == line
+    assert champion_history(history(*acts)) == line
 
 
 @pytest.mark.parametrize(

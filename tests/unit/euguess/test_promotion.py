@@ -6,20 +6,20 @@ import pytest
 
 from euguess.errors import InvalidInput
 from euguess.messages.records import Interval
-from euguess.promotion.audit import Act, Entry
-from euguess.promotion.candidates import Candidate
-from euguess.promotion.gate import Nomination, promote
+from euguess.promotion.audit import AuditEntry, Decision
+from euguess.promotion.gate import PromotionRequest, promote
 from euguess.promotion.verdict import (
     Contest,
     NotComparable,
-    faulty,
-    forced,
+    faulty_verdict,
+    first_verdict,
+    forced_verdict,
     judge,
-    leaky,
-    unrivalled,
+    leaky_verdict,
 )
+from euguess.promotion.versions import RegisteredVersion
 
-CANDIDATE = Candidate(
+CANDIDATE = RegisteredVersion(
     version="2",
     run_id="run",
     dataset="demo",
@@ -66,20 +66,20 @@ def test_a_verdict_names_versions_places_and_interval() -> None:
 
 
 def test_the_first_honest_model_needs_no_rival_and_a_leaky_one_is_refused() -> None:
-    assert unrivalled(CANDIDATE).is_promoted
-    refused = leaky(replace(CANDIDATE, protocol="image", is_honest=False))
+    assert first_verdict(CANDIDATE).is_promoted
+    refused = leaky_verdict(replace(CANDIDATE, protocol="image", is_honest=False))
     assert not refused.is_promoted
     assert "leaky image split" in refused.reason
 
 
 def test_a_model_with_faults_is_refused_naming_them() -> None:
-    refused = faulty(replace(CANDIDATE, faults=("no_shuffling", "no_validation")))
+    refused = faulty_verdict(replace(CANDIDATE, faults=("no_shuffling", "no_validation")))
     assert not refused.is_promoted
     assert "no_shuffling, no_validation" in refused.reason
 
 
 def test_force_keeps_what_was_found_against_it() -> None:
-    verdict = forced(judge(CANDIDATE, CHAMPION, contest(-0.1, 0.1)))
+    verdict = forced_verdict(judge(CANDIDATE, CHAMPION, contest(-0.1, 0.1)))
     assert verdict.is_promoted
     assert "by force, although version 2 is not shown to be better" in verdict.reason
     assert verdict.contest == contest(-0.1, 0.1)
@@ -87,91 +87,93 @@ def test_force_keeps_what_was_found_against_it() -> None:
 
 def test_force_without_a_reason_is_refused() -> None:
     with pytest.raises(InvalidInput, match="--reason"):
-        Nomination(CANDIDATE, is_forced=True, reason=" ")
+        PromotionRequest(CANDIDATE, is_forced=True, reason=" ")
 
 
 @dataclass
 class Versions:
     """A registry in memory."""
 
-    known: dict[str, Candidate]
-    crowned: str | None = None
+    known: dict[str, RegisteredVersion]
+    served: str | None = None
 
-    def champion(self) -> Candidate | None:
-        return self.known[self.crowned] if self.crowned else None
+    def champion(self) -> RegisteredVersion | None:
+        return self.known[self.served] if self.served else None
 
-    def version(self, number: str) -> Candidate:
+    def version(self, number: str) -> RegisteredVersion:
         return self.known[number]
 
-    def crown(self, version: str) -> None:
-        self.crowned = version
+    def set_champion(self, version: str) -> None:
+        self.served = version
 
 
 @dataclass
 class BusyLog:
-    """A log whose first entries are written by others, who crown version 3, at the same moment."""
+    """A log whose first entries are written by others, who promote version 3 at the same time."""
 
     registry: Versions
     rivals: int = 0
-    kept: list[Entry] = field(default_factory=list)
+    kept: list[AuditEntry] = field(default_factory=list)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[AuditEntry]:
         return list(self.kept)
 
-    def append(self, entry: Entry) -> bool:
+    def append(self, entry: AuditEntry) -> bool:
         is_overtaken = self.rivals > 0
         if is_overtaken:
             self.rivals -= 1
-            self.registry.crown("3")
+            self.registry.set_champion("3")
             entry = entry.model_copy(update={"version": "3", "verdict": "a rival"})
         self.kept.append(entry)
         return not is_overtaken
 
 
-def versions(*candidates: Candidate, crowned: str | None = None) -> Versions:
-    return Versions({candidate.version: candidate for candidate in candidates}, crowned)
+def versions(*candidates: RegisteredVersion, served: str | None = None) -> Versions:
+    return Versions({candidate.version: candidate for candidate in candidates}, served)
 
 
-def won(_: Candidate) -> Contest:
+def won(_: RegisteredVersion) -> Contest:
     return contest(0.01, 0.09)
 
 
-def never_met(_: Candidate) -> Contest:
+def never_met(_: RegisteredVersion) -> Contest:
     raise NotComparable("they never met.")
 
 
 def test_a_winner_is_crowned_after_the_decision_is_written_down() -> None:
-    registry = versions(CANDIDATE, CHAMPION, crowned="1")
+    registry = versions(CANDIDATE, CHAMPION, served="1")
     log = BusyLog(registry)
-    assert promote(Nomination(CANDIDATE), registry, log, won).is_promoted
-    assert registry.crowned == "2"
-    assert [(e.act, e.version, e.champion_before) for e in log.kept] == [(Act.PROMOTED, "2", "1")]
+    assert promote(PromotionRequest(CANDIDATE), registry, log, won).is_promoted
+    assert registry.served == "2"
+    assert [(e.act, e.version, e.champion_before) for e in log.kept] == [
+        (Decision.PROMOTED, "2", "1")
+    ]
 
 
 def test_a_refusal_is_written_down_and_crowns_nobody() -> None:
-    registry = versions(CANDIDATE, CHAMPION, crowned="1")
+    registry = versions(CANDIDATE, CHAMPION, served="1")
     log = BusyLog(registry)
-    verdict = promote(Nomination(CANDIDATE), registry, log, never_met)
+    verdict = promote(PromotionRequest(CANDIDATE), registry, log, never_met)
     assert verdict.reason.endswith("version 1: they never met")
-    assert registry.crowned == "1"
-    assert log.kept[0].act is Act.REFUSED
+    assert registry.served == "1"
+    assert log.kept[0].act is Decision.REFUSED
 
 
 def test_a_decision_that_is_overtaken_is_made_again_against_the_new_champion() -> None:
-    registry = versions(CANDIDATE, CHAMPION, replace(CANDIDATE, version="3"), crowned="1")
+    registry = versions(CANDIDATE, CHAMPION, replace(CANDIDATE, version="3"), served="1")
     log, met = BusyLog(registry, rivals=1), []
 
-    def hold(champion: Candidate) -> Contest:
+    def hold(champion: RegisteredVersion) -> Contest:
         met.append(champion.version)
         return won(champion)
 
-    assert promote(Nomination(CANDIDATE), registry, log, hold).is_promoted
+    assert promote(PromotionRequest(CANDIDATE), registry, log, hold).is_promoted
     assert met == ["1", "3"]
     assert (log.kept[-1].number, log.kept[-1].champion_before) == (2, "3")
 
 
 def test_promoting_the_champion_writes_nothing() -> None:
-    registry = versions(CHAMPION, crowned="1")
+    registry = versions(CHAMPION, served="1")
     log = BusyLog(registry)
-    assert promote(Nomination(CHAMPION), registry, log, never_met).is_promoted
+    assert promote(PromotionRequest(CHAMPION), registry, log, never_met).is_promoted
     assert log.kept == []

@@ -14,7 +14,7 @@ from euguess.messages.collection import (
     SlotOutcome,
     SlotStatus,
 )
-from euguess.promotion.audit import Act, Entry
+from euguess.promotion.audit import AuditEntry, Decision
 from euguess.settings import EnergySettings
 from euguess.training.report import Report
 from services.trainer.cards.dataset_card import SHOWN_ATTRIBUTIONS, dataset_card
@@ -209,11 +209,11 @@ def test_text_is_shown_as_it_is() -> None:
 
 
 def test_the_promotion_section_tells_of_a_forced_promotion_but_not_by_whom() -> None:
-    entry = Entry(
+    entry = AuditEntry(
         number=1,
         at=datetime(2026, 5, 4, 3, 2, tzinfo=UTC),
         by="anna@laptop",
-        act=Act.PROMOTED,
+        act=Decision.PROMOTED,
         version="7",
         run_id="0" * 32,
         champion_before=None,

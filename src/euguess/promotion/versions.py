@@ -1,4 +1,4 @@
-"""The model registry: names shared by trainer, model agent and clients, and what a version is."""
+"""The model registry: registered versions, and names shared by trainer, agent and clients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ DECISIVE_METRIC = "top1_accuracy"
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A registered version and what decides on its promotion."""
+class RegisteredVersion:
+    """A registered version of the model, with the facts that the gate needs."""
 
     version: str
     run_id: str
@@ -24,11 +24,11 @@ class Candidate:
     protocol: str
     accuracy: float
     is_honest: bool
-    faults: tuple[str, ...] = ()  # of the study, repeated on purpose
+    faults: tuple[str, ...] = ()  # of the study, reproduced on purpose
 
     @classmethod
-    def of(cls, version: str, run_id: str, tags: Mapping[str, str]) -> "Candidate":
-        """From the tags that the trainer registers a version with."""
+    def of(cls, version: str, run_id: str, tags: Mapping[str, str]) -> "RegisteredVersion":
+        """Build one from the tags that the trainer registers it with."""
         return cls(
             version=version,
             run_id=run_id,
@@ -41,13 +41,13 @@ class Candidate:
         )
 
 
-class Throne(Protocol):
-    """Versions, and which of them is served."""
+class ModelRegistry(Protocol):
+    """Registered versions, and the champion among them."""
 
-    def champion(self) -> Candidate | None: ...
+    def champion(self) -> RegisteredVersion | None: ...
 
-    def version(self, number: str) -> Candidate:
-        """Raises InvalidInput when there is no such version."""
+    def version(self, number: str) -> RegisteredVersion:
+        """Return a version. Raises InvalidInput if there is none with this number."""
 
-    def crown(self, version: str) -> None:
-        """Give a version the alias that is served; the rules are in euguess.promotion.gate."""
+    def set_champion(self, version: str) -> None:
+        """Set the champion alias, without any check: go through euguess.promotion.gate."""

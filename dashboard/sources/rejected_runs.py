@@ -16,7 +16,7 @@ TRAINER = "trainer"  # the source of its dead letters
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RejectedRun:
     """What was wanted, as far as it can be read, and why it was not done."""
 
     at: datetime
@@ -24,11 +24,11 @@ class Refusal:
     reason: str
 
 
-def refusals(sampler: SamplerClient) -> list[Refusal]:
+def rejected_runs(sampler: SamplerClient) -> list[RejectedRun]:
     """The newest first. Raises ServiceUnavailable."""
     letters = read_dead_letters(sampler)
     return [
-        Refusal(letter.at, _wanted(letter), letter.reason)
+        RejectedRun(letter.at, _wanted(letter), letter.reason)
         for letter in letters
         if letter.source == TRAINER
     ]
