@@ -1,11 +1,14 @@
 """Run the dashboard: python -m dashboard --port 8000."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 from streamlit.starlette import App
+
+from euguess.process.exits import run_program
 
 SCRIPT = Path(__file__).with_name("app.py")
 GRACE_SECONDS = 3  # for responses in progress, after a signal
@@ -31,4 +34,4 @@ def serve(script: Path, host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    run_program(partial(typer.run, run), name="dashboard")

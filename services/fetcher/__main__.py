@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from redis import Redis
 
-from euguess.errors import EUGuessError, InvalidInput
 from euguess.imports.importing import import_photos
 from euguess.process.exits import run_program
 from euguess.settings import HomeSettings, RedisSettings
@@ -59,14 +58,5 @@ def import_command(
     asyncio.run(import_photos(name, path, skip_bad=skip_bad, as_json=as_json))
 
 
-def main() -> None:
-    """Run a command; known errors end in plain lines on standard error."""
-    try:
-        app()
-    except EUGuessError as error:
-        sys.stderr.write(f"fetcher: {error}\n")
-        sys.exit(2 if isinstance(error, InvalidInput) else 1)
-
-
 if __name__ == "__main__":
-    run_program(main)
+    run_program(app, name="fetcher")

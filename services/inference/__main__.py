@@ -1,14 +1,13 @@
 """Commands of the inference service; the composition root of its processes."""
 
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from euguess.errors import EUGuessError, InvalidInput
+from euguess.errors import InvalidInput
 from euguess.messages.records import MAX_VIEWS
 from euguess.process.exits import run_program
 from euguess.process.logs import configure_logging
@@ -174,16 +173,12 @@ def _read(path: Path) -> bytes:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; known errors end in one line on standard error."""
+    """Run a command. Raises InvalidInput for a model package that cannot be used."""
     try:
         app(arguments)
-    except (EUGuessError, ModelRefused) as error:
-        sys.stderr.write(f"inference: {error}\n")
-        sys.exit(2 if isinstance(error, InvalidInput | ModelRefused) else 1)
-    except KeyboardInterrupt:
-        sys.stderr.write("inference: stopped\n")
-        sys.exit(130)
+    except ModelRefused as error:
+        raise InvalidInput(str(error)) from None
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(main, name="inference")

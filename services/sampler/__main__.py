@@ -1,15 +1,15 @@
 """Run the sampler: python -m services.sampler --port 8090."""
 
 import asyncio
-import os
-import sys
-from typing import Annotated, NoReturn
+from functools import partial
+from typing import Annotated
 
 import typer
 import uvicorn
 from redis.exceptions import RedisError
 
-from euguess.errors import EUGuessError
+from euguess.errors import ServiceUnavailable
+from euguess.process.exits import run_program
 from euguess.process.logs import configure_logging
 from services.sampler.main import build_app
 
@@ -22,17 +22,10 @@ def run(
     configure_logging("sampler")
     try:
         asyncio.run(_serve(host, port))
-    except EUGuessError as error:
-        _leave(str(error))
     except RedisError as error:
-        _leave(f"Redis does not answer ({type(error).__name__}); check EUGUESS_REDIS_URL.")
-
-
-def _leave(reason: str) -> NoReturn:
-    sys.stderr.write(f"sampler: {reason}\n")
-    sys.stderr.flush()
-    # A thread of the object store that fails late aborts an interpreter which is shutting down.
-    os._exit(1)
+        raise ServiceUnavailable(
+            f"Redis does not answer ({type(error).__name__}); check EUGUESS_REDIS_URL."
+        ) from None
 
 
 async def _serve(host: str, port: int) -> None:
@@ -42,4 +35,4 @@ async def _serve(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    run_program(partial(typer.run, run), name="sampler")

@@ -2,15 +2,16 @@
 
 import errno
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from aiohttp import web
 
-from euguess.errors import EUGuessError, InvalidInput, PortInUse, UnknownCountry
+from euguess.errors import PortInUse, UnknownCountry
 from euguess.geography.boundaries import Boundaries, load_boundaries
+from euguess.process.exits import run_program
 from euguess.process.ports import LOOPBACK
 from euguess.settings import ProviderSettings
 from services.simulator.api.access import Access
@@ -135,14 +136,5 @@ def _run(application: web.Application, host: str, port: int) -> None:
         raise PortInUse(f"Port {port} is taken; choose another one with --port.") from None
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; known errors end in one line on standard error."""
-    try:
-        app(arguments)
-    except EUGuessError as error:
-        sys.stderr.write(f"simulator: {error}\n")
-        sys.exit(2 if isinstance(error, InvalidInput) else 1)
-
-
 if __name__ == "__main__":
-    main()
+    run_program(app, name="simulator")

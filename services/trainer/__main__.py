@@ -1,10 +1,9 @@
 """The trainer's command line; `euguess train`, `evaluate`, `compare` and `models` lead here."""
 
-import sys
+from functools import partial
 
 import typer
 
-from euguess.errors import EUGuessError, InvalidInput
 from euguess.process.exits import run_program
 from services.trainer.cli import evaluate as evaluate_commands
 from services.trainer.cli import heads as head_commands
@@ -15,9 +14,6 @@ from services.trainer.cli import shortcuts as shortcuts_commands
 from services.trainer.cli import sweep as sweep_commands
 from services.trainer.cli import train as train_commands
 from services.trainer.cli import worker as worker_commands
-from services.trainer.errors import Stopped
-
-STOPPED_CODE = 130  # as shells report a Ctrl-C
 
 app = typer.Typer(
     help="Trains classifiers that name the country of a street-level photo.\n\n"
@@ -51,20 +47,5 @@ for command in (
     app.command()(command)
 
 
-def main() -> None:
-    """Run a command; errors that EUGuess knows end in one line on standard error."""
-    try:
-        app(prog_name="python -m services.trainer")
-    except Stopped as stopped:
-        sys.stderr.write(f"euguess: {stopped}\n")
-        sys.exit(STOPPED_CODE)
-    except EUGuessError as error:
-        sys.stderr.write(f"euguess: {error}\n")
-        sys.exit(2 if isinstance(error, InvalidInput) else 1)
-    except KeyboardInterrupt:
-        sys.stderr.write("euguess: stopped; `train ... --resume` goes on after the last epoch\n")
-        sys.exit(STOPPED_CODE)
-
-
 if __name__ == "__main__":
-    run_program(main)
+    run_program(partial(app, prog_name="python -m services.trainer"), name="euguess")

@@ -1,9 +1,9 @@
 """Stopping a training between two epochs, when its run in MLflow is told to."""
 
-from euguess.errors import EUGuessError
+from euguess.errors import Interrupted
 
 
-class Stopped(EUGuessError):
+class Stopped(Interrupted):
     """The training was stopped as asked; its checkpoint is kept."""
 
     def __init__(self, epochs_done: int, epochs: int) -> None:

@@ -4,12 +4,22 @@
 class EUGuessError(Exception):
     """Something went wrong in EUGuess."""
 
+    exit_code = 1  # of a program that ends with this error
+
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())
 
 
 class InvalidInput(EUGuessError):
     """The input is not valid."""
+
+    exit_code = 2
+
+
+class Interrupted(EUGuessError):
+    """Stopped."""
+
+    exit_code = 130  # as shells report Ctrl-C
 
 
 class UnknownCountry(InvalidInput):

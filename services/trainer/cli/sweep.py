@@ -1,12 +1,12 @@
 """`euguess sweep`: search for a better recipe."""
 
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from euguess.errors import Interrupted
 from euguess.settings import HomeSettings, StoreSettings, SweepSettings
 from services.trainer.cli.options import (
     AsJson,
@@ -99,10 +99,9 @@ def _finished(request: "SweepRequest") -> "FinishedSweep":
     try:
         return run_sweep(request, HomeSettings().home, StoreSettings.load(), messages)
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "euguess: stopped; run the same command again to finish the remaining trials\n"
-        )
-        sys.exit(130)
+        raise Interrupted(
+            "Stopped; run the same command again to finish the remaining trials."
+        ) from None
 
 
 def _report(finished: "FinishedSweep", as_json: bool) -> None:

@@ -1,11 +1,8 @@
 """The command `euguess`."""
 
-import sys
-
 import typer
 
 from euguess.cli import countries, datasets, models, running
-from euguess.errors import EUGuessError, InvalidInput
 from euguess.process.exits import run_program
 
 app = typer.Typer(
@@ -22,18 +19,6 @@ models.register(app)
 running.register(app)
 
 
-def main() -> None:
-    """Run a command; errors that EUGuess knows end in one line on standard error."""
-    try:
-        app()
-    except EUGuessError as error:
-        sys.stderr.write(f"euguess: {error}\n")
-        sys.exit(2 if isinstance(error, InvalidInput) else 1)
-    except KeyboardInterrupt:
-        sys.stderr.write("euguess: stopped\n")
-        sys.exit(130)
-
-
 def run() -> None:
     """Entry point of the installed command."""
-    run_program(main)
+    run_program(app, name="euguess")

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from euguess.deployment import backup_commands, bucket, secret_files, volumes
-from euguess.errors import EUGuessError
 from euguess.process.exits import run_program
 from euguess.settings import StoreSettings
 from euguess.terminal.output import messages
@@ -42,15 +41,5 @@ def store() -> None:
     messages.print(bucket.set_up(StoreSettings.load(), bucket.MinioRootSettings.load()))
 
 
-def main() -> None:
-    """Run a command; known errors end in one line on standard error."""
-    try:
-        app()
-    except EUGuessError as error:
-        command = sys.argv[1] if len(sys.argv) > 1 else "setup"
-        sys.stderr.write(f"{command}: {error}\n")
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    run_program(main)
+    run_program(app, name=sys.argv[1] if len(sys.argv) > 1 else "setup")

@@ -1,9 +1,6 @@
 """The job that makes a new stack useful: the demonstration, once."""
 
-import sys
-
 from euguess.cli.demo import run_demo_once
-from euguess.errors import EUGuessError
 from euguess.process.exits import run_program
 from euguess.settings import Settings
 from euguess.terminal.output import console
@@ -18,16 +15,12 @@ class FirstRunSettings(Settings):
 
 
 def main() -> None:
-    """Known errors end in one line on standard error."""
+    """Run the demonstration unless EUGUESS_FIRST_RUN is off."""
     if FirstRunSettings.load().first_run.lower() in OFF:
         console.print("EUGUESS_FIRST_RUN is off; nothing to do.")
         return
-    try:
-        run_demo_once()
-    except EUGuessError as error:
-        sys.stderr.write(f"first-run: {error}\n")
-        sys.exit(1)
+    run_demo_once()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(main, name="first-run")

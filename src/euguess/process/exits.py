@@ -1,21 +1,54 @@
-"""How programs end."""
+"""How programs end: exit codes and one line on standard error."""
 
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
+
+from euguess.errors import EUGuessError, Interrupted
 
 
-def run_program(main: Callable[[], None]) -> None:
-    """Run a command line; a failure ends the process at once, with its exit code.
+def run_program(command_line: Callable[[], object], *, name: str) -> None:
+    """Run the command line of this process as `run_command` does; a failure ends it at once.
 
-    When the object store cannot be reached, a late thread of its client can abort an interpreter
+    When the object store is unreachable, a late thread of its client can abort an interpreter
     that is shutting down, and the exit code would be 134.
     """
     try:
-        main()
+        run_command(command_line, name=name)
     except SystemExit as ended:
         if ended.code in (None, 0):
             raise
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(ended.code if isinstance(ended.code, int) else 1)
+
+
+def run_command(command_line: Callable[[], object], *, name: str) -> None:
+    """Run a command line; known errors and Ctrl-C exit with one line `name: text`.
+
+    Exit codes: 2 for invalid input, 130 for Ctrl-C, 1 for other known errors.
+    """
+    try:
+        command_line()
+    except EUGuessError as error:
+        _end(name, error)
+    except KeyboardInterrupt:
+        _end(name, Interrupted())
+    except SystemExit as ended:
+        if _is_interrupt(ended):
+            _end(name, Interrupted())
+        raise
+
+
+def _end(name: str, error: EUGuessError) -> NoReturn:
+    sys.stderr.write(f"{name}: {error}\n")
+    sys.exit(error.exit_code)
+
+
+def _is_interrupt(ended: SystemExit) -> bool:
+    """True if Typer turned a KeyboardInterrupt into this exit."""
+    cause = ended.__context__
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__
+    return cause is not None

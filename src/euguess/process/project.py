@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from euguess.errors import EUGuessError
+from euguess.errors import EUGuessError, Interrupted
 from euguess.settings import child_environment
 
 # Threads of a computation sleep while they wait for each other. By default they spin, which took
@@ -34,8 +34,9 @@ def service_environment(**variables: str) -> dict[str, str]:
 
 
 def run_service(service: str, *arguments: str) -> int:
-    """Run a service's own command line in the foreground; returns its exit code."""
-    process = subprocess.run(
-        service_command(service, *arguments), env=service_environment(), check=False
-    )
-    return process.returncode
+    """Run a service's own command line in the foreground and return its exit code."""
+    command = service_command(service, *arguments)
+    try:
+        return subprocess.run(command, env=service_environment(), check=False).returncode
+    except KeyboardInterrupt:
+        return Interrupted.exit_code  # the service reports it

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from euguess.cli import main as command_line
+from euguess.cli.main import app
+from euguess.process.exits import run_command
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -15,15 +16,15 @@ Run = Callable[..., tuple[int, str, str]]
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs `euguess` with arguments; returns exit code, standard output and standard error."""
 
-    def run_command(*arguments: str) -> tuple[int, str, str]:
+    def run_euguess(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["euguess", *arguments])
         monkeypatch.setenv("COLUMNS", "120")
         with pytest.raises(SystemExit) as ended:
-            command_line.main()
+            run_command(app, name="euguess")
         printed = capsys.readouterr()
         return int(ended.value.code or 0), printed.out, printed.err
 
-    return run_command
+    return run_euguess
 
 
 def test_countries_are_listed_in_label_order(run: Run) -> None:

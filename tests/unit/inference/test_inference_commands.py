@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from euguess.images.overlays import SIDE
 from euguess.messages.serving import Explanation, Prediction
+from euguess.process.exits import run_command
 from services.inference.__main__ import main
 from tests.support.uploads import photo
 
@@ -36,7 +38,7 @@ def image(tmp_path: Path) -> Path:
 
 def _exit_code(*arguments: str | Path) -> int:
     with pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
+        run_command(partial(main, [str(argument) for argument in arguments]), name="inference")
     return int(end.value.code or 0)
 
 

@@ -2,12 +2,13 @@ import socket
 
 import pytest
 
-from services.simulator.__main__ import main
+from euguess.process.exits import run_command
+from services.simulator.__main__ import app
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int | str | None, str]:
     with pytest.raises(SystemExit) as stopped:
-        main(arguments)
+        run_command(lambda: app(arguments), name="simulator")
     return stopped.value.code, capsys.readouterr().err
 
 
