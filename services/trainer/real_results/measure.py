@@ -19,7 +19,6 @@ from euguess.errors import InvalidRecipe
 from euguess.images.postprocessing import log_softmax
 from euguess.messages.serving import ImageSpec
 from services.trainer.cache.format import TensorCache
-from services.trainer.devices import on_device
 from services.trainer.evaluation.evaluation import Answers, predict_logits
 from services.trainer.evaluation.metrics import fuse_views
 from services.trainer.heads.backbones import Backbone
@@ -37,13 +36,12 @@ from services.trainer.real_results.predictions import (
 )
 from services.trainer.recipe import Recipe, read_recipe
 from services.trainer.session import Session, load_cache
-from services.trainer.training.learner import new_learner
-from services.trainer.training.loop import Progress, train
+from services.trainer.training.driver import new_training
 
 FOLDER = "results"
 SEEDS = (0, 1, 2)
 Chosen = TypeVar("Chosen", Recipe, HeadRecipe)
-MEASURE_VERSION = 1  # of what is kept; a change of the arithmetic needs another
+MEASURE_VERSION = 2  # of what is kept; a change of the arithmetic needs another
 
 
 @dataclass(frozen=True)
@@ -166,20 +164,11 @@ def _facts_of(recipe: Recipe | HeadRecipe) -> str:
 def _measure_training(recipe: Recipe, benchmark: Benchmark) -> Measurement:
     session = benchmark.session
     split_data = load_material(benchmark.caches(recipe.image), recipe, session.device)
-    learner = new_learner(recipe, len(split_data.countries), session.device)
+    training = new_training(recipe, split_data, session.device)
     started = time.perf_counter()
     with session.display.bar(f"Training {recipe.name}") as bar:
-        progress = train(
-            recipe,
-            learner,
-            split_data,
-            start=Progress(),
-            after_epoch=lambda progress: bar(progress.epochs_done, recipe.epochs),
-            tick=lambda images: None,
-        )
+        network = training.run(after_epoch=lambda progress: None, bar=bar).network
     seconds = time.perf_counter() - started
-    learner.network.load_state_dict(progress.best_weights)
-    network = on_device(learner.network, session.device).eval()
     rows = split_data.split.test
     log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
     ids = split_data.index.location_ids[rows]

@@ -23,14 +23,13 @@ from services.trainer.loading.split_data import SplitData, load_material, seen_v
 from services.trainer.models.comparison import Wish, promote
 from services.trainer.models.export import export_package
 from services.trainer.models.paired import answers_of
-from services.trainer.networks import cut_head
 from services.trainer.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.provenance import environment
 from services.trainer.session import Session, load_cache
 from services.trainer.tracking.runs import ANSWERS_FILE
-from services.trainer.training.learner import Learner, new_learner
-from services.trainer.training.loop import Progress, train
+from services.trainer.training.driver import Training, new_training
+from services.trainer.training.loop import Progress
 
 CHECKPOINTS = "checkpoints"
 
@@ -69,7 +68,7 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
     recipe = request.recipe
     cache = load_cache(request.dataset, recipe.image, session, on_damage=request.on_damage)
     split_data = load_material(cache, recipe, session.device)
-    learner = new_learner(recipe, len(split_data.countries), session.device)
+    training = new_training(recipe, split_data, session.device)
     checkpoint = _checkpoint(session.home, recipe, split_data)
     run_id = checkpoint.saved_run() if request.is_resumed else None
     name = f"{recipe.name} {request.dataset} {recipe.split.protocol.value}"
@@ -81,8 +80,8 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
             session.tracking.clear_stop_request(run)
         session.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
         session.tracking.log_text(run, seen_views(split_data).model_dump_json(), SEEN_FILE)
-        start = checkpoint.load(learner) if run_id else Progress()
-        network = _trained(recipe, learner, split_data, _Run(run, start, checkpoint), session)
+        start = checkpoint.load(training.learner) if run_id else Progress()
+        network = _trained(training, _Run(run, start, checkpoint), session)
         session.display.note("Evaluating on the test part")
         trained_at = utc_now()
         report = evaluate(network, split_data, recipe)
@@ -111,35 +110,19 @@ class _Run:
     checkpoint: Checkpoint
 
 
-def _trained(
-    recipe: Recipe, learner: Learner, split_data: SplitData, run: _Run, session: Session
-) -> nn.Module:
+def _trained(training: Training, run: _Run, session: Session) -> nn.Module:
     """The network with the weights of its best epoch."""
-    display, images = session.display, len(split_data.split.train)
-    total = images * recipe.epochs
+    display, recipe = session.display, training.recipe
+
+    def after_epoch(progress: Progress) -> None:
+        run.checkpoint.save(training.learner, progress, run.run_id)
+        newest = progress.history[-1]
+        session.tracking.log_epoch(run.run_id, newest)
+        display.epoch(newest, recipe.epochs, is_best=newest == progress.best)
+        _stop_where_asked(run.run_id, progress.epochs_done, recipe.epochs, session)
+
     with display.bar(f"Training {recipe.network}") as bar:
-        done = run.start.epochs_done * images
-        bar(done, total)
-
-        def tick(count: int) -> None:
-            nonlocal done
-            done += count
-            bar(done, total)
-
-        def after_epoch(progress: Progress) -> None:
-            run.checkpoint.save(learner, progress, run.run_id)
-            newest = progress.history[-1]
-            session.tracking.log_epoch(run.run_id, newest)
-            display.epoch(newest, recipe.epochs, is_best=newest == progress.best)
-            _stop_where_asked(run.run_id, progress.epochs_done, recipe.epochs, session)
-
-        progress = train(
-            recipe, learner, split_data, start=run.start, after_epoch=after_epoch, tick=tick
-        )
-    learner.network.load_state_dict(progress.best_weights)
-    if recipe.faults.keeps_imagenet_head:
-        cut_head(learner.network, len(split_data.countries))
-    return learner.network
+        return training.run(start=run.start, after_epoch=after_epoch, bar=bar).network
 
 
 def _stop_where_asked(run_id: str, done: int, epochs: int, session: Session) -> None:

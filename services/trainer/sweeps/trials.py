@@ -26,8 +26,8 @@ from services.trainer.sweeps.study import (
     free_lost_trials,
     run_again,
 )
-from services.trainer.training.learner import new_learner
-from services.trainer.training.loop import Progress, train
+from services.trainer.training.driver import new_training
+from services.trainer.training.loop import Progress
 
 POLL_SECONDS = 0.5
 REASON, EPOCH = "reason", "best_epoch"  # attributes of trials
@@ -125,18 +125,9 @@ class Worker:
                 raise TrialPruned
 
         try:
-            learner = new_learner(recipe, len(split_data.countries), self.device)
-            progress = train(
-                recipe,
-                learner,
-                split_data,
-                start=Progress(),
-                after_epoch=judge,
-                tick=lambda images: None,
-            )
+            return new_training(recipe, split_data, self.device).run(after_epoch=judge).best
         except EUGuessError as error:
             raise UntrainableValues(str(error)) from None
-        return progress.best
 
     def _value(self, result: EpochResult) -> float:
         by_accuracy = self.sweep.spec.objective == "val_accuracy"

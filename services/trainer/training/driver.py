@@ -1,0 +1,77 @@
+"""One training from a recipe to the network that is tested; runs, sweeps and results share it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from services.trainer.devices import on_device
+from services.trainer.loading.split_data import SplitData
+from services.trainer.networks import cut_head
+from services.trainer.progress import EpochResult, no_progress
+from services.trainer.progress import Progress as Bar
+from services.trainer.recipe import Recipe
+from services.trainer.training.learner import Learner, new_learner
+from services.trainer.training.loop import Progress, Watch, train
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode with the weights of its best epoch, one output per country."""
+
+    network: nn.Module
+    best: EpochResult
+
+
+@dataclass(frozen=True)
+class Training:
+    """A recipe, the data that it learns from, and the network that learns."""
+
+    recipe: Recipe
+    split_data: SplitData
+    learner: Learner
+    device: torch.device
+
+    def run(
+        self, *, start: Progress | None = None, after_epoch: Watch, bar: Bar = no_progress
+    ) -> Trained:
+        """Train from the start, or from a later epoch, to the recipe's last one.
+
+        bar is updated with (images learnt from, images in all epochs).
+        """
+        start = start or Progress()
+        progress = train(
+            self.recipe,
+            self.learner,
+            self.split_data,
+            start=start,
+            after_epoch=after_epoch,
+            tick=self._tick(start.epochs_done, bar),
+        )
+        return Trained(self._tested_network(progress), progress.best)
+
+    def _tick(self, epochs_done: int, bar: Bar) -> Callable[[int], None]:
+        images = len(self.split_data.split.train)
+        done, total = epochs_done * images, self.recipe.epochs * images
+        bar(done, total)
+
+        def tick(count: int) -> None:
+            nonlocal done
+            done += count
+            bar(done, total)
+
+        return tick
+
+    def _tested_network(self, progress: Progress) -> nn.Module:
+        network = self.learner.network
+        network.load_state_dict(progress.best_weights)
+        if self.recipe.faults.keeps_imagenet_head:
+            cut_head(network, len(self.split_data.countries))
+        return on_device(network, self.device).eval()
+
+
+def new_training(recipe: Recipe, split_data: SplitData, device: torch.device) -> Training:
+    """A training before its first epoch. Raises InvalidRecipe."""
+    learner = new_learner(recipe, len(split_data.countries), device)
+    return Training(recipe, split_data, learner, device)
