@@ -20,8 +20,8 @@ from euguess.terminal.output import console, prediction_table, print_json
 from services.inference import local, readiness, supervision
 from services.inference.agent import Agent, AgentOptions
 from services.inference.archive import ArchiveOptions, build_archive
-from services.inference.classifier import ModelRefused
 from services.inference.configuration import ServingOptions
+from services.inference.model_package import InvalidModel
 from services.inference.model_store import ModelStore
 from services.inference.registry import MlflowRegistry
 from services.inference.server import Command
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Raises InvalidInput for a model package that cannot be used."""
     try:
         app(arguments)
-    except ModelRefused as error:
+    except InvalidModel as error:
         raise InvalidInput(str(error)) from None
 
 

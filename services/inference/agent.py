@@ -10,8 +10,9 @@ from euguess.errors import EUGuessError, ServiceUnavailable
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import Prediction
 from services.inference.archive import ArchiveOptions, build_archive, is_up_to_date, read_card
-from services.inference.classifier import ModelRefused, RequestRejected, load_classifier
+from services.inference.classifier import RequestRejected, load_classifier
 from services.inference.golden import golden_photo
+from services.inference.model_package import InvalidModel
 from services.inference.model_store import ModelStore
 from services.inference.readiness import TorchServe
 from services.inference.registry import Champion, Registry
@@ -71,7 +72,7 @@ class Agent:
             return
         try:
             self._follow(champion)
-        except ModelRefused as reason:
+        except InvalidModel as reason:
             self._refuse(champion, reason)
 
     def _resume(self) -> None:
@@ -83,7 +84,7 @@ class Agent:
         try:
             self._renew(current)
             self._activate(current)
-        except ModelRefused as reason:
+        except InvalidModel as reason:
             self._refuse(current, reason)
 
     def _is_served(self, champion: Champion) -> bool:
@@ -139,7 +140,7 @@ class Agent:
             if version != champion.served_version:
                 self._server.retire(version)
 
-    def _refuse(self, champion: Champion, reason: ModelRefused) -> None:
+    def _refuse(self, champion: Champion, reason: InvalidModel) -> None:
         """Leave what is served as it is; this process does not try the version again."""
         log.error(
             "Version %s is refused: %s The version before it stays.",
@@ -160,17 +161,17 @@ def pause_seconds(failures: int, poll_seconds: float) -> float:
 
 
 def stamp_version(package: Path, version: str) -> None:
-    """Write the registry's version into a package's card. Raises ModelRefused when it is bad."""
+    """Write the registry's version into a package's card. Raises InvalidModel when it is bad."""
     card = read_card(package).model_copy(update={"version": version})
     (package / "model.json").write_text(card.model_dump_json(indent=2))
 
 
 def golden_answer(package: Path) -> Prediction:
-    """What a package answers to the golden photo in this process. Raises ModelRefused."""
+    """What a package answers to the golden photo in this process. Raises InvalidModel."""
     try:
         answer = load_classifier(package, decode_photo).predict([golden_photo()])
     except RequestRejected as reason:
-        raise ModelRefused(f"The model rejects a good photo: {reason}") from None
+        raise InvalidModel(f"The model rejects a good photo: {reason}") from None
     return Prediction.model_validate(answer)
 
 
@@ -178,4 +179,4 @@ def _compare(served: Prediction, expected: Prediction) -> None:
     served_probability = served.probabilities.get(expected.country_code, 0.0)
     difference = abs(served_probability - expected.probability)
     if difference > GOLDEN_TOLERANCE:
-        raise ModelRefused("It answers a known photo otherwise when it is served.")
+        raise InvalidModel("It answers a known photo otherwise when it is served.")

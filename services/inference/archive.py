@@ -17,14 +17,15 @@ from euguess.images import postprocessing, preprocessing
 from euguess.messages.serving import ModelCard
 from euguess.process.files import staged
 from euguess.promotion.versions import REGISTERED_MODEL
-from services.inference import classifier, explanation, handler
-from services.inference.classifier import ModelRefused, file_sha256, verify_package
+from services.inference import classifier, explanation, handler, model_package
+from services.inference.model_package import InvalidModel, file_sha256, verify_package
 
 REQUIRED_FILES = ("model.onnx", "model.safetensors")
 SOURCES = {
     "handler.py": handler.__file__,
     "classifier.py": classifier.__file__,
     "explanation.py": explanation.__file__,
+    "model_package.py": model_package.__file__,
     "postprocessing.py": postprocessing.__file__,
     "preprocessing.py": preprocessing.__file__,
 }
@@ -48,17 +49,17 @@ class ArchiveOptions:
 
 
 def read_card(package: Path) -> ModelCard:
-    """Card of a model package whose files all have their SHA-256. Raises ModelRefused."""
+    """Card of a model package whose files all have their SHA-256. Raises InvalidModel."""
     verify_package(package)
     try:
         card = ModelCard.model_validate_json((package / "model.json").read_text())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise ModelRefused(f"model.json is not a model card: {place}: {first['msg']}.") from None
+        raise InvalidModel(f"model.json is not a model card: {place}: {first['msg']}.") from None
     for name in REQUIRED_FILES:
         if name not in card.sha256:
-            raise ModelRefused(f"model.json lists no SHA-256 of {name}.")
+            raise InvalidModel(f"model.json lists no SHA-256 of {name}.")
     return card
 
 
@@ -68,7 +69,7 @@ def build_archive(
     """Write an archive of a model package to target, whole or not at all.
 
     A target that ends in .mar becomes one file, any other a folder. served_version is
-    TorchServe's name of the version. Raises ModelRefused; InvalidInput when target exists.
+    TorchServe's name of the version. Raises InvalidModel; InvalidInput when target exists.
     """
     if target.exists():
         raise InvalidInput(f"{target} exists already; choose another name.")
@@ -88,15 +89,15 @@ def build_archive(
 
 
 def verify_archive(folder: Path) -> None:
-    """Check every file of an archive folder against its contents list. Raises ModelRefused."""
+    """Check every file of an archive folder against its contents list. Raises InvalidModel."""
     try:
         digests: dict[str, str] = json.loads((folder / CONTENTS).read_text())["sha256"]
     except (OSError, ValueError, KeyError):
-        raise ModelRefused(f"{folder.name} is no complete archive.") from None
+        raise InvalidModel(f"{folder.name} is no complete archive.") from None
     for name, expected in digests.items():
         path = folder / name
         if not path.is_file() or file_sha256(path) != expected:
-            raise ModelRefused(f"{name} of the archive {folder.name} is missing or damaged.")
+            raise InvalidModel(f"{name} of the archive {folder.name} is missing or damaged.")
 
 
 def is_up_to_date(folder: Path, options: ArchiveOptions) -> bool:
@@ -104,7 +105,7 @@ def is_up_to_date(folder: Path, options: ArchiveOptions) -> bool:
     if (folder / "model-config.yaml").read_text() != _model_config(options):
         return False
     return all(
-        (folder / name).read_bytes() == Path(source).read_bytes()
+        (folder / name).is_file() and (folder / name).read_bytes() == Path(source).read_bytes()
         for name, source in SOURCES.items()
     )
 

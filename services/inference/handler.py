@@ -31,6 +31,7 @@ class CountryHandler:
         # TorchServe puts the unpacked archive, with these modules, on the path.
         self._classification = importlib.import_module("classifier")
         self._preprocessing = importlib.import_module("preprocessing")
+        self._package = importlib.import_module("model_package")
         gpu = properties.get("gpu_id")
         device = None if gpu is None else f"cuda:{gpu}"
         folder = Path(properties["model_dir"])
@@ -98,8 +99,7 @@ class CountryHandler:
             return _failure("ExplainerError", "The model could not be explained.")
 
     def _network(self, folder: Path, device: str) -> Any:
-        card = self._classification.verify_package(folder)
-        return self._classification.load_network(folder, card, device)
+        return self._package.load_network(folder, self._package.verify_package(folder), device)
 
     def _classify(self, requests: "list[Photos]") -> list[Reply]:
         try:

@@ -8,14 +8,9 @@ from euguess.errors import EUGuessError, InvalidInput
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import Explanation, Prediction
 from services.inference.agent import stamp_version
-from services.inference.classifier import (
-    ModelRefused,
-    RequestRejected,
-    load_classifier,
-    load_network,
-    verify_package,
-)
+from services.inference.classifier import RequestRejected, load_classifier
 from services.inference.explanation import Explainer
+from services.inference.model_package import InvalidModel, load_network, verify_package
 from services.inference.registry import Registry
 
 CHAMPION_MODEL = "champion"
@@ -43,7 +38,7 @@ def explain(package: Path, views: Sequence[bytes]) -> Explanation:
 def _usable(package: Path) -> Iterator[None]:
     try:
         yield
-    except ModelRefused as reason:
+    except InvalidModel as reason:
         raise InvalidInput(f"The model in {package} cannot be used: {reason}") from None
 
 
@@ -73,6 +68,6 @@ def champion_package(registry: Registry, folder: Path) -> Path:
 def _is_whole(package: Path) -> bool:
     try:
         verify_package(package)
-    except ModelRefused:
+    except InvalidModel:
         return False
     return True

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from euguess.messages.records import Record
 from euguess.process.files import write_atomically
 from services.inference.archive import verify_archive
-from services.inference.classifier import ModelRefused
+from services.inference.model_package import InvalidModel
 from services.inference.registry import Champion
 
 KEPT_VERSIONS = 2  # the one in use, and the one before it for a rollback
@@ -50,7 +50,7 @@ class ModelStore:
         """Check that a version's archive exists and is intact; remove a damaged one."""
         try:
             verify_archive(self.path(champion))
-        except ModelRefused:
+        except InvalidModel:
             self.discard(champion)
             return False
         return True

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.inference.classifier import verify_package
+from services.inference.model_package import verify_package
 from services.inference.registry import Champion, MlflowRegistry, RegistryUnavailable
 from tests.support.model_packages import make_package
 from tests.support.model_registry import LocalRegistry

@@ -13,7 +13,7 @@ from services.inference.archive import (
     is_up_to_date,
     verify_archive,
 )
-from services.inference.classifier import ModelRefused
+from services.inference.model_package import InvalidModel
 from services.inference.model_store import ModelStore
 from services.inference.registry import Champion
 
@@ -24,6 +24,7 @@ CARRIED = {
     "explanation.py",
     "handler.py",
     "model-config.yaml",
+    "model_package.py",
     "model.json",
     "model.onnx",
     "model.safetensors",
@@ -58,7 +59,7 @@ def test_a_mar_file_has_the_same_contents(package: Path, tmp_path: Path) -> None
 
 def test_a_damaged_package_leaves_nothing_behind(package: Path, tmp_path: Path) -> None:
     (package / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(ModelRefused, match=r"model\.safetensors does not have the SHA-256"):
+    with pytest.raises(InvalidModel, match=r"model\.safetensors does not have the SHA-256"):
         build_archive(package, tmp_path / "store" / "a", ArchiveOptions())
     assert not (tmp_path / "store").exists()
 
@@ -72,7 +73,7 @@ def test_an_archive_is_never_overwritten(package: Path, tmp_path: Path) -> None:
 def test_a_card_with_an_unknown_field_is_refused_by_name(package: Path, tmp_path: Path) -> None:
     card = json.loads((package / "model.json").read_text())
     (package / "model.json").write_text(json.dumps({**card, "colour": "red"}))
-    with pytest.raises(ModelRefused, match="colour"):
+    with pytest.raises(InvalidModel, match="colour"):
         build_archive(package, tmp_path / "a", ArchiveOptions())
 
 
@@ -82,7 +83,7 @@ def test_damage_to_any_file_of_an_archive_is_found(
 ) -> None:
     archive = build_archive(package, tmp_path / "a", ArchiveOptions())
     (archive / name).write_bytes(b"damaged")
-    with pytest.raises(ModelRefused):
+    with pytest.raises(InvalidModel):
         verify_archive(archive)
 
 
@@ -92,6 +93,14 @@ def test_an_archive_of_other_options_or_code_is_out_of_date(package: Path, tmp_p
     assert not is_up_to_date(archive, ArchiveOptions(workers=2))
     (archive / "handler.py").write_text("# the handler of last year")
     assert not is_up_to_date(archive, ArchiveOptions(workers=1))
+
+
+def test_an_archive_without_a_file_of_the_present_code_is_out_of_date(
+    package: Path, tmp_path: Path
+) -> None:
+    archive = build_archive(package, tmp_path / "a", ArchiveOptions())
+    (archive / "model_package.py").unlink()
+    assert not is_up_to_date(archive, ArchiveOptions())
 
 
 def _stored(store: ModelStore, package: Path, version: str) -> Champion:

@@ -17,13 +17,13 @@ from services.inference import classifier as archived_classifier
 from services.inference.classifier import (
     ABSTAIN_BELOW,
     Classifier,
-    ModelRefused,
     RequestRejected,
     country_set,
     fuse,
     load_classifier,
     normalise,
 )
+from services.inference.model_package import InvalidModel
 from tests.support.model_packages import COUNTRIES, SIZE, make_package, write_card
 from tests.support.uploads import BAD_UPLOADS, photo
 
@@ -199,7 +199,7 @@ def test_torch_refuses_a_network_of_timm_where_timm_is_missing_and_onnx_serves_i
     card = write_card(package).model_copy(update={"network": "timm/test_efficientnet"})
     (package / "model.json").write_text(card.model_dump_json())
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ModelRefused, match="needs the package timm"):
+    with pytest.raises(InvalidModel, match="needs the package timm"):
         load_classifier(package, decode_photo, device="cpu")
     assert _answer(load_classifier(package, decode_photo), photo()).views == 1
 
@@ -310,12 +310,12 @@ def _replace_model_by_text(package: Path) -> None:
         (_escape_folder, "is missing from the model package"),
         (_drop_country, "the card lists 5 countries"),
         (_spoil_weights, "not finite"),
-        (_replace_model_by_text, "cannot be loaded"),
+        (_replace_model_by_text, "Could not load"),
     ],
 )
 def test_a_bad_package_is_refused(
     package: Path, spoil: Callable[[Path], object], reason: str
 ) -> None:
     spoil(package)
-    with pytest.raises(ModelRefused, match=reason):
+    with pytest.raises(InvalidModel, match=reason):
         load_classifier(package, decode_photo)

@@ -11,7 +11,7 @@ import pytest
 
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import Explanation, Prediction
-from services.inference.archive import ArchiveOptions, build_archive
+from services.inference.archive import SOURCES, ArchiveOptions, build_archive
 from services.inference.classifier import Photos, load_classifier
 from tests.support.uploads import BAD_UPLOADS, photo
 
@@ -43,7 +43,7 @@ def archive(package: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def handler(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An initialised handler that imported only what is in the archive."""
-    names = ("handler", "classifier", "explanation", "preprocessing")
+    names = [name.removesuffix(".py") for name in SOURCES]
     monkeypatch.syspath_prepend(str(archive))
     handler = importlib.import_module("handler").CountryHandler()
     handler.initialize(StubContext(archive))

@@ -1,0 +1,115 @@
+"""Model packages: verifying their files and loading their networks.
+
+This file travels in each model archive, so it needs neither TorchServe nor the package euguess.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # N x 3 x S x S to N x countries
+Card = dict[str, Any]  # model.json
+
+
+class InvalidModel(ValueError):
+    """A model package that is damaged or does not match its card; the text says how."""
+
+
+def verify_package(folder: Path) -> Card:
+    """Read model.json and check the SHA-256 of every file that it lists. Raises InvalidModel."""
+    try:
+        card: Card = json.loads((folder / "model.json").read_text())
+        digests = dict(card["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InvalidModel(f"{folder} has no readable model.json.") from None
+    for name, expected in digests.items():
+        if Path(name).name != name or not (folder / name).is_file():
+            raise InvalidModel(f"{name} is missing from the model package.")
+        if file_sha256(folder / name) != expected:
+            raise InvalidModel(f"{name} does not have the SHA-256 of model.json; it is damaged.")
+    return card
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verified(folder: Path, card: Card, name: str) -> Path:
+    if name not in card["sha256"]:
+        raise InvalidModel(f"model.json lists no SHA-256 of {name}, so it cannot be trusted.")
+    return folder / name
+
+
+def onnx_forward(folder: Path, card: Card) -> Forward:
+    """Load model.onnx of a verified package. Raises InvalidModel."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # one core per worker
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    path = _verified(folder, card, "model.onnx")
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common base class
+        raise InvalidModel(f"Could not load model.onnx: {error}") from None
+
+    def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(session.run(["logits"], {"images": images})[0])
+
+    return forward
+
+
+def torch_forward(folder: Path, card: Card, device: str) -> Forward:
+    """Load the torch network of a verified package onto a device. Raises InvalidModel."""
+    import torch
+
+    network = load_network(folder, card, device)
+
+    def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        inputs = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            return np.asarray(network(inputs).float().cpu().numpy())
+
+    return forward
+
+
+def load_network(folder: Path, card: Card, device: str) -> "nn.Module":
+    """Load the torch network of a verified package, in evaluation mode. Raises InvalidModel."""
+    import torch
+    from safetensors.torch import load_file
+
+    weights = load_file(_verified(folder, card, "model.safetensors"))
+    build = _load_source(_verified(folder, card, "network.py")).build_network
+    options = {"image_size": card["image"]["size"]}
+    if "image_size" not in inspect.signature(build).parameters:  # packages of older releases
+        options = {}
+    try:
+        network: nn.Module = build(card["network"], len(card["countries"]), weights=None, **options)
+    except ValueError as error:
+        raise InvalidModel(f"network.py cannot build {card['network']}: {error}.") from None
+    network.load_state_dict(weights, strict=True)
+    network.eval().to(device).to(memory_format=torch.channels_last)
+    return network
+
+
+def _load_source(path: Path) -> Any:
+    """Import a verified Python file of the package."""
+    spec = importlib.util.spec_from_file_location("packaged_network", path)
+    if spec is None or spec.loader is None:
+        raise InvalidModel(f"Could not import {path.name}.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
