@@ -31,7 +31,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Splitting(Section):
+class SplitOptions(Section):
     """[split]: which views are trained on and which tested; see services.trainer.splits.splits."""
 
     protocol: SplitProtocol = Field(
@@ -64,7 +64,7 @@ class Splitting(Section):
     )
 
     @model_validator(mode="after")
-    def _something_is_left_to_train_on(self) -> "Splitting":
+    def _something_is_left_to_train_on(self) -> "SplitOptions":
         if self.test_fraction + self.val_fraction >= 1:
             raise ValueError("test_fraction and val_fraction must add up to less than 1")
         return self
@@ -321,7 +321,7 @@ class Recipe(Section):
         "bits",
     )
     subset: Subset = Subset()
-    split: Splitting = Splitting()
+    split: SplitOptions = SplitOptions()
     optimizer: Optimisation = Optimisation()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()

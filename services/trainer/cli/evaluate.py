@@ -79,7 +79,7 @@ def leaks(
     """
     import torch
 
-    from services.trainer.loading.split_data import load_material
+    from services.trainer.loading.split_data import read_split_data
     from services.trainer.recipe import read_recipe
     from services.trainer.reports.tables import leaks_table
     from services.trainer.session import load_cache
@@ -89,7 +89,7 @@ def leaks(
     pixels = load_cache(
         dataset, chosen.image, open_session("cpu"), on_damage=damage_policy(skip_damaged)
     )
-    split_data = load_material(pixels, chosen, torch.device("cpu"))
+    split_data = read_split_data(pixels, chosen, torch.device("cpu"))
     apart_km = chosen.split.spec.apart_km
     found = find_leaks(split_data.index, split_data.split, buffer_km=apart_km)
     counts, pairs = count_leaks(found), name_pairs(split_data.index, found)

@@ -74,13 +74,15 @@ def promote(
     of the difference must lie above zero. The verdict is written to the audit log either way.
     """
     from euguess.errors import EUGuessError
-    from services.trainer.models.comparison import Wish
+    from euguess.promotion.gate import PromotionRequest
     from services.trainer.models.comparison import promote as promote_candidate
 
     session = open_session(device)
     candidate = _registered(run, session)
-    wish = Wish(candidate, on or candidate.dataset, force, reason, damage_policy(skip_damaged))
-    verdict = promote_candidate(wish, session)
+    request = PromotionRequest(candidate, force, reason)
+    verdict = promote_candidate(
+        request, on or candidate.dataset, session, damage_policy(skip_damaged)
+    )
     if not verdict.is_promoted:
         raise EUGuessError(
             f"Not promoted: {verdict.reason}. --force with a --reason promotes it all the same."

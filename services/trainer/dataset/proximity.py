@@ -26,13 +26,13 @@ FAR_AWAY = 10.0  # earth radii, from the earth and from each other
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class SpatialIndex:
     """Places on the unit sphere, searchable by distance."""
 
     points: Floats  # (N, 3)
 
     @classmethod
-    def of(cls, lats: Floats, lons: Floats) -> "Neighbourhood":
+    def of(cls, lats: Floats, lons: Floats) -> "SpatialIndex":
         """Places of unknown position (NaN) are near to nothing."""
         phi, lam = np.radians(lats), np.radians(lons)
         parts = (np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))

@@ -30,7 +30,7 @@ from services.trainer.evaluation.metrics import (
     mean_of_batches,
 )
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.loading.split_data import DividedViews, SplitData, subset
+from services.trainer.loading.split_data import LabelledSplit, SplitData, subset
 from services.trainer.recipe import Recipe
 from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
 
@@ -68,7 +68,7 @@ def evaluate(
     if calibration is None:
         calibration = _fitted(network, split_data)
     location_ids = split_data.index.location_ids[rows]
-    answers = Answers(
+    predictions = Predictions(
         log_probabilities,
         lambda views: fuse_views(log_probabilities, location_ids, views=views),
         calibration,
@@ -83,7 +83,7 @@ def evaluate(
     )
     hits = is_top(log_probabilities, split_data.labels[rows], 1)
     averaged = {"mean_of_batches": _as_the_study_averaged(hits, recipe)}
-    return report_on(subject, split_data, answers).model_copy(update=averaged)
+    return report_on(subject, split_data, predictions).model_copy(update=averaged)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a model says about the test views: each by itself, and the first N of each place.
 
     The calibration, where there is one, is for averages of log-probabilities.
@@ -110,10 +110,10 @@ class Answers:
     calibration: Calibration = ()
 
 
-def report_on(subject: Subject, views: DividedViews, answers: Answers) -> Report:
-    """Report of a model's answers to the test part."""
+def report_on(subject: Subject, views: LabelledSplit, predictions: Predictions) -> Report:
+    """Report of a model's predictions to the test part."""
     rows = views.split.test
-    single, labels, index = answers.single, views.labels[rows], subset(views.index, rows)
+    single, labels, index = predictions.single, views.labels[rows], subset(views.index, rows)
     leaks = find_leaks(views.index, views.split, buffer_km=subject.apart_km)
     centres = country_centres(tuple(country.country_code for country in views.countries))
     named = single.argmax(axis=1)
@@ -130,9 +130,9 @@ def report_on(subject: Subject, views: DividedViews, answers: Answers) -> Report
         countries=views.countries,
         parts=_parts(views),
         metrics=_metrics(single, labels, index, centres),
-        fused=_fused(answers, labels, index, centres),
-        calibration=answers.calibration,
-        certainty=measure_certainty(single, labels, index.location_ids, answers.calibration),
+        fused=_fused(predictions, labels, index, centres),
+        calibration=predictions.calibration,
+        certainty=measure_certainty(single, labels, index.location_ids, predictions.calibration),
         baselines=_baselines(views),
         per_country=_per_country(views, labels, named, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
@@ -179,14 +179,14 @@ def _metrics(
 
 
 def _fused(
-    answers: Answers, labels: Rows, index: ViewIndex, centres: Floats
+    predictions: Predictions, labels: Rows, index: ViewIndex, centres: Floats
 ) -> tuple[FusedAccuracy, ...]:
     """Metrics over locations by the number of views, and what they gain over single views."""
     _, location, counts = np.unique(index.location_ids, return_inverse=True, return_counts=True)
-    single = np.bincount(location, is_top(answers.single, labels, 1)) / counts
+    single = np.bincount(location, is_top(predictions.single, labels, 1)) / counts
     curve = []
     for views in range(1, int(counts.max()) + 1):
-        fused = answers.fused(views)
+        fused = predictions.fused(views)
         truth = labels[fused.first_rows]
         places = subset(index, fused.first_rows)
         hits = is_top(fused.log_probabilities, truth, 1)
@@ -201,7 +201,7 @@ def _fused(
     return tuple(curve)
 
 
-def _parts(views: DividedViews) -> dict[str, PartSizes]:
+def _parts(views: LabelledSplit) -> dict[str, PartSizes]:
     split = views.split
     parts = {"train": split.train, "val": split.val, "test": split.test, "dropped": split.dropped}
     return {
@@ -210,7 +210,7 @@ def _parts(views: DividedViews) -> dict[str, PartSizes]:
     }
 
 
-def _baselines(views: DividedViews) -> Baselines:
+def _baselines(views: LabelledSplit) -> Baselines:
     trained, tested = views.labels[views.split.train], views.labels[views.split.test]
     most_common = np.bincount(trained if len(trained) else tested).argmax()
     majority = np.mean(tested == most_common)
@@ -218,7 +218,7 @@ def _baselines(views: DividedViews) -> Baselines:
 
 
 def _per_country(
-    views: DividedViews, labels: Rows, named: Rows, confusion: NDArray[np.int64]
+    views: LabelledSplit, labels: Rows, named: Rows, confusion: NDArray[np.int64]
 ) -> tuple[CountryAccuracy, ...]:
     ids = views.index.location_ids[views.split.test]
     return tuple(

@@ -63,7 +63,7 @@ class Backbone(Section):
         return "+".join((f"{self.network}@{self.image_size}", *self.layers))
 
 
-class Featuriser(nn.Module):
+class FeatureExtractor(nn.Module):
     """Gives a network's penultimate features, and the means of inner layers after them."""
 
     def __init__(self, network: nn.Module, layers: tuple[str, ...]) -> None:
@@ -89,7 +89,7 @@ class Featuriser(nn.Module):
         return hook
 
 
-def build_featuriser(backbone: Backbone, device: torch.device) -> Featuriser:
+def build_feature_extractor(backbone: Backbone, device: torch.device) -> FeatureExtractor:
     """A backbone in evaluation mode, without its head. Raises InvalidRecipe."""
     weights = None if backbone.weights == NO_WEIGHTS else backbone.weights
     torch.manual_seed(0)  # random weights are the same each time
@@ -97,7 +97,7 @@ def build_featuriser(backbone: Backbone, device: torch.device) -> Featuriser:
         network = build_network(backbone.network, 1, weights)
         check_image_size(network, backbone.image_size)
         replace_head_by_identity(network)
-        featuriser = _probed(Featuriser(network, backbone.layers), backbone.image_size)
+        extractor = _probed(FeatureExtractor(network, backbone.layers), backbone.image_size)
     except (UnknownNetwork, WeightsMismatch) as error:
         raise InvalidRecipe(f"backbone {backbone.network}: {error}.") from None
     except (AttributeError, IndexError):
@@ -110,14 +110,14 @@ def build_featuriser(backbone: Backbone, device: torch.device) -> Featuriser:
             f"The weights {weights!r} of {backbone.network} cannot be had ({error}); give 'none', "
             "the path of a .safetensors file, or 'imagenet' on a machine with internet access."
         ) from None
-    return on_device(featuriser, device).eval()  # type: ignore[return-value]  # nn.Module.to
+    return on_device(extractor, device).eval()  # type: ignore[return-value]  # nn.Module.to
 
 
-def _probed(featuriser: Featuriser, size: int) -> Featuriser:
+def _probed(extractor: FeatureExtractor, size: int) -> FeatureExtractor:
     """The same, knowing its widths."""
     with torch.inference_mode():
-        featuriser.eval()(torch.zeros(1, 3, size, size))
-    return featuriser
+        extractor.eval()(torch.zeros(1, 3, size, size))
+    return extractor
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:

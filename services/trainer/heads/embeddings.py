@@ -32,7 +32,12 @@ from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.files import locked, room_errors
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import predict_logits
-from services.trainer.heads.backbones import Backbone, Featuriser, build_featuriser, weights_digest
+from services.trainer.heads.backbones import (
+    Backbone,
+    FeatureExtractor,
+    build_feature_extractor,
+    weights_digest,
+)
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.progress import Progress
 from services.trainer.session import Session, load_cache
@@ -104,14 +109,14 @@ def embed(
 
     Raises InvalidRecipe when the backbone cannot be built, DiskFull when there is no room.
     """
-    featuriser = build_featuriser(backbone, device)
-    key = embedding_key(cache, backbone, featuriser.network, device)
+    extractor = build_feature_extractor(backbone, device)
+    key = embedding_key(cache, backbone, extractor.network, device)
     folder = home / FOLDER / key.dataset / key.digest[:16]
     with locked(folder), room_errors(folder):
         try:
             return open_embeddings(folder, key)
         except StaleCache:
-            return _computed(folder, key, cache, featuriser, device, progress)
+            return _computed(folder, key, cache, extractor, device, progress)
 
 
 def embedding_key(
@@ -145,7 +150,7 @@ def _computed(
     folder: Path,
     key: EmbeddingKey,
     cache: TensorCache,
-    featuriser: Featuriser,
+    extractor: FeatureExtractor,
     device: torch.device,
     progress: Progress,
 ) -> Embeddings:
@@ -156,7 +161,7 @@ def _computed(
     for path, rows in _chunks(folder, len(cache)):
         if not path.is_file():
             write_atomically(
-                path, _npy(predict_logits(featuriser, images, rows, CHUNK_ROWS)), durable=True
+                path, _npy(predict_logits(extractor, images, rows, CHUNK_ROWS)), durable=True
             )
         chunks.append(np.load(path, allow_pickle=False))
         progress(int(rows[-1]) + 1, len(cache))
@@ -165,7 +170,7 @@ def _computed(
     write_atomically(folder / FEATURES, data, durable=True)
     digest = hashlib.sha256(data).hexdigest()
     header = EmbeddingHeader(
-        key=key, rows=len(features), widths=featuriser.widths, features_sha256=digest
+        key=key, rows=len(features), widths=extractor.widths, features_sha256=digest
     )
     write_atomically(folder / HEADER, header.model_dump_json(indent=2), durable=True)
     for path, _ in _chunks(folder, len(cache)):

@@ -7,12 +7,12 @@ from euguess.training.report import Report
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.certainty import Calibration, fit_calibration
-from services.trainer.evaluation.evaluation import Answers, Subject, report_on
+from services.trainer.evaluation.evaluation import Predictions, Subject, report_on
 from services.trainer.heads.backbones import Backbone
 from services.trainer.heads.embeddings import Features, embed_dataset
 from services.trainer.heads.recipe import HeadRecipe, Pooling
 from services.trainer.heads.selection import ChosenHead, EmbeddedViews, choose_head
-from services.trainer.loading.split_data import divide_views
+from services.trainer.loading.split_data import label_and_split
 from services.trainer.session import Session, load_cache
 
 # The penultimate features and those of each layer, in the rows of the tensor cache.
@@ -25,7 +25,7 @@ class HeadOutcome:
 
     recipe: HeadRecipe
     chosen: ChosenHead
-    answers: Answers
+    predictions: Predictions
     report: Report
 
 
@@ -49,27 +49,27 @@ def run_head(
 
 def embed_views(recipe: HeadRecipe, cache: TensorCache, features_of: FeaturesOf) -> EmbeddedViews:
     """The views, divided by the recipe's split, and their features by each backbone."""
-    views, rows = divide_views(cache, recipe.views, recipe.split.spec)
+    views, rows = label_and_split(cache, recipe.views, recipe.split.spec)
     blocks = [block[rows] for backbone in recipe.backbones for block in features_of(backbone)]
     return EmbeddedViews(views, tuple(blocks))
 
 
 def measure_head(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead) -> HeadOutcome:
-    """The head's answers to the test part."""
+    """The head's predictions to the test part."""
     rows = embedded.views.split.test
     features = chosen.features(embedded.blocks, rows)
     location_ids = embedded.views.index.location_ids[rows]
-    answers = Answers(
+    predictions = Predictions(
         single=chosen.head.single(features),
         fused=lambda views: chosen.head.fused(features, location_ids, views=views),
         calibration=_calibration(recipe, embedded, chosen),
     )
-    report = report_on(_subject(recipe), embedded.views, answers)
-    return HeadOutcome(recipe, chosen, answers, report)
+    report = report_on(_subject(recipe), embedded.views, predictions)
+    return HeadOutcome(recipe, chosen, predictions, report)
 
 
 def _calibration(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead) -> Calibration:
-    """From the answers about held-out places; only averages of log-probabilities have one."""
+    """From the predictions about held-out places; only averages of log-probabilities have one."""
     if recipe.head.pooling is not Pooling.LOG_PROBABILITIES:
         return ()
     rows, views = chosen.held_out, embedded.views

@@ -75,7 +75,7 @@ class AttentionHead:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingFeatures:
     """Scaled training features (N, D) with their labels and places."""
 
     features: Floats
@@ -84,20 +84,20 @@ class Lesson:
     num_countries: int
 
 
-def fit_heads(lesson: Lesson, options: HeadOptions, seed: int) -> list[Head]:
+def fit_heads(training: TrainingFeatures, options: HeadOptions, seed: int) -> list[Head]:
     """One head per value of the regularisation; a function of its arguments alone."""
     if options.pooling is Pooling.LOG_PROBABILITIES:
-        examples = _examples(lesson.features, lesson.labels, lesson, options)
+        examples = _examples(training.features, training.labels, training, options)
         return [AveragingHead(model) for model in _models(examples, options)]
-    sets = _sets(lesson, seed)
-    labels = lesson.labels[sets.members[:, 0]]
+    sets = _sets(training, seed)
+    labels = training.labels[sets.members[:, 0]]
     if options.pooling is Pooling.ATTENTION:
-        examples = _examples(lesson.features, labels, lesson, options)
+        examples = _examples(training.features, labels, training, options)
         return [
             AttentionHead(fit_attention(examples, sets.members, c, seed))
             for c in options.regularisation
         ]
-    examples = _examples(sets.means(lesson.features), labels, lesson, options)
+    examples = _examples(sets.means(training.features), labels, training, options)
     return [MeanHead(model) for model in _models(examples, options)]
 
 
@@ -106,16 +106,18 @@ def _models(examples: Examples, options: HeadOptions) -> list[LinearModel]:
     return fit(examples, options.regularisation)
 
 
-def _sets(lesson: Lesson, seed: int) -> ViewSets:
+def _sets(training: TrainingFeatures, seed: int) -> ViewSets:
     """Every single view, all views of each place, and some random sets of them."""
     rng = np.random.default_rng(seed)
-    ids = lesson.location_ids
+    ids = training.location_ids
     drawn = [random_view_sets(ids, rng) for _ in range(SUBSETS)]
     alone = ViewSets(ids, np.arange(len(ids))[:, None])
     return ViewSets.joined([alone, first_view_sets(ids, len(ids)), *drawn])
 
 
-def _examples(features: Floats, labels: Rows, lesson: Lesson, options: HeadOptions) -> Examples:
+def _examples(
+    features: Floats, labels: Rows, training: TrainingFeatures, options: HeadOptions
+) -> Examples:
     is_balanced = options.class_weight == "balanced"
     weights = balanced_weights(labels) if is_balanced else np.ones(len(labels))
-    return Examples(features, labels, weights, lesson.num_countries)
+    return Examples(features, labels, weights, training.num_countries)

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from euguess.errors import InvalidRecipe
 from services.trainer.heads.backbones import Backbone
-from services.trainer.recipe import Section, Splitting
+from services.trainer.recipe import Section, SplitOptions
 
 
 class Pooling(StrEnum):
@@ -71,7 +71,7 @@ class HeadRecipe(Section):
     backbones: tuple[Backbone, ...] = Field(min_length=1, max_length=16)
     views: int = Field(default=8, ge=1, le=8, description="Use at most so many views of a place")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    split: Splitting = Splitting()
+    split: SplitOptions = SplitOptions()
     head: HeadOptions = HeadOptions()
 
     def with_weights_in(self, folder: Path) -> "HeadRecipe":

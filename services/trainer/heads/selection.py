@@ -14,10 +14,10 @@ from services.trainer.evaluation.metrics import (
     is_top,
     negative_log_likelihoods,
 )
-from services.trainer.heads.heads import Head, Lesson, fit_heads
+from services.trainer.heads.heads import Head, TrainingFeatures, fit_heads
 from services.trainer.heads.recipe import HeadOptions
 from services.trainer.heads.scaling import Block, Scaler, fit_scaler
-from services.trainer.loading.split_data import DividedViews
+from services.trainer.loading.split_data import LabelledSplit
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ChosenHead:
 class EmbeddedViews:
     """Features of each layer of each backbone, in the order of the views."""
 
-    views: DividedViews
+    views: LabelledSplit
     blocks: tuple[Block, ...]
 
 
@@ -102,10 +102,10 @@ def _fitted(embedded: EmbeddedViews, options: HeadOptions, rows: Rows, seed: int
     blocks = [block[rows] for block in embedded.blocks]
     scaler = fit_scaler(options.scaling, blocks)
     views = embedded.views
-    lesson = Lesson(
+    training = TrainingFeatures(
         scaler(blocks), views.labels[rows], views.index.location_ids[rows], len(views.countries)
     )
-    return [_Fitted(head, scaler) for head in fit_heads(lesson, options, seed)]
+    return [_Fitted(head, scaler) for head in fit_heads(training, options, seed)]
 
 
 def _trial(

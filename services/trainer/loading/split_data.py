@@ -15,14 +15,14 @@ from services.trainer.dataset.copies import hash_images
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.recipe import Recipe, Subset
-from services.trainer.splits.leaks import unseen_places
+from services.trainer.splits.leaks import unseen_locations
 from services.trainer.splits.splits import Split, SplitSpec, split_views
 
 STUDY_PRESET = "eu32"
 
 
 @dataclass(frozen=True)
-class DividedViews:
+class LabelledSplit:
     """Views of a dataset; labels and split count in the order of index."""
 
     dataset: str
@@ -34,21 +34,21 @@ class DividedViews:
 
 
 @dataclass(frozen=True)
-class SplitData(DividedViews):
+class SplitData(LabelledSplit):
     """Views that a recipe uses, with their images in the same order."""
 
     images: DeviceImages
 
 
-def load_material(cache: TensorCache, recipe: Recipe, device: torch.device) -> SplitData:
+def read_split_data(cache: TensorCache, recipe: Recipe, device: torch.device) -> SplitData:
     """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
-    divided, rows = divide_views(cache, recipe.views, recipe.split_spec, recipe.subset)
+    divided, rows = label_and_split(cache, recipe.views, recipe.split_spec, recipe.subset)
     return _split_data(cache, recipe, device, divided.countries, divided.index, rows, divided.split)
 
 
-def divide_views(
+def label_and_split(
     cache: TensorCache, views: int, spec: SplitSpec, share: Subset | None = None
-) -> tuple[DividedViews, Rows]:
+) -> tuple[LabelledSplit, Rows]:
     """At most `views` views of each location, labelled and split, and their rows in the cache.
 
     share: of the places; all where None. Raises InvalidInput when there are too few countries or
@@ -57,7 +57,7 @@ def divide_views(
     every = hashed_views(cache)
     rows = first_views(every, views)
     if share is not None:
-        rows = rows[np.isin(every.location_ids[rows], chosen_places(every, share))]
+        rows = rows[np.isin(every.location_ids[rows], chosen_locations(every, share))]
     index = subset(every, rows)
     name = cache.header.dataset
     if len(index.countries) < 2:
@@ -72,10 +72,10 @@ def divide_views(
         raise InvalidInput(f"Dataset {name!r} has too few places to test on any; collect more.")
     labels = index.labels(tuple(codes))
     digest = cache.header.manifest_digest
-    return DividedViews(name, digest, index, countries, labels, split), rows
+    return LabelledSplit(name, digest, index, countries, labels, split), rows
 
 
-def load_unseen(
+def read_unseen_data(
     cache: TensorCache,
     recipe: Recipe,
     device: torch.device,
@@ -91,7 +91,7 @@ def load_unseen(
     codes = [country.country_code for country in countries]
     rows = rows[np.isin(views.country_codes[rows], codes)]
     index = subset(views, rows)
-    is_new = np.isin(index.location_ids, unseen_places(index, seen))
+    is_new = np.isin(index.location_ids, unseen_locations(index, seen))
     test, train = np.flatnonzero(is_new), np.flatnonzero(~is_new)
     if not len(test):
         raise InvalidInput(
@@ -128,7 +128,7 @@ def first_views(index: ViewIndex, views: int) -> Rows:
     return np.sort(order[rank < views])
 
 
-def chosen_places(index: ViewIndex, part: Subset) -> Strings:
+def chosen_locations(index: ViewIndex, part: Subset) -> Strings:
     """Sorted ids of a share of each country's locations.
 
     The choice is by a hash, so that a smaller share is a part of a larger one, and one location

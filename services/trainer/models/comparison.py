@@ -14,6 +14,7 @@ from euguess.images.postprocessing import log_softmax
 from euguess.messages.records import MAX_VIEWS
 from euguess.promotion import gate
 from euguess.promotion.audit import StoredAuditLog
+from euguess.promotion.gate import PromotionRequest
 from euguess.promotion.verdict import Contest, NotComparable, Verdict
 from euguess.promotion.versions import RegisteredVersion
 from services.trainer.cache.decoding import OnDamage
@@ -26,7 +27,7 @@ from services.trainer.loading.batches import DeviceImages, Pixels
 from services.trainer.loading.split_data import first_views, hashed_views, subset
 from services.trainer.models.stored_model import StoredModel, load_model
 from services.trainer.session import Session, load_cache
-from services.trainer.splits.leaks import unseen_places
+from services.trainer.splits.leaks import unseen_locations
 
 # Of two equally good models, the gate lets the newer one through in 2 to 3 % of cases, as its
 # interval promises; with 8 places it would be up to 5 % (1,500 simulated contests for each of 8
@@ -35,7 +36,7 @@ MIN_PLACES = 30
 
 
 @dataclass(frozen=True)
-class Side:
+class Contender:
     """A model and the photos of a dataset in its image size."""
 
     model: StoredModel
@@ -48,7 +49,7 @@ class Side:
         return np.array([country.country_code for country in self.model.card.countries])
 
 
-def run_contest(
+def compare_models(
     challenger: StoredModel,
     champion: StoredModel,
     dataset: str,
@@ -63,12 +64,14 @@ def run_contest(
     _require_countries(challenger, champion)
     models = (challenger, champion)
     caches = [load_cache(dataset, m.card.image, session, on_damage=on_damage) for m in models]
-    sides = [Side(m, hashed_views(c), c.images) for m, c in zip(models, caches, strict=True)]
-    places = common_places(*sides)
+    contenders = [
+        Contender(m, hashed_views(c), c.images) for m, c in zip(models, caches, strict=True)
+    ]
+    places = common_locations(*contenders)
     if len(places) < MIN_PLACES:
         raise NotComparable(_too_few(len(places), dataset))
     session.display.note(f"Comparing with the champion on {len(places)} places new to both")
-    first, second = (hits(side, places, session.device) for side in sides)
+    first, second = (location_hits(contender, places, session.device) for contender in contenders)
     return Contest(
         dataset=dataset,
         manifest_digest=caches[0].header.manifest_digest,
@@ -79,32 +82,34 @@ def run_contest(
     )
 
 
-def common_places(challenger: Side, champion: Side) -> Strings:
+def common_locations(challenger: Contender, champion: Contender) -> Strings:
     """Sorted ids of the locations that are new to both, in countries that the challenger names.
 
     Where either model was tested at a distance from its training places, so is this.
     """
-    sides = (challenger, champion)
-    apart_km = max(side.model.recipe.split.spec.apart_km for side in sides)
+    contenders = (challenger, champion)
+    apart_km = max(contender.model.recipe.split.spec.apart_km for contender in contenders)
     new = [
-        unseen_places(side.views, other.model.seen, apart_km) for side in sides for other in sides
+        unseen_locations(one.views, other.model.seen, apart_km)
+        for one in contenders
+        for other in contenders
     ]
     index = challenger.views
     named = index.location_ids[np.isin(index.country_codes, challenger.codes)]
     return np.asarray(reduce(np.intersect1d, [named, *new]))
 
 
-def hits(side: Side, places: Strings, device: torch.device) -> NDArray[np.bool_]:
+def location_hits(contender: Contender, places: Strings, device: torch.device) -> NDArray[np.bool_]:
     """Whether the country of each place (sorted ids) is named, from its first views fused."""
-    rows = first_views(side.views, MAX_VIEWS)
-    rows = rows[np.isin(side.views.location_ids[rows], places)]
-    index = subset(side.views, rows)
+    rows = first_views(contender.views, MAX_VIEWS)
+    rows = rows[np.isin(contender.views.location_ids[rows], places)]
+    index = subset(contender.views, rows)
     unused = np.zeros(len(rows), dtype=np.int64)  # the photos' labels; countries differ by model
-    images = DeviceImages(side.pixels[rows], unused, side.model.card.image, device)
-    network = on_device(side.model.network, device).eval()
+    images = DeviceImages(contender.pixels[rows], unused, contender.model.card.image, device)
+    network = on_device(contender.model.network, device).eval()
     logits = predict_logits(network, images, np.arange(len(rows)))
     fused = fuse_views(log_softmax(logits), index.location_ids, views=MAX_VIEWS)
-    named = side.codes[fused.log_probabilities.argmax(axis=1)]
+    named = contender.codes[fused.log_probabilities.argmax(axis=1)]
     is_answer = np.isfinite(fused.log_probabilities).all(axis=1)
     return np.asarray((named == index.country_codes[fused.first_rows]) & is_answer)
 
@@ -130,30 +135,17 @@ def _too_few(places: int, dataset: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Wish:
-    """That a candidate become champion. dataset: whose places it meets the champion on."""
+def promote(
+    request: PromotionRequest,
+    dataset: str,
+    session: Session,
+    on_damage: OnDamage = OnDamage.RAISE,
+) -> Verdict:
+    """Promote the candidate if it beats the champion on a dataset; log the verdict either way."""
 
-    candidate: RegisteredVersion
-    dataset: str
-    is_forced: bool = False
-    reason: str | None = None
-    on_damage: OnDamage = OnDamage.RAISE
+    def compare(champion: RegisteredVersion) -> Contest:
+        challenger = load_model(request.candidate.run_id, session)
+        present = load_model(champion.run_id, session)
+        return compare_models(challenger, present, dataset, session, on_damage)
 
-
-def promote(wish: Wish, session: Session) -> Verdict:
-    """Make the candidate champion if it may be; the verdict is in the audit log either way."""
-    request = gate.PromotionRequest(wish.candidate, wish.is_forced, wish.reason)
-    log = StoredAuditLog(session.store)
-    return gate.promote(
-        request,
-        session.registry,
-        log,
-        lambda champion: _contest(wish, champion, session),
-    )
-
-
-def _contest(wish: Wish, champion: RegisteredVersion, session: Session) -> Contest:
-    challenger = load_model(wish.candidate.run_id, session)
-    present = load_model(champion.run_id, session)
-    return run_contest(challenger, present, wish.dataset, session, wish.on_damage)
+    return gate.promote(request, session.registry, StoredAuditLog(session.store), compare)

@@ -11,31 +11,31 @@ from services.trainer.evaluation.metrics import is_top
 from services.trainer.loading.split_data import SplitData
 
 
-class Answers(Record):
+class PhotoResults(Record):
     """answers.json of a run: its test part in order, over single views."""
 
     location_ids: tuple[str, ...]
     sha256s: tuple[str, ...]
     is_right: tuple[bool, ...]
 
-    def is_of_same_photos(self, other: "Answers") -> bool:
+    def is_of_same_photos(self, other: "PhotoResults") -> bool:
         """Whether both runs were tested on the same views of the same places."""
         return (self.location_ids, self.sha256s) == (other.location_ids, other.sha256s)
 
 
-def answers_of(network: nn.Module, split_data: SplitData) -> Answers:
+def photo_results(network: nn.Module, split_data: SplitData) -> PhotoResults:
     """Of a network in evaluation mode, on the split data's device."""
     rows = split_data.split.test
     log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
     is_right = is_top(log_probabilities, split_data.labels[rows], 1)
-    return Answers(
+    return PhotoResults(
         location_ids=tuple(split_data.index.location_ids[rows].tolist()),
         sha256s=tuple(split_data.index.sha256s[rows].tolist()),
         is_right=tuple(is_right.tolist()),
     )
 
 
-def photo_by_photo(first: Answers, second: Answers) -> Interval | None:
+def paired_accuracy_difference(first: PhotoResults, second: PhotoResults) -> Interval | None:
     """Paired difference with its interval over places; None on different test photos."""
     if not first.is_of_same_photos(second):
         return None

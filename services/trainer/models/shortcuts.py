@@ -18,7 +18,7 @@ from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_dif
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top
 from services.trainer.loading.split_data import SplitData
-from services.trainer.models.stored_model import load_model, resolve_run, tested_material
+from services.trainer.models.stored_model import load_model, read_test_data, resolve_run
 from services.trainer.progress import Progress
 from services.trainer.session import Session
 from services.trainer.splits.splits import SplitProtocol
@@ -80,7 +80,7 @@ def find_shortcuts(
     """
     model = load_model(resolve_run(run, session), session)
     name = dataset or model.card.dataset
-    split_data, is_same = tested_material(model, name, session, on_damage)
+    split_data, is_same = read_test_data(model, name, session, on_damage)
     if is_same and model.recipe.split.protocol is SplitProtocol.IMAGE:
         raise InvalidInput(
             "This model was split by image, so that it has seen the places it is tested on; name "

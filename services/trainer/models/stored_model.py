@@ -16,7 +16,7 @@ from euguess.training.report import Report
 from euguess.training.runs import RECIPE_FILE
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.split_data import SplitData, load_material, load_unseen
+from services.trainer.loading.split_data import SplitData, read_split_data, read_unseen_data
 from services.trainer.models.export import CARD, WEIGHTS
 from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipe import Recipe, parse_recipe
@@ -44,7 +44,7 @@ def evaluate_stored(name: str, dataset: str, session: Session, on_damage: OnDama
     used; on other data every view that the model has not seen. Raises InvalidInput.
     """
     model = load_model(resolve_run(name, session), session)
-    split_data, is_same = tested_material(model, dataset, session, on_damage)
+    split_data, is_same = read_test_data(model, dataset, session, on_damage)
     protocol = None if is_same else UNSEEN_PROTOCOL
     report = evaluate(
         model.network,
@@ -56,15 +56,15 @@ def evaluate_stored(name: str, dataset: str, session: Session, on_damage: OnDama
     return report.model_copy(update={"run_id": model.run_id, "trained_at": model.card.trained_at})
 
 
-def tested_material(
+def read_test_data(
     model: StoredModel, dataset: str, session: Session, on_damage: OnDamage
 ) -> tuple[SplitData, bool]:
     """What a model is tested on, and whether the dataset is as it was when it was trained."""
     recipe, card, device = model.recipe, model.card, session.device
     cache = load_cache(dataset, card.image, session, on_damage=on_damage)
     if cache.header.manifest_digest == card.manifest_digest:
-        return load_material(cache, recipe, device), True
-    return load_unseen(cache, recipe, device, card.countries, model.seen), False
+        return read_split_data(cache, recipe, device), True
+    return read_unseen_data(cache, recipe, device, card.countries, model.seen), False
 
 
 def resolve_run(name: str, session: Session) -> str:

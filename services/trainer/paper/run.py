@@ -18,7 +18,7 @@ from euguess.storage import open_store
 from euguess.training.report import Report
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.manifest import load_manifest
-from services.trainer.models.paired import Answers
+from services.trainer.models.paired import PhotoResults
 from services.trainer.models.stored_model import evaluate_stored
 from services.trainer.recipe import Recipe, read_recipe
 from services.trainer.runs.experiment import RunRequest
@@ -71,7 +71,7 @@ class Finding:
 
     report: Report
     history: TrainingHistory
-    answers: Answers | None  # runs of older versions kept none
+    answers: PhotoResults | None  # runs of older versions kept none
     renewal: Report | None = None
     is_reused: bool = False
 
@@ -197,10 +197,10 @@ def _history(run_id: str, session: Session) -> TrainingHistory:
     )
 
 
-def _answers(run_id: str, session: Session) -> Answers | None:
+def _answers(run_id: str, session: Session) -> PhotoResults | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             path = session.tracking.fetch(run_id, ANSWERS_FILE, Path(folder))
-            return Answers.model_validate_json(path.read_text())
+            return PhotoResults.model_validate_json(path.read_text())
         except (InvalidInput, ValidationError):
             return None

@@ -4,7 +4,7 @@ from euguess.messages.records import Interval
 from euguess.promotion.verdict import points
 from euguess.training.report import Report
 from euguess.training.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
-from services.trainer.models.paired import photo_by_photo, unpaired_difference
+from services.trainer.models.paired import paired_accuracy_difference, unpaired_difference
 from services.trainer.paper.run import Finding, Paper
 from services.trainer.reports.markdown import markdown_table
 from services.trainer.reports.tables import percent
@@ -50,7 +50,7 @@ def removed_faults(paper: Paper) -> str:
 def difference(finding: Finding, base: Finding) -> tuple[Interval, bool]:
     """Top-1 accuracy over single views minus the base's, and whether it is paired."""
     if finding.answers is not None and base.answers is not None:
-        paired = photo_by_photo(finding.answers, base.answers)
+        paired = paired_accuracy_difference(finding.answers, base.answers)
         if paired is not None:
             return paired, True
     return unpaired_difference(finding.report.metrics[TOP1], base.report.metrics[TOP1]), False

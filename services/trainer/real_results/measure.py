@@ -19,14 +19,14 @@ from euguess.errors import InvalidRecipe
 from euguess.images.postprocessing import log_softmax
 from euguess.messages.serving import ImageSpec
 from services.trainer.cache.format import TensorCache
-from services.trainer.evaluation.evaluation import Answers, predict_logits
+from services.trainer.evaluation.evaluation import Predictions, predict_logits
 from services.trainer.evaluation.metrics import fuse_views
 from services.trainer.heads.backbones import Backbone
 from services.trainer.heads.embeddings import Features, embed_dataset
 from services.trainer.heads.experiment import FeaturesOf, embed_views, measure_head
 from services.trainer.heads.recipe import HeadRecipe, read_head_recipe
 from services.trainer.heads.selection import choose_head
-from services.trainer.loading.split_data import DividedViews, load_material
+from services.trainer.loading.split_data import LabelledSplit, read_split_data
 from services.trainer.real_results.predictions import (
     HeldOut,
     Measurement,
@@ -163,7 +163,7 @@ def _facts_of(recipe: Recipe | HeadRecipe) -> str:
 
 def _measure_training(recipe: Recipe, benchmark: Benchmark) -> Measurement:
     session = benchmark.session
-    split_data = load_material(benchmark.caches(recipe.image), recipe, session.device)
+    split_data = read_split_data(benchmark.caches(recipe.image), recipe, session.device)
     training = new_training(recipe, split_data, session.device)
     started = time.perf_counter()
     with session.display.bar(f"Training {recipe.name}") as bar:
@@ -172,7 +172,7 @@ def _measure_training(recipe: Recipe, benchmark: Benchmark) -> Measurement:
     rows = split_data.split.test
     log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
     ids = split_data.index.location_ids[rows]
-    answers = Answers(
+    answers = Predictions(
         log_probabilities, lambda views: fuse_views(log_probabilities, ids, views=views)
     )
     return _measured(recipe, split_data, answers, seconds)
@@ -186,7 +186,7 @@ def _measure_head(recipe: HeadRecipe, benchmark: Benchmark) -> Measurement:
     seconds = time.perf_counter() - started
     outcome = measure_head(recipe, embedded, chosen)
     score = chosen.score
-    measured = _measured(recipe, embedded.views, outcome.answers, seconds)
+    measured = _measured(recipe, embedded.views, outcome.predictions, seconds)
     return measured.model_copy(
         update={
             "held_out": HeldOut(nll=score.nll, accuracy=score.accuracy),
@@ -196,7 +196,7 @@ def _measure_head(recipe: HeadRecipe, benchmark: Benchmark) -> Measurement:
 
 
 def _measured(
-    recipe: Recipe | HeadRecipe, views: DividedViews, answers: Answers, seconds: float
+    recipe: Recipe | HeadRecipe, views: LabelledSplit, answers: Predictions, seconds: float
 ) -> Measurement:
     trained, tested = views.labels[views.split.train], views.labels[views.split.test]
     return Measurement(

@@ -8,9 +8,9 @@ from pydantic import Field, ValidationError
 
 from euguess.messages.records import MAX_VIEWS, Record
 from euguess.process.files import write_atomically
-from services.trainer.evaluation.evaluation import Answers
+from services.trainer.evaluation.evaluation import Predictions
 from services.trainer.evaluation.metrics import is_top
-from services.trainer.loading.split_data import DividedViews
+from services.trainer.loading.split_data import LabelledSplit
 
 
 class HeldOut(Record):
@@ -47,8 +47,8 @@ class Measurement(Record):
     schema_version: Literal[1] = 1
 
 
-def places_of_test(views: DividedViews, answers: Answers) -> tuple[LocationPrediction, ...]:
-    """Answers place by place, by the number of views."""
+def places_of_test(views: LabelledSplit, answers: Predictions) -> tuple[LocationPrediction, ...]:
+    """Predictions place by place, by the number of views."""
     rows = views.split.test
     labels, ids = views.labels[rows], views.index.location_ids[rows]
     names, location, counts = np.unique(ids, return_inverse=True, return_counts=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from euguess.process.files import staged
 from services.trainer.progress import EpochResult
 from services.trainer.training.learner import Learner
-from services.trainer.training.loop import Progress
+from services.trainer.training.loop import TrainingState
 
 FORMAT_VERSION = 2
 NETWORK, BEST, AVERAGE, OPTIMIZER = "network/", "best/", "average/", "optimizer/"
@@ -27,23 +27,23 @@ class Checkpoint:
     path: Path
     fingerprint: str
 
-    def save(self, learner: Learner, progress: Progress, run_id: str) -> None:
+    def save(self, learner: Learner, state: TrainingState, run_id: str) -> None:
         """Replace the file at once, so that a crash leaves the old or the new one."""
         tensors = {
             **_prefixed(NETWORK, learner.network.state_dict()),
-            **_prefixed(BEST, progress.best_weights),
+            **_prefixed(BEST, state.best_weights),
         }
         average = learner.average
         if average is not None:
             tensors |= _prefixed(AVERAGE, average.network.state_dict())
         slots = learner.optimizer.state_dict()
-        for parameter, state in slots["state"].items():
-            tensors |= _prefixed(f"{OPTIMIZER}{parameter}/", _tensors_of(state))
+        for parameter, values in slots["state"].items():
+            tensors |= _prefixed(f"{OPTIMIZER}{parameter}/", _tensors_of(values))
         facts = {
             "format_version": FORMAT_VERSION,
             "fingerprint": self.fingerprint,
             "run_id": run_id,
-            "history": [asdict(result) for result in progress.history],
+            "history": [asdict(result) for result in state.history],
             "param_groups": slots["param_groups"],
             "averaged_steps": 0 if average is None else average.steps,
             "scaler": learner.scaler.state_dict(),
@@ -57,11 +57,11 @@ class Checkpoint:
         facts = self._facts()
         return None if facts is None else str(facts["run_id"])
 
-    def load(self, learner: Learner) -> Progress:
-        """Put a learner where the file says; nothing to continue gives an empty Progress."""
+    def load(self, learner: Learner) -> TrainingState:
+        """Put a learner where the file says; nothing to continue gives an empty TrainingState."""
         facts = self._facts()
         if facts is None:
-            return Progress()
+            return TrainingState()
         with safe_open(self.path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         learner.network.load_state_dict(_under(NETWORK, tensors))
@@ -73,7 +73,7 @@ class Checkpoint:
         )
         learner.scaler.load_state_dict(facts["scaler"])
         history = tuple(EpochResult(**result) for result in facts["history"])
-        return Progress(history, _under(BEST, tensors))
+        return TrainingState(history, _under(BEST, tensors))
 
     def _facts(self) -> dict[str, Any] | None:
         """None unless there is a whole file of this fingerprint."""

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from euguess.clock import utc_now
+from euguess.promotion.gate import PromotionRequest
 from euguess.promotion.verdict import Verdict
 from euguess.promotion.versions import SEEN_FILE, RegisteredVersion
 from euguess.training.report import Report
@@ -19,17 +20,17 @@ from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.write import write_cards
 from services.trainer.errors import Stopped
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.split_data import SplitData, load_material, seen_views
-from services.trainer.models.comparison import Wish, promote
+from services.trainer.loading.split_data import SplitData, read_split_data, seen_views
+from services.trainer.models.comparison import promote
 from services.trainer.models.export import export_package
-from services.trainer.models.paired import answers_of
+from services.trainer.models.paired import photo_results
 from services.trainer.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.provenance import environment
 from services.trainer.session import Session, load_cache
 from services.trainer.tracking.runs import ANSWERS_FILE
 from services.trainer.training.driver import Training, new_training
-from services.trainer.training.loop import Progress
+from services.trainer.training.loop import TrainingState
 
 CHECKPOINTS = "checkpoints"
 
@@ -67,7 +68,7 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
         session.tracking.require_unfinished(request.resumes)
     recipe = request.recipe
     cache = load_cache(request.dataset, recipe.image, session, on_damage=request.on_damage)
-    split_data = load_material(cache, recipe, session.device)
+    split_data = read_split_data(cache, recipe, session.device)
     training = new_training(recipe, split_data, session.device)
     checkpoint = _checkpoint(session.home, recipe, split_data)
     run_id = checkpoint.saved_run() if request.is_resumed else None
@@ -80,14 +81,14 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
             session.tracking.clear_stop_request(run)
         session.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
         session.tracking.log_text(run, seen_views(split_data).model_dump_json(), SEEN_FILE)
-        start = checkpoint.load(training.learner) if run_id else Progress()
+        start = checkpoint.load(training.learner) if run_id else TrainingState()
         network = _trained(training, _Run(run, start, checkpoint), session)
         session.display.note("Evaluating on the test part")
         trained_at = utc_now()
         report = evaluate(network, split_data, recipe)
         report = report.model_copy(update={"run_id": run, "trained_at": trained_at})
         session.tracking.log_metrics(run, _values(report))
-        answers = answers_of(network, split_data)
+        answers = photo_results(network, split_data)
         session.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
         outcome = _store(request, session, Outcome(run, report), network, trained_at)
     checkpoint.path.unlink(missing_ok=True)
@@ -106,7 +107,7 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 @dataclass(frozen=True)
 class _Run:
     run_id: str
-    start: Progress
+    start: TrainingState
     checkpoint: Checkpoint
 
 
@@ -114,12 +115,12 @@ def _trained(training: Training, run: _Run, session: Session) -> nn.Module:
     """The network with the weights of its best epoch."""
     display, recipe = session.display, training.recipe
 
-    def after_epoch(progress: Progress) -> None:
-        run.checkpoint.save(training.learner, progress, run.run_id)
-        newest = progress.history[-1]
+    def after_epoch(state: TrainingState) -> None:
+        run.checkpoint.save(training.learner, state, run.run_id)
+        newest = state.history[-1]
         session.tracking.log_epoch(run.run_id, newest)
-        display.epoch(newest, recipe.epochs, is_best=newest == progress.best)
-        _stop_where_asked(run.run_id, progress.epochs_done, recipe.epochs, session)
+        display.epoch(newest, recipe.epochs, is_best=newest == state.best)
+        _stop_where_asked(run.run_id, state.epochs_done, recipe.epochs, session)
 
     with display.bar(f"Training {recipe.network}") as bar:
         return training.run(start=run.start, after_epoch=after_epoch, bar=bar).network
@@ -149,8 +150,11 @@ def _store(
         session.tracking.log_model(run_id, Path(folder))
     write_cards(run_id, request.recipe, report, session)
     candidate = session.registry.register(run_id, report)
-    wish = Wish(candidate, request.dataset, on_damage=request.on_damage)
-    verdict = promote(wish, session) if request.is_promoted else None
+    verdict = (
+        promote(PromotionRequest(candidate), request.dataset, session, request.on_damage)
+        if request.is_promoted
+        else None
+    )
     return replace(outcome, candidate=candidate, verdict=verdict)
 
 

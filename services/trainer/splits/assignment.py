@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.dataset.proximity import Neighbourhood, distances_km
+from services.trainer.dataset.proximity import SpatialIndex, distances_km
 from services.trainer.dataset.view_index import Rows
 from services.trainer.splits.units import Units
 
@@ -14,7 +14,7 @@ MIN_UNITS_IN_TRAIN = 3  # a country with as many units is always trained on
 MAX_DROPPED_SHARE = 0.5  # a cut that costs more of a group than this is not made
 
 
-class Part(IntEnum):
+class Assignment(IntEnum):
     """Where a unit goes. A dropped one lies too near to another part."""
 
     DROPPED = -1
@@ -23,7 +23,7 @@ class Part(IntEnum):
     TEST = 2
 
 
-Parts = NDArray[np.int64]  # of Part values
+Assignments = NDArray[np.int64]  # of Assignment values
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class Shares:
         return min(val, units - test - 1), test
 
 
-def assign_parts(units: Units, shares: Shares, rng: np.random.Generator) -> Parts:
-    """A Part for each unit; groups stay whole, except large ones that a buffer can cut."""
-    parts = np.full(len(units), Part.TRAIN, dtype=np.int64)
+def assign_units(units: Units, shares: Shares, rng: np.random.Generator) -> Assignments:
+    """Assign each unit; groups stay whole, except large ones that a buffer can cut."""
+    assignments = np.full(len(units), Assignment.TRAIN, dtype=np.int64)
     order = rng.permutation(len(units))
     home = _home_countries(units)
     for code in np.unique(units.country_codes):
         mine = order[home[units.groups[order]] == code]
         if len(mine):
-            _fill(units, shares, mine, parts)
-    _return_to_train(units, parts)
-    return parts
+            _fill(units, shares, mine, assignments)
+    _return_to_train(units, assignments)
+    return assignments
 
 
 def _home_countries(units: Units) -> NDArray[np.str_]:
@@ -64,7 +64,7 @@ def _home_countries(units: Units) -> NDArray[np.str_]:
     return np.asarray(codes[labels[order][first]])
 
 
-def _fill(units: Units, shares: Shares, mine: Rows, parts: Parts) -> None:
+def _fill(units: Units, shares: Shares, mine: Rows, assignments: Assignments) -> None:
     """Divide the groups of one country, whose units come in random order.
 
     Groups larger than the country's test part are cut, or else stay in train.
@@ -73,15 +73,15 @@ def _fill(units: Units, shares: Shares, mine: Rows, parts: Parts) -> None:
     limit = shares.counts(len(mine))[1]
     for members in groups:
         if len(members) > limit and units.buffer_km:
-            parts[members] = _cut(units, shares, members)
+            assignments[members] = _cut(units, shares, members)
     small = [members for members in groups if len(members) <= limit]
     val_left, test_left = shares.counts(sum(map(len, small)))
     for members in small:
         if len(members) <= test_left:
-            parts[members] = Part.TEST
+            assignments[members] = Assignment.TEST
             test_left -= len(members)
         elif len(members) <= val_left:
-            parts[members] = Part.VAL
+            assignments[members] = Assignment.VAL
             val_left -= len(members)
 
 
@@ -93,42 +93,46 @@ def _by_group(groups: Rows, units: Rows) -> list[Rows]:
     return np.split(units[order], borders)
 
 
-def _cut(units: Units, shares: Shares, members: Rows) -> Parts:
+def _cut(units: Units, shares: Shares, members: Rows) -> Assignments:
     """Divide a large group by distance from its first unit: test, then train, then val.
 
     Units within the buffer of another part are dropped; if that costs too many, all are train.
     """
-    whole = np.full(len(members), Part.TRAIN, dtype=np.int64)
+    whole = np.full(len(members), Assignment.TRAIN, dtype=np.int64)
     lats, lons = units.lats[members], units.lons[members]
     outwards = np.argsort(distances_km(lats[0], lons[0], lats, lons), kind="stable")
     val, test = shares.counts(len(members))
     cut = whole.copy()
-    cut[outwards[:test]] = Part.TEST
-    cut[outwards[len(members) - val :]] = Part.VAL
-    near = Neighbourhood.of(lats, lons)
-    for kept, dropped in ((Part.TEST, Part.VAL), (Part.TEST, Part.TRAIN), (Part.VAL, Part.TRAIN)):
+    cut[outwards[:test]] = Assignment.TEST
+    cut[outwards[len(members) - val :]] = Assignment.VAL
+    near = SpatialIndex.of(lats, lons)
+    for kept, dropped in (
+        (Assignment.TEST, Assignment.VAL),
+        (Assignment.TEST, Assignment.TRAIN),
+        (Assignment.VAL, Assignment.TRAIN),
+    ):
         rows = np.flatnonzero(cut == dropped)
         found = near.nearest(np.flatnonzero(cut == kept), rows, units.buffer_km)
-        cut[rows[found >= 0]] = Part.DROPPED
-    cut[_mixed(units.twins[members], cut)] = Part.DROPPED
-    is_costly = np.mean(cut == Part.DROPPED) > MAX_DROPPED_SHARE
-    return whole if is_costly or Part.TRAIN not in cut else cut
+        cut[rows[found >= 0]] = Assignment.DROPPED
+    cut[_mixed(units.twins[members], cut)] = Assignment.DROPPED
+    is_costly = np.mean(cut == Assignment.DROPPED) > MAX_DROPPED_SHARE
+    return whole if is_costly or Assignment.TRAIN not in cut else cut
 
 
-def _mixed(twins: Rows, parts: Parts) -> NDArray[np.bool_]:
+def _mixed(twins: Rows, assignments: Assignments) -> NDArray[np.bool_]:
     """Which units share an image with a unit of another part."""
     _, inverse = np.unique(twins, return_inverse=True)
-    low = np.full(inverse.max() + 1, Part.TEST, dtype=np.int64)
-    high = np.full(inverse.max() + 1, Part.DROPPED, dtype=np.int64)
-    np.minimum.at(low, inverse, parts)
-    np.maximum.at(high, inverse, parts)
+    low = np.full(inverse.max() + 1, Assignment.TEST, dtype=np.int64)
+    high = np.full(inverse.max() + 1, Assignment.DROPPED, dtype=np.int64)
+    np.minimum.at(low, inverse, assignments)
+    np.maximum.at(high, inverse, assignments)
     return np.asarray((low != high)[inverse])
 
 
-def _return_to_train(units: Units, parts: Parts) -> None:
+def _return_to_train(units: Units, assignments: Assignments) -> None:
     """Give back whole groups until every country with enough units is trained on."""
     for code in np.unique(units.country_codes):
         mine = units.country_codes == code
-        if np.sum(mine) >= MIN_UNITS_IN_TRAIN and not np.any(parts[mine] == Part.TRAIN):
+        if np.sum(mine) >= MIN_UNITS_IN_TRAIN and not np.any(assignments[mine] == Assignment.TRAIN):
             group = np.bincount(units.groups[mine]).argmax()
-            parts[units.groups == group] = Part.TRAIN
+            assignments[units.groups == group] = Assignment.TRAIN

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from euguess.messages.training import SeenViews
 from euguess.training.report import LeakingPair
 from services.trainer.dataset.copies import nearest_copies
-from services.trainer.dataset.proximity import Neighbourhood, distances_km
+from services.trainer.dataset.proximity import SpatialIndex, distances_km
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.splits.splits import Split
 
@@ -112,7 +112,7 @@ def _copies(index: ViewIndex, split: Split) -> Iterator[Leak]:
 
 
 def _too_near(index: ViewIndex, split: Split, buffer_km: float) -> Iterator[Leak]:
-    places = Neighbourhood.of(index.lats, index.lons)
+    places = SpatialIndex.of(index.lats, index.lons)
     nearest = places.nearest(split.train, split.test, buffer_km)
     yield from _leaks(LeakKind.DISTANCE, nearest[nearest >= 0], split.test[nearest >= 0])
 
@@ -122,7 +122,7 @@ def _leaks(kind: LeakKind, train: Rows, test: Rows) -> Iterator[Leak]:
         yield Leak(kind, int(train_row), int(test_row))
 
 
-def unseen_places(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> Strings:
+def unseen_locations(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> Strings:
     """Sorted ids of the locations of which a model has seen nothing.
 
     Neither the location, nor a copy of any of its photos, nor, where apart_km is above zero,
@@ -138,6 +138,6 @@ def unseen_places(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> S
 
 def _is_near(index: ViewIndex, seen: SeenViews, km: float) -> NDArray[np.bool_]:
     lats, lons = np.array(seen.positions).T
-    places = Neighbourhood.of(np.append(lats, index.lats), np.append(lons, index.lons))
+    places = SpatialIndex.of(np.append(lats, index.lats), np.append(lons, index.lons))
     known, rows = np.split(np.arange(len(lats) + len(index)), [len(lats)])
     return np.asarray(places.nearest(known, rows, km) >= 0)

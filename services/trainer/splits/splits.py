@@ -1,12 +1,16 @@
-"""Dividing the views of a dataset into train, val and test.
+"""Split the views of a dataset into train, val and test.
 
-A unit (an image or a location, by protocol) belongs to one part. Units that must stay together
-form a group: views of one location, locations that share a photo, be it encoded anew, or a
-panorama and, with a buffer, locations nearer to each other than the buffer, or, with blocks, all
-locations of a block, though those on both sides of a border may be neighbours. Parts are filled
-country by country. A country with three units or more has at least one in each part where its
-groups allow it, and always one in train; of two units one is for training and one for testing; a
-single one is for training.
+A unit is an image or a location, by protocol, and goes to one of the three. Units that must stay
+together form a group:
+
+- the views of a location;
+- locations that share a panorama or a photo, even if it was encoded again;
+- with a buffer, locations that are nearer to each other than the buffer;
+- with blocks, all locations of a block, though neighbours may lie on both sides of its edge.
+
+Each country is split by itself. A country with at least three units has one in each of the three
+where its groups allow it, and always one in train. Of two units, one is for training and one for
+testing; a single one is for training.
 """
 
 from dataclasses import dataclass
@@ -16,12 +20,12 @@ import numpy as np
 
 from euguess.errors import InvalidInput
 from services.trainer.dataset.view_index import Rows, ViewIndex
-from services.trainer.splits.assignment import Part, Shares, assign_parts
+from services.trainer.splits.assignment import Assignment, Shares, assign_units
 from services.trainer.splits.units import Units, block_units, image_units, location_units
 
 
 class SplitProtocol(StrEnum):
-    """What may not be shared between the parts."""
+    """What train, val and test may not share."""
 
     IMAGE = "image"  # only the image itself: the study's way, which leaks sibling headings
     LOCATION = "location"
@@ -54,13 +58,13 @@ class SplitSpec:
 
     @property
     def apart_km(self) -> float:
-        """Distance that the protocol keeps between the parts; 0 where it keeps none."""
+        """Distance that the protocol keeps between train, val and test; 0 where it keeps none."""
         return self.buffer_km if self.protocol is SplitProtocol.LOCATION_BUFFER else 0.0
 
 
 @dataclass(frozen=True)
 class Split:
-    """Sorted rows of the index in each part; dropped rows lie too near to another part."""
+    """Sorted rows of the index; dropped rows lie too near to rows of another kind."""
 
     train: Rows
     val: Rows
@@ -74,12 +78,12 @@ def split_views(index: ViewIndex, spec: SplitSpec) -> Split:
         raise InvalidInput("There are no views to split; collect or import a dataset first.")
     units = _units(index, spec)
     shares = Shares(val=spec.val_fraction, test=spec.test_fraction)
-    parts = assign_parts(units, shares, np.random.default_rng(spec.seed))[units.of_view]
+    assignments = assign_units(units, shares, np.random.default_rng(spec.seed))[units.of_view]
     return Split(
-        train=np.flatnonzero(parts == Part.TRAIN),
-        val=np.flatnonzero(parts == Part.VAL),
-        test=np.flatnonzero(parts == Part.TEST),
-        dropped=np.flatnonzero(parts == Part.DROPPED),
+        train=np.flatnonzero(assignments == Assignment.TRAIN),
+        val=np.flatnonzero(assignments == Assignment.VAL),
+        test=np.flatnonzero(assignments == Assignment.TEST),
+        dropped=np.flatnonzero(assignments == Assignment.DROPPED),
     )
 
 

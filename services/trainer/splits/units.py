@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from euguess.geography.geodesy import EARTH_RADIUS_KM
 from services.trainer.dataset.copies import copy_pairs
-from services.trainer.dataset.proximity import Neighbourhood
+from services.trainer.dataset.proximity import SpatialIndex
 from services.trainer.dataset.view_index import Floats, Rows, Strings, ViewIndex
 
 
@@ -47,7 +47,7 @@ def location_units(index: ViewIndex, *, buffer_km: float = 0.0) -> Units:
         links = np.concatenate([links, of_view[copy_pairs(index.hashes)]])
     twins = groups = _components(links, len(first))
     if buffer_km:
-        near = Neighbourhood.of(lats, lons).pairs_within_km(buffer_km)
+        near = SpatialIndex.of(lats, lons).pairs_within_km(buffer_km)
         groups = _components(np.concatenate([links, near]), len(first))
     return Units(index.country_codes[first], lats, lons, groups, twins, of_view, buffer_km)
 

@@ -9,7 +9,7 @@ from euguess.errors import InvalidInput
 from euguess.process.locks import folder_lock
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
-from services.trainer.loading.split_data import SplitData, load_material
+from services.trainer.loading.split_data import SplitData, read_split_data
 from services.trainer.progress import ProgressDisplay
 from services.trainer.recipe import Recipe
 from services.trainer.session import load_cache
@@ -57,7 +57,7 @@ class SplitDataLoader:
         source = self.source
         with folder_lock(source.folder):  # workers that start together build a cache once
             cache = load_cache(source.dataset, recipe.image, source, on_damage=source.on_damage)
-        split_data = load_material(cache, recipe, source.device)
+        split_data = read_split_data(cache, recipe, source.device)
         if not len(split_data.split.val):
             raise InvalidInput(
                 f"The split of {source.dataset!r} has no val part, by which a sweep judges its "

@@ -27,7 +27,7 @@ from services.trainer.sweeps.study import (
     run_again,
 )
 from services.trainer.training.driver import new_training
-from services.trainer.training.loop import Progress
+from services.trainer.training.loop import TrainingState
 
 POLL_SECONDS = 0.5
 REASON, EPOCH = "reason", "best_epoch"  # attributes of trials
@@ -115,8 +115,8 @@ class Worker:
     def _trained(self, trial: Trial, recipe: Recipe, split_data: SplitData) -> EpochResult:
         """The epoch whose weights `euguess train` would keep."""
 
-        def judge(progress: Progress) -> None:
-            newest = progress.history[-1]
+        def judge(state: TrainingState) -> None:
+            newest = state.history[-1]
             value = self._value(newest)
             if not math.isfinite(value):
                 raise UntrainableValues(f"the loss on val is {value} in epoch {newest.epoch + 1}")

@@ -13,7 +13,7 @@ from services.trainer.progress import EpochResult, no_progress
 from services.trainer.progress import Progress as Bar
 from services.trainer.recipe import Recipe
 from services.trainer.training.learner import Learner, new_learner
-from services.trainer.training.loop import Progress, Watch, train
+from services.trainer.training.loop import AfterEpoch, TrainingState, train
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Training:
     device: torch.device
 
     def run(
-        self, *, start: Progress | None = None, after_epoch: Watch, bar: Bar = no_progress
+        self, *, start: TrainingState | None = None, after_epoch: AfterEpoch, bar: Bar = no_progress
     ) -> Trained:
         """Train from the start, or from a later epoch, to the recipe's last one.
 
         bar is updated with (images learnt from, images in all epochs).
         """
-        start = start or Progress()
-        progress = train(
+        start = start or TrainingState()
+        state = train(
             self.recipe,
             self.learner,
             self.split_data,
@@ -49,7 +49,7 @@ class Training:
             after_epoch=after_epoch,
             tick=self._tick(start.epochs_done, bar),
         )
-        return Trained(self._tested_network(progress), progress.best)
+        return Trained(self._tested_network(state), state.best)
 
     def _tick(self, epochs_done: int, bar: Bar) -> Callable[[int], None]:
         images = len(self.split_data.split.train)
@@ -63,9 +63,9 @@ class Training:
 
         return tick
 
-    def _tested_network(self, progress: Progress) -> nn.Module:
+    def _tested_network(self, state: TrainingState) -> nn.Module:
         network = self.learner.network
-        network.load_state_dict(progress.best_weights)
+        network.load_state_dict(state.best_weights)
         if self.recipe.faults.keeps_imagenet_head:
             cut_head(network, len(self.split_data.countries))
         return on_device(network, self.device).eval()

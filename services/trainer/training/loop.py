@@ -25,7 +25,7 @@ SEED_STRIDE = 100_003  # a prime, so that seeds of epochs of neighbouring recipe
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingState:
     """Where a training stands after an epoch: all that its continuation needs."""
 
     history: tuple[EpochResult, ...] = ()
@@ -44,7 +44,7 @@ class Diverged(EUGuessError):
     """The loss of a training is no number any more."""
 
 
-Watch = Callable[[Progress], None]
+AfterEpoch = Callable[[TrainingState], None]
 Tick = Callable[[int], None]  # images learnt from since the last call
 
 
@@ -53,23 +53,23 @@ def train(
     learner: Learner,
     split_data: SplitData,
     *,
-    start: Progress,
-    after_epoch: Watch,
+    start: TrainingState,
+    after_epoch: AfterEpoch,
     tick: Tick,
-) -> Progress:
+) -> TrainingState:
     """Train from `start` to the recipe's last epoch; the best weights are in the result.
 
     An epoch is a pure function of what the previous one left and of the recipe's seed, so that
     a continued training gives what an unbroken one gives.
     """
-    progress, criterion = start, make_criterion(recipe, split_data)
+    state, criterion = start, make_criterion(recipe, split_data)
     for epoch in range(start.epochs_done, recipe.epochs):
         result = _epoch(recipe, learner, split_data, criterion, epoch, tick)
-        is_best = not progress.history or result.rank > progress.best.rank
-        weights = _copy_of(learner) if is_best else progress.best_weights
-        progress = replace(progress, history=(*progress.history, result), best_weights=weights)
-        after_epoch(progress)
-    return progress
+        is_best = not state.history or result.rank > state.best.rank
+        weights = _copy_of(learner) if is_best else state.best_weights
+        state = replace(state, history=(*state.history, result), best_weights=weights)
+        after_epoch(state)
+    return state
 
 
 def train_one_epoch(

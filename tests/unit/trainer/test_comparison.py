@@ -13,9 +13,9 @@ from euguess.messages.serving import (
     ModelCountry,
 )
 from euguess.messages.training import SeenViews
-from services.trainer.models.comparison import Side, common_places, hits
+from services.trainer.models.comparison import Contender, common_locations, location_hits
 from services.trainer.models.stored_model import StoredModel
-from services.trainer.splits.leaks import unseen_places
+from services.trainer.splits.leaks import unseen_locations
 from tests.unit.trainer.learning import COUNTRIES, CPU, SIZE, tiny_index, tiny_recipe
 
 INDEX = tiny_index(12)
@@ -41,12 +41,12 @@ class Broken(nn.Module):
         return torch.full((len(images), len(COUNTRIES)), torch.nan)
 
 
-def side(
+def contender(
     network: nn.Module | None = None,
     seen: SeenViews = NOTHING,
     codes: tuple[str, ...] = COUNTRIES,
     protocol: str = "location",
-) -> Side:
+) -> Contender:
     pixels = np.full((len(INDEX), SIZE, SIZE, 3), 60, dtype=np.uint8)
     pixels[np.arange(len(INDEX)), :, :, INDEX.labels(COUNTRIES)] += 80
     card = ModelCard(
@@ -61,7 +61,7 @@ def side(
     )
     recipe = tiny_recipe(f"split.protocol={protocol}", "split.buffer_km=200")
     model = StoredModel("run", card, network or Brightest(), recipe, seen)
-    return Side(model, INDEX, pixels)
+    return Contender(model, INDEX, pixels)
 
 
 def seen_places(*ids: str) -> SeenViews:
@@ -69,27 +69,27 @@ def seen_places(*ids: str) -> SeenViews:
 
 
 def test_what_either_model_has_seen_is_left_out() -> None:
-    one, other = side(seen=seen_places("place-000")), side(seen=seen_places("place-003"))
-    assert set(ALL) - set(common_places(one, other)) == {"place-000", "place-003"}
+    one, other = contender(seen=seen_places("place-000")), contender(seen=seen_places("place-003"))
+    assert set(ALL) - set(common_locations(one, other)) == {"place-000", "place-003"}
 
 
 def test_a_challenger_trained_on_all_places_of_the_champions_test_has_none_left() -> None:
-    champion = side(seen=seen_places(*ALL[4:]))
-    challenger = side(seen=seen_places(*ALL[:4]))
-    assert not len(common_places(challenger, champion))
+    champion = contender(seen=seen_places(*ALL[4:]))
+    challenger = contender(seen=seen_places(*ALL[:4]))
+    assert not len(common_locations(challenger, champion))
 
 
 def test_a_place_with_a_copy_of_a_seen_photo_is_left_out() -> None:
     copied = SeenViews(location_ids=(), sha256s=(str(INDEX.sha256s[4]),))  # a view of place 1
-    assert set(ALL) - set(unseen_places(INDEX, copied, 0)) == {"place-001"}
+    assert set(ALL) - set(unseen_locations(INDEX, copied, 0)) == {"place-001"}
 
 
 def test_places_near_to_seen_ones_are_left_out_under_a_buffer() -> None:
     seen = SeenViews(
         location_ids=(), sha256s=(), positions=((50.0, 5.0),)
     )  # places are 111 km apart
-    assert set(ALL) - set(unseen_places(INDEX, seen, 0)) == set()
-    assert set(ALL) - set(unseen_places(INDEX, seen, 120)) == {
+    assert set(ALL) - set(unseen_locations(INDEX, seen, 0)) == set()
+    assert set(ALL) - set(unseen_locations(INDEX, seen, 120)) == {
         "place-004",
         "place-005",
         "place-006",
@@ -98,33 +98,33 @@ def test_places_near_to_seen_ones_are_left_out_under_a_buffer() -> None:
 
 def test_one_model_with_a_buffer_gives_it_to_both() -> None:
     seen = SeenViews(location_ids=("place-005",), sha256s=(), positions=((50.0, 5.0),))
-    buffered = side(seen=NOTHING, protocol="location+buffer")
-    assert len(common_places(side(seen=seen), side())) == 11
-    assert len(common_places(side(seen=seen), buffered)) == 9
+    buffered = contender(seen=NOTHING, protocol="location+buffer")
+    assert len(common_locations(contender(seen=seen), contender())) == 11
+    assert len(common_locations(contender(seen=seen), buffered)) == 9
 
 
 def test_places_in_countries_that_the_challenger_cannot_name_are_left_out() -> None:
-    left = common_places(side(codes=("FR", "IT")), side(codes=("FR", "IT")))
+    left = common_locations(contender(codes=("FR", "IT")), contender(codes=("FR", "IT")))
     assert len(left) == 8
 
 
 def test_hits_are_told_apart_by_country_code_not_by_label() -> None:
-    right = hits(side(), ALL, CPU)
-    turned = hits(side(Brightest(turn=1), codes=("PL", "FR", "IT")), ALL, CPU)
+    right = location_hits(contender(), ALL, CPU)
+    turned = location_hits(contender(Brightest(turn=1), codes=("PL", "FR", "IT")), ALL, CPU)
     assert right.all()
     assert turned.all()
-    assert not hits(side(Brightest(turn=1)), ALL, CPU).any()
+    assert not location_hits(contender(Brightest(turn=1)), ALL, CPU).any()
 
 
 def test_hits_come_in_the_order_of_the_places() -> None:
-    france = hits(side(codes=("FR", "XX", "YY")), ALL, CPU)
+    france = location_hits(contender(codes=("FR", "XX", "YY")), ALL, CPU)
     assert france.tolist() == [number % 3 == 0 for number in range(12)]
 
 
 def test_a_network_that_answers_no_numbers_names_nothing() -> None:
-    assert not hits(side(Broken()), ALL, CPU).any()
+    assert not location_hits(contender(Broken()), ALL, CPU).any()
 
 
 @pytest.mark.parametrize("chosen", [ALL[:1], ALL[3:5]])
 def test_only_the_given_places_are_asked_about(chosen: np.ndarray) -> None:
-    assert len(hits(side(), chosen, CPU)) == len(chosen)
+    assert len(location_hits(contender(), chosen, CPU)) == len(chosen)

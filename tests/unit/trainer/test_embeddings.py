@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from euguess.errors import InvalidRecipe
 from services.trainer.cache.format import CacheHeader, TensorCache
-from services.trainer.heads.backbones import Backbone, build_featuriser
+from services.trainer.heads.backbones import Backbone, build_feature_extractor
 from services.trainer.heads.embeddings import CHUNK_ROWS, FEATURES, HEADER, Embeddings, embed
 from services.trainer.networks import build_network
 from services.trainer.progress import Progress, no_progress
@@ -48,7 +48,7 @@ def kill_after_a_chunk(done: int, total: int) -> None:
 
 def test_features_are_those_of_the_network_before_its_head(tmp_path: Path) -> None:
     found = embedded(tmp_path)
-    network = build_featuriser(SMALL, CPU).network
+    network = build_feature_extractor(SMALL, CPU).network
     pixels = torch.from_numpy(cache_of(tmp_path).images[:CHUNK_ROWS]).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(colour)[:, None, None] for colour in (SMALL.mean, SMALL.std))
     with torch.inference_mode():
@@ -134,4 +134,4 @@ def test_a_backbone_that_cannot_be_built_is_refused_in_words(
     change: dict[str, object], said: str
 ) -> None:
     with pytest.raises(InvalidRecipe, match=said):
-        build_featuriser(SMALL.model_copy(update=change), CPU)
+        build_feature_extractor(SMALL.model_copy(update=change), CPU)

@@ -15,21 +15,21 @@ from services.trainer.loading.batches import Batch, DeviceImages
 from services.trainer.networks import IMAGENET_CLASSES, build_network, cut_head
 from services.trainer.recipe import Faults, Recipe
 from services.trainer.training.learner import Learner, new_learner
-from services.trainer.training.loop import Progress, train
+from services.trainer.training.loop import TrainingState, train
 from services.trainer.training.losses import make_criterion
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 MIDDLE = "features.1."  # the first batch normalisation of smallnet
 
 
-def trained(recipe: Recipe) -> tuple[Learner, Progress]:
+def trained(recipe: Recipe) -> tuple[Learner, TrainingState]:
     learner = new_learner(recipe, len(COUNTRIES), CPU)
     split_data = tiny_split_data(recipe)
-    start = Progress()
-    progress = train(
+    start = TrainingState()
+    state = train(
         recipe, learner, split_data, start=start, after_epoch=lambda _: None, tick=lambda _: None
     )
-    return learner, progress
+    return learner, state
 
 
 class Watched(DeviceImages):
@@ -56,7 +56,7 @@ def orders(recipe: Recipe) -> list[list[float]]:
         recipe,
         learner,
         replace(split_data, images=images),
-        start=Progress(),
+        start=TrainingState(),
         after_epoch=lambda _: None,
         tick=lambda _: None,
     )
@@ -132,8 +132,8 @@ def test_an_imagenet_head_that_is_cut_gives_the_countries_the_same_logits() -> N
 
 def test_a_network_with_an_imagenet_head_still_learns_the_countries() -> None:
     recipe = tiny_recipe("epochs=8", "faults.keeps_imagenet_head=true")
-    _, progress = trained(recipe)
-    assert progress.best.val_accuracy > 0.8
+    _, state = trained(recipe)
+    assert state.best.val_accuracy > 0.8
 
 
 def test_without_validation_its_part_is_trained_on_and_the_last_epoch_is_kept() -> None:

@@ -5,18 +5,18 @@ import pytest
 
 from services.trainer.dataset.view_index import Floats
 from services.trainer.heads.experiment import measure_head
-from services.trainer.heads.heads import Head, Lesson, fit_heads
+from services.trainer.heads.heads import Head, TrainingFeatures, fit_heads
 from services.trainer.heads.recipe import HeadOptions, HeadRecipe, Pooling, parse_head_recipe
 from services.trainer.heads.selection import EmbeddedViews, choose_head
 from services.trainer.heads.view_sets import NO_VIEW, first_view_sets, random_view_sets
-from services.trainer.loading.split_data import DividedViews
+from services.trainer.loading.split_data import LabelledSplit
 from tests.unit.trainer.learning import COUNTRIES, tiny_recipe, tiny_split_data
 
 LOCATIONS, VIEWS = 24, 3
 EVERY_POOLING = pytest.mark.parametrize("pooling", list(Pooling))
 
 
-def views() -> DividedViews:
+def views() -> LabelledSplit:
     return tiny_split_data(tiny_recipe(), LOCATIONS)
 
 
@@ -34,8 +34,8 @@ def options(pooling: Pooling, *values: float) -> HeadOptions:
 def fitted(pooling: Pooling) -> Head:
     given = views()
     features = noisy_features()
-    lesson = Lesson(features, given.labels, given.index.location_ids, len(COUNTRIES))
-    (head,) = fit_heads(lesson, options(pooling), seed=0)
+    training = TrainingFeatures(features, given.labels, given.index.location_ids, len(COUNTRIES))
+    (head,) = fit_heads(training, options(pooling), seed=0)
     return head
 
 

@@ -3,12 +3,17 @@
 import pytest
 
 from euguess.messages.records import Interval
-from services.trainer.models.paired import Answers, answers_of, photo_by_photo, unpaired_difference
+from services.trainer.models.paired import (
+    PhotoResults,
+    paired_accuracy_difference,
+    photo_results,
+    unpaired_difference,
+)
 from services.trainer.training.learner import new_learner
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 PLACES = tuple(f"place-{number // 2}" for number in range(40))
-RIGHT = Answers(
+RIGHT = PhotoResults(
     location_ids=PLACES,
     sha256s=tuple(f"{number:064x}" for number in range(40)),
     is_right=tuple(number % 4 != 0 for number in range(40)),
@@ -17,18 +22,18 @@ WRONG = RIGHT.model_copy(update={"is_right": tuple(number % 4 == 1 for number in
 
 
 def test_answers_to_the_same_photos_are_compared_in_pairs() -> None:
-    found = photo_by_photo(RIGHT, WRONG)
+    found = paired_accuracy_difference(RIGHT, WRONG)
     assert found is not None
     assert found.value == pytest.approx(0.5)
     assert found.low < 0.5 < found.high
-    same = photo_by_photo(RIGHT, RIGHT)
+    same = paired_accuracy_difference(RIGHT, RIGHT)
     assert same == Interval(value=0, low=0, high=0)
 
 
 @pytest.mark.parametrize("part", ["location_ids", "sha256s"])
 def test_answers_to_other_photos_are_not(part: str) -> None:
     others = RIGHT.model_copy(update={part: getattr(RIGHT, part)[::-1]})
-    assert photo_by_photo(RIGHT, others) is None
+    assert paired_accuracy_difference(RIGHT, others) is None
 
 
 def test_an_unpaired_difference_is_wider_than_either_interval() -> None:
@@ -44,7 +49,7 @@ def test_answers_name_the_test_part_in_order() -> None:
     recipe = tiny_recipe()
     split_data = tiny_split_data(recipe)
     network = new_learner(recipe, len(COUNTRIES), CPU).network.eval()
-    answers = answers_of(network, split_data)
+    answers = photo_results(network, split_data)
     rows = split_data.split.test
     assert answers.location_ids == tuple(split_data.index.location_ids[rows])
     assert answers.sha256s == tuple(split_data.index.sha256s[rows])

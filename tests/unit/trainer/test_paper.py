@@ -12,7 +12,7 @@ from euguess.messages.records import Interval
 from euguess.process.project import project_root
 from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.models.paired import answers_of
+from services.trainer.models.paired import photo_results
 from services.trainer.paper.report import MARKDOWN, PAGE, write_report
 from services.trainer.paper.run import (
     Experiment,
@@ -38,7 +38,7 @@ def finding(*overrides: str) -> Finding:
     split_data = tiny_split_data(recipe)
     network = new_learner(recipe, len(COUNTRIES), CPU).network
     report = evaluate(network, split_data, recipe).model_copy(update={"run_id": "0" * 32})
-    return Finding(report, HISTORY, answers_of(network, split_data))
+    return Finding(report, HISTORY, photo_results(network, split_data))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from euguess.errors import InvalidInput
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
-from services.trainer.dataset.proximity import Neighbourhood
+from services.trainer.dataset.proximity import SpatialIndex
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.splits.leaks import LeakKind, find_leaks
 from services.trainer.splits.splits import Split, SplitProtocol, SplitSpec, split_views
@@ -214,7 +214,7 @@ def test_an_empty_index_is_refused_with_the_next_step() -> None:
 
 def test_places_of_unknown_position_are_near_to_nothing() -> None:
     unknown = np.array([np.nan, np.nan, 48.0, 48.0])
-    near = Neighbourhood.of(unknown, np.array([np.nan, np.nan, 2.0, 2.001]))
+    near = SpatialIndex.of(unknown, np.array([np.nan, np.nan, 2.0, 2.001]))
     assert near.pairs_within_km(50).tolist() == [[2, 3]]
 
 

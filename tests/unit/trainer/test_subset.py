@@ -3,7 +3,7 @@
 import numpy as np
 
 from services.trainer.dataset.view_index import ViewIndex
-from services.trainer.loading.split_data import chosen_places
+from services.trainer.loading.split_data import chosen_locations
 from services.trainer.recipe import Subset
 from tests.unit.trainer.learning import tiny_index
 
@@ -24,14 +24,14 @@ def study_like(quotas: dict[str, int]) -> ViewIndex:
 
 def test_a_third_of_the_studys_quotas_are_the_studys_thirds() -> None:
     index = study_like({"DE": 860, "CZ": 369, "LU": 123})
-    chosen = np.isin(index.location_ids, chosen_places(index, Subset(share=0.3333)))
+    chosen = np.isin(index.location_ids, chosen_locations(index, Subset(share=0.3333)))
     counts = {str(c): int(np.sum(chosen & (index.country_codes == c))) for c in index.countries}
     assert counts == {"DE": 287, "CZ": 123, "LU": 41}
 
 
 def test_a_smaller_share_is_part_of_a_larger_one_whatever_the_order() -> None:
     index = study_like({"DE": 40, "LU": 10})
-    small, large = (chosen_places(index, Subset(share=share)) for share in (0.2, 0.5))
+    small, large = (chosen_locations(index, Subset(share=share)) for share in (0.2, 0.5))
     assert set(small) < set(large)
     upside_down = ViewIndex(
         **{
@@ -39,16 +39,16 @@ def test_a_smaller_share_is_part_of_a_larger_one_whatever_the_order() -> None:
             for name in ("location_ids", "country_codes", "lats", "lons", "headings", "sha256s")
         }
     )
-    assert np.array_equal(chosen_places(upside_down, Subset(share=0.2)), small)
+    assert np.array_equal(chosen_locations(upside_down, Subset(share=0.2)), small)
 
 
 def test_another_seed_chooses_others_and_a_country_keeps_one_place_at_least() -> None:
     index = study_like({"DE": 40, "LU": 2})
-    first, second = (chosen_places(index, Subset(share=0.1, seed=seed)) for seed in (0, 1))
+    first, second = (chosen_locations(index, Subset(share=0.1, seed=seed)) for seed in (0, 1))
     assert list(first) != list(second)
     assert np.sum(np.isin(index.location_ids[index.country_codes == "LU"], first)) == 1
 
 
 def test_the_whole_is_the_default() -> None:
     index = tiny_index(6)
-    assert np.array_equal(chosen_places(index, Subset()), np.unique(index.location_ids))
+    assert np.array_equal(chosen_locations(index, Subset()), np.unique(index.location_ids))

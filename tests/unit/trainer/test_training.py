@@ -14,19 +14,19 @@ from services.trainer.progress import EpochResult
 from services.trainer.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.training.learner import Learner, new_learner
-from services.trainer.training.loop import Progress, train
+from services.trainer.training.loop import TrainingState, train
 from services.trainer.training.losses import Criterion
 from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 
-def trained(recipe: Recipe, checkpoint: Checkpoint | None = None) -> Progress:
+def trained(recipe: Recipe, checkpoint: Checkpoint | None = None) -> TrainingState:
     """Train, from the checkpoint if it holds anything, saving after each epoch."""
     learner = new_learner(recipe, len(COUNTRIES), CPU)
-    start = checkpoint.load(learner) if checkpoint else Progress()
+    start = checkpoint.load(learner) if checkpoint else TrainingState()
 
-    def save(progress: Progress) -> None:
+    def save(state: TrainingState) -> None:
         if checkpoint:
-            checkpoint.save(learner, progress, "run")
+            checkpoint.save(learner, state, "run")
 
     split_data = tiny_split_data(recipe)
     return train(
@@ -34,8 +34,8 @@ def trained(recipe: Recipe, checkpoint: Checkpoint | None = None) -> Progress:
     )
 
 
-def without_times(progress: Progress) -> list[EpochResult]:
-    return [dataclasses.replace(result, seconds=0.0) for result in progress.history]
+def without_times(state: TrainingState) -> list[EpochResult]:
+    return [dataclasses.replace(result, seconds=0.0) for result in state.history]
 
 
 def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
@@ -70,8 +70,8 @@ def cut_after_an_epoch(recipe: Recipe, checkpoint: Checkpoint) -> None:
     """Train as `trained` does, but one epoch further alone."""
     learner = new_learner(recipe, len(COUNTRIES), CPU)
 
-    def save_and_cut(progress: Progress) -> None:
-        checkpoint.save(learner, progress, "run")
+    def save_and_cut(state: TrainingState) -> None:
+        checkpoint.save(learner, state, "run")
         raise Cut
 
     with pytest.raises(Cut):
@@ -100,12 +100,14 @@ def test_with_everything_on_a_training_cut_after_each_epoch_equals_an_unbroken_o
 
 
 @pytest.fixture(scope="module")
-def with_everything() -> Progress:
+def with_everything() -> TrainingState:
     return trained(tiny_recipe(*EVERYTHING, "epochs=1"))
 
 
 @pytest.mark.parametrize("change", EVERYTHING)
-def test_each_part_of_a_recipe_changes_the_training(change: str, with_everything: Progress) -> None:
+def test_each_part_of_a_recipe_changes_the_training(
+    change: str, with_everything: TrainingState
+) -> None:
     others = [part for part in EVERYTHING if part != change]
     without = trained(tiny_recipe(*others, "epochs=1"))
     assert without_times(without) != without_times(with_everything)
@@ -114,17 +116,17 @@ def test_each_part_of_a_recipe_changes_the_training(change: str, with_everything
 def test_the_averaged_weights_are_judged_and_kept() -> None:
     recipe = tiny_recipe("ema_decay=0.9", "epochs=1")
     learner = new_learner(recipe, len(COUNTRIES), CPU)
-    progress = train(
+    state = train(
         recipe,
         learner,
         tiny_split_data(recipe),
-        start=Progress(),
-        after_epoch=lambda progress: None,
+        start=TrainingState(),
+        after_epoch=lambda state: None,
         tick=lambda images: None,
     )
     assert learner.average is not None
-    assert same(progress.best_weights, learner.average.network.state_dict())
-    assert not same(progress.best_weights, learner.network.state_dict())
+    assert same(state.best_weights, learner.average.network.state_dict())
+    assert not same(state.best_weights, learner.network.state_dict())
 
 
 def test_a_batch_in_parts_has_the_gradient_of_the_whole() -> None:
@@ -150,9 +152,9 @@ def test_a_long_gradient_is_clipped() -> None:
 
 
 def test_a_few_images_can_be_learnt_by_heart() -> None:
-    progress = trained(tiny_recipe("epochs=8", "optimizer.learning_rate=0.003"))
-    assert progress.history[-1].train_loss < progress.history[0].train_loss / 2
-    assert progress.best.val_accuracy == 1.0
+    state = trained(tiny_recipe("epochs=8", "optimizer.learning_rate=0.003"))
+    assert state.history[-1].train_loss < state.history[0].train_loss / 2
+    assert state.best.val_accuracy == 1.0
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
@@ -210,12 +212,12 @@ def test_the_best_epoch_is_the_one_with_the_highest_val_accuracy() -> None:
         EpochResult(epoch, 0.0, 0.0, loss, accuracy, 0.0, 0.0)
         for epoch, (loss, accuracy) in enumerate([(1.0, 0.5), (0.9, 0.7), (0.8, 0.7), (0.1, 0.6)])
     ]
-    assert Progress(tuple(results)).best.epoch == 2
+    assert TrainingState(tuple(results)).best.epoch == 2
 
 
 def test_without_a_val_part_the_last_epoch_is_kept() -> None:
-    progress = trained(tiny_recipe("epochs=2", "split.val_fraction=0"))
-    assert progress.best.epoch == 1
+    state = trained(tiny_recipe("epochs=2", "split.val_fraction=0"))
+    assert state.best.epoch == 1
 
 
 def test_the_learning_rate_follows_the_schedule() -> None:
@@ -253,5 +255,5 @@ def test_what_a_recipe_cannot_have_is_an_invalid_recipe(override: str, said: str
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_runs_through_the_same_loop(precision: str) -> None:
-    progress = trained(tiny_recipe(f"precision={precision}", "epochs=1"))
-    assert math.isfinite(progress.history[0].train_loss)
+    state = trained(tiny_recipe(f"precision={precision}", "epochs=1"))
+    assert math.isfinite(state.history[0].train_loss)
