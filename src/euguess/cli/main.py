@@ -2,7 +2,7 @@
 
 import typer
 
-from euguess.cli import countries, datasets, models, running
+from euguess.cli import countries, datasets, predictions, running, trainer
 from euguess.process.exits import run_program
 
 app = typer.Typer(
@@ -15,7 +15,8 @@ app = typer.Typer(
 )
 app.command()(countries.countries)
 app.add_typer(datasets.app, name="dataset")
-models.register(app)
+trainer.register(app)
+predictions.register(app)
 running.register(app)
 
 

@@ -1,0 +1,52 @@
+"""Commands that the trainer's own command line runs: `euguess train`, `euguess models ...`."""
+
+import typer
+
+from euguess.process.project import run_service
+
+# Names of commands of services.trainer, with what `euguess --help` says about them.
+COMMANDS = {
+    "train": "Train a recipe on a dataset: euguess train DATASET --recipe experiments/demo.toml.",
+    "evaluate": "Report the accuracy of a trained model with intervals: euguess evaluate DATASET.",
+    "compare": "Train under the leaky and the honest split and show both: euguess compare DATASET.",
+    "leaks": "List what a split's test and training parts share: euguess leaks DATASET.",
+    "embed": "Compute and store the features of a backbone: euguess embed DATASET --recipe FILE.",
+    "head": "Fit and evaluate a head on frozen features in seconds: "
+    "euguess head DATASET --recipe FILE.",
+    "sweep": "Search for a better recipe: "
+    "euguess sweep DATASET --space experiments/sweeps/demo.toml.",
+    "paper": "Repeat the study's experiments and report on them: euguess paper DATASET.",
+    "shortcuts": "Hide the sky, the bottom or the watermark of test photos: euguess shortcuts RUN.",
+}
+MODEL_COMMANDS = {
+    "runs": "List the newest runs and show which one is champion.",
+    "promote": "Make a run's model champion if it is shown to be better: "
+    "euguess models promote RUN.",
+    "rollback": "Make the previous champion champion again: euguess models rollback --reason TEXT.",
+    "audit": "Show who made which version champion, when and on what evidence.",
+    "card": "Print the model card of a version, with --data that of its dataset: "
+    "euguess models card 3.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `euguess`."""
+    for name, text in COMMANDS.items():
+        _pass_on(app, name, text)
+    models = typer.Typer(
+        no_args_is_help=True,
+        help="List trained models, promote one, roll back, and show the audit log.",
+    )
+    for name, text in MODEL_COMMANDS.items():
+        _pass_on(models, name, text)
+    app.add_typer(models, name="models")
+
+
+def _pass_on(app: typer.Typer, name: str, text: str) -> None:
+    """Add a command that hands all its arguments, `--help` included, to the trainer."""
+
+    def run(context: typer.Context) -> None:
+        raise typer.Exit(run_service("trainer", name, *context.args))
+
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command(name, help=text, context_settings=settings, add_help_option=False)(run)
