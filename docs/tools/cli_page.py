@@ -30,7 +30,7 @@ of the trainer that `euguess` offers too are described in [Command line](cli.md)
 def render() -> str:
     """Return the page of the command `euguess`."""
     euguess = _command(euguess_app)
-    _resolve_pass_through(euguess, _command(fetcher_app).commands | _command(trainer_app).commands)
+    _resolve_pass_through(euguess, _command(trainer_app).commands)
     return page("Command line", INTRODUCTION, _program("euguess", euguess))
 
 

@@ -1,21 +1,18 @@
-"""Commands of the fetcher: its worker, and the import of labelled photos."""
+"""Commands of the fetcher: its worker, and the health check of that worker."""
 
-import asyncio
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from redis import Redis
 
-from euguess.imports.importing import import_photos
 from euguess.process.exits import run_program
 from euguess.settings import HomeSettings, RedisSettings
 from services.fetcher.health import Health
 from services.fetcher.worker import build_worker
 
 app = typer.Typer(
-    help="Fetches street-level photos of slots, and imports labelled photos.",
+    help="Fetches the street-level photos of datasets.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -43,19 +40,6 @@ def check() -> None:
     if trouble is not None:
         sys.stdout.write(f"{trouble}\n")
         sys.exit(1)
-
-
-@app.command("import")
-def import_command(
-    name: Annotated[str, typer.Argument(help="Name of the new dataset")],
-    path: Annotated[Path, typer.Argument(help="CSV or Parquet manifest, or a folder of FR/*.jpg")],
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out bad rows instead of refusing all")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON")] = False,
-) -> None:
-    """Import labelled photos; everything is checked before anything is stored."""
-    asyncio.run(import_photos(name, path, skip_bad=skip_bad, as_json=as_json))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,8 @@
-"""The import command on the shared collection of real photos, and when its parts are missing."""
+"""The fetcher's command line when something that it needs is missing."""
 
-import json
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.process.project import project_root, service_command
 from euguess.settings import child_environment
 from euguess.stack.processes import ServerSpec, started
@@ -22,31 +18,6 @@ def fetcher(home: Path, *arguments: str, **variables: str) -> subprocess.Complet
         check=False,
         timeout=120,
     )
-
-
-@pytest.mark.photos
-def test_the_real_photos_are_imported_whole(photos: Path, tmp_path: Path) -> None:
-    manifest = str(photos / "streetview" / "manifest.csv")
-    first = fetcher(tmp_path, "import", "real", manifest, "--json")
-    assert first.returncode == 0, first.stderr
-    status = DatasetStatus.model_validate_json(first.stdout)
-    assert status.state is DatasetState.IMPORTED
-    assert (status.total.stored, len(status.countries)) == (289, 26)
-    images = tmp_path / "store" / "datasets" / "real" / "images"
-    stored = [path for path in images.rglob("*") if path.is_file()]
-    assert len(stored) == 1280
-    again = fetcher(tmp_path, "import", "real", manifest, "--json")
-    assert json.loads(again.stdout) == json.loads(first.stdout)
-
-
-def test_a_bad_manifest_ends_in_plain_lines(tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_text("file,country_code,lat,lon\nx.jpg,FR,1,1\ny.jpg,XX,95,1\n")
-    answer = fetcher(tmp_path, "import", "bad", str(tmp_path / "m.csv"))
-    assert answer.returncode == 2
-    assert "line 2" in answer.stderr
-    assert "line 3" in answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert not (tmp_path / "store" / "datasets").exists()
 
 
 def test_without_redis_the_worker_does_not_start(tmp_path: Path, free_port: int) -> None:

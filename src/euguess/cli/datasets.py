@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from euguess.cli import connections
 from euguess.cli.budgets import budget, plan
+from euguess.cli.imports import import_photos
 from euguess.cli.specs import (
     BudgetDollars,
     BudgetImages,
@@ -24,7 +24,6 @@ from euguess.cli.specs import (
 from euguess.clients import SamplerClient
 from euguess.collection import datasets
 from euguess.messages.collection import DatasetState, DatasetStatus
-from euguess.process.project import run_service
 from euguess.settings import ServiceSettings
 from euguess.terminal.output import console, counts_table, messages, print_json
 
@@ -97,19 +96,7 @@ def stop(name: Name, as_json: AsJson = False) -> None:
     _show(connections.sampler_client().stop(name), as_json=as_json)
 
 
-@app.command("import", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def import_photos(
-    context: typer.Context,
-    name: Name,
-    path: Annotated[Path, typer.Argument(help="CSV or Parquet manifest, or a folder of FR/*.jpg")],
-) -> None:
-    """Import labelled photos from a manifest or from a folder with one sub-folder per country.
-
-    A manifest has the columns file,country_code,lat,lon,heading,location_id (and, if known,
-    attribution, sha256, captured_at). All rows are checked before anything is stored.
-    Options: --json, --skip-bad.
-    """
-    raise typer.Exit(run_service("fetcher", "import", name, str(path), *context.args))
+app.command("import")(import_photos)
 
 
 @app.command()

@@ -4,60 +4,33 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from euguess.clock import utc_now
-from euguess.collection.datasets import read_spec, stored_status
+from euguess.collection.datasets import read_spec
 from euguess.collection.layout import location_key, locations_prefix, spec_key, view_key
 from euguess.collection.providers import ProviderName
 from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest, ObjectNotFound
-from euguess.imports.labelled import LabelledPhoto, read_labelled
+from euguess.imports.labelled import LabelledPhoto
 from euguess.messages.collection import (
     DatasetSpec,
     LocationRecord,
     ViewRecord,
 )
 from euguess.messages.records import DatasetName
-from euguess.settings import StoreSettings
-from euguess.storage import ObjectStore, open_store
-from euguess.terminal.output import console, counts_table, messages, print_json
+from euguess.storage import ObjectStore
 
 CONCURRENT_LOCATIONS = 16
-SHOWN_PROBLEMS = 50
 MAX_HEADINGS = 8
 
 
-async def import_photos(name: str, path: Path, *, skip_bad: bool, as_json: bool) -> None:
-    """Check everything, then store it and print the counts.
-
-    Raises InvalidInput listing what is wrong, or DatasetConflict.
-    """
-    _check_name(name)
-    with _progress() as progress:
-        checking = progress.add_task("Checking photos", total=None)
-        found = read_labelled(
-            path, lambda done, of: progress.update(checking, completed=done, total=of)
-        )
-        _report(found.problems, skip_bad=skip_bad)
-        if not found.photos:
-            raise InvalidManifest(f"{path} holds no good photo; nothing was imported.")
-        store = await open_store(StoreSettings.load())
-        storing = progress.add_task("Storing places", total=None)
-        await store_dataset(
-            store,
-            name,
-            found.photos,
-            lambda done, of: progress.update(storing, completed=done, total=of),
-        )
-    status = await stored_status(store, name)
-    if as_json:
-        print_json(status)
-    else:
-        console.print(counts_table(status))
-        console.print(f"{len(found.photos):,} views stored, {len(found.problems):,} left out.")
+def check_name(name: str) -> None:
+    """Raise InvalidInput unless a dataset can have this name."""
+    try:
+        TypeAdapter(DatasetName).validate_python(name)
+    except ValidationError as error:
+        raise InvalidInput(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
 
 
 async def store_dataset(
@@ -180,13 +153,6 @@ def _view(key: str, photo: LabelledPhoto) -> ViewRecord:
     )
 
 
-def _check_name(name: str) -> None:
-    try:
-        TypeAdapter(DatasetName).validate_python(name)
-    except ValidationError as error:
-        raise InvalidInput(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
-
-
 async def _refuse_foreign_places(
     store: ObjectStore, name: str, places: Mapping[str, Sequence[LabelledPhoto]]
 ) -> None:
@@ -206,22 +172,3 @@ async def _make_durable(store: ObjectStore, spec: DatasetSpec) -> None:
         raise DatasetConflict(
             f"A dataset {spec.name!r} exists with other places; import under another name."
         )
-
-
-def _report(problems: Sequence[str], *, skip_bad: bool) -> None:
-    if not problems:
-        return
-    lines = [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
-    if len(problems) > SHOWN_PROBLEMS:
-        lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
-    text = "\n".join(lines)
-    if not skip_bad:
-        raise InvalidManifest(
-            f"{len(problems)} bad rows, nothing was imported (--skip-bad leaves them out):\n{text}"
-        )
-    messages.print(f"{len(problems)} bad rows are left out:\n{text}", markup=False)
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, console=messages)

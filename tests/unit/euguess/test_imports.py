@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from euguess.cli.imports import import_dataset
 from euguess.collection.datasets import stored_status
 from euguess.collection.layout import dataset_prefix, locations_prefix
 from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest
-from euguess.imports.importing import import_photos, store_dataset
 from euguess.imports.labelled import Labelled, read_labelled
+from euguess.imports.storing import store_dataset
 from euguess.messages.collection import DatasetState, LocationRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
@@ -235,14 +236,14 @@ async def test_a_photo_that_changed_since_its_check_is_not_stored(
 async def test_nothing_is_stored_unless_all_rows_are_good(folder: Path) -> None:
     path = manifest(folder, [row(0), row(1, lat="95")])
     with pytest.raises(InvalidManifest, match="1 bad rows, nothing was imported"):
-        await import_photos("real", path, skip_bad=False, as_json=True)
+        await import_dataset("real", path, skip_bad=False, as_json=True)
     target = await open_store(StoreSettings.load())
     assert [key async for key in target.list(dataset_prefix("real"))] == []
 
 
 async def test_bad_rows_can_be_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = manifest(folder, [row(0), row(1, lat="95")])
-    await import_photos("real", path, skip_bad=True, as_json=True)
+    await import_dataset("real", path, skip_bad=True, as_json=True)
     told = capsys.readouterr()
     assert "line 3" in told.err
     assert '"stored": 1' in told.out
@@ -251,4 +252,4 @@ async def test_bad_rows_can_be_left_out(folder: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize("name", ["a/b", "", "Real", "..", "a..b"])
 async def test_a_name_that_cannot_be_one_is_refused_first(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInput, match="cannot be a name"):
-        await import_photos(name, tmp_path / "unread.csv", skip_bad=False, as_json=False)
+        await import_dataset(name, tmp_path / "unread.csv", skip_bad=False, as_json=False)

@@ -1,0 +1,84 @@
+"""`euguess dataset import`: labelled photos from a manifest or a folder."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from euguess.collection.datasets import stored_status
+from euguess.errors import InvalidManifest
+from euguess.settings import StoreSettings
+from euguess.storage import open_store
+from euguess.terminal.output import console, counts_table, messages, print_json
+
+SHOWN_PROBLEMS = 50
+
+
+def import_photos(
+    name: Annotated[str, typer.Argument(help="Name of the new dataset")],
+    path: Annotated[Path, typer.Argument(help="CSV or Parquet manifest, or a folder of FR/*.jpg")],
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out bad rows instead of refusing all")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Import labelled photos from a manifest, or from a folder with one sub-folder per country.
+
+    A manifest has the columns file,country_code,lat,lon,heading,location_id (and, if known,
+    attribution, license, sha256, captured_at). All rows are checked before anything is stored.
+    """
+    asyncio.run(import_dataset(name, path, skip_bad=skip_bad, as_json=as_json))
+
+
+async def import_dataset(name: str, path: Path, *, skip_bad: bool, as_json: bool) -> None:
+    """Check all photos, store them and print the counts.
+
+    Raises InvalidInput, which lists all bad rows, or DatasetConflict.
+    """
+    # pyarrow and Pillow would slow the start of every other command.
+    from euguess.imports.labelled import read_labelled
+    from euguess.imports.storing import check_name, store_dataset
+
+    check_name(name)
+    with _progress() as progress:
+        found = read_labelled(path, _bar(progress, "Checking photos"))
+        _report(found.problems, skip_bad=skip_bad)
+        if not found.photos:
+            raise InvalidManifest(f"{path} holds no good photo; nothing was imported.")
+        store = await open_store(StoreSettings.load())
+        await store_dataset(store, name, found.photos, _bar(progress, "Storing places"))
+    status = await stored_status(store, name)
+    if as_json:
+        print_json(status)
+    else:
+        console.print(counts_table(status))
+        console.print(f"{len(found.photos):,} views stored, {len(found.problems):,} left out.")
+
+
+def _report(problems: Sequence[str], *, skip_bad: bool) -> None:
+    """Print the problems if bad rows may be left out. Raises InvalidManifest otherwise."""
+    if not problems:
+        return
+    lines = [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
+    text = "\n".join(lines)
+    if not skip_bad:
+        raise InvalidManifest(
+            f"{len(problems)} bad rows, nothing was imported (--skip-bad leaves them out):\n{text}"
+        )
+    messages.print(f"{len(problems)} bad rows are left out:\n{text}", markup=False)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=messages)
+
+
+def _bar(progress: Progress, label: str) -> Callable[[int, int], None]:
+    """Add a bar; the result takes what is done and how much there is."""
+    task = progress.add_task(label, total=None)
+    return lambda done, total: progress.update(task, completed=done, total=total)
