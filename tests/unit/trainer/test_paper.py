@@ -26,7 +26,7 @@ from services.trainer.paper.run import (
 from services.trainer.paper.tables import PAIRED, UNPAIRED, difference, duration
 from services.trainer.reports.markdown import markdown_table
 from services.trainer.training.learner import new_learner
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 FOLDER = project_root() / "experiments"
 NOW = datetime(2026, 5, 4, 3, 2, tzinfo=UTC)

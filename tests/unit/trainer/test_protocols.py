@@ -21,7 +21,7 @@ from services.trainer.runs.protocols import (
     summaries,
 )
 from services.trainer.splits.splits import SplitProtocol
-from tests.unit.trainer.learning import tiny_recipe, tiny_split_data
+from tests.support.tiny_training import tiny_recipe, tiny_split_data
 
 REQUEST = RunRequest("tiny", tiny_recipe())
 

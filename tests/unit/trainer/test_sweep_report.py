@@ -9,7 +9,7 @@ from services.trainer.recipe import read_recipe
 from services.trainer.sweeps.report import write_report
 from services.trainer.sweeps.result import State, SweepResult, TrialRow
 from services.trainer.sweeps.spec import Sweep, SweepSpec, Value
-from tests.unit.trainer.learning import tiny_recipe
+from tests.support.tiny_training import tiny_recipe
 
 SPACE = {
     "optimizer.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},

@@ -19,7 +19,7 @@ from services.trainer.sweeps.result import result_of
 from services.trainer.sweeps.spec import Sweep, SweepSpec
 from services.trainer.sweeps.study import FINISHED, StudyStorage, open_study
 from services.trainer.sweeps.trials import Worker
-from tests.unit.trainer.learning import CPU, SIZE, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import CPU, SIZE, tiny_recipe, tiny_split_data
 
 RATES: Mapping[str, object] = {"optimizer.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}
 

@@ -10,7 +10,7 @@ from services.trainer.heads.recipe import HeadOptions, HeadRecipe, Pooling, pars
 from services.trainer.heads.selection import EmbeddedViews, choose_head
 from services.trainer.heads.view_sets import NO_VIEW, first_view_sets, random_view_sets
 from services.trainer.loading.split_data import LabelledSplit
-from tests.unit.trainer.learning import COUNTRIES, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import COUNTRIES, tiny_recipe, tiny_split_data
 
 LOCATIONS, VIEWS = 24, 3
 EVERY_POOLING = pytest.mark.parametrize("pooling", list(Pooling))

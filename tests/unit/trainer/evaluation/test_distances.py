@@ -10,7 +10,7 @@ from euguess.geography.locations import Coordinate
 from services.trainer.dataset.proximity import distances_km
 from services.trainer.evaluation.distances import country_centres, distance_metrics
 from services.trainer.loading.split_data import subset
-from tests.unit.trainer.learning import COUNTRIES, tiny_index
+from tests.support.tiny_training import COUNTRIES, tiny_index
 
 CENTRES = country_centres(COUNTRIES)
 

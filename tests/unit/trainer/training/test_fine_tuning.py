@@ -19,7 +19,7 @@ from services.trainer.training.fine_tuning import (
 )
 from services.trainer.training.learner import new_learner
 from services.trainer.training.losses import Criterion
-from tests.unit.trainer.learning import CPU, SIZE, tiny_recipe
+from tests.support.tiny_training import CPU, SIZE, tiny_recipe
 
 
 def on_meta(name: str) -> nn.Module:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from services.trainer.training.learner import WeightAverage, new_learner
-from tests.unit.trainer.learning import CPU, tiny_recipe
+from tests.support.tiny_training import CPU, tiny_recipe
 
 
 def test_the_rate_rises_linearly_and_falls_by_half_a_cosine() -> None:

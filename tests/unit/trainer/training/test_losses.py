@@ -13,7 +13,7 @@ from services.trainer.loading.split_data import SplitData
 from services.trainer.recipe import Recipe
 from services.trainer.splits.splits import Split
 from services.trainer.training.losses import Criterion, distance_targets, make_criterion
-from tests.unit.trainer.learning import tiny_recipe, tiny_split_data
+from tests.support.tiny_training import tiny_recipe, tiny_split_data
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.1, 0.2, 0.3]])
 LABELS = torch.tensor([0, 2])

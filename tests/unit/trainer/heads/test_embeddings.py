@@ -15,7 +15,7 @@ from services.trainer.heads.backbones import Backbone, build_feature_extractor
 from services.trainer.heads.embeddings import CHUNK_ROWS, FEATURES, HEADER, Embeddings, embed
 from services.trainer.networks import build_network
 from services.trainer.progress import Progress, no_progress
-from tests.unit.trainer.learning import CPU
+from tests.support.tiny_training import CPU
 
 SIZE = 32
 SMALL = Backbone(network="smallnet", image_size=SIZE)

@@ -19,7 +19,7 @@ from services.trainer.models.shortcuts import (
 )
 from services.trainer.models.shortcuts_report import page, write_report
 from services.trainer.progress import no_progress
-from tests.unit.trainer.learning import tiny_recipe, tiny_split_data
+from tests.support.tiny_training import tiny_recipe, tiny_split_data
 
 SKY, BOTTOM, WATERMARK = REGIONS
 

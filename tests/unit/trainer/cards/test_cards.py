@@ -26,7 +26,7 @@ from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.reports.markdown import NOT_RECORDED, escaped
 from services.trainer.reports.tables import percent
 from services.trainer.training.learner import new_learner
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 DIGEST = "ab" * 32
 HOUR = 3600.0

@@ -10,7 +10,7 @@ from services.inference.classifier import normalise
 from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.loading.batches import Batch, DeviceImages, num_batches
 from services.trainer.recipe import Augmentation
-from tests.unit.trainer.learning import CPU, tiny_recipe
+from tests.support.tiny_training import CPU, tiny_recipe
 
 PLAIN = Augmentation()
 SIZE = 32

@@ -16,7 +16,7 @@ from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train
 from services.trainer.training.losses import Criterion
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 
 def trained(recipe: Recipe, checkpoint: Checkpoint | None = None) -> TrainingState:

@@ -19,7 +19,7 @@ from services.trainer.loading.split_data import SplitData, seen_views
 from services.trainer.recipe import Recipe
 from services.trainer.reports.tables import percent, print_comparison, print_report, shown
 from services.trainer.splits.splits import SplitProtocol
-from tests.unit.trainer.learning import COUNTRIES, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import COUNTRIES, tiny_recipe, tiny_split_data
 
 LOCATIONS = 15
 

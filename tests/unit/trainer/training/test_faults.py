@@ -17,7 +17,7 @@ from services.trainer.recipe import Faults, Recipe
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train
 from services.trainer.training.losses import make_criterion
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 MIDDLE = "features.1."  # the first batch normalisation of smallnet
 

@@ -19,7 +19,7 @@ from euguess.training.report import Report
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.models.export import check_parity, export_package
 from services.trainer.networks import build_network
-from tests.unit.trainer.learning import SIZE, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import SIZE, tiny_recipe, tiny_split_data
 
 THEN = datetime(2026, 1, 2, tzinfo=UTC)
 

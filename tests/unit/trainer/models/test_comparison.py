@@ -16,7 +16,7 @@ from euguess.messages.training import SeenViews
 from services.trainer.models.comparison import Contender, common_locations, location_hits
 from services.trainer.models.stored_model import StoredModel
 from services.trainer.splits.leaks import unseen_locations
-from tests.unit.trainer.learning import COUNTRIES, CPU, SIZE, tiny_index, tiny_recipe
+from tests.support.tiny_training import COUNTRIES, CPU, SIZE, tiny_index, tiny_recipe
 
 INDEX = tiny_index(12)
 NOTHING = SeenViews(location_ids=(), sha256s=())

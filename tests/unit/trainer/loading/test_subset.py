@@ -5,7 +5,7 @@ import numpy as np
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.loading.split_data import chosen_locations
 from services.trainer.recipe import Subset
-from tests.unit.trainer.learning import tiny_index
+from tests.support.tiny_training import tiny_index
 
 
 def study_like(quotas: dict[str, int]) -> ViewIndex:

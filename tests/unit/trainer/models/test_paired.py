@@ -10,7 +10,7 @@ from services.trainer.models.paired import (
     unpaired_difference,
 )
 from services.trainer.training.learner import new_learner
-from tests.unit.trainer.learning import COUNTRIES, CPU, tiny_recipe, tiny_split_data
+from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 PLACES = tuple(f"place-{number // 2}" for number in range(40))
 RIGHT = PhotoResults(
