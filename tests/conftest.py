@@ -17,7 +17,7 @@ from euguess.stack.processes import started
 from euguess.stack.servers import RedisServer, S3Server, redis_spec, s3_port_count, s3_spec
 from euguess.storage import ObjectStore, open_store
 from euguess.storage.administration import ensure_bucket
-from euguess.storage.memory import memory_store as new_memory_store
+from euguess.storage.local import memory_store as new_memory_store
 from tests.support.requirements import Requirement, skip_without, skipped_line
 
 pytest.register_assert_rewrite("tests.support.store_contract")

@@ -50,10 +50,6 @@ class ObjectNotFound(StoreError):
     """There is no object under that key."""
 
 
-class ObjectExists(StoreError):
-    """An object with other content is already stored under that key."""
-
-
 class ChecksumMismatch(StoreError):
     """The stored bytes do not have the recorded SHA-256; the object is damaged."""
 

@@ -220,6 +220,18 @@ class ServiceSettings(Settings):
     )
 
 
+class FirstRunSettings(Settings):
+    """The demonstration at the first start of the containers."""
+
+    first_run: str = Field(
+        default="on", description="`off` skips the demonstration of `euguess demo --once`"
+    )
+
+    @property
+    def is_off(self) -> bool:
+        return self.first_run.lower() in ("off", "no", "false", "0")
+
+
 def child_environment(**variables: str) -> dict[str, str]:
     """The present environment with some variables replaced, for a child process."""
     return {**os.environ, **variables}  # noqa: TID251 - the one place that passes it on

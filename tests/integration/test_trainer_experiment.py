@@ -365,15 +365,14 @@ def test_a_tracking_server_serves_the_champion_to_its_clients(
     request = tiny_request("epochs=2", promoted=True)
     outcome = run_experiment(request, trainer.session(mlflow_server))
     with RegistryClient(mlflow_server.url) as client:
-        card, report = client.champion(), client.champion_report()
+        card, champion = client.champion(), client.champion_version()
         assert card is not None
-        assert report is not None
+        assert champion is not None
+        report = client.report(champion.run_id)
         assert (card.version, card.network) == ("1", "customnet")
         assert report["run_id"] == outcome.run_id
         assert report["metrics"]["top1_accuracy"]["value"] == card.metrics["top1_accuracy"].value
-        champion = client.champion_version()
         assert champion == outcome.candidate
-        assert champion is not None
         assert client.versions() == [client.version(champion.version)] == [champion]
         client.set_champion(champion.version)
         with pytest.raises(InvalidInput, match="no version 99"):

@@ -37,7 +37,7 @@ from euguess.messages.training import SeenViews, TrainRun
 from euguess.promotion.versions import DECISIVE_METRIC, RegisteredVersion
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
-from euguess.storage.memory import memory_store
+from euguess.storage.local import memory_store
 from euguess.training.report import Report
 from euguess.training.runs import (
     ALIVE_TAG,

@@ -28,7 +28,7 @@ from euguess.messages.collection import (
 from euguess.messages.queues import Queue
 from euguess.messages.training import TrainRun
 from euguess.storage import ObjectStore
-from euguess.storage.memory import memory_store
+from euguess.storage.local import memory_store
 from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
 from services.sampler.candidates import SlotCandidates

@@ -15,7 +15,7 @@ from euguess.geography.countries import country
 from euguess.messages.collection import DatasetSpec, LocationRecord
 from euguess.messages.serving import Prediction
 from euguess.process.project import project_root, run_service
-from euguess.settings import MlflowSettings
+from euguess.settings import FirstRunSettings, MlflowSettings
 from euguess.terminal.output import console, counts_table, messages, prediction_table
 
 COUNTRIES = ("ES", "FI", "FR", "GB", "GR", "NL", "PL", "SE")
@@ -41,7 +41,10 @@ def run_demo() -> None:
 
 
 def run_demo_once() -> None:
-    """Nothing when a model was promoted before; else the demo."""
+    """Run the demonstration unless there is a champion or EUGUESS_FIRST_RUN is off."""
+    if FirstRunSettings.load().is_off:
+        console.print("EUGUESS_FIRST_RUN is off; nothing to do.")
+        return
     with RegistryClient(MlflowSettings.load().mlflow_url) as registry:
         champion = registry.champion()
     if champion is None:

@@ -144,13 +144,6 @@ class RegistryClient(Client):
         card = self.card(version["run_id"])
         return card.model_copy(update={"version": str(version["version"])})
 
-    def champion_report(self) -> dict[str, Any] | None:
-        """The evaluation report that was stored with the champion."""
-        version = self._champion_version()
-        if version is None:
-            return None
-        return self.report(version["run_id"])
-
     def champion_seen(self) -> SeenViews | None:
         """What the champion was trained on or chosen by."""
         version = self._champion_version()

@@ -1,12 +1,12 @@
-"""Objects as files of a folder.
+"""Stores of this machine: objects as files of a folder, or in the memory of this process.
 
-A write goes to a file beside its target, which is then renamed (or hard-linked, for
+In a folder, a write goes to a file beside its target, which is then renamed (or hard-linked, for
 create-if-absent), so that a reader or a crash of the process never meets a part of an object.
 """
 
 from pathlib import Path
 
-from obstore.store import LocalStore
+from obstore.store import LocalStore, MemoryStore
 
 from euguess.errors import StoreUnavailable
 from euguess.storage.objects import Objects, Place
@@ -27,3 +27,9 @@ def local_store(folder: Path) -> Objects:
         "check the permissions of its files",
     )
     return Objects(LocalStore(folder.resolve(), automatic_cleanup=True), place)
+
+
+def memory_store() -> Objects:
+    """Return a new, empty store for tests and dry runs."""
+    place = Place("The store in memory", "free some memory", "this should not happen")
+    return Objects(MemoryStore(), place)

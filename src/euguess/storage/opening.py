@@ -6,8 +6,7 @@ from uuid import uuid4
 
 from euguess.errors import InvalidInput, ObjectNotFound, StoreError, StoreUnavailable
 from euguess.settings import StoreSettings
-from euguess.storage.local import local_store
-from euguess.storage.memory import memory_store
+from euguess.storage.local import local_store, memory_store
 from euguess.storage.objects import Objects
 from euguess.storage.protocol import ObjectStore
 from euguess.storage.s3 import SCHEME as S3_SCHEME

@@ -152,3 +152,9 @@ def test_an_impossible_budget_is_one_sentence(
     assert code != 0
     assert reason in error
     assert "Traceback" not in error
+
+
+def test_the_first_run_can_be_switched_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EUGUESS_FIRST_RUN", "off")
+    code, out, _ = run("demo", "--once")
+    assert (code, out) == (0, "EUGUESS_FIRST_RUN is off; nothing to do.\n")

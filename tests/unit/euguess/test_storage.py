@@ -13,7 +13,7 @@ from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 from euguess.storage.administration import bucket_policy, ensure_bucket
 from euguess.storage.local import local_store
-from euguess.storage.memory import memory_store as new_memory_store
+from euguess.storage.local import memory_store as new_memory_store
 from euguess.storage.objects import Objects
 from euguess.storage.opening import check_create_if_absent
 from tests.support.store_contract import StoreContract

@@ -13,7 +13,7 @@ from euguess.errors import (
 )
 from euguess.messages.collection import SlotStatus
 from euguess.storage import ObjectStore
-from euguess.storage.memory import memory_store
+from euguess.storage.local import memory_store
 from services.trainer.dataset.manifest import build_manifest, load_manifest
 from tests.support.stored_datasets import CountingStore, DatasetBuilder
 
