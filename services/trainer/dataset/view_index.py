@@ -51,10 +51,6 @@ class ViewIndex:
         """Codes that occur, sorted."""
         return tuple(str(code) for code in np.unique(self.country_codes))
 
-    @cached_property
-    def num_locations(self) -> int:
-        return len(np.unique(self.location_ids))
-
     def labels(self, codes: tuple[str, ...]) -> Rows:
         """Position of each view's country in codes. Raises KeyError for a country not in them."""
         position = {code: label for label, code in enumerate(codes)}

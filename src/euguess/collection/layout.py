@@ -66,10 +66,6 @@ def manifest_key(dataset: str) -> str:
     return f"{dataset_prefix(dataset)}manifest.parquet"
 
 
-def cache_prefix(dataset: str, spec_digest: str) -> str:
-    return f"{dataset_prefix(dataset)}caches/{spec_digest}/"
-
-
 def audit_key(number: int) -> str:
     """One entry of the audit log, created once; numbers count from 1 without gaps."""
     return f"{AUDIT_LOG}{number:08}.json"

@@ -48,13 +48,6 @@ class Preset:
         """Locations per country code, in label order."""
         return {country.code: country.quota for country in self.countries}
 
-    def label_index(self, code: str) -> int:
-        """Raises UnknownCountry."""
-        try:
-            return self.codes.index(code)
-        except ValueError:
-            raise UnknownCountry(f"{code!r} is not in the preset {self.name}.") from None
-
 
 def _countries(table: str) -> tuple[Country, ...]:
     rows = (line.split(maxsplit=2) for line in table.strip().splitlines())
