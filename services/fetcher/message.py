@@ -81,8 +81,14 @@ class MessageFetcher:
     async def _fetch_slots(
         self, context: FetchContext, spec: DatasetSpec, message: FetchLocations
     ) -> None:
-        slots = (self._fetch_slot(context, spec, request) for request in message.slots)
         started = time.monotonic()
+        fences = {request.slot: request.fence for request in message.slots}
+        begun = await self._ledger.begin(spec.name, fences, self._lease_seconds)
+        slots = (
+            self._fetch_slot(context, spec, request)
+            for request in message.slots
+            if request.slot in begun  # a newer publication of the others is on its way
+        )
         results = await asyncio.gather(*slots, return_exceptions=True)
         _report(spec.name, results, time.monotonic() - started)
         errors = [result for result in results if isinstance(result, BaseException)]
@@ -92,9 +98,7 @@ class MessageFetcher:
     async def _fetch_slot(
         self, context: FetchContext, spec: DatasetSpec, request: SlotRequest
     ) -> SlotOutcome | None:
-        """Fetch one slot; None when a newer publication of the slot is on its way."""
-        if not await self._hold_lease(spec.name, request):
-            return None
+        """Fetch one slot; None if a newer publication takes over its lease."""
         try:
             async with self._renewed_lease(spec.name, request):
                 outcome = await SlotFetcher(context, spec, request).run()
@@ -131,11 +135,9 @@ class MessageFetcher:
             if await _happens(ended, self._lease_seconds / RENEWALS_PER_LEASE):
                 return
             with contextlib.suppress(RedisError):
-                is_ours = await self._hold_lease(dataset, request)
+                fences = {request.slot: request.fence}
+                is_ours = bool(await self._ledger.begin(dataset, fences, self._lease_seconds))
         raise LeaseLost
-
-    async def _hold_lease(self, dataset: str, request: SlotRequest) -> bool:
-        return await self._ledger.begin(dataset, request.slot, request.fence, self._lease_seconds)
 
     async def _context(self, provider: str) -> FetchContext:
         """Raises ProviderPaused, also when the settings do not allow the provider."""

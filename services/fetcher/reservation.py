@@ -64,7 +64,7 @@ class BudgetReservation:
 
     async def _reserve(self, images: int) -> None:
         amount = cost(images, self._price)
-        grant = await self._budgets.take(self._dataset, amount)
+        grant = await self._budgets.reserve(self._dataset, amount)
         receipt = None
         if grant.is_capped:
             receipt = await write_receipt(self._store, self._dataset, self._location_id, amount)
@@ -86,4 +86,4 @@ class BudgetReservation:
                 await reduce_receipt(
                     self._store, self._dataset, self._location_id, purchase.receipt, used
                 )
-            await self._budgets.give_back(self._dataset, purchase.grant, unused)
+            await self._budgets.release(self._dataset, purchase.grant, unused)

@@ -212,15 +212,14 @@ class CollectionController:
         for name, collection in self._active():
             collection.pause_reason = await self._why_paused(collection)
             in_flight = {work.slot: work.fence for work in collection.slots.in_flight.values()}
-            leases, now_ms = await self._ledger.leases(name), await self._ledger.now_ms()
+            leases = await self._ledger.leases(name)
             await self._follow(1)
             for slot, fence in in_flight.items():
                 lease = leases.get(slot)
                 work = collection.slots.in_flight.get(slot)
-                is_live = lease is not None and lease.expires_ms > now_ms
-                if work is None or work.fence != fence or is_live:
+                if work is None or work.fence != fence or (lease is not None and lease.is_live):
                     continue
-                if lease is not None and lease.begun:
+                if lease is not None and lease.is_begun:
                     end = collection.slots.fail(work, "worker lost", self._clock())
                     await self._end(collection, end)
                     await self._keep_progress(name, work)

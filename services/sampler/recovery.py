@@ -54,9 +54,8 @@ async def restore(
         collection.slots.finish(outcome)
     for slot, (next_candidate, failures) in (await ledger.progress(spec.name)).items():
         collection.slots.recall(slot, next_candidate, failures)
-    now_ms = await ledger.now_ms()
     for slot, lease in (await ledger.leases(spec.name)).items():
-        if lease.expires_ms > now_ms:
+        if lease.is_live:
             collection.slots.adopt(slot, lease.fence)
     collection.possibly_paid = await ledger.possibly_paid(spec.name)
     collection.budget = await budgets.read(spec)

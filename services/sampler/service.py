@@ -102,7 +102,7 @@ class SamplerService:
     async def queues(self) -> QueueStatus:
         """Raises Redis's errors."""
         return QueueStatus(
-            messages={queue.value: await self._ledger.waiting_messages(queue) for queue in Queue},
+            messages={queue.value: await self._ledger.queued_messages(queue) for queue in Queue},
             slots_in_flight=self.controller.outstanding,
             dead_letters=await self._ledger.dead_letter_count(),
         )

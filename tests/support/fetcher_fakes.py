@@ -3,7 +3,7 @@
 import asyncio
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -14,23 +14,21 @@ from redis.asyncio import Redis
 from shapely.geometry import box
 
 from euguess.collection.budget import Sum
-from euguess.collection.ledger import Ledger
 from euguess.geography.boundaries import Boundaries
 from euguess.geography.locations import Coordinate
 from euguess.messages.collection import (
     Budget,
     DatasetSpec,
-    DeadLetter,
     SlotKey,
-    SlotOutcome,
     SlotRequest,
 )
 from euguess.storage import ObjectStore
+from euguess.testing.budget import InMemoryBudgetLedger
+from euguess.testing.ledger import InMemoryLedger
 from services.fetcher.calls import Calls
 from services.fetcher.context import FetchContext
 from services.fetcher.providers import Panorama, View
 from services.fetcher.ratelimit import RateLimit
-from tests.support.budget_fakes import FakeBudgetLedger
 
 SIZE = 64
 SPEC = DatasetSpec(name="demo", quotas={"FR": 60}, size=SIZE, border_buffer_km=2)
@@ -91,64 +89,15 @@ class FakeProvider:
         return self.on_fetch(panorama_id, view)
 
 
-class FakeLedger(Ledger):
-    """The parts of a ledger that fetchers use, without Redis."""
-
-    def __init__(self) -> None:
-        super().__init__(Redis())  # connects to nothing by itself
-        self.fences: dict[SlotKey, int] = {}
-        self.recorded: list[SlotOutcome] = []
-        self.reserved: dict[str, SlotKey] = {}
-        self.intents: set[str] = set()
-        self.again = 0
-        self.pauses: dict[str, tuple[str, float | None]] = {}
-        self.letters: list[DeadLetter] = []
-
-    async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
-        is_current = self.fences.get(slot, 0) <= fence
-        if is_current:
-            self.fences[slot] = fence
-        return is_current
-
-    async def record(self, outcome: SlotOutcome) -> None:
-        self.recorded.append(outcome)
-
-    async def reserve_panorama(self, dataset: str, location_id: str, slot: SlotKey) -> bool:
-        return self.reserved.setdefault(location_id, slot) == slot
-
-    async def intend(self, dataset: str, image: str) -> bool:
-        is_new = image not in self.intents
-        self.intents.add(image)
-        return is_new
-
-    async def settle(self, dataset: str, images: Iterable[str]) -> None:
-        self.intents.difference_update(images)
-
-    async def count_possibly_paid(self, dataset: str) -> None:
-        self.again += 1
-
-    async def possibly_paid(self, dataset: str) -> int:
-        return self.again + len(self.intents)
-
-    async def pause(self, provider: str, reason: str, seconds: float | None) -> None:
-        self.pauses[provider] = (reason, seconds)
-
-    async def paused(self, provider: str) -> str | None:
-        return self.pauses[provider][0] if provider in self.pauses else None
-
-    async def bury(self, letter: DeadLetter) -> None:
-        self.letters.append(letter)
-
-
 @dataclass
 class Bench:
     """Everything that the work on slots needs, in memory."""
 
     store: ObjectStore
     provider: FakeProvider = field(default_factory=FakeProvider)
-    ledger: FakeLedger = field(default_factory=FakeLedger)
+    ledger: InMemoryLedger = field(default_factory=InMemoryLedger)
 
-    budgets: FakeBudgetLedger = field(default_factory=FakeBudgetLedger)
+    budgets: InMemoryBudgetLedger = field(default_factory=InMemoryBudgetLedger)
 
     def __post_init__(self) -> None:
         self.open_account(None)

@@ -2,40 +2,35 @@
 
 import functools
 import time
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
 import shapely
 from fastapi import FastAPI
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from euguess.clock import utc_now
 from euguess.collection.layout import slot_key
-from euguess.collection.ledger import Lease, Ledger
 from euguess.errors import ServiceUnavailable, StoreUnavailable
 from euguess.geography.boundaries import Boundaries
 from euguess.messages.collection import (
     DatasetState,
     DatasetStatus,
-    DeadLetter,
     FetchLocations,
-    SlotKey,
     SlotOutcome,
     SlotRequest,
     SlotStatus,
 )
-from euguess.messages.queues import Queue
 from euguess.messages.training import TrainRun
 from euguess.storage import ObjectStore
 from euguess.storage.local import memory_store
+from euguess.testing.budget import InMemoryBudgetLedger
+from euguess.testing.ledger import InMemoryLedger
 from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
 from services.sampler.candidates import SlotCandidates
 from services.sampler.controller import CollectionController, Limits
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
-from tests.support.budget_fakes import FakeBudgetLedger
 
 
 def squares() -> Boundaries:
@@ -68,145 +63,6 @@ def outcome_of(
         bytes=300 if is_stored else 0,
         finished_at=utc_now(),
     )
-
-
-class FakeLedger(Ledger):
-    """Ledger in memory, with a clock that tests can move; raises while `is_down`."""
-
-    def __init__(self) -> None:
-        self.is_down = False
-        self.is_full = False
-        self.run = 0
-        self.skew_ms = 0
-        self.stream: list[SlotOutcome | None] = []
-        self.forgotten = 0  # events before the stream began; positions only grow, as Redis's do
-        self.pauses: dict[str, str] = {}
-        self.letters: list[DeadLetter] = []
-        self.waiting: Counter[Queue] = Counter()
-        self.paid_again = 0
-        self.wipe()
-
-    def wipe(self) -> None:
-        """Lose all data, as after FLUSHALL."""
-        self.run += 1
-        self.held: dict[str, dict[SlotKey, Lease]] = defaultdict(dict)
-        self.kept: dict[str, dict[SlotKey, tuple[int, int]]] = defaultdict(dict)
-        self.finals: dict[str, dict[SlotKey, SlotOutcome]] = defaultdict(dict)
-        self.forgotten += len(self.stream)
-        self.stream = []
-
-    async def identity(self) -> str:
-        self._check()
-        return str(self.run)
-
-    async def check_writable(self) -> None:
-        self._check()
-        if self.is_full:
-            raise RedisConnectionError("full")
-
-    async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
-        lease = self.held[dataset].get(slot)
-        if lease is not None and lease.fence > fence:
-            return False
-        self.held[dataset][slot] = Lease(fence, self._now_ms() + int(seconds * 1000), begun=True)
-        return True
-
-    async def lease(self, dataset: str, fences: Mapping[SlotKey, int], seconds: float) -> None:
-        self._check()
-        expires_ms = self._now_ms() + int(seconds * 1000)
-        self.held[dataset].update({s: Lease(a, expires_ms) for s, a in fences.items()})
-
-    async def leases(self, dataset: str) -> dict[SlotKey, Lease]:
-        self._check()
-        return dict(self.held[dataset])
-
-    async def drop_lease(self, dataset: str, slot: SlotKey, fence: int) -> None:
-        self._check()
-        lease = self.held[dataset].get(slot)
-        if lease is not None and lease.fence <= fence:
-            del self.held[dataset][slot]
-
-    async def now_ms(self) -> int:
-        self._check()
-        return self._now_ms()
-
-    async def record(self, outcome: SlotOutcome) -> None:
-        self._check()
-        if outcome.status.is_final:
-            self.finals[outcome.dataset].setdefault(outcome.slot, outcome)
-        self.stream.append(outcome)
-        await self.drop_lease(outcome.dataset, outcome.slot, outcome.fence)
-
-    async def keep_progress(
-        self, dataset: str, slot: SlotKey, next_candidate: int, failures: int
-    ) -> None:
-        self._check()
-        self.kept[dataset][slot] = (next_candidate, failures)
-
-    async def progress(self, dataset: str) -> dict[SlotKey, tuple[int, int]]:
-        self._check()
-        return dict(self.kept[dataset])
-
-    async def outcomes(self, dataset: str) -> dict[SlotKey, SlotOutcome]:
-        self._check()
-        return dict(self.finals[dataset])
-
-    async def restore(self, outcomes: Iterable[SlotOutcome]) -> None:
-        self._check()
-        for outcome in outcomes:
-            self.finals[outcome.dataset].setdefault(outcome.slot, outcome)
-
-    async def last_event(self) -> str:
-        self._check()
-        return f"{self.forgotten + len(self.stream)}-0"
-
-    async def events(
-        self, after: str, *, block_ms: int, count: int = 1000
-    ) -> list[tuple[str, SlotOutcome | None]]:
-        self._check()
-        start = max(int(after.partition("-")[0]), self.forgotten)
-        new = self.stream[start - self.forgotten :][:count]
-        return [(f"{start + i}-0", outcome) for i, outcome in enumerate(new, start=1)]
-
-    async def possibly_paid(self, dataset: str) -> int:
-        self._check()
-        return self.paid_again
-
-    async def resume(self, provider: str) -> None:
-        self._check()
-        self.pauses.pop(provider, None)
-
-    async def paused(self, provider: str) -> str | None:
-        self._check()
-        return self.pauses.get(provider)
-
-    async def bury(self, letter: DeadLetter) -> None:
-        self._check()
-        self.letters.insert(0, letter)
-
-    async def dead_letter_count(self) -> int:
-        self._check()
-        return len(self.letters)
-
-    async def waiting_messages(self, queue: Queue) -> int:
-        self._check()
-        return self.waiting[queue]
-
-    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        self._check()
-        return self.letters[:limit]
-
-    async def forget(self, dataset: str) -> None:
-        self._check()
-        self.held.pop(dataset, None)
-        self.finals.pop(dataset, None)
-
-    def _now_ms(self) -> int:
-        return int(time.time() * 1000) + self.skew_ms
-
-    def _check(self) -> None:
-        if self.is_down:
-            raise RedisConnectionError("refused")
 
 
 class FakePublisher:
@@ -242,7 +98,7 @@ class FakeFetchers:
     """Answers messages as told: a status, or None for a fetcher that dies at work."""
 
     store: ObjectStore
-    ledger: FakeLedger
+    ledger: InMemoryLedger
     answer: Answer = field(default_factory=lambda: always(SlotStatus.STORED))
     lease_seconds: float = 120.0
     begun: list[tuple[str, SlotRequest]] = field(default_factory=list)
@@ -254,7 +110,7 @@ class FakeFetchers:
 
     async def _work_on(self, dataset: str, request: SlotRequest) -> None:
         slot = request.slot
-        if not await self.ledger.begin(dataset, slot, request.fence, self.lease_seconds):
+        if not await self.ledger.begin(dataset, {slot: request.fence}, self.lease_seconds):
             return
         self.begun.append((dataset, request))
         status = self.answer(request)
@@ -309,8 +165,8 @@ class World:
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits(reconcile_seconds=0)
         self.store = FlakyStore()
-        self.ledger = FakeLedger()
-        self.accounts = FakeBudgetLedger()
+        self.ledger = InMemoryLedger()
+        self.accounts = InMemoryBudgetLedger()
         self.budgets = Budgets(self.store, self.accounts)
         self.publisher = FakePublisher()
         self.fetchers = FakeFetchers(self.store, self.ledger)

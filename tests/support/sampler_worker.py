@@ -42,7 +42,7 @@ async def _work_on(
     script: str, dataset: str, request: SlotRequest, store: ObjectStore, ledger: Ledger
 ) -> None:
     seconds = SamplerSettings.load().lease_seconds
-    if not await ledger.begin(dataset, request.slot, request.fence, seconds):
+    if not await ledger.begin(dataset, {request.slot: request.fence}, seconds):
         return
     await asyncio.sleep(WORK_SECONDS)
     outcome = outcome_of(dataset, request, scripted(script, request))

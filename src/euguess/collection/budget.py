@@ -1,8 +1,8 @@
-"""What collections may spend and have spent: accounts in Redis, exact under parallel fetchers.
+"""Spending accounts of collections in Redis, exact under parallel fetchers.
 
-An account is open only on the Redis server process that it was opened on: one that was restarted
-may have lost its last second. A closed account means that nothing may be spent, until it is
-opened again from what the store knows (`receipts`).
+An account is open only on the Redis server process that it was opened on: a restarted one may
+have lost its last second. Nothing may be spent from a closed account until it is opened again
+from the receipts in the store (`receipts`).
 """
 
 import secrets
@@ -11,42 +11,13 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from euguess.collection.scripts import load_script
 from euguess.errors import EUGuessError
 from euguess.messages.collection import Budget
 
 MICROS = 1_000_000  # in a dollar; sums of money are whole numbers
 
-# No cap is an empty string. What a caller holds is void once the epoch is another.
-_RUN = "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') "
-_ACCOUNT = _RUN + (
-    "local a = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'images', 'micros', "
-    "'images_cap', 'micros_cap') "
-    "local is_open = a[1] and a[2] == run "
-)
-_TAKE = _ACCOUNT + (
-    "if not is_open then return {'closed'} end "
-    "if a[5] ~= '' and a[3] + ARGV[1] > tonumber(a[5]) then return {'images', a[5]} end "
-    "if a[6] ~= '' and a[4] + ARGV[2] > tonumber(a[6]) then return {'micros', a[6]} end "
-    "redis.call('HINCRBY', KEYS[1], 'images', ARGV[1]) "
-    "redis.call('HINCRBY', KEYS[1], 'micros', ARGV[2]) "
-    "return {'taken', a[1], (a[5] ~= '' or a[6] ~= '') and 1 or 0}"
-)
-_GIVE_BACK = _ACCOUNT + (
-    "if not is_open or a[1] ~= ARGV[1] then return end "
-    "redis.call('HINCRBY', KEYS[1], 'images', ARGV[2]) "
-    "redis.call('HINCRBY', KEYS[1], 'micros', ARGV[3])"
-)
-_READ = _ACCOUNT + "if is_open then return a end return false"
-_CAP = (
-    "if redis.call('HEXISTS', KEYS[1], 'epoch') == 1 then "
-    "redis.call('HSET', KEYS[1], 'images_cap', ARGV[1], 'micros_cap', ARGV[2]) end"
-)
-_OPEN = _RUN + (
-    "if redis.call('HGET', KEYS[1], 'preparing') ~= ARGV[1] then return 0 end "
-    "redis.call('DEL', KEYS[1]) "
-    "redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'run', run, 'images', ARGV[2], "
-    "'micros', ARGV[3], 'images_cap', ARGV[4], 'micros_cap', ARGV[5]) return 1"
-)
+LUA = "euguess.collection"
 
 
 class BudgetSpent(EUGuessError):
@@ -55,7 +26,7 @@ class BudgetSpent(EUGuessError):
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Images with what they cost, in millionths of a dollar."""
+    """A number of images and their cost in millionths of a dollar."""
 
     images: int = 0
     micros: int = 0
@@ -70,7 +41,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The right to buy, while the account's epoch lasts."""
+    """A reservation in an account, valid while the account's epoch lasts."""
 
     epoch: str
     is_capped: bool
@@ -81,35 +52,41 @@ class BudgetLedger:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._reserve = load_script(redis, LUA, "account", "account_reserve")
+        self._release = load_script(redis, LUA, "account", "account_release")
+        self._read = load_script(redis, LUA, "account", "account_read")
+        self._open = load_script(redis, LUA, "account", "account_open")
+        self._cap = load_script(redis, LUA, "account", "account_cap")
 
     # --- fetchers ---
 
-    async def take(self, dataset: str, wanted: Sum) -> Grant:
+    async def reserve(self, dataset: str, amount: Sum) -> Grant:
         """Count a purchase before it is made, all of it or nothing. Raises BudgetSpent."""
-        answer = await self._run(_TAKE, dataset, wanted.images, wanted.micros)
-        verdict, *rest = [_text(part) for part in answer]
-        if verdict != "taken":
-            raise BudgetSpent(_refusal(verdict, *rest))
+        keys, arguments = [account_key(dataset)], [amount.images, amount.micros]
+        result, *rest = [_text(part) for part in await self._reserve(keys=keys, args=arguments)]
+        if result != "reserved":
+            raise BudgetSpent(_refusal(result, *rest))
         return Grant(epoch=rest[0], is_capped=rest[1] == "1")
 
     async def holds(self, dataset: str, grant: Grant) -> bool:
-        """Whether the account has been open all the time since a grant."""
-        account: Any = await self._run(_READ, dataset)
+        """Check that the account has been open ever since a grant."""
+        account: Any = await self._read(keys=[account_key(dataset)])
         return bool(account) and _text(account[0]) == grant.epoch
 
-    async def give_back(self, dataset: str, grant: Grant, unused: Sum) -> None:
-        """What was granted and not bought; nothing when the account was opened anew since."""
-        await self._run(_GIVE_BACK, dataset, grant.epoch, -unused.images, -unused.micros)
+    async def release(self, dataset: str, grant: Grant, unused: Sum) -> None:
+        """Release what was reserved and not bought, unless the account was reopened since."""
+        arguments: list[str | int] = [grant.epoch, -unused.images, -unused.micros]
+        await self._release(keys=[account_key(dataset)], args=arguments)
 
     # --- the sampler ---
 
     async def spent(self, dataset: str) -> Sum | None:
-        """All that was taken and not given back; None when the account is closed."""
-        account: Any = await self._run(_READ, dataset)
-        return Sum(int(account[2]), int(account[3])) if account else None
+        """Return all that was reserved and not released; None if the account is closed."""
+        account: Any = await self._read(keys=[account_key(dataset)])
+        return Sum(int(account[1]), int(account[2])) if account else None
 
     async def prepare(self, dataset: str) -> str:
-        """Close an account before the store is looked at; the answer opens it again."""
+        """Close an account before reading the store; return the epoch to open it again with."""
         epoch = secrets.token_hex(8)
         async with self._redis.pipeline() as pipeline:
             pipeline.delete(account_key(dataset))
@@ -118,30 +95,27 @@ class BudgetLedger:
         return epoch
 
     async def open(self, dataset: str, epoch: str, spent: Sum, budget: Budget | None) -> bool:
-        """Open a prepared account; False when Redis was lost or it was prepared anew meanwhile."""
-        numbers = (spent.images, spent.micros, *_caps(budget))
-        return bool(await self._run(_OPEN, dataset, epoch, *numbers))
+        """Open a prepared account; False if it was lost or prepared again in the meantime."""
+        arguments = [epoch, spent.images, spent.micros, *_caps(budget)]
+        return bool(await self._open(keys=[account_key(dataset)], args=arguments))
 
     async def cap(self, dataset: str, budget: Budget | None) -> None:
         """Change the caps of an account, if it is open."""
-        await self._run(_CAP, dataset, *_caps(budget))
+        await self._cap(keys=[account_key(dataset)], args=list(_caps(budget)))
 
     async def close(self, dataset: str) -> None:
-        """Forget an account, so that it has to be opened from the store."""
+        """Delete an account, so that it must be opened from the store."""
         await self._redis.delete(account_key(dataset))
-
-    async def _run(self, script: str, dataset: str, *arguments: str | int) -> Any:
-        return await self._redis.eval(script, 1, account_key(dataset), *arguments)
 
 
 def cost(images: int, dollars_per_image: float) -> Sum:
-    """That many images at that price."""
+    """Return the cost of that many images at that price."""
     return Sum(images, images * round(dollars_per_image * MICROS))
 
 
-def shortage(budget: Budget | None, spent: Sum, wanted: Sum) -> str | None:
-    """Why a budget does not allow a purchase, or None when it does."""
-    after = spent + wanted
+def shortage(budget: Budget | None, spent: Sum, amount: Sum) -> str | None:
+    """Return why a budget does not allow a purchase, or None if it does."""
+    after = spent + amount
     images_cap, micros_cap = _caps(budget)
     if images_cap != "" and after.images > int(images_cap):
         return _refusal("images", str(images_cap))

@@ -1,7 +1,7 @@
 """The live view of collections in Redis: leases, outcomes, reservations, pauses, dead letters.
 
-The object store is the truth; all of this may be lost and is rebuilt from there. What is
-kept here makes work exclusive (leases, panorama reservations) and visible (outcomes).
+The object store is the truth; all of this may be lost and is rebuilt from there. The live view
+makes work exclusive (leases, panorama reservations) and visible (outcomes).
 """
 
 import secrets
@@ -14,45 +14,23 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from euguess.clock import utc_now
 from euguess.collection.budget import account_key
-from euguess.messages.collection import (
-    DeadLetter,
-    SlotKey,
-    SlotOutcome,
-)
+from euguess.collection.scripts import load_script
+from euguess.messages.collection import DeadLetter, SlotKey, SlotOutcome
 from euguess.messages.queues import Queue
 
 OUTCOME_STREAM = "euguess:outcomes"
 DEAD_LETTERS = "euguess:dead-letters"
-OUTCOME_STREAM_LENGTH = 200_000  # entries, about 100 MB; readers rebuild from the store beyond it
+OUTCOME_STREAM_LENGTH = 200_000  # entries, about 100 MB; slower readers rebuild from the store
 DEAD_LETTERS_LENGTH = 10_000
 MARKER = "euguess:marker"
 PROBE = "euguess:probe"
-
-# A lease is "<fence> <expiry in ms>", and " begun" once a fetcher works on it. Redis's own clock
-# decides, so that skew between hosts does not matter.
-_NOW_MS = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000) "
-_LEASE = _NOW_MS + (
-    "for i = 2, #ARGV, 2 do "
-    "redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. ' ' .. (now + ARGV[1])) end"
-)
-_BEGIN = _NOW_MS + (
-    "local lease = redis.call('HGET', KEYS[1], ARGV[2]) "
-    "if lease and tonumber(string.match(lease, '^%d+')) > tonumber(ARGV[3]) then return 0 end "
-    "redis.call('HSET', KEYS[1], ARGV[2], ARGV[3] .. ' ' .. (now + ARGV[1]) .. ' begun') return 1"
-)
-_RELEASE = (
-    "local lease = redis.call('HGET', KEYS[1], ARGV[1]) "
-    "if lease and tonumber(string.match(lease, '^%d+')) <= tonumber(ARGV[2]) then "
-    "redis.call('HDEL', KEYS[1], ARGV[1]) end"
-)
-
-
-REDIS_CONNECTIONS = 32  # of a process; further calls wait for a free one
+LUA = "euguess.collection"
+REDIS_CONNECTIONS = 32  # per process; further calls wait for a free one
 REDIS_WAIT_SECONDS = 30.0
 
 
 def open_redis(url: str) -> Redis:
-    """A client whose concurrent calls share a bounded number of connections."""
+    """Open a client whose concurrent calls share a bounded number of connections."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=REDIS_CONNECTIONS,
@@ -65,11 +43,11 @@ def open_redis(url: str) -> Redis:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on a slot until it expires; a higher fence outdates lower ones."""
+    """The exclusive right to work on a slot until it expires; a higher fence outdates it."""
 
     fence: int
-    expires_ms: int
-    begun: bool = False  # a fetcher has started; until then the message may be lost or queued
+    is_live: bool  # it has not expired
+    is_begun: bool = False  # a fetcher has started; until then the message may be queued or lost
 
 
 def _leases_key(dataset: str) -> str:
@@ -105,80 +83,84 @@ class Ledger:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._lease = load_script(redis, LUA, "lease")
+        self._begin = load_script(redis, LUA, "begin")
+        self._record = load_script(redis, LUA, "record")
 
     # --- leases ---
 
     async def lease(self, dataset: str, fences: Mapping[SlotKey, int], seconds: float) -> None:
         """Take leases for slots that are about to be published."""
-        pairs = [part for slot, fence in fences.items() for part in (str(slot), fence)]
-        await self._redis.eval(_LEASE, 1, _leases_key(dataset), int(seconds * 1000), *pairs)
+        await self._lease(keys=[_leases_key(dataset)], args=_lease_arguments(fences, seconds))
 
-    async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
-        """Start or prolong work on a slot; False when a newer publication outdates this one."""
-        key, milliseconds = _leases_key(dataset), int(seconds * 1000)
-        return bool(await self._redis.eval(_BEGIN, 1, key, milliseconds, str(slot), fence))
+    async def begin(
+        self, dataset: str, fences: Mapping[SlotKey, int], seconds: float
+    ) -> set[SlotKey]:
+        """Begin work on slots, or renew their leases.
+
+        Returns the slots that may be worked on; a newer publication outdates the others.
+        """
+        arguments = _lease_arguments(fences, seconds)
+        begun = await self._begin(keys=[_leases_key(dataset)], args=arguments)
+        return {SlotKey.parse(_text(slot)) for slot in begun}
 
     async def leases(self, dataset: str) -> dict[SlotKey, Lease]:
-        """All leases, expired ones included."""
-        raw = await self._redis.hgetall(_leases_key(dataset))
+        """Return all leases, expired ones included."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.hgetall(_leases_key(dataset))
+            pipeline.time()
+            raw, (seconds, microseconds) = await pipeline.execute()
+        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
         return {
-            SlotKey.parse(_text(slot)): _parse_lease(_text(lease)) for slot, lease in raw.items()
+            SlotKey.parse(_text(slot)): _parse_lease(_text(lease), now_ms)
+            for slot, lease in raw.items()
         }
-
-    async def drop_lease(self, dataset: str, slot: SlotKey, fence: int) -> None:
-        """Give a lease back unless a newer fence holds it."""
-        await self._redis.eval(_RELEASE, 1, _leases_key(dataset), str(slot), fence)
-
-    async def now_ms(self) -> int:
-        """Redis's clock, which lease expiries refer to."""
-        seconds, microseconds = await self._redis.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
 
     # --- Redis itself ---
 
     async def identity(self) -> str:
-        """Names Redis's present data: another one after a restart, a loss or a flush."""
-        await self._redis.set(MARKER, secrets.token_hex(8), nx=True)
-        marker = _text(await self._redis.get(MARKER) or b"")
-        return f"{marker} {(await self._redis.info('server'))['run_id']}"
+        """Return an id of Redis's current data, which changes with a restart, a loss or a flush."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.set(MARKER, secrets.token_hex(8), nx=True)
+            pipeline.get(MARKER)
+            pipeline.info("server")
+            _, marker, server = await pipeline.execute()
+        return f"{_text(marker or b'')} {server['run_id']}"
 
     async def check_writable(self) -> None:
-        """Raise Redis's error when it takes no writes: it is down, full or read-only."""
+        """Raise Redis's error if it does not accept writes: it is down, full or read-only."""
         await self._redis.set(PROBE, 1, ex=60)
 
     # --- outcomes ---
 
     async def record(self, outcome: SlotOutcome) -> None:
-        """Announce an outcome and give back its lease; a final one is kept, the first wins."""
-        text = outcome.model_dump_json()
-        if outcome.status.is_final:
-            await self._redis.hsetnx(_outcomes_key(outcome.dataset), str(outcome.slot), text)
-        await self._redis.xadd(
-            OUTCOME_STREAM, {"outcome": text}, maxlen=OUTCOME_STREAM_LENGTH, approximate=True
-        )
-        await self.drop_lease(outcome.dataset, outcome.slot, outcome.fence)
+        """Announce an outcome and release its lease. A final one is kept; the first one wins."""
+        keys = [_outcomes_key(outcome.dataset), OUTCOME_STREAM, _leases_key(outcome.dataset)]
+        arguments: list[str | int] = [str(outcome.slot), outcome.fence, outcome.model_dump_json()]
+        arguments += [int(outcome.status.is_final), OUTCOME_STREAM_LENGTH]
+        await self._record(keys=keys, args=arguments)
 
     async def keep_progress(
         self, dataset: str, slot: SlotKey, next_candidate: int, failures: int
     ) -> None:
-        """Note how far a slot without a final outcome has come."""
+        """Store the progress of a slot that has not ended."""
         value = f"{next_candidate} {failures}"
         await self._redis.hset(_progress_key(dataset), str(slot), value)
 
     async def progress(self, dataset: str) -> dict[SlotKey, tuple[int, int]]:
-        """Next candidate and failures by slot; also of slots that are final by now."""
+        """Return next candidate and failures by slot, including slots that have ended."""
         raw = await self._redis.hgetall(_progress_key(dataset))
         pairs = ((slot, _text(value).split()) for slot, value in raw.items())
         return {SlotKey.parse(_text(slot)): (int(n), int(f)) for slot, (n, f) in pairs}
 
     async def outcomes(self, dataset: str) -> dict[SlotKey, SlotOutcome]:
-        """Final outcomes known here; the store may know more after Redis was lost."""
+        """Return the final outcomes kept here; the store may have more after Redis lost data."""
         raw = await self._redis.hgetall(_outcomes_key(dataset))
         parsed = (SlotOutcome.model_validate_json(value) for value in raw.values())
         return {outcome.slot: outcome for outcome in parsed}
 
     async def restore(self, outcomes: Iterable[SlotOutcome]) -> None:
-        """Put final outcomes that the store knows back into the live view."""
+        """Restore final outcomes from the store."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for outcome in outcomes:
                 key, text = _outcomes_key(outcome.dataset), outcome.model_dump_json()
@@ -186,16 +168,16 @@ class Ledger:
             await pipeline.execute()
 
     async def last_event(self) -> str:
-        """Position of the newest event in the outcome stream, to read on from."""
+        """Return the position of the newest event in the outcome stream."""
         newest: Any = await self._redis.xrevrange(OUTCOME_STREAM, count=1)
         return _text(newest[0][0]) if newest else "0-0"
 
     async def events(
         self, after: str, *, block_ms: int, count: int = 1000
     ) -> list[tuple[str, SlotOutcome | None]]:
-        """Outcomes announced after a position, oldest first; waits up to block_ms for one.
+        """Return outcomes announced after a position, oldest first; wait up to block_ms for one.
 
-        What does not validate is None here and a dead letter.
+        An outcome that does not validate is returned as None and becomes a dead letter.
         """
         answer = await self._redis.xread({OUTCOME_STREAM: after}, count=count, block=block_ms)
         entries = [entry for _, stream in _streams(answer) for entry in stream]
@@ -206,7 +188,7 @@ class Ledger:
         try:
             return SlotOutcome.model_validate_json(text)
         except ValidationError as error:
-            reason = f"an outcome that does not validate: {error.error_count()} errors"
+            reason = f"invalid outcome: {error.error_count()} errors"
             letter = DeadLetter(source="sampler", reason=reason, payload=text, at=utc_now())
             await self.bury(letter)
             return None
@@ -214,36 +196,40 @@ class Ledger:
     # --- panoramas and paid calls ---
 
     async def reserve_panorama(self, dataset: str, location_id: str, slot: SlotKey) -> bool:
-        """Claim a panorama for a slot; False when another slot of the dataset has it."""
+        """Claim a panorama for a slot; False if another slot of the dataset has it."""
         key = _panoramas_key(dataset)
-        if await self._redis.hsetnx(key, location_id, str(slot)):
-            return True
-        holder = await self._redis.hget(key, location_id)
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.hsetnx(key, location_id, str(slot))
+            pipeline.hget(key, location_id)
+            _, holder = await pipeline.execute()
         return holder is not None and _text(holder) == str(slot)
 
     async def intend(self, dataset: str, image: str) -> bool:
-        """Note a paid call before it is made; False when an earlier one has no outcome yet."""
-        return bool(await self._redis.hsetnx(_intents_key(dataset), image, await self.now_ms()))
+        """Note a paid call before it is made; False if an earlier one has no known result."""
+        return bool(await self._redis.hsetnx(_intents_key(dataset), image, 1))
 
     async def settle(self, dataset: str, images: Iterable[str]) -> None:
-        """Forget the intents of calls whose result is stored or known not to be billed."""
+        """Remove the intents of calls whose result is stored, or that were certainly not billed."""
         names = list(images)
         if names:
             await self._redis.hdel(_intents_key(dataset), *names)
 
     async def count_possibly_paid(self, dataset: str) -> None:
-        """Note that a call had to be made again because its first result is unknown."""
+        """Count a call that had to be repeated because the first result is unknown."""
         await self._redis.incr(_possibly_paid_key(dataset))
 
     async def possibly_paid(self, dataset: str) -> int:
-        """Calls without a known result: made again, still in flight, or lost for good."""
-        again = await self._redis.get(_possibly_paid_key(dataset))
-        return int(again or 0) + int(await self._redis.hlen(_intents_key(dataset)))
+        """Return the number of calls without a known result: repeated, in flight or lost."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.get(_possibly_paid_key(dataset))
+            pipeline.hlen(_intents_key(dataset))
+            repeated, open_intents = await pipeline.execute()
+        return int(repeated or 0) + int(open_intents)
 
     # --- pauses and dead letters ---
 
     async def pause(self, provider: str, reason: str, seconds: float | None) -> None:
-        """Stop publishing for a provider, for a time or (None) until `resume`."""
+        """Pause a provider, for some seconds or (None) until `resume`."""
         milliseconds = None if seconds is None else int(seconds * 1000)
         await self._redis.set(_pause_key(provider), reason, px=milliseconds)
 
@@ -251,25 +237,27 @@ class Ledger:
         await self._redis.delete(_pause_key(provider))
 
     async def paused(self, provider: str) -> str | None:
-        """Why a provider is paused, if it is."""
+        """Return why a provider is paused, or None."""
         reason = await self._redis.get(_pause_key(provider))
         return None if reason is None else _text(reason)
 
     async def bury(self, letter: DeadLetter) -> None:
-        """Keep a message that was given up."""
-        await self._redis.lpush(DEAD_LETTERS, letter.model_dump_json())
-        await self._redis.ltrim(DEAD_LETTERS, 0, DEAD_LETTERS_LENGTH - 1)
+        """Add a dead letter."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.lpush(DEAD_LETTERS, letter.model_dump_json())
+            pipeline.ltrim(DEAD_LETTERS, 0, DEAD_LETTERS_LENGTH - 1)
+            await pipeline.execute()
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """The newest dead letters first."""
+        """Return dead letters, newest first."""
         raw = await self._redis.lrange(DEAD_LETTERS, 0, limit - 1)
         return [DeadLetter.model_validate_json(text) for text in raw]
 
     async def dead_letter_count(self) -> int:
         return int(await self._redis.llen(DEAD_LETTERS))
 
-    async def waiting_messages(self, queue: Queue) -> int:
-        """Messages that no worker has taken yet; Celery keeps a queue as the list of its name."""
+    async def queued_messages(self, queue: Queue) -> int:
+        """Count messages that no worker has taken; Celery keeps a queue as a list of that name."""
         return int(await self._redis.llen(queue.value))
 
     async def forget(self, dataset: str) -> None:
@@ -283,9 +271,14 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _parse_lease(text: str) -> Lease:
+def _lease_arguments(fences: Mapping[SlotKey, int], seconds: float) -> list[str | int]:
+    pairs = [part for slot, fence in fences.items() for part in (str(slot), fence)]
+    return [int(seconds * 1000), *pairs]
+
+
+def _parse_lease(text: str, now_ms: int) -> Lease:
     fence, expires_ms, *begun = text.split()
-    return Lease(int(fence), int(float(expires_ms)), bool(begun))
+    return Lease(int(fence), is_live=float(expires_ms) > now_ms, is_begun=bool(begun))
 
 
 def _streams(answer: Any) -> Iterable[tuple[Any, Any]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 
 import pytest
 from redis.exceptions import ConnectionError as RedisDown
@@ -17,10 +18,11 @@ from euguess.messages.collection import (
     SlotStatus,
 )
 from euguess.storage import ObjectStore
+from euguess.testing.ledger import InMemoryLedger
 from services.fetcher.context import FetchContext
 from services.fetcher.message import MessageFetcher
 from services.fetcher.providers import AccessDenied, Panorama
-from tests.support.fetcher_fakes import SPEC, Bench, FakeLedger, FakeProvider, panorama, request
+from tests.support.fetcher_fakes import SPEC, Bench, FakeProvider, panorama, request
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ async def test_a_message_for_an_unknown_dataset_is_a_dead_letter(bench: Bench) -
 
 
 async def test_an_outdated_attempt_is_left_alone(bench: Bench) -> None:
-    bench.ledger.fences[SlotKey(country_code="FR", index=0)] = 7
+    await bench.ledger.lease("demo", {SlotKey(country_code="FR", index=0): 7}, 100)
     await fetcher(bench).fetch(message(request(0, fence=6), request(1)))
     assert outcomes(bench) == {1: SlotStatus.STORED}
 
@@ -72,7 +74,7 @@ async def test_work_ends_when_a_newer_publication_takes_the_lease(bench: Bench) 
 
     class Slow(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
-            bench.ledger.fences[slot] = 9
+            await bench.ledger.lease("demo", {slot: 9}, 100)
             await asyncio.sleep(60)
             raise AssertionError("the work went on")
 
@@ -84,14 +86,16 @@ async def test_work_ends_when_a_newer_publication_takes_the_lease(bench: Bench) 
 async def test_a_long_slot_keeps_its_lease(bench: Bench) -> None:
     renewed = asyncio.Event()
 
-    class Counting(FakeLedger):
-        begun = 0
+    class Counting(InMemoryLedger):
+        calls = 0
 
-        async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
-            self.begun += 1
-            if self.begun == 4:
+        async def begin(
+            self, dataset: str, fences: Mapping[SlotKey, int], seconds: float
+        ) -> set[SlotKey]:
+            self.calls += 1
+            if self.calls == 4:
                 renewed.set()
-            return await super().begin(dataset, slot, fence, seconds)
+            return await super().begin(dataset, fences, seconds)
 
     class Slow(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
@@ -107,13 +111,15 @@ async def test_a_cancellation_that_redis_swallows_holds_nothing_up(bench: Bench)
     """redis-py under Python 3.11 goes on when it is cancelled while a command is being sent."""
     is_sending = asyncio.Event()
 
-    class Swallowing(FakeLedger):
-        async def begin(self, dataset: str, slot: SlotKey, fence: int, seconds: float) -> bool:
-            if self.fences and not is_sending.is_set():  # the first renewal
+    class Swallowing(InMemoryLedger):
+        async def begin(
+            self, dataset: str, fences: Mapping[SlotKey, int], seconds: float
+        ) -> set[SlotKey]:
+            if self.datasets[dataset].leases and not is_sending.is_set():  # the first renewal
                 is_sending.set()
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.sleep(0.05)
-            return await super().begin(dataset, slot, fence, seconds)
+            return await super().begin(dataset, fences, seconds)
 
     class Slow(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
@@ -144,7 +150,7 @@ async def test_what_is_unexpected_costs_one_slot_and_tells_no_text(
 
 
 async def test_trouble_with_redis_in_one_slot_leaves_the_others_alone(bench: Bench) -> None:
-    class Flaky(FakeLedger):
+    class Flaky(InMemoryLedger):
         async def record(self, outcome: SlotOutcome) -> None:
             if outcome.slot.index == 2:
                 raise RedisDown

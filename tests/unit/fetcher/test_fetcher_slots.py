@@ -120,7 +120,7 @@ async def test_one_panorama_is_stored_for_one_slot_only(bench: Bench) -> None:
 async def test_so_it_is_after_redis_lost_its_reservations(bench: Bench) -> None:
     bench.provider.on_find = lambda at: panorama("same", at)
     await run(bench, request(0, FIRST))
-    bench.ledger.reserved.clear()
+    bench.ledger.datasets["demo"].panoramas.clear()
     outcome = await run(bench, request(1, FIRST))
     assert outcome.rejections == {"duplicate": 1}
     assert bench.provider.fetched.total() == 3

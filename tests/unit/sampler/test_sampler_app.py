@@ -258,7 +258,7 @@ async def test_dead_letters_are_shown(world: World, client: httpx.AsyncClient) -
 async def test_queues_are_shown(world: World, client: httpx.AsyncClient) -> None:
     await client.post("/datasets", json=SPEC)
     await world.controller.round()
-    world.ledger.waiting[Queue.FETCH] = 2
+    world.ledger.queued[Queue.FETCH] = 2
     await world.ledger.bury(DeadLetter(source="fetcher", reason="poison", payload={}, at=utc_now()))
     shown = QueueStatus.model_validate_json((await client.get("/queues")).content)
     assert shown == QueueStatus(

@@ -44,7 +44,7 @@ async def test_calls_paid_twice_are_told_with_the_last_outcome_and_after_a_resta
     world = World(Limits(reconcile_seconds=3600))
     await world.service.create(spec())
     await world.round()
-    world.ledger.paid_again = 7
+    world.ledger.datasets["demo"].repeated_calls = 7
     assert (await world.run()).possibly_paid == 7
     await world.restart()
     assert world.status().possibly_paid == 7
@@ -157,7 +157,7 @@ async def test_messages_that_arrive_late_are_skipped() -> None:
 async def test_nothing_is_published_while_the_provider_is_paused() -> None:
     world = World()
     await world.service.create(SPEC)
-    world.ledger.pauses["simulator"] = "quota spent"
+    await world.ledger.pause("simulator", "quota spent", None)
     assert await world.round() == []
     status = world.status()
     assert (status.state, status.reason) == (DatasetState.PAUSED, "quota spent")
@@ -180,7 +180,7 @@ async def test_deferred_slots_do_not_fail_however_often() -> None:
 async def test_posting_again_lifts_a_pause() -> None:
     world = World()
     await world.service.create(SPEC)
-    world.ledger.pauses["simulator"] = "denied"
+    await world.ledger.pause("simulator", "denied", None)
     await world.round()
     assert (await world.service.create(SPEC)).state is DatasetState.COLLECTING
     assert world.ledger.pauses == {}
@@ -300,7 +300,7 @@ async def test_redis_that_loses_its_data_while_the_sampler_runs_costs_nothing_st
     world.lose_redis()
     status = await world.run()
     assert status.total.stored == 90
-    assert len(world.ledger.finals["demo"]) == 90
+    assert len(world.ledger.datasets["demo"].outcomes) == 90
     assert status.images == 270
 
 
@@ -340,9 +340,9 @@ async def test_an_outcome_that_was_stored_but_not_announced_is_found() -> None:
     await world.round()
     (event,) = world.ledger.stream
     world.ledger.stream.clear()
-    world.ledger.finals.clear()
+    world.ledger.datasets["demo"].outcomes.clear()
     assert event is not None
-    await world.ledger.begin("demo", event.slot, event.fence, 0)
+    await world.ledger.begin("demo", {event.slot: event.fence}, 0)
     world.wait(11)
     status = await world.run()
     assert (status.total.stored, status.total.failed) == (1, 0)

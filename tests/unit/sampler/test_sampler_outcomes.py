@@ -11,7 +11,8 @@ from euguess.messages.collection import (
     SlotRequest,
     SlotStatus,
 )
-from tests.support.sampler_fakes import FakeLedger, FlakyStore, outcome_of
+from euguess.testing.ledger import InMemoryLedger
+from tests.support.sampler_fakes import FlakyStore, outcome_of
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 3})
 
@@ -25,7 +26,7 @@ def stored(index: int) -> SlotOutcome:
     return outcome_of(SPEC.name, request, SlotStatus.STORED)
 
 
-async def keep(store: FlakyStore, ledger: FakeLedger, outcome: SlotOutcome) -> None:
+async def keep(store: FlakyStore, ledger: InMemoryLedger, outcome: SlotOutcome) -> None:
     """As a fetcher does: the store first."""
     key = slot_key(SPEC.name, outcome.slot)
     await store.create(key, outcome.model_dump_json().encode())
@@ -35,7 +36,7 @@ async def keep(store: FlakyStore, ledger: FakeLedger, outcome: SlotOutcome) -> N
 class BusyStore(FlakyStore):
     """A store in which a fetcher ends slot 2 just after the slots were listed."""
 
-    def __init__(self, ledger: FakeLedger) -> None:
+    def __init__(self, ledger: InMemoryLedger) -> None:
         super().__init__()
         self._ledger = ledger
 
@@ -47,27 +48,27 @@ class BusyStore(FlakyStore):
 
 
 async def test_an_outcome_that_comes_during_the_look_is_kept() -> None:
-    ledger = FakeLedger()
+    ledger = InMemoryLedger()
     store = BusyStore(ledger)
     await keep(store, ledger, stored(0))
     await keep(store, ledger, stored(1))
     known = await known_outcomes(store, ledger, SPEC)
     assert sorted(outcome.slot.index for outcome in known) == [0, 1]
-    assert sorted(slot.index for slot in ledger.finals[SPEC.name]) == [0, 1, 2]
+    assert sorted(slot.index for slot in ledger.datasets[SPEC.name].outcomes) == [0, 1, 2]
 
 
 async def test_what_only_the_live_view_has_is_of_a_deleted_dataset() -> None:
-    store, ledger = FlakyStore(), FakeLedger()
+    store, ledger = FlakyStore(), InMemoryLedger()
     await keep(store, ledger, stored(0))
     await ledger.record(stored(1))
     known = await known_outcomes(store, ledger, SPEC)
     assert [outcome.slot.index for outcome in known] == [0]
-    assert [slot.index for slot in ledger.finals[SPEC.name]] == [0]
+    assert [slot.index for slot in ledger.datasets[SPEC.name].outcomes] == [0]
 
 
 async def test_what_only_the_store_has_comes_back() -> None:
-    store, ledger = FlakyStore(), FakeLedger()
+    store, ledger = FlakyStore(), InMemoryLedger()
     await keep(store, ledger, stored(0))
     ledger.wipe()
     assert [o.slot.index for o in await known_outcomes(store, ledger, SPEC)] == [0]
-    assert [slot.index for slot in ledger.finals[SPEC.name]] == [0]
+    assert [slot.index for slot in ledger.datasets[SPEC.name].outcomes] == [0]

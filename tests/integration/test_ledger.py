@@ -1,4 +1,4 @@
-"""What the sampler relies on in the ledger, against a real Redis."""
+"""The ledger against a real Redis."""
 
 from collections.abc import AsyncIterator
 
@@ -6,19 +6,15 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from euguess.clock import utc_now
 from euguess.collection.ledger import OUTCOME_STREAM, Ledger
 from euguess.messages.collection import (
     FetchLocations,
-    SlotKey,
-    SlotOutcome,
     SlotRequest,
     SlotStatus,
 )
 from euguess.messages.queues import Queue
 from services.sampler.publisher import CeleryPublisher
-
-FR0 = SlotKey(country_code="FR", index=0)
+from tests.support.ledger_contract import FR0, LedgerContract, outcome
 
 
 @pytest.fixture
@@ -32,14 +28,20 @@ def ledger(redis: Redis) -> Ledger:
     return Ledger(redis)
 
 
-async def test_a_lease_tells_whether_a_fetcher_has_begun(ledger: Ledger) -> None:
-    await ledger.lease("demo", {FR0: 5}, 60)
-    assert not (await ledger.leases("demo"))[FR0].begun
-    assert await ledger.begin("demo", FR0, 5, 60)
-    assert (await ledger.leases("demo"))[FR0].begun
-    await ledger.lease("demo", {FR0: 6}, 60)
-    assert not (await ledger.leases("demo"))[FR0].begun
-    assert not await ledger.begin("demo", FR0, 5, 60)
+class TestLedger(LedgerContract):
+    pass
+
+
+@pytest.mark.parametrize("restart", ["SCRIPT FLUSH", "FLUSHALL"])
+async def test_scripts_that_redis_has_lost_are_sent_again(
+    redis: Redis, ledger: Ledger, restart: str
+) -> None:
+    for fence in (1, 2):
+        await ledger.lease("demo", {FR0: fence}, 60)
+        assert await ledger.begin("demo", {FR0: fence}, 60) == {FR0}
+        await ledger.record(outcome(SlotStatus.RETRY, fence=fence))
+        assert await ledger.leases("demo") == {}
+        await redis.execute_command(*restart.split())  # type: ignore[no-untyped-call] # not annotated
 
 
 async def test_an_outcome_that_does_not_validate_is_a_dead_letter(
@@ -47,9 +49,7 @@ async def test_an_outcome_that_does_not_validate_is_a_dead_letter(
 ) -> None:
     await redis.xadd(OUTCOME_STREAM, {"outcome": '{"status": "lost"}'})
     await redis.xadd(OUTCOME_STREAM, {"other": "field"})
-    good = SlotOutcome(
-        dataset="demo", slot=FR0, fence=1, status=SlotStatus.RETRY, finished_at=utc_now()
-    )
+    good = outcome(SlotStatus.RETRY)
     await ledger.record(good)
     events = await ledger.events("0-0", block_ms=1)
     assert [outcome for _, outcome in events] == [None, None, good]
@@ -62,14 +62,12 @@ async def test_an_outcome_that_does_not_validate_is_a_dead_letter(
 async def test_outcomes_announced_and_kept_by_version_0_1_are_read(
     redis: Redis, ledger: Ledger
 ) -> None:
-    outcome = SlotOutcome(
-        dataset="demo", slot=FR0, fence=7, status=SlotStatus.STORED, finished_at=utc_now()
-    )
-    text = outcome.model_dump_json().replace('"fence"', '"attempt"')
+    stored = outcome(SlotStatus.STORED, fence=7)
+    text = stored.model_dump_json().replace('"fence"', '"attempt"')
     await redis.xadd(OUTCOME_STREAM, {"outcome": text})
     await redis.hset("euguess:outcomes:demo", str(FR0), text)
-    assert [event for _, event in await ledger.events("0-0", block_ms=1)] == [outcome]
-    assert await ledger.outcomes("demo") == {FR0: outcome}
+    assert [event for _, event in await ledger.events("0-0", block_ms=1)] == [stored]
+    assert await ledger.outcomes("demo") == {FR0: stored}
     assert await ledger.dead_letter_count() == 0
 
 
@@ -90,18 +88,11 @@ async def test_a_full_redis_is_not_writable(redis: Redis, ledger: Ledger) -> Non
         await redis.config_set("maxmemory", 0)
 
 
-async def test_progress_is_kept_until_the_dataset_is_forgotten(ledger: Ledger) -> None:
-    await ledger.keep_progress("demo", FR0, next_candidate=16, failures=2)
-    assert await ledger.progress("demo") == {FR0: (16, 2)}
-    await ledger.forget("demo")
-    assert await ledger.progress("demo") == {}
-
-
 async def test_messages_that_no_worker_has_taken_are_counted(
     redis_url: str, ledger: Ledger
 ) -> None:
     request = SlotRequest(slot=FR0, candidates=((45.0, 5.0),), fence=1)
     publisher = CeleryPublisher(redis_url)
     publisher.publish(FetchLocations(dataset="demo", slots=(request,)))
-    assert await ledger.waiting_messages(Queue.FETCH) == 1
-    assert await ledger.waiting_messages(Queue.TRAIN) == 0
+    assert await ledger.queued_messages(Queue.FETCH) == 1
+    assert await ledger.queued_messages(Queue.TRAIN) == 0

@@ -1,40 +1,37 @@
-"""Accounts of budgets in memory."""
+"""Budget accounts in memory. One contract test runs over them and over those in Redis."""
 
 import secrets
-
-from redis.asyncio import Redis
 
 from euguess.collection.budget import BudgetLedger, BudgetSpent, Grant, Sum, shortage
 from euguess.messages.collection import Budget
 
 
-class FakeBudgetLedger(BudgetLedger):
-    """Accounts without Redis; `epochs` holds those that are open."""
+class InMemoryBudgetLedger(BudgetLedger):
+    """Accounts in memory; `epochs` holds those that are open."""
 
     def __init__(self) -> None:
-        super().__init__(Redis())  # connects to nothing by itself
+        self.wipe()
+
+    def wipe(self) -> None:
+        """Lose all accounts, as after FLUSHALL."""
         self.epochs: dict[str, str] = {}
         self.preparing: dict[str, str] = {}
         self.sums: dict[str, Sum] = {}
         self.budgets: dict[str, Budget | None] = {}
 
-    def wipe(self) -> None:
-        """Lose all accounts, as after FLUSHALL."""
-        self.epochs, self.preparing, self.sums, self.budgets = {}, {}, {}, {}
-
-    async def take(self, dataset: str, wanted: Sum) -> Grant:
+    async def reserve(self, dataset: str, amount: Sum) -> Grant:
         if dataset not in self.epochs:
-            raise BudgetSpent("closed")
-        reason = shortage(self.budgets[dataset], self.sums[dataset], wanted)
+            raise BudgetSpent("the amount spent is being read from the store")
+        reason = shortage(self.budgets[dataset], self.sums[dataset], amount)
         if reason is not None:
             raise BudgetSpent(reason)
-        self.sums[dataset] += wanted
+        self.sums[dataset] += amount
         return Grant(self.epochs[dataset], is_capped=self.budgets[dataset] is not None)
 
     async def holds(self, dataset: str, grant: Grant) -> bool:
         return self.epochs.get(dataset) == grant.epoch
 
-    async def give_back(self, dataset: str, grant: Grant, unused: Sum) -> None:
+    async def release(self, dataset: str, grant: Grant, unused: Sum) -> None:
         if await self.holds(dataset, grant):
             self.sums[dataset] += Sum(-unused.images, -unused.micros)
 
@@ -49,6 +46,7 @@ class FakeBudgetLedger(BudgetLedger):
     async def open(self, dataset: str, epoch: str, spent: Sum, budget: Budget | None) -> bool:
         if self.preparing.get(dataset) != epoch:
             return False
+        del self.preparing[dataset]
         self.epochs[dataset], self.sums[dataset], self.budgets[dataset] = epoch, spent, budget
         return True
 
