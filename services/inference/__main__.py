@@ -22,12 +22,12 @@ from services.inference.agent import Agent, AgentOptions
 from services.inference.archive import ArchiveOptions, build_archive
 from services.inference.configuration import ServingOptions
 from services.inference.model_package import InvalidModel
+from services.inference.model_registry import MlflowRegistry
 from services.inference.model_store import ModelStore
-from services.inference.registry import MlflowRegistry
 from services.inference.server import Command
 
 app = typer.Typer(
-    help="Serves the champion of the model registry with TorchServe.",
+    help="Serve the champion of the model registry with TorchServe.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,35 +36,39 @@ app = typer.Typer(
 
 def _log_as_a_service() -> None:
     configure_logging("inference")
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the agent says it once itself
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the agent logs it once itself
 
 
 def working_directory() -> Path:
-    """Private folder of TorchServe and its agent; key_file.json in it holds the tokens."""
+    """Return the private folder of TorchServe and its agent; key_file.json holds the tokens."""
     return (HomeSettings().home / "inference").resolve()
 
 
 Photos = Annotated[list[Path], typer.Argument(help=f"1 to {MAX_VIEWS} photos of ONE place")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Worker processes; one per core")]
-Poll = Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the registry")]
+Poll = Annotated[float, typer.Option(min=0.1, help="Seconds between checks of the registry")]
 
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="Port of predictions")] = 8080,
-    host: Annotated[str, typer.Option(help="Address of predictions")] = LOOPBACK,
-    management_port: Annotated[int, typer.Option(help="Always on loopback")] = 8081,
-    metrics_port: Annotated[int, typer.Option(help="Prometheus; always on loopback")] = 8082,
+    port: Annotated[int, typer.Option(help="Port for predictions")] = 8080,
+    host: Annotated[str, typer.Option(help="Address for predictions")] = LOOPBACK,
+    management_port: Annotated[
+        int, typer.Option(help="Management port; always on loopback")
+    ] = 8081,
+    metrics_port: Annotated[
+        int, typer.Option(help="Port for Prometheus; always on loopback")
+    ] = 8082,
     client_token: Annotated[
         Path | None,
-        typer.Option(help="Leave the token for predictions, and no other, in this file"),
+        typer.Option(help="Write the token for predictions, and no other, to this file"),
     ] = None,
     workers: Workers = 1,
     poll_seconds: Poll = 5.0,
 ) -> None:
     """Run TorchServe and the agent that follows the champion, until SIGTERM or Ctrl-C.
 
-    Clients send the token of key_file.json in EUGUESS_HOME/inference, new at each start.
+    Clients need the token in EUGUESS_HOME/inference/key_file.json, which changes at each start.
     """
     _log_as_a_service()
     first, second = free_ports(2)
@@ -93,7 +97,7 @@ def serve(
 
 @app.command()
 def agent(workers: Workers = 1, poll_seconds: Poll = 5.0) -> None:
-    """Follow the champion for a TorchServe that runs; `serve` starts this by itself."""
+    """Follow the champion for a running TorchServe; `serve` starts this itself."""
     _log_as_a_service()
     home = working_directory()
     Agent(
@@ -108,11 +112,11 @@ def agent(workers: Workers = 1, poll_seconds: Poll = 5.0) -> None:
 def predict(
     images: Photos,
     model: Annotated[
-        str, typer.Option(help="A folder with a model package, or champion")
+        str, typer.Option(help="Folder of a model package, or champion")
     ] = local.CHAMPION_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Name the country of a place in this process, without TorchServe."""
+    """Predict the country of a place in this process, without TorchServe."""
     views = [_read(path) for path in images]
     prediction = local.predict(_package(model), views)
     if as_json:
@@ -125,12 +129,12 @@ def predict(
 def explain(
     images: Photos,
     model: Annotated[
-        str, typer.Option(help="A folder with a model package, or champion")
+        str, typer.Option(help="Folder of a model package, or champion")
     ] = local.CHAMPION_MODEL,
-    out: Annotated[Path, typer.Option(help="Folder of the pictures")] = explanations.FOLDER,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures")] = explanations.FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Show where on each photo and by which photos a country was named, without TorchServe."""
+    """Explain a prediction by heat maps and the effect of each photo, without TorchServe."""
     views = [_read(path) for path in images]
     found = local.explain(_package(model), views)
     explanations.show(found, views, images, out, as_json=as_json)
@@ -138,8 +142,8 @@ def explain(
 
 @app.command()
 def archive(
-    model: Annotated[Path, typer.Argument(help="Folder with a model package")],
-    out: Annotated[Path, typer.Argument(help="New folder, or a file that ends in .mar")],
+    model: Annotated[Path, typer.Argument(help="Folder of a model package")],
+    out: Annotated[Path, typer.Argument(help="New folder or .mar file")],
     workers: Workers = 1,
 ) -> None:
     """Build a TorchServe archive from a model package."""
@@ -150,12 +154,12 @@ def archive(
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the prediction as JSON")] = False,
 ) -> None:
-    """Whether the model is loaded and really answers a photo; exit code 1 if not."""
+    """Check that the model is loaded and can predict a photo; exit code 1 if not."""
     prediction = readiness.connect(working_directory()).check()
     if as_json:
         print_json(prediction)
     else:
-        console.print(f"ready: version {prediction.model.version} answers")
+        console.print(f"ready: serving version {prediction.model.version}")
 
 
 def _package(model: str) -> Path:
@@ -173,7 +177,7 @@ def _read(path: Path) -> bytes:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. Raises InvalidInput for a model package that cannot be used."""
+    """Run a command. Raises InvalidInput for an invalid model package."""
     try:
         app(arguments)
     except InvalidModel as error:

@@ -1,4 +1,4 @@
-"""Follows the registry's champion: loads it beside the served version, tries it, switches over."""
+"""Follows the registry's champion: loads a new version, tests it, and switches to it."""
 
 import logging
 import time
@@ -13,59 +13,63 @@ from services.inference.archive import ArchiveOptions, build_archive, is_up_to_d
 from services.inference.classifier import RequestRejected, load_classifier
 from services.inference.golden import golden_photo
 from services.inference.model_package import InvalidModel
+from services.inference.model_registry import Champion, ModelRegistry
 from services.inference.model_store import ModelStore
 from services.inference.readiness import TorchServe
-from services.inference.registry import Champion, Registry
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
-GOLDEN_TOLERANCE = 0.02  # between backends, of a probability
+GOLDEN_TOLERANCE = 0.02  # of a probability, between backends
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
-    """How the agent works."""
+    """Options of the agent."""
 
     poll_seconds: float = 5.0
     archive: ArchiveOptions = field(default_factory=ArchiveOptions)
 
 
 class Agent:
-    """Each step brings the served version one champion further; repeating one is harmless."""
+    """Serves the champion, step by step; a step can be repeated at any time."""
 
     def __init__(
-        self, registry: Registry, torchserve: TorchServe, store: ModelStore, options: AgentOptions
+        self,
+        registry: ModelRegistry,
+        torchserve: TorchServe,
+        store: ModelStore,
+        options: AgentOptions,
     ) -> None:
         self._registry = registry
         self._server = torchserve.management
         self._inference = torchserve.inference
         self._store = store
         self._options = options
-        self._refused: set[Champion] = set()
+        self._rejected: set[Champion] = set()
 
     def run(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Follow the champion for ever; troubles are logged, and tried again with back-off."""
-        troubles: list[str] = []
+        """Follow the champion forever; log failures and retry with back-off."""
+        failures: list[str] = []
         while True:
             try:
                 self.step()
-                troubles = []
+                failures = []
             except (EUGuessError, OSError) as error:
-                if str(error) not in troubles:
-                    log.warning("%s Trying again.", error, extra={"action": "agent_retry"})
-                troubles.append(str(error))
-            sleep(pause_seconds(len(troubles), self._options.poll_seconds))
+                if str(error) not in failures:
+                    log.warning("%s Retrying.", error, extra={"action": "agent_retry"})
+                failures.append(str(error))
+            sleep(pause_seconds(len(failures), self._options.poll_seconds))
 
     def step(self) -> None:
-        """Serve the version served last, if none is served, and then the champion.
+        """Serve the last served version if none is served, then the champion.
 
         Raises ServiceUnavailable; the next step resumes the work.
         """
         self._resume()
         champion = self._registry.champion()
-        if champion is None or champion in self._refused:
+        if champion is None or champion in self._rejected:
             return
         if self._is_served(champion):
             self._retire_others(champion)
@@ -73,7 +77,7 @@ class Agent:
         try:
             self._follow(champion)
         except InvalidModel as reason:
-            self._refuse(champion, reason)
+            self._reject(champion, reason)
 
     def _resume(self) -> None:
         current = self._store.current()
@@ -85,7 +89,7 @@ class Agent:
             self._renew(current)
             self._activate(current)
         except InvalidModel as reason:
-            self._refuse(current, reason)
+            self._reject(current, reason)
 
     def _is_served(self, champion: Champion) -> bool:
         is_default = self._server.default_version() == champion.served_version
@@ -106,7 +110,7 @@ class Agent:
             self._archive(package, champion)
 
     def _renew(self, champion: Champion) -> None:
-        """Build an archive of other code or options anew, from the model that it holds."""
+        """Rebuild an archive that has other code or options, from the model inside it."""
         path = self._store.path(champion)
         if is_up_to_date(path, self._options.archive):
             return
@@ -119,7 +123,7 @@ class Agent:
         build_archive(package, path, self._options.archive, champion.served_version)
 
     def _activate(self, champion: Champion) -> None:
-        """Load, try, switch, and only then let the old versions go."""
+        """Load and test a version, switch to it, and only then remove the others."""
         version = champion.served_version
         expected = golden_answer(self._store.path(champion))
         if version not in self._server.versions():
@@ -131,7 +135,7 @@ class Agent:
             raise
         _compare(self._inference.predict([golden_photo()], version), expected)
         self._server.set_default(version)
-        log.info("Version %s is served now.", champion.version, extra={"action": "model_served"})
+        log.info("Now serving version %s.", champion.version, extra={"action": "model_served"})
         self._store.make_current(champion)
         self._retire_others(champion)
 
@@ -140,34 +144,34 @@ class Agent:
             if version != champion.served_version:
                 self._server.retire(version)
 
-    def _refuse(self, champion: Champion, reason: InvalidModel) -> None:
-        """Leave what is served as it is; this process does not try the version again."""
+    def _reject(self, champion: Champion, reason: InvalidModel) -> None:
+        """Keep the served version; this process does not try the rejected one again."""
         log.error(
-            "Version %s is refused: %s The version before it stays.",
+            "Version %s was rejected: %s The previous version stays in use.",
             champion.version,
             reason,
             extra={"action": "model_refused"},
         )
-        self._refused.add(champion)
+        self._rejected.add(champion)
         self._server.unregister(champion.served_version)
         self._store.discard(champion)
 
 
 def pause_seconds(failures: int, poll_seconds: float) -> float:
-    """Pause after a number of failures in a row: short at first, then doubled up to a minute."""
+    """Return the pause after consecutive failures: short at first, then doubled up to a minute."""
     if failures == 0:
         return poll_seconds
     return min(FIRST_BACKOFF_SECONDS * 2.0 ** (failures - 1), MAX_BACKOFF_SECONDS)
 
 
 def stamp_version(package: Path, version: str) -> None:
-    """Write the registry's version into a package's card. Raises InvalidModel when it is bad."""
+    """Write the registry's version into a package's card. Raises InvalidModel."""
     card = read_card(package).model_copy(update={"version": version})
     (package / "model.json").write_text(card.model_dump_json(indent=2))
 
 
 def golden_answer(package: Path) -> Prediction:
-    """What a package answers to the golden photo in this process. Raises InvalidModel."""
+    """Predict the golden photo with a package in this process. Raises InvalidModel."""
     try:
         answer = load_classifier(package, decode_photo).predict([golden_photo()])
     except RequestRejected as reason:
@@ -179,4 +183,4 @@ def _compare(served: Prediction, expected: Prediction) -> None:
     served_probability = served.probabilities.get(expected.country_code, 0.0)
     difference = abs(served_probability - expected.probability)
     if difference > GOLDEN_TOLERANCE:
-        raise InvalidModel("It answers a known photo otherwise when it is served.")
+        raise InvalidModel("TorchServe and this process predict a known photo differently.")

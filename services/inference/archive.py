@@ -1,4 +1,4 @@
-"""Builds what TorchServe loads: a folder (quick to register) or one .mar file."""
+"""Builds archives for TorchServe: a folder, which is quick to register, or one .mar file."""
 
 import json
 import secrets
@@ -30,49 +30,49 @@ SOURCES = {
     "preprocessing.py": preprocessing.__file__,
 }
 LIBRARIES = ("numpy", "onnxruntime", "pillow", "torch", "torchserve", "torchvision")
-CONTENTS = "archive.json"  # versions and digests of everything else in the archive
+CONTENTS = "archive.json"  # versions of libraries, and digests of all other files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveOptions:
-    """How TorchServe runs the model."""
+    """Options of a model in TorchServe."""
 
     workers: int = 1
     batch_size: int = 8
-    # Paid in full whenever a batch does not fill: 100 ms made one client 5 times slower than 5 ms.
+    # The full delay of each batch that does not fill: with 100 ms, one client was 5 times slower.
     max_batch_delay_ms: int = 5
-    # A full batch of 64 phone photos (12 Mpx) takes 4 s. In one of five kills of a worker
-    # TorchServe noticed it (and replaced it) only after this time.
+    # A full batch of 64 phone photos (12 Mpx) takes 4 s. In one of five tests TorchServe noticed
+    # (and replaced) a killed worker only after this time.
     response_timeout_seconds: int = 30
-    # A worker that keeps failing is given up after this long (default 300 s) and never retried.
+    # TorchServe stops restarting a failing worker after this time; its default is 300 s.
     retry_seconds: int = 86_400
 
 
 def read_card(package: Path) -> ModelCard:
-    """Card of a model package whose files all have their SHA-256. Raises InvalidModel."""
+    """Verify a model package and read its card. Raises InvalidModel."""
     verify_package(package)
     try:
         card = ModelCard.model_validate_json((package / "model.json").read_text())
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InvalidModel(f"model.json is not a model card: {place}: {first['msg']}.") from None
+        field = ".".join(map(str, first["loc"]))
+        raise InvalidModel(f"model.json is no valid model card: {field}: {first['msg']}.") from None
     for name in REQUIRED_FILES:
         if name not in card.sha256:
-            raise InvalidModel(f"model.json lists no SHA-256 of {name}.")
+            raise InvalidModel(f"model.json does not list the SHA-256 of {name}.")
     return card
 
 
 def build_archive(
     package: Path, target: Path, options: ArchiveOptions, served_version: str | None = None
 ) -> Path:
-    """Write an archive of a model package to target, whole or not at all.
+    """Build an archive of a model package at target, atomically.
 
     A target that ends in .mar becomes one file, any other a folder. served_version is
-    TorchServe's name of the version. Raises InvalidModel; InvalidInput when target exists.
+    TorchServe's name of the version. Raises InvalidModel, or InvalidInput if target exists.
     """
     if target.exists():
-        raise InvalidInput(f"{target} exists already; choose another name.")
+        raise InvalidInput(f"{target} exists already. Choose another name.")
     card = read_card(package)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
@@ -89,11 +89,11 @@ def build_archive(
 
 
 def verify_archive(folder: Path) -> None:
-    """Check every file of an archive folder against its contents list. Raises InvalidModel."""
+    """Check every file of an archive folder against its list of digests. Raises InvalidModel."""
     try:
         digests: dict[str, str] = json.loads((folder / CONTENTS).read_text())["sha256"]
     except (OSError, ValueError, KeyError):
-        raise InvalidModel(f"{folder.name} is no complete archive.") from None
+        raise InvalidModel(f"{folder.name} is not a complete archive.") from None
     for name, expected in digests.items():
         path = folder / name
         if not path.is_file() or file_sha256(path) != expected:
@@ -101,7 +101,7 @@ def verify_archive(folder: Path) -> None:
 
 
 def is_up_to_date(folder: Path, options: ArchiveOptions) -> bool:
-    """Whether an archive has the present code and options, as after an upgrade it has not."""
+    """Return True if an archive has the current code and options; an upgrade changes them."""
     if (folder / "model-config.yaml").read_text() != _model_config(options):
         return False
     return all(
@@ -159,7 +159,7 @@ def _manifest(version: str) -> dict[str, object]:
 
 
 def _versions() -> dict[str, str]:
-    """Versions of Python and the libraries with which the archive was made."""
+    """Return the versions of Python and the libraries, for the record."""
     python = ".".join(map(str, sys.version_info[:3]))
     return {"python": python, **{name: metadata.version(name) for name in LIBRARIES}}
 

@@ -1,4 +1,4 @@
-"""TorchServe's configuration as text: who may call it, how it logs, what it may load."""
+"""TorchServe's configuration files: addresses, access, logging and the model store."""
 
 import re
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from pathlib import Path
 
 from euguess.process.ports import LOOPBACK
 
-MAX_REQUEST_BYTES = 32 * 2**20  # eight photos of a phone
+MAX_REQUEST_BYTES = 32 * 2**20  # eight photos from a phone
 JOB_QUEUE_SIZE = 200
 NETTY_THREADS = 4
-TOKEN_MINUTES = 10 * 365 * 24 * 60  # tokens are new at each start; clients read the key file
+TOKEN_MINUTES = 10 * 365 * 24 * 60  # each start makes new tokens; clients read the key file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingOptions:
-    """Where TorchServe listens and works. `home` is private to it."""
+    """Addresses and working directory of TorchServe. `home` is private to it."""
 
     home: Path
-    host: str = LOOPBACK  # of predictions only; everything else stays on loopback
+    host: str = LOOPBACK  # of predictions only; all other ports are on loopback
     port: int
     management_port: int
     metrics_port: int
     grpc_ports: tuple[int, int]
     worker_port: int = 9000  # only names the workers' Unix sockets
-    client_token: Path | None = None  # file for clients elsewhere, with the inference token only
+    client_token: Path | None = None  # file with the inference token, for other machines
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -31,7 +31,7 @@ class ServingOptions:
 
     @property
     def store(self) -> Path:
-        """Folder of archives, the only one that TorchServe may load from."""
+        """The only folder that TorchServe may load archives from."""
         return self.home / "store"
 
     @property
@@ -44,12 +44,12 @@ class ServingOptions:
 
 
 def key_file_path(home: Path) -> Path:
-    """TorchServe writes its tokens into its working directory."""
+    """Return the path of the tokens, which TorchServe writes to its working directory."""
     return home / "key_file.json"
 
 
 def config_properties(options: ServingOptions) -> str:
-    """Text of config.properties."""
+    """Return the text of config.properties."""
     grpc_inference, grpc_management = options.grpc_ports
     properties = {
         "inference_address": f"http://{options.host}:{options.port}",
@@ -71,24 +71,24 @@ def config_properties(options: ServingOptions) -> str:
         "job_queue_size": JOB_QUEUE_SIZE,
         "number_of_netty_threads": NETTY_THREADS,
         "metrics_mode": "prometheus",
-        "disable_system_metrics": "true",  # else a Python process is forked each minute
+        "disable_system_metrics": "true",  # else TorchServe forks a Python process each minute
     }
     return "".join(f"{name}={_escape(str(value))}\n" for name, value in properties.items())
 
 
 def allowed_urls(store: Path) -> str:
-    """Regular expression of the archives in the store; a comma would end it."""
+    """Return a regular expression for the store's archives; commas would separate expressions."""
     return f"file://{re.escape(str(store))}/.*".replace(",", r"\x2c")
 
 
 def _escape(value: str) -> str:
-    """A value of a Java properties file, which is Latin-1 with backslash escapes."""
+    """Escape a value for a Java properties file, which is Latin-1 with backslash escapes."""
     escaped = value.replace("\\", "\\\\").encode("utf-16-be")
     units = (int.from_bytes(escaped[at : at + 2], "big") for at in range(0, len(escaped), 2))
     return "".join(chr(unit) if unit < 128 else f"\\u{unit:04x}" for unit in units)
 
 
-# By default each request writes 6.7 kB of logs and costs Java 2 to 4.5 ms of CPU; so 0.5 ms.
+# By default each request logs 6.7 kB and costs Java 2 to 4.5 ms of CPU; with this, 0.5 ms.
 LOG4J2_XML = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration>
   <Appenders>

@@ -1,6 +1,6 @@
-"""Why a place was given its country: heat maps of its photos and what each photo adds.
+"""Explains predictions: a heat map of each photo, and what each photo contributes.
 
-Travels in each archive, hence imports nothing of ours: the classifier is handed in.
+This file travels in each model archive, so it needs no other module; the classifier is passed in.
 """
 
 import base64
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 GRAD_CAM = "grad-cam"
 INPUT_X_GRADIENT = "input-x-gradient"
-PLACES = (4, 2)  # least side of a feature map: what tells places apart, else what has places
+MIN_MAP_SIDES = (4, 2)  # of a feature map: preferred, and accepted if there is no larger one
 PATCH = 16  # pixels
 
 
 class ViewClassifier(Protocol):
-    """What is asked of the classifier that answers predictions."""
+    """The parts of the classifier that explanations need."""
 
     def inputs(self, photos: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """N x 3 x S x S."""
+        """Convert photos to N x 3 x S x S."""
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """N x countries."""
+        """Run the network; returns N x countries."""
 
     def fused(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities of the countries for all the views together."""
+        """Fuse the views' logits to country probabilities."""
 
     def answer(self, probabilities: NDArray[np.float64], views: int) -> dict[str, Any]:
-        """As serving.Prediction."""
+        """Build a serving.Prediction."""
 
 
 class Explainer:
-    """Explains what a classifier predicts; the torch network is loaded for the first request."""
+    """Explains a classifier's predictions; loads the torch network at the first request."""
 
     def __init__(self, classifier: ViewClassifier, load: Callable[[], "nn.Module"]) -> None:
         self._classifier = classifier
@@ -71,12 +71,12 @@ def leave_one_out(
     country: int,
     fused: Callable[[NDArray[np.float32]], NDArray[np.float64]],
 ) -> list[float | None]:
-    """Probability of a country from all views minus without each; None of a single view."""
+    """Return how much each view adds to a country's probability; None for a single view."""
     if len(logits) == 1:
         return [None]
-    whole = fused(logits)[country]
+    with_all = fused(logits)[country]
     return [
-        round(float(whole - fused(np.delete(logits, view, axis=0))[country]), 6)
+        round(float(with_all - fused(np.delete(logits, view, axis=0))[country]), 6)
         for view in range(len(logits))
     ]
 
@@ -84,11 +84,11 @@ def leave_one_out(
 def heat_maps(
     network: "nn.Module", inputs: NDArray[np.float32], country: int
 ) -> tuple[str, NDArray[np.float32]]:
-    """Name of the method, and N x S x S maps in 0..1, for N x 3 x S x S inputs.
+    """Return the name of the method and N x S x S maps in 0..1 for N x 3 x S x S inputs.
 
-    Grad-CAM (Selvaraju et al. 2017) of the last feature map; input times gradient (Shrikumar et
-    al. 2016), averaged per patch, where a transformer has no such map.
-    A map is divided by its largest value; it is 0 where nothing speaks for the country.
+    The method is Grad-CAM (Selvaraju et al. 2017) on the last feature map or, for transformers
+    without such a map, input times gradient (Shrikumar et al. 2016), averaged per patch.
+    Each map is divided by its largest value; 0 means no evidence for the country.
     """
     import torch
 
@@ -107,16 +107,16 @@ def heat_maps(
 
 
 def last_feature_map(network: "nn.Module", image: "Tensor") -> "nn.Module | None":
-    """The last module whose output still tells places apart, and which no shortcut goes round.
+    """Find the last module with a spatial output that no residual connection bypasses.
 
-    None for a transformer, whose tokens follow its patches, and for channels-last maps.
+    None for transformers, whose feature maps are followed by tokens, and for channels-last maps.
     """
-    if str(getattr(network, "output_fmt", "NCHW")) != "NCHW":  # of timm's
+    if str(getattr(network, "output_fmt", "NCHW")) != "NCHW":  # an attribute of timm's networks
         return None
     outputs = _outputs(network, image)
     maps = [
         index
-        for side in PLACES
+        for side in MIN_MAP_SIDES
         for index, (module, shape) in reversed(list(enumerate(outputs)))
         if len(shape) == 4 and min(shape[2:]) >= side and not ends_in_pooling(module)
     ]
@@ -130,7 +130,7 @@ def last_feature_map(network: "nn.Module", image: "Tensor") -> "nn.Module | None
 
 
 def _outputs(network: "nn.Module", image: "Tensor") -> list[tuple["nn.Module", tuple[int, ...]]]:
-    """Every module with the shape of its output, as they end; of several calls the last one."""
+    """List modules with the shapes of their outputs, in the order of their last calls."""
     import torch
 
     outputs: dict[nn.Module, tuple[int, ...]] = {}
@@ -151,7 +151,7 @@ def _outputs(network: "nn.Module", image: "Tensor") -> list[tuple["nn.Module", t
 
 
 def _is_passed_by(network: "nn.Module", module: "nn.Module", image: "Tensor") -> bool:
-    """Whether the image reaches the logits by other ways too, such as a residual connection."""
+    """Return True if the image also reaches the logits by another path, such as a residual one."""
     import torch
 
     pixels = image.detach().clone().requires_grad_()
@@ -160,14 +160,14 @@ def _is_passed_by(network: "nn.Module", module: "nn.Module", image: "Tensor") ->
         logits = network(pixels).sum()
     finally:
         hook.remove()
-    if not logits.requires_grad:  # nothing is learnt after the module
+    if not logits.requires_grad:  # no parameters after the module
         return False
     (gradient,) = torch.autograd.grad(logits, pixels, allow_unused=True)
     return gradient is not None
 
 
 def ends_in_pooling(module: "nn.Module") -> bool:
-    """Whether the last thing that a module does is to pool or to drop, so that places are lost."""
+    """Return True if a module ends in pooling or dropout, which lose the spatial positions."""
     children = list(module.children())
     if children and type(module).__name__ == "Sequential":
         return ends_in_pooling(children[-1])
@@ -175,7 +175,7 @@ def ends_in_pooling(module: "nn.Module") -> bool:
 
 
 def grey_png(heat_map: NDArray[np.float32]) -> str:
-    """Base64 of an 8-bit grey PNG of an S x S map in 0..1."""
+    """Encode an S x S map in 0..1 as an 8-bit greyscale PNG in Base64."""
     buffer = io.BytesIO()
     Image.fromarray((heat_map * 255).round().astype(np.uint8)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -195,5 +195,5 @@ def _patch_gradients(network: "nn.Module", images: "Tensor", country: int) -> "T
 
     per_pixel = InputXGradient(network).attribute(images.requires_grad_(), target=country)
     summed = per_pixel.detach().sum(dim=1, keepdim=True)
-    patches = max(PLACES[-1], images.shape[-1] // PATCH)
+    patches = max(MIN_MAP_SIDES[-1], images.shape[-1] // PATCH)
     return torch.nn.functional.adaptive_avg_pool2d(summed, patches)

@@ -1,4 +1,4 @@
-"""A photo that is always at hand, to try a model with."""
+"""A fixed photo for testing that a model works."""
 
 import io
 
@@ -9,7 +9,7 @@ SIDE = 256
 
 
 def golden_photo() -> bytes:
-    """A JPEG of sky, land and a road; the same at each call."""
+    """Draw a JPEG of sky, land and a road; the same at each call."""
     rows, columns = np.mgrid[0:SIDE, 0:SIDE]
     sky = np.stack([rows // 2 + 90, rows // 2 + 130, np.full_like(rows, 230)], axis=-1)
     land = np.stack([columns // 4 + 60, np.full_like(rows, 130), rows // 4 + 20], axis=-1)

@@ -1,7 +1,7 @@
-"""TorchServe's view of the classifier: HTTP parts in, compact JSON out.
+"""TorchServe's handler: takes photos out of requests and answers with compact JSON.
 
 A request is one photo as its body, or a multipart form of 1 to 8 photos whose fields have
-different names (view1 .. view8): TorchServe keeps only the last of fields of one name.
+different names (view1 .. view8): TorchServe keeps only the last field of each name.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from services.inference.classifier import Photos, RequestRejected
 
-# A part of a form costs about 150 bytes of headers; more than this was dropped on the way.
+# The headers of a form's part take about 150 bytes; if more than this is missing, a part is.
 PART_OVERHEAD_BYTES = 1024
 
 
@@ -116,7 +116,7 @@ class CountryHandler:
 
 
 def is_explanation(headers: Mapping[str, str]) -> bool:
-    """TorchServe's front end sets this header by the path of the request, whatever was sent."""
+    """Read the header that TorchServe sets by the path of a request."""
     return str(headers.get("explain", "")).lower() == "true"
 
 
@@ -132,7 +132,7 @@ def _error(status: int, kind: str, message: str) -> Reply:
 
 
 def _lost_bytes(views: Sequence[bytes], headers: Mapping[str, str]) -> int:
-    """Bytes of a multipart form that no part accounts for; <= 0 when nothing was dropped."""
+    """Return the bytes of a multipart form that are in no part; <= 0 if nothing is missing."""
     sent = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
     if not sent.get("content-type", "").lower().startswith("multipart/") or not views:
         return 0

@@ -1,4 +1,4 @@
-"""Predictions and explanations in this process, by the classifier that TorchServe runs."""
+"""Predictions and explanations in this process, with the classifier that TorchServe runs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from services.inference.agent import stamp_version
 from services.inference.classifier import RequestRejected, load_classifier
 from services.inference.explanation import Explainer
 from services.inference.model_package import InvalidModel, load_network, verify_package
-from services.inference.registry import Registry
+from services.inference.model_registry import ModelRegistry
 
 CHAMPION_MODEL = "champion"
 
 
 def predict(package: Path, views: Sequence[bytes]) -> Prediction:
-    """Name the country of one place. Raises InvalidInput for bad photos or a bad package."""
+    """Predict the country of one place. Raises InvalidInput for a bad photo or package."""
     with _usable(package):
         classifier = load_classifier(package, decode_photo)
     with _accepted():
@@ -25,7 +25,7 @@ def predict(package: Path, views: Sequence[bytes]) -> Prediction:
 
 
 def explain(package: Path, views: Sequence[bytes]) -> Explanation:
-    """Why one place is given its country. Raises InvalidInput as predict does."""
+    """Explain the prediction for one place. Raises InvalidInput as predict does."""
     with _usable(package):
         classifier = load_classifier(package, decode_photo)
         network = load_network(package, verify_package(package), "cpu")
@@ -39,7 +39,7 @@ def _usable(package: Path) -> Iterator[None]:
     try:
         yield
     except InvalidModel as reason:
-        raise InvalidInput(f"The model in {package} cannot be used: {reason}") from None
+        raise InvalidInput(f"Could not load the model in {package}: {reason}") from None
 
 
 @contextmanager
@@ -50,22 +50,22 @@ def _accepted() -> Iterator[None]:
         raise InvalidInput(str(reason)) from None
 
 
-def champion_package(registry: Registry, folder: Path) -> Path:
-    """The champion's package, downloaded once. Raises EUGuessError when there is no champion."""
+def champion_package(registry: ModelRegistry, folder: Path) -> Path:
+    """Download the champion's package once. Raises EUGuessError if there is no champion."""
     champion = registry.champion()
     if champion is None:
         raise EUGuessError(
-            "There is no champion yet: train and promote a model with `euguess train`, "
-            "or name a model folder with --model."
+            "No champion yet. Train and promote a model with `euguess train`, "
+            "or choose a model folder with --model."
         )
     package = folder / champion.served_version
-    if not _is_whole(package):
+    if not _is_complete(package):
         package = registry.download(champion, package)
         stamp_version(package, champion.version)
     return package
 
 
-def _is_whole(package: Path) -> bool:
+def _is_complete(package: Path) -> bool:
     try:
         verify_package(package)
     except InvalidModel:

@@ -48,7 +48,7 @@ def file_sha256(path: Path) -> str:
 
 def _verified(folder: Path, card: Card, name: str) -> Path:
     if name not in card["sha256"]:
-        raise InvalidModel(f"model.json lists no SHA-256 of {name}, so it cannot be trusted.")
+        raise InvalidModel(f"model.json does not list the SHA-256 of {name}, so it is not trusted.")
     return folder / name
 
 

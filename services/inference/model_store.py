@@ -12,7 +12,7 @@ from euguess.messages.records import Record
 from euguess.process.files import write_atomically
 from services.inference.archive import verify_archive
 from services.inference.model_package import InvalidModel
-from services.inference.registry import Champion
+from services.inference.model_registry import Champion
 
 KEPT_VERSIONS = 2  # the one in use, and the one before it for a rollback
 

@@ -1,5 +1,9 @@
-"""How TorchServe is started: Java itself, since TorchServe's launcher passes no signals on."""
+"""TorchServe's command and working directory.
 
+Java is started directly, since TorchServe's launcher does not pass signals on.
+"""
+
+import json
 import shutil
 import sys
 from collections.abc import Mapping
@@ -8,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from euguess.errors import ProgramMissing
+from euguess.process.files import write_atomically
 from services.inference.configuration import (
     LOG4J2_XML,
     ServingOptions,
@@ -15,7 +20,7 @@ from services.inference.configuration import (
     key_file_path,
 )
 
-HEAP = ("-Xmx512m", "-XX:+UseSerialGC")  # the default heap is a quarter of the machine's memory
+HEAP = ("-Xmx512m", "-XX:+UseSerialGC")  # the default is a quarter of the machine's memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +34,9 @@ class Command:
 
 
 def torchserve_command(java: Path, options: ServingOptions, temporary: Path) -> Command:
-    """TorchServe with its sockets in `temporary`, whose path must be short (a socket's limit).
+    """Return the command of TorchServe, which puts its sockets into `temporary`.
 
-    Raises ProgramMissing when TorchServe is not installed.
+    The path must be short enough for a socket. Raises ProgramMissing if TorchServe is missing.
     """
     packages = _site_packages()
     argv = (
@@ -49,18 +54,18 @@ def torchserve_command(java: Path, options: ServingOptions, temporary: Path) -> 
         str(options.config_path),
         "-s",
         str(options.store),
-        "-ncs",  # else a snapshot of each change is written, and read at the next start
+        "-ncs",  # else TorchServe writes a snapshot of each change and reads it at the next start
     )
     env = {
         "TEMP": str(temporary),
         "TMPDIR": str(temporary),
-        "TS_CONFIG_FILE": str(options.config_path),  # beats the argument when it is set
+        "TS_CONFIG_FILE": str(options.config_path),  # takes precedence over the argument
     }
     return Command("TorchServe", argv, options.home, env)
 
 
 def prepare_home(options: ServingOptions) -> None:
-    """Make the private working directory; tokens of an earlier run are removed."""
+    """Prepare the private working directory, and remove tokens of an earlier run."""
     options.home.mkdir(parents=True, exist_ok=True)
     options.home.chmod(0o700)
     options.store.mkdir(exist_ok=True)
@@ -71,10 +76,31 @@ def prepare_home(options: ServingOptions) -> None:
     options.log_config_path.write_text(LOG4J2_XML)
 
 
+class ClientToken:
+    """Copies the inference token to a file for clients; the management token stays private."""
+
+    def __init__(self, options: ServingOptions) -> None:
+        self._source = key_file_path(options.home)
+        self._target = options.client_token
+        self._is_shared = False
+
+    def share(self) -> None:
+        """Write the token as soon as TorchServe has created it, and only once."""
+        if self._is_shared or self._target is None or not self._source.exists():
+            return
+        try:
+            keys = json.loads(self._source.read_text())
+        except ValueError:  # TorchServe is still writing it
+            return
+        token = json.dumps({"inference": keys["inference"]})
+        write_atomically(self._target, token, mode=0o644)
+        self._is_shared = True
+
+
 def _site_packages() -> Path:
     spec = find_spec("ts")
     if spec is None or spec.origin is None:
         raise ProgramMissing(
-            'TorchServe is not installed; get it with pip install "euguess[inference]".'
+            'TorchServe is not installed. Install it: pip install "euguess[inference]"'
         )
     return Path(spec.origin).parents[1]

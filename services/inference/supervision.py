@@ -1,4 +1,4 @@
-"""TorchServe and its agent as one unit: both run, or both are gone."""
+"""Runs TorchServe and its agent as one unit: either both run, or neither."""
 
 import contextlib
 import ctypes
@@ -18,8 +18,12 @@ from euguess.process.ports import require_free
 from euguess.settings import child_environment
 from services.inference.configuration import ServingOptions, key_file_path
 from services.inference.readiness import write_addresses
-from services.inference.server import Command, prepare_home, torchserve_command
-from services.inference.tokens import ClientToken
+from services.inference.server import (
+    ClientToken,
+    Command,
+    prepare_home,
+    torchserve_command,
+)
 
 CHECK_SECONDS = 0.25
 STOP_SECONDS = 8.0  # TorchServe takes 4 s to stop its workers
@@ -30,9 +34,9 @@ log = logging.getLogger(__name__)
 
 
 def serve(java: Path, options: ServingOptions, agent: Command) -> None:
-    """Run until SIGTERM or SIGINT. Raises ServiceUnavailable when TorchServe ends by itself.
+    """Run both until SIGTERM or SIGINT.
 
-    Raises PortInUse at once when a port is taken.
+    Raises PortInUse if a port is taken, ServiceUnavailable if TorchServe exits by itself.
     """
     require_free("TorchServe", options.ports)
     busy = ServiceUnavailable(f"Another TorchServe already runs in {options.home}.")
@@ -62,17 +66,17 @@ def _watch(
             while follower.poll() is None and not stopping.wait(CHECK_SECONDS):
                 if torchserve.poll() is not None:
                     raise ServiceUnavailable(
-                        f"TorchServe ended by itself with exit code {torchserve.returncode}."
+                        f"TorchServe exited unexpectedly with code {torchserve.returncode}."
                     )
                 token.share()
         if not stopping.is_set():
-            log.error("The model agent ended with exit code %s.", follower.returncode)
+            log.error("The model agent exited with code %s; restarting it.", follower.returncode)
             stopping.wait(AGENT_PAUSE_SECONDS)
 
 
 @contextlib.contextmanager
 def _running(command: Command) -> Iterator["subprocess.Popen[bytes]"]:
-    """A child process inside the block; it and all its descendants are gone after it."""
+    """Run a child process inside the block, and end it and its descendants afterwards."""
     process = subprocess.Popen(
         command.argv,
         cwd=command.cwd,
@@ -87,7 +91,7 @@ def _running(command: Command) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def _tether() -> Callable[[], None] | None:
-    """On Linux the kernel ends a child whose parent was killed; elsewhere it outlives that."""
+    """Have Linux end a child whose parent was killed; on other systems it survives."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None)
@@ -96,7 +100,7 @@ def _tether() -> Callable[[], None] | None:
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set."""
+    """Provide an event that SIGTERM and SIGINT set."""
     stopping = threading.Event()
     numbers = (signal.SIGTERM, signal.SIGINT)
     former = [signal.signal(number, lambda *_: stopping.set()) for number in numbers]

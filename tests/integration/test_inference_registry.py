@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.inference.model_package import verify_package
-from services.inference.registry import Champion, MlflowRegistry, RegistryUnavailable
+from services.inference.model_registry import Champion, MlflowRegistry, RegistryUnavailable
 from tests.support.model_packages import make_package
 from tests.support.model_registry import LocalRegistry
 
@@ -34,7 +34,7 @@ def test_the_champion_and_its_package_are_found(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named(tmp_path: Path) -> None:
     registry = MlflowRegistry(LocalRegistry(tmp_path / "registry").url)
-    with pytest.raises(RegistryUnavailable, match="package of version 7 cannot be downloaded"):
+    with pytest.raises(RegistryUnavailable, match="Could not download the package of version 7"):
         registry.download(Champion("7", "f" * 32), tmp_path / "download")
 
 

@@ -234,7 +234,7 @@ def test_a_bad_champion_is_refused_and_the_old_one_stays(
     registry.promote(bad)
     log = server.process.log_path
     try:
-        _until(lambda: f"Version {bad} is refused: model.onnx does not have" in log.read_text())
+        _until(lambda: f"Version {bad} was rejected: model.onnx does not have" in log.read_text())
     finally:
         registry.promote(before)
     assert server.client.predict([photo()]).model.version == before
@@ -252,7 +252,7 @@ def test_no_process_outlives_the_unit_and_a_restart_needs_no_registry(
 ) -> None:
     with serving(tmp_path / "home", registry.url) as first:
         version = first.client.predict([photo()]).model.version
-        _until(lambda: "is served now" in first.process.log_path.read_text())
+        _until(lambda: "Now serving version" in first.process.log_path.read_text())
         family = psutil.Process(first.process.pid).children(recursive=True)
         psutil.Process(first.process.pid).terminate()
         _until(lambda: first.process.exit_code == 0, 15)
@@ -275,7 +275,7 @@ def test_the_unit_ends_with_an_error_when_torchserve_dies(home: Path) -> None:
         _java(running).kill()
         _until(lambda: running.process.exit_code is not None, 15)
         assert running.process.exit_code == 1
-        assert "TorchServe ended by itself" in running.process.log_path.read_text()
+        assert "TorchServe exited unexpectedly" in running.process.log_path.read_text()
         assert not any(process.is_running() for process in family)
         with pytest.raises(ServiceUnavailable):
             running.client.predict([photo()])

@@ -23,7 +23,7 @@ from euguess.settings import MlflowSettings
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
 from services.inference.classifier import Classifier, load_classifier
-from services.inference.registry import MlflowRegistry
+from services.inference.model_registry import MlflowRegistry
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.stored_cards import read_card
 from services.trainer.errors import Stopped

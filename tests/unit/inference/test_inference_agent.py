@@ -10,9 +10,9 @@ from services.inference.agent import Agent, AgentOptions, pause_seconds
 from services.inference.archive import ArchiveOptions
 from services.inference.golden import golden_photo
 from services.inference.management import TorchServeFailed
+from services.inference.model_registry import Champion, RegistryUnavailable
 from services.inference.model_store import ModelStore
 from services.inference.readiness import TorchServe
-from services.inference.registry import Champion, RegistryUnavailable
 from tests.support.fake_torchserve import FakeTorchServe
 from tests.support.model_packages import make_package
 
@@ -129,7 +129,7 @@ def test_a_bad_package_is_refused_once_and_the_old_model_stays(
     assert registry.downloads == 2
     errors = [r.message for r in caplog.records if r.levelname == "ERROR"]
     assert len(errors) == 1
-    assert errors[0].startswith("Version 2 is refused")
+    assert errors[0].startswith("Version 2 was rejected")
 
 
 def test_a_model_that_answers_otherwise_when_served_is_refused(
@@ -224,7 +224,7 @@ def test_the_loop_survives_troubles_and_logs_each_kind_once(
         agent.run(sleep)
     assert _served_version(server) == "1"
     assert pauses == [0.5, 1, 2, 4, 8, 5, 5, 5]
-    troubles = [r.message for r in caplog.records if "Trying again" in r.message]
+    troubles = [r.message for r in caplog.records if "Retrying" in r.message]
     assert len(troubles) == 2  # one of the registry, one of TorchServe
 
 

@@ -14,8 +14,8 @@ from services.inference.archive import (
     verify_archive,
 )
 from services.inference.model_package import InvalidModel
+from services.inference.model_registry import Champion
 from services.inference.model_store import ModelStore
-from services.inference.registry import Champion
 
 CARRIED = {
     "MAR-INF/MANIFEST.json",

@@ -306,7 +306,7 @@ def _replace_model_by_text(package: Path) -> None:
         (lambda package: (package / "model.onnx").unlink(), "model.onnx is missing"),
         (lambda package: (package / "model.json").unlink(), "no readable model.json"),
         (lambda package: (package / "model.json").write_text("[]"), "no readable model.json"),
-        (_forget_digest, "no SHA-256 of model.onnx"),
+        (_forget_digest, "does not list the SHA-256 of model.onnx"),
         (_escape_folder, "is missing from the model package"),
         (_drop_country, "the card lists 5 countries"),
         (_spoil_weights, "not finite"),

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from services.inference.configuration import ServingOptions, key_file_path
-from services.inference.tokens import ClientToken
+from services.inference.server import ClientToken
 
 
 def options(home: Path, target: Path | None) -> ServingOptions:

@@ -1,4 +1,4 @@
-"""The model registry as the agent sees it: who is champion, and its files."""
+"""The model registry: the champion, and the files of its version."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,45 +8,45 @@ from urllib.parse import urlsplit
 from euguess.errors import ServiceUnavailable
 from euguess.promotion.versions import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
 
-ABSENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}  # how MLflow says "no such alias"
-HTTP_RETRIES = 1  # the agent itself tries again; MLflow's default of 7 takes minutes
+ABSENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}  # MLflow: no such alias
+HTTP_RETRIES = 1  # the agent retries itself; MLflow's default of 7 takes minutes
 HTTP_TIMEOUT_SECONDS = 15
 
 
 class RegistryUnavailable(ServiceUnavailable):
-    """The model registry does not answer; check EUGUESS_MLFLOW_URL."""
+    """The model registry does not answer. Check EUGUESS_MLFLOW_URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """One registered version. The run tells apart versions of registries that were made anew."""
+    """A registered version. The run id distinguishes equal versions of two registries."""
 
     version: str
     run_id: str
 
     @property
     def served_version(self) -> str:
-        """TorchServe's name of it."""
+        """The version's name in TorchServe."""
         return f"{self.version}-{self.run_id[:8]}"
 
     @property
     def folder(self) -> str:
-        """Name of its archive in the model store."""
+        """The name of its archive in the model store."""
         return f"{REGISTERED_MODEL}-{self.served_version}"
 
 
-class Registry(Protocol):
-    """Both methods raise RegistryUnavailable."""
+class ModelRegistry(Protocol):
+    """Finds and downloads the champion. Both methods raise RegistryUnavailable."""
 
     def champion(self) -> Champion | None:
-        """The version with the alias, or None before the first promotion."""
+        """Return the champion, None before the first promotion."""
 
     def download(self, champion: Champion, folder: Path) -> Path:
-        """Fetch a version's model package into folder; returns the package's folder."""
+        """Download a version's model package into folder; returns the package's folder."""
 
 
 class MlflowRegistry:
-    """A tracking server (http://...) or its database file (sqlite:///...)."""
+    """The registry of a tracking server (http://...) or of a database file (sqlite:///...)."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -63,7 +63,7 @@ class MlflowRegistry:
                 return None
             raise _unavailable(error) from None
         if not found.run_id:
-            raise RegistryUnavailable(f"Version {found.version} of the model names no run.")
+            raise RegistryUnavailable(f"Version {found.version} of the model has no run.")
         return Champion(str(found.version), found.run_id)
 
     def download(self, champion: Champion, folder: Path) -> Path:
@@ -78,19 +78,19 @@ class MlflowRegistry:
             )
         except mlflow.MlflowException as error:
             raise RegistryUnavailable(
-                f"The package of version {champion.version} cannot be downloaded from the model "
+                f"Could not download the package of version {champion.version} from the model "
                 f"registry ({type(error).__name__})."
             ) from None
         return Path(path)
 
     def _database_is_missing(self) -> bool:
-        """MLflow would make the file."""
+        """Return True if MLflow would create the database."""
         url = urlsplit(self._url)
         return url.scheme == "sqlite" and not Path(url.path.removeprefix("/")).exists()
 
 
 def _mlflow() -> Any:
-    """MLflow, which takes 4 seconds to import: a restarted server must not wait for it."""
+    """Import MLflow late: it takes 4 seconds, and a restarted server must not wait for it."""
     import mlflow
     from mlflow import environment_variables
 
@@ -101,5 +101,5 @@ def _mlflow() -> Any:
 
 def _unavailable(error: Exception) -> RegistryUnavailable:
     return RegistryUnavailable(
-        f"The model registry does not answer ({type(error).__name__}); check EUGUESS_MLFLOW_URL."
+        f"The model registry does not answer ({type(error).__name__}). Check EUGUESS_MLFLOW_URL."
     )
