@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from euguess.messages.records import Interval
-from services.trainer.models.shortcuts import Shortcuts
+from services.trainer.models.shortcuts import HiddenRegion, Shortcuts
+from services.trainer.reports.markdown import markdown_table
+from services.trainer.reports.palette import BLUE, GREY, VERMILLION
 
-USED, UNUSED = "#D55E00", "#0072B2"  # Okabe and Ito's palette
+COLUMNS = ("hidden", "of the pixels", "accuracy", "drop", "beyond chance")
 STEM = "shortcuts"
 
 
@@ -33,15 +35,22 @@ def page(found: Shortcuts) -> str:
         "A hidden part has the mean colour of the training's normalisation. 95 % intervals by the "
         "bootstrap over places, drops paired.",
         "",
-        "| hidden | of the pixels | accuracy | drop | beyond chance |",
-        "|---|---|---|---|---|",
+        markdown_table(COLUMNS, map(_cells, found.regions), align="lllll"),
+        "",
+        f"![Drops of accuracy]({STEM}.png)",
+        "",
     ]
-    for one in found.regions:
-        lines.append(
-            f"| {one.region} | {one.hidden:.1%} | {_percent(one.accuracy)} | "
-            f"{_percent(one.drop)} | {'yes' if one.is_used else 'no'} |"
-        )
-    return "\n".join([*lines, "", f"![Drops of accuracy]({STEM}.png)", ""])
+    return "\n".join(lines)
+
+
+def _cells(region: HiddenRegion) -> tuple[str, ...]:
+    return (
+        region.region,
+        f"{region.hidden:.1%}",
+        _percent(region.accuracy),
+        _percent(region.drop),
+        "yes" if region.is_used else "no",
+    )
 
 
 def draw(found: Shortcuts, path: Path) -> None:
@@ -50,11 +59,11 @@ def draw(found: Shortcuts, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     places = [-place for place in range(len(found.regions))]
-    colours = [USED if one.is_used else UNUSED for one in found.regions]
+    colours = [VERMILLION if one.is_used else BLUE for one in found.regions]
     axes.barh(places, [one.drop.value for one in found.regions], color=colours, height=0.6)
     for place, one in zip(places, found.regions, strict=True):
         axes.plot([one.drop.low, one.drop.high], [place, place], color="black")
-    axes.axvline(0, color="#777777", linewidth=1)
+    axes.axvline(0, color=GREY, linewidth=1)
     axes.set_yticks(places, [one.region for one in found.regions])
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title("Accuracy lost when a part is hidden, 95 %; red: beyond chance", fontsize=9)

@@ -13,11 +13,9 @@ from euguess.messages.records import Interval
 from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.paper.run import Finding, Paper
 from services.trainer.paper.tables import PAIRED, TOP1, UNPAIRED, difference
+from services.trainer.reports.palette import BLUE, GREY, GRID, ORANGE, SERIES, VERMILLION
 
-# Okabe and Ito's palette, told apart by people with any colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
-GREY = "#777777"
 STAR: dict[str, Any] = {"color": "black", "markeredgecolor": "white", "markersize": 13}
 SIZE_INCHES = (7.0, 3.9)
 DOTS_PER_INCH = 160
@@ -73,7 +71,7 @@ def _save(path: Path, draw: Draw) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     draw(axes)
     # Above the axes, where it hides nothing.
@@ -82,7 +80,7 @@ def _save(path: Path, draw: Draw) -> None:
 
 
 def _curves(axes: Axes, runs: dict[str, Finding], name: str) -> None:
-    for (label, finding), colour, marker in zip(runs.items(), COLOURS, MARKERS, strict=False):
+    for (label, finding), colour, marker in zip(runs.items(), SERIES, MARKERS, strict=False):
         values = getattr(finding.history, name)
         epochs = range(1, len(values) + 1)
         axes.plot(epochs, values, color=colour, marker=marker, markersize=4, label=label)
@@ -101,9 +99,9 @@ def _bars(axes: Axes, runs: dict[str, Finding]) -> None:
     has_renewal = len(later) == len(runs)
     width = 0.38 if has_renewal else 0.55
     offset = width / 2 if has_renewal else 0.0
-    _bar(axes, measured, -offset, width, COLOURS[0], _test_label(runs))
+    _bar(axes, measured, -offset, width, BLUE, _test_label(runs))
     if has_renewal:
-        _bar(axes, later, offset, width, COLOURS[4], "renewal")
+        _bar(axes, later, offset, width, ORANGE, "renewal")
     reported = {run.recipe: run.accuracy for table in TABLES for run in table.runs}
     known = {name: reported[stem] for stem, name in FIGURE_RUNS.items() if stem in reported}
     marks = [(at, known[name]) for at, name in enumerate(runs) if name in known]
@@ -120,12 +118,12 @@ def _test_label(runs: dict[str, Finding]) -> str:
 def _averages(axes: Axes, runs: dict[str, Finding]) -> None:
     width = 0.38
     right = [finding.report.metrics[TOP1] for finding in runs.values()]
-    _bar(axes, right, -width / 2, width, COLOURS[0], "share of right test images")
+    _bar(axes, right, -width / 2, width, BLUE, "share of right test images")
     known = [(at, f.report.mean_of_batches) for at, f in enumerate(runs.values())]
     wrong = [(at, value) for at, value in known if value is not None]
     places = [at + width / 2 for at, _ in wrong]
     heights = [value for _, value in wrong]
-    axes.bar(places, heights, width, color=COLOURS[1], label="as the study averaged it")
+    axes.bar(places, heights, width, color=VERMILLION, label="as the study averaged it")
     _finish_bars(axes, runs)
 
 
@@ -153,7 +151,7 @@ def _changes(axes: Axes, changes: dict[str, Finding], base: Finding) -> None:
     for at, finding in enumerate(changes.values()):
         interval, is_paired = difference(finding, base)
         value, low, high = (100 * part for part in (interval.value, interval.low, interval.high))
-        colour, label = (COLOURS[0], PAIRED) if is_paired else (COLOURS[1], UNPAIRED)
+        colour, label = (BLUE, PAIRED) if is_paired else (VERMILLION, UNPAIRED)
         axes.errorbar(
             value,
             at,
@@ -169,7 +167,7 @@ def _changes(axes: Axes, changes: dict[str, Finding], base: Finding) -> None:
     axes.set_yticks(range(len(changes)), list(changes))
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#e5e5e5", linewidth=0.8)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_xlabel("change of test accuracy (percentage points)")
 
 

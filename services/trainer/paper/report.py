@@ -1,10 +1,7 @@
 """The report of `euguess paper`, as Markdown and as one HTML file that holds its plots."""
 
-import base64
 from datetime import datetime
 from pathlib import Path
-
-from markdown_it import MarkdownIt
 
 from euguess.collection.providers import ProviderName
 from euguess.training.study_facts import CHANCE, COUNTRIES, PLACES, TABLES
@@ -18,19 +15,10 @@ from services.trainer.paper.tables import (
     share,
     study_table,
 )
+from services.trainer.reports.page import html_page
 
 MARKDOWN, PAGE = "report.md", "report.html"
-STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 72rem; margin: auto; padding: 1rem; }
-h1, h2 { line-height: 1.25; margin-top: 2.2rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; margin: 1rem 0; }
-th, td { padding: .35rem .8rem; border-bottom: 1px solid #8884; white-space: nowrap; }
-th { border-bottom-width: 2px; text-align: left; }
-td { font-variant-numeric: tabular-nums; }
-img { max-width: 100%; background: #fff; border-radius: 6px; padding: .5rem; }
-code { background: #8882; padding: .1rem .3rem; border-radius: 3px; }
-"""
+TITLE = "The study, repeated"
 
 
 def write_report(paper: Paper, folder: Path, written_at: datetime) -> tuple[Path, Path]:
@@ -38,7 +26,8 @@ def write_report(paper: Paper, folder: Path, written_at: datetime) -> tuple[Path
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(paper, draw_plots(paper, folder), written_at)
     (folder / MARKDOWN).write_text(text, encoding="utf-8")
-    (folder / PAGE).write_text(_page(text, folder), encoding="utf-8")
+    page = html_page(TITLE, text, sorted(folder.glob("*.png")))
+    (folder / PAGE).write_text(page, encoding="utf-8")
     return folder / MARKDOWN, folder / PAGE
 
 
@@ -97,15 +86,3 @@ def _introduction(paper: Paper) -> str:
         "share a place with training, and how many of them do."
     )
     return "\n\n".join(lines)
-
-
-def _page(text: str, folder: Path) -> str:
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    for path in sorted(folder.glob("*.png")):
-        data = base64.b64encode(path.read_bytes()).decode()
-        body = body.replace(f'src="{path.name}"', f'src="data:image/png;base64,{data}"')
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>The study, repeated</title><style>{STYLE}</style>"
-    )
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'

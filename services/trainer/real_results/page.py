@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from euguess.promotion.verdict import points
 from services.trainer.real_results.summary import BEST, STUDY, RecipeSummary, Results
+from services.trainer.reports.markdown import bullets, escaped, markdown_table
 from services.trainer.reports.tables import percent
 
 COLUMNS = (
     *("recipe", "single view", "all views fused", "macro recall, fused"),
     *("fused minus single", "minus study", "seconds"),
 )
+SEED_COLUMNS = ("recipe", "seed", "held out, fused", "single view", "all views fused", "chosen")
 
 
 def page(results: Results, plot: str) -> str:
@@ -49,19 +51,20 @@ def _head(results: Results) -> Iterator[str]:
 
 
 def _table(results: Results) -> Iterator[str]:
-    yield f"| {' | '.join(COLUMNS)} |"
-    yield f"|---|{'---:|' * (len(COLUMNS) - 1)}"
-    for line in results.lines:
-        cells = (
-            f"**{line.recipe}**" if line.recipe == BEST else line.recipe,
-            percent(line.single),
-            percent(line.fused),
-            percent(line.macro_recall),
-            points(line.gain),
-            points(line.over_study) if line.over_study else "",
-            f"{line.seconds:.0f}",
-        )
-        yield f"| {' | '.join(cells)} |"
+    yield markdown_table(COLUMNS, map(_cells, results.lines))
+
+
+def _cells(line: RecipeSummary) -> tuple[str, ...]:
+    name = escaped(line.recipe)
+    return (
+        f"**{name}**" if line.recipe == BEST else name,
+        percent(line.single),
+        percent(line.fused),
+        percent(line.macro_recall),
+        points(line.gain),
+        points(line.over_study) if line.over_study else "",
+        f"{line.seconds:.0f}",
+    )
 
 
 def _rest(results: Results, plot: str) -> Iterator[str]:
@@ -71,10 +74,8 @@ def _rest(results: Results, plot: str) -> Iterator[str]:
     yield ""
     yield "## Seed by seed"
     yield ""
-    yield "| recipe | seed | held out, fused | single view | all views fused | chosen |"
-    yield "|---|---:|---:|---:|---:|---|"
-    for line in results.lines:
-        yield from _seeds(line)
+    rows = (cells for line in results.lines for cells in _seeds(line))
+    yield markdown_table(SEED_COLUMNS, rows, align="lrrrrl")
     if not any(line.recipe == STUDY for line in results.lines):
         yield ""
         yield "The study's recipe was not measured, so nothing is compared with it."
@@ -82,13 +83,12 @@ def _rest(results: Results, plot: str) -> Iterator[str]:
         yield ""
         yield "Left out:"
         yield ""
-        yield from (f"- {reason}" for reason in results.left_out)
+        yield bullets(map(escaped, results.left_out))
 
 
-def _seeds(line: RecipeSummary) -> Iterator[str]:
+def _seeds(line: RecipeSummary) -> Iterator[tuple[str, ...]]:
     for row in line.seeds:
         held_out = f"{row.held_out.accuracy:.1%}" if row.held_out else ""
-        yield (
-            f"| {line.recipe} | {row.seed} | {held_out} | {row.single:.1%} | {row.fused:.1%} "
-            f"| {row.choice} |"
-        )
+        shares = (f"{row.single:.1%}", f"{row.fused:.1%}")
+        choice = escaped(row.choice) if row.choice else ""
+        yield escaped(line.recipe), str(row.seed), held_out, *shares, choice

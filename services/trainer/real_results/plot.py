@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from services.trainer.real_results.summary import BEST, STUDY, Results
+from services.trainer.reports.palette import BLUE, GREEN, GREY, VERMILLION
 
-SINGLE, FUSED = "#0072B2", "#D55E00"  # Okabe and Ito's palette
-CURVES = {STUDY: "#777777", "fixed": "#009E73", BEST: FUSED}
+SINGLE, FUSED = BLUE, VERMILLION
+CURVES = {STUDY: GREY, "fixed": GREEN, BEST: FUSED}
 
 
 def draw(results: Results, path: Path) -> None:
@@ -30,7 +31,7 @@ def _bars(axes: Axes, results: Results) -> None:
         ):
             axes.plot([interval.low, interval.high], [-place + shift] * 2, color=colour)
             axes.plot([interval.value], [-place + shift], "o", color=colour)
-    axes.axvline(results.majority, color="#777777", linestyle=":")
+    axes.axvline(results.majority, color=GREY, linestyle=":")
     axes.set_yticks(
         [-place for place in range(len(results.lines))], [line.recipe for line in results.lines]
     )

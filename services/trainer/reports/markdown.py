@@ -1,4 +1,8 @@
-"""Markdown with text of others in it: escaped, so that nothing of it becomes markup."""
+"""Markdown of reports and cards, with one rule for text from outside.
+
+Text that others wrote (names, reasons, licences) goes through `escaped`, so that nothing of it
+becomes markup; `markdown_table` escapes bars in every cell.
+"""
 
 import json
 import re
@@ -20,9 +24,12 @@ def escaped(text: object) -> str:
     return _LIST_MARKER.sub(r"\1\\\2", line) or NOT_RECORDED
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
-    ruler = ["---", *["---:"] * (len(header) - 1)]
+def markdown_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, align: str | None = None
+) -> str:
+    """Return a table. align: l or r per column; by default the first l, the others r."""
+    sides = align or "l" + "r" * (len(header) - 1)
+    ruler = ["---:" if side == "r" else "---" for side in sides]
     return "\n".join(_line(cells) for cells in (header, ruler, *rows))
 
 

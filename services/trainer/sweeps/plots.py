@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from services.trainer.reports.palette import BLUE, GREY, VERMILLION
 from services.trainer.sweeps.result import SweepResult, TrialRow
 
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
-BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#8A8A8A"
 AXIS_NAMES = {"val_accuracy": "accuracy on val", "val_loss": "loss on val, nats"}
 PANELS_PER_ROW = 3
 DOTS_PER_INCH = 120

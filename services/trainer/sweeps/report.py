@@ -1,12 +1,12 @@
-"""A folder with what a sweep has found: the best recipe, tables and pictures."""
+"""The report folder of a sweep: the best recipe, tables and pictures."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from markdown_it import MarkdownIt
-
+from services.trainer.reports.markdown import escaped, markdown_table
+from services.trainer.reports.page import html_page
 from services.trainer.sweeps.plots import draw_all
-from services.trainer.sweeps.result import SweepResult
+from services.trainer.sweeps.result import SweepResult, TrialRow
 from services.trainer.sweeps.spec import Sweep
 from services.trainer.sweeps.status import figure_text, objective_text, value_text
 
@@ -14,32 +14,24 @@ BEST_RECIPE = "best.toml"
 TITLES = {
     "importance.png": "Which keys matter",
     "slices.png": "The objective along each key",
-    "history.png": "How the sweep went",
+    "history.png": "Trials in order",
 }
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-img {{ max-width: 100% }}
-table {{ border-collapse: collapse; display: block; overflow-x: auto }}
-th, td {{ border: 1px solid #ccc; padding: .2rem .6rem; text-align: right }}
-</style></head><body>
-{body}</body></html>
-"""  # noqa: E501
 
 
 def write_report(sweep: Sweep, result: SweepResult, folder: Path) -> None:
-    """best.toml, report.md, report.html, result.json and the pictures; old ones are replaced."""
+    """Write best.toml, report.md, report.html, result.json and the pictures; replace old ones."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BEST_RECIPE).write_text(best_recipe_text(sweep, result))
     (folder / "result.json").write_text(result.model_dump_json(indent=2))
-    text = markdown(result, draw_all(result, folder))
+    pictures = draw_all(result, folder)
+    text = markdown(result, pictures)
     (folder / "report.md").write_text(text)
-    body = MarkdownIt("commonmark").enable("table").render(text)
-    (folder / "report.html").write_text(PAGE.format(title=f"Sweep {result.name}", body=body))
+    page = html_page(f"Sweep {result.name}", text, [folder / name for name in pictures])
+    (folder / "report.html").write_text(page)
 
 
 def best_recipe_text(sweep: Sweep, result: SweepResult) -> str:
-    """TOML for `euguess train`."""
+    """Return the best recipe as TOML for `euguess train`."""
     best = result.best
     return (
         f"# Trial {best.number} of the sweep {result.study}: {_shown(result, best.value)}.\n"
@@ -49,21 +41,28 @@ def best_recipe_text(sweep: Sweep, result: SweepResult) -> str:
 
 
 def markdown(result: SweepResult, pictures: Sequence[str]) -> str:
-    """The report; pictures lie beside it."""
+    """Return the report as Markdown; its pictures are in the same folder."""
     best = result.best
-    counts = f"{len(result.complete)} ran to their end, {len(result.pruned)} were pruned"
+    counts = f"{len(result.complete)} completed, {len(result.pruned)} were pruned"
     parts = [
         f"# Sweep {result.name}",
-        f"Base recipe {result.recipe_name}, dataset {result.dataset}, {result.protocol} split. Of "
-        f"{len(result.trials)} trials {counts}.",
+        f"Base recipe {escaped(result.recipe_name)}, dataset {result.dataset}, {result.protocol} "
+        f"split. Of {len(result.trials)} trials {counts}.",
         f"**Best: trial {best.number}, {_shown(result, best.value)}**, in {BEST_RECIPE}.",
-        _table(("key", "best value"), [(f"`{k}`", value_text(v)) for k, v in best.values.items()]),
-        "The best of many trials is flattered by the choice. Trials see neither the test part nor "
-        f"each other's weights: `euguess train {result.dataset} --recipe {BEST_RECIPE}` measures "
-        "the best recipe on the test part.",
+        markdown_table(
+            ("key", "best value"),
+            [(f"`{k}`", escaped(value_text(v))) for k, v in best.values.items()],
+        ),
+        "The best of many trials looks better than it is, because it was selected by this figure. "
+        "Trials never see the test part. To measure the best recipe on it: "
+        f"`euguess train {result.dataset} --recipe {BEST_RECIPE}`.",
         *(f"## {TITLES[name]}\n\n![{TITLES[name]}]({name})" for name in TITLES if name in pictures),
         "## All trials, the best first",
-        _table(("trial", "objective", "epochs", "seconds", *best.values, ""), _rows(result)),
+        markdown_table(
+            ("trial", "objective", "epochs", "seconds", *best.values, ""),
+            _rows(result),
+            align="rrrr" + "r" * len(best.values) + "l",
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -72,20 +71,15 @@ def _rows(result: SweepResult) -> Iterator[tuple[str, ...]]:
     sign = -1 if result.is_higher_better else 1
     by_value = sorted(result.complete, key=lambda row: sign * (row.value or 0))
     for row in (*by_value, *result.pruned):
-        values = (value_text(row.values.get(key, "")) for key in result.best.values)
-        why = row.reason or ("pruned" if row.state == "pruned" else "")
+        values = (_value(row, key) for key in result.best.values)
+        why = escaped(row.reason) if row.reason else "pruned" if row.state == "pruned" else ""
         shown = "" if row.value is None else figure_text(result.objective, row.value)
         yield (str(row.number), shown, str(row.epochs), f"{row.seconds:.1f}", *values, why)
 
 
+def _value(row: TrialRow, key: str) -> str:
+    return escaped(value_text(row.values[key])) if key in row.values else ""
+
+
 def _shown(result: SweepResult, value: float | None) -> str:
     return objective_text(result.objective, value)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]] | Iterator[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

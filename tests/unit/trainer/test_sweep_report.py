@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from services.trainer.recipe import read_recipe
-from services.trainer.sweeps.report import write_report
+from services.trainer.sweeps.report import TITLES, write_report
 from services.trainer.sweeps.result import State, SweepResult, TrialRow
 from services.trainer.sweeps.spec import Sweep, SweepSpec, Value
 from tests.support.tiny_training import tiny_recipe
@@ -74,9 +74,10 @@ def test_a_report_holds_every_trial_and_a_recipe_to_train(tmp_path: Path) -> Non
     page = (tmp_path / "report.html").read_text()
     assert page.count("<tr>") == 1 + len(ROWS) + 1 + len(SPACE)
     for name in ("history.png", "slices.png", "importance.png"):
-        assert f'<img src="{name}"' in page
+        assert f'alt="{TITLES[name]}"' in page
         with Image.open(tmp_path / name) as picture:
             assert picture.width > 500
+    assert page.count('src="data:image/png;base64,') == 3
     assert SweepResult.model_validate_json((tmp_path / "result.json").read_text()).best == ROWS[1]
 
 
@@ -86,3 +87,9 @@ def test_an_importance_that_is_not_known_is_not_drawn(tmp_path: Path, objective:
     assert "slices.png" in text
     assert "importance.png" not in text
     assert not (tmp_path / "importance.png").exists()
+
+
+def test_a_reason_with_markup_stays_text(tmp_path: Path) -> None:
+    rows = (*ROWS[:2], row(2, "pruned", None, "<b>no</b> *number*"))
+    write(tmp_path, result_of(*rows, objective="val_accuracy", importances={}))
+    assert "&lt;b&gt;no&lt;/b&gt; *number*" in (tmp_path / "report.html").read_text()
