@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for each visitor; `python -m dashboard` serves it."""
+"""The script that Streamlit runs for each session. Start it with `python -m dashboard`."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.connections import Connections, open_connections
 from dashboard.navigation import pages
 
-ICON = Path(__file__).with_name("icon.svg")  # an icon by name would be fetched from the internet
+ICON = Path(__file__).with_name("icon.svg")  # a named icon would be fetched from the internet
 
 st.set_page_config(page_title="EUGuess", page_icon=str(ICON), layout="wide")
 

@@ -1,4 +1,4 @@
-"""What the pages talk to, opened once for all sessions from the settings."""
+"""The clients that pages use, opened once for all sessions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +7,13 @@ from dashboard.store import Store
 from euguess.clients import InferenceClient, RegistryClient, SamplerClient
 from euguess.settings import MlflowSettings, ServiceSettings, StoreSettings
 
-ANSWER_SECONDS = 5.0  # a page that waits longer looks broken
+ANSWER_SECONDS = 5.0  # a page that takes longer looks broken
 PREDICTION_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Connections:
-    """Clients of the services, and the store."""
+    """Clients of the services and the store."""
 
     sampler: SamplerClient
     registry: RegistryClient
@@ -22,7 +22,7 @@ class Connections:
 
 
 def open_connections() -> Connections:
-    """Reads the settings; contacts nobody."""
+    """Create the clients from the settings, without connecting."""
     services = ServiceSettings.load()
     key_file = Path(services.inference_key_file) if services.inference_key_file else None
     return Connections(

@@ -18,7 +18,7 @@ Render = Callable[[Connections], None]
 
 
 def pages(connections: Connections) -> list[StreamlitPage]:
-    """All pages, the first of them shown at the start."""
+    """Return all pages; the first one is the start page."""
     return [
         _page(overview.render, connections, "Overview", "monitoring"),
         _page(dataset.render, connections, "Dataset", "public"),

@@ -1,4 +1,4 @@
-"""What a page shows in place of data that a service could not give."""
+"""Notices on pages: errors, empty states and hints."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +11,21 @@ from euguess.errors import EUGuessError, InvalidInput
 
 @contextmanager
 def show_errors() -> Iterator[None]:
-    """Show an error of the block in its place and go on after it: the rest of the page works."""
+    """Show an error raised in the block in its place, so that the rest of the page works."""
     try:
         yield
     except EUGuessError as error:
-        is_ours = isinstance(error, InvalidInput)  # what was given, not a service, is at fault
-        icon = ":material/rule:" if is_ours else ":material/cloud_off:"
+        is_input = isinstance(error, InvalidInput)  # the input is at fault, not a service
+        icon = ":material/rule:" if is_input else ":material/cloud_off:"
         st.error(plain(error), icon=icon)
 
 
 def empty_state(sentence: str, command: str) -> None:
-    """An empty state: what is missing, and the command that makes it."""
+    """Show what is missing, and the command that creates it."""
     st.info(sentence, icon=":material/lightbulb:")
     st.code(command, language="bash", wrap_lines=True)
 
 
 def hint(sentence: str, command: str) -> None:
-    """A command beside what a page shows; unlike st.code it costs no 0.3 s of first paint."""
+    """Show a command in a sentence; unlike st.code this does not delay first paint by 0.3 s."""
     st.info(f"{sentence} `{command}`", icon=":material/lightbulb:")

@@ -1,4 +1,4 @@
-"""The object store for Streamlit's threads, which run no event loop."""
+"""The object store for Streamlit's threads, which have no event loop."""
 
 import asyncio
 import threading
@@ -10,13 +10,13 @@ from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 
 OPEN_SECONDS = 3.0
-ANSWER_SECONDS = 10.0  # for all that one call reads; a page should not wait as long as a service
+ANSWER_SECONDS = 10.0  # per call; shorter than in services, because a person waits
 
 Result = TypeVar("Result")
 
 
 class Store:
-    """Opened at its first use, and again after a failure to open."""
+    """A store that is opened on first use, and again after a failure to open."""
 
     def __init__(self, settings: StoreSettings, opened: ObjectStore | None = None) -> None:
         self._settings = settings
@@ -24,7 +24,7 @@ class Store:
         self._lock = threading.Lock()
 
     def run(self, work: Callable[[ObjectStore], Awaitable[Result]]) -> Result:
-        """Do work with the store and wait for it. Raises StoreError, or what the work raises."""
+        """Run a coroutine with the store. Raises StoreError, or what the coroutine raises."""
         store = self._store()
 
         async def bounded() -> Result:
@@ -35,8 +35,8 @@ class Store:
             return asyncio.run(bounded())
         except TimeoutError:
             raise StoreUnavailable(
-                f"The store {self._settings.url} does not answer within {ANSWER_SECONDS:.0f} s; "
-                "start it with `euguess up`, or see `euguess doctor`."
+                f"The store {self._settings.url} did not respond within {ANSWER_SECONDS:.0f} s. "
+                "Start it with `euguess up`, or run `euguess doctor`."
             ) from None
 
     def _store(self) -> ObjectStore:

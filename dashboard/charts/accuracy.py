@@ -1,4 +1,4 @@
-"""Accuracies with their intervals; nothing here knows Streamlit."""
+"""Charts of a champion's metrics. No module of dashboard.charts imports Streamlit."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -23,16 +23,16 @@ METRIC_NAMES = {
 
 
 def metrics_chart(metrics: Mapping[str, Interval], chance: float) -> LayeredChart:
-    """Known accuracies with their 95 % intervals; the dashed line is chance."""
+    """Draw the known metrics with their 95 % intervals; the dashed line is chance."""
     rows = [
         {"metric": name, "value": m.value, "low": m.low, "high": m.high}
         for key, name in METRIC_NAMES.items()
         if (m := metrics.get(key)) is not None
     ]
-    axis = alt.Axis(format="%", tickCount=10, title="Share right (%)")
+    axis = alt.Axis(format="%", tickCount=10, title="Accuracy or recall (%)")
     names = alt.Axis(labelLimit=0)
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        y=alt.Y("metric:N", sort=None, title="Measure", axis=names)
+        y=alt.Y("metric:N", sort=None, title="Metric", axis=names)
     )
     bars = base.mark_bar(color=SKY, opacity=0.6).encode(
         x=alt.X("value:Q", axis=axis, scale=alt.Scale(domain=[0, 1])),

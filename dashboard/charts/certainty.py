@@ -1,6 +1,6 @@
-"""How far a model's probabilities can be trusted; nothing here knows Streamlit.
+"""Charts of calibration: reliability, and accuracy by coverage.
 
-Each point is of places, one answer each, so that Wilson's interval holds.
+Each point counts places, one prediction each, so that Wilson's interval applies.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ CHART_HEIGHT, LEGEND_LINE = 360, 30  # pixels
 
 
 def reliability_frame(certainty: Certainty) -> pd.DataFrame:
-    """One row per bin: confidence, accuracy, low, high (shares) and places."""
+    """Return a row per bin: confidence, value, low, high (shares) and places."""
     rows = [
         {
             "confidence": one.confidence,
@@ -35,11 +35,11 @@ def reliability_frame(certainty: Certainty) -> pd.DataFrame:
 
 
 def reliability_chart(certainty: Certainty) -> LayeredChart:
-    """Accuracy by confidence; on the dashed line probabilities mean what they say."""
+    """Draw accuracy by confidence; on the dashed line the model is perfectly calibrated."""
     base = alt.Chart(reliability_frame(certainty)).encode(
         x=alt.X("confidence:Q", scale=SHARES, axis=_axis("Mean confidence (%)"))
     )
-    accuracy = _axis("Places named right (%)")
+    accuracy = _axis("Accuracy over places (%)")
     lines = base.mark_rule(strokeWidth=2, color=BLUE).encode(
         y=alt.Y("low:Q", scale=SHARES, axis=accuracy), y2="high:Q"
     )
@@ -58,7 +58,7 @@ def reliability_chart(certainty: Certainty) -> LayeredChart:
 
 
 def coverage_frame(certainties: Mapping[str, Certainty]) -> pd.DataFrame:
-    """Points of the curves of runs: run, coverage, confidence, value, low, high (shares)."""
+    """Return a row per run and threshold: run, coverage, confidence, value, low, high (shares)."""
     rows = [
         {
             "run": run,
@@ -73,13 +73,15 @@ def coverage_frame(certainties: Mapping[str, Certainty]) -> pd.DataFrame:
 
 
 def coverage_chart(certainties: Mapping[str, Certainty]) -> LayeredChart:
-    """Accuracy over the share of places that are answered, the surest first, by run."""
+    """Draw accuracy by the share of answered places, most confident first, for each run."""
     names = list(certainties)
     base = alt.Chart(coverage_frame(certainties)).encode(
-        x=alt.X("coverage:Q", scale=SHARES, axis=_axis("Places answered, the surest first (%)")),
+        x=alt.X(
+            "coverage:Q", scale=SHARES, axis=_axis("Places answered, most confident first (%)")
+        ),
         color=colours(names),
     )
-    accuracy = _axis("Right among these (%)")
+    accuracy = _axis("Accuracy of answered places (%)")
     band = base.mark_area(opacity=0.15).encode(
         y=alt.Y("low:Q", scale=SHARES, axis=accuracy), y2="high:Q"
     )

@@ -1,4 +1,4 @@
-"""Slots by country and status; nothing here knows Streamlit."""
+"""Charts of a collection: slots by country and status."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ STATUS_COLOURS = {
 
 
 def counts_frame(countries: Mapping[str, StatusCounts]) -> pd.DataFrame:
-    """One row per country and status: country, status, locations, quota."""
+    """Return a row per country and status: country, status, locations, quota."""
     rows = [
         {
             "country": code,
@@ -33,7 +33,7 @@ def counts_frame(countries: Mapping[str, StatusCounts]) -> pd.DataFrame:
 
 
 def counts_chart(countries: Mapping[str, StatusCounts]) -> alt.LayerChart | alt.FacetChart:
-    """Stacked bars of slot statuses per country, with the quota as a tick."""
+    """Draw stacked bars of slot statuses per country, with the quota as a tick."""
     base = alt.Chart(counts_frame(countries)).encode(
         x=alt.X("country:N", sort=None, title="Country (ISO 3166-1)", axis=alt.Axis(labelAngle=0))
     )

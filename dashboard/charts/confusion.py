@@ -1,4 +1,4 @@
-"""Which countries are taken for which; nothing here knows Streamlit."""
+"""The confusion matrix as chart and as list."""
 
 from dataclasses import dataclass
 
@@ -9,60 +9,62 @@ from dashboard.charts.order import by_geography
 from dashboard.charts.palette import BLUE, VERMILLION
 from euguess.training.report import Report
 
-RIGHT, WRONG = "right", "wrong"
-COLOURS = {RIGHT: BLUE, WRONG: VERMILLION}
-CELL_HEIGHT, LEAST_HEIGHT, FRAME = 22, 360, 120  # pixels
-FAINTEST = 0.08  # so that a single photo shows
+CORRECT, INCORRECT = "correct", "incorrect"
+COLOURS = {CORRECT: BLUE, INCORRECT: VERMILLION}
+CELL_HEIGHT, MIN_HEIGHT, FRAME = 22, 360, 120  # pixels
+FAINTEST = 0.08  # so that a single photo is visible
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Photos of a country that were taken for another."""
+    """Photos of one country that were predicted as another."""
 
     true: str
-    named: str
+    predicted: str
     photos: int
     share: float  # of the true country's photos
 
 
 def confusions(report: Report) -> list[Confusion]:
-    """All that occur, by falling number of photos."""
+    """Return all confusions, largest number of photos first."""
     codes = [country.country_code for country in report.countries]
     found = [
-        Confusion(codes[true], codes[named], photos, photos / sum(row))
+        Confusion(codes[true], codes[predicted], photos, photos / sum(row))
         for true, row in enumerate(report.confusion)
-        for named, photos in enumerate(row)
-        if photos and named != true
+        for predicted, photos in enumerate(row)
+        if photos and predicted != true
     ]
-    return sorted(found, key=lambda one: (-one.photos, -one.share, one.true, one.named))
+    return sorted(found, key=lambda one: (-one.photos, -one.share, one.true, one.predicted))
 
 
 def confusion_frame(report: Report) -> pd.DataFrame:
-    """One row per pair that occurs: true, named (codes), photos, share (of the true's), kind."""
+    """Return a row per pair: true, predicted (codes), photos, share (of the true ones), kind."""
     codes = [country.country_code for country in report.countries]
     rows = [
         {
             "true": codes[true],
-            "named": codes[named],
+            "predicted": codes[predicted],
             "photos": photos,
             "share": photos / sum(row),
-            "kind": RIGHT if true == named else WRONG,
+            "kind": CORRECT if true == predicted else INCORRECT,
         }
         for true, row in enumerate(report.confusion)
-        for named, photos in enumerate(row)
+        for predicted, photos in enumerate(row)
         if photos
     ]
-    return pd.DataFrame(rows, columns=["true", "named", "photos", "share", "kind"])
+    return pd.DataFrame(rows, columns=["true", "predicted", "photos", "share", "kind"])
 
 
 def confusion_chart(report: Report) -> alt.Chart:
-    """Cells as dense as the share of the true country's photos; neighbours beside each other."""
+    """Draw the matrix; density is the share of the true country's photos."""
     order = list(by_geography(frozenset(country.country_code for country in report.countries)))
     labels = alt.Axis(labelAngle=0, labelOverlap=True, labelPadding=4, ticks=False)
     frame = confusion_frame(report)
     chart: alt.Chart = alt.Chart(frame).mark_rect()
     return chart.encode(
-        x=alt.X("named:N", sort=order, title="Named country", axis=labels, scale=_all(order)),
+        x=alt.X(
+            "predicted:N", sort=order, title="Predicted country", axis=labels, scale=_all(order)
+        ),
         y=alt.Y("true:N", sort=order, title="True country", axis=labels, scale=_all(order)),
         color=alt.Color(
             "kind:N",
@@ -76,13 +78,13 @@ def confusion_chart(report: Report) -> alt.Chart:
         ),
         tooltip=[
             alt.Tooltip("true:N", title="True"),
-            alt.Tooltip("named:N", title="Named"),
+            alt.Tooltip("predicted:N", title="Predicted"),
             alt.Tooltip("photos:Q", title="Photos"),
-            alt.Tooltip("share:Q", title="Of the true country's photos", format=".0%"),
+            alt.Tooltip("share:Q", title="Share of the true country's photos", format=".0%"),
         ],
-    ).properties(height=max(LEAST_HEIGHT, CELL_HEIGHT * len(order)) + FRAME)
+    ).properties(height=max(MIN_HEIGHT, CELL_HEIGHT * len(order)) + FRAME)
 
 
 def _all(order: list[str]) -> alt.Scale:
-    """Countries without photos keep their row and column."""
+    """Keep the row and column of countries without photos."""
     return alt.Scale(domain=order)

@@ -1,4 +1,4 @@
-"""What a dataset holds, as charts; nothing here knows Streamlit."""
+"""Charts of a dataset's contents."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ SERIES = {"stored": SKY, "quota": BLUE, "the study's quota": ORANGE}
 
 
 def balance_frame(places: pd.DataFrame, quotas: Mapping[str, int]) -> pd.DataFrame:
-    """One row per country: country, stored, quota and the study's quota (its Table 1)."""
+    """Return a row per country: country, stored, quota, the study's quota (its Table 1)."""
     stored = places["country_code"].value_counts()
     codes = list(dict.fromkeys([*quotas, *stored.index]))
     return pd.DataFrame(
@@ -29,7 +29,7 @@ def balance_frame(places: pd.DataFrame, quotas: Mapping[str, int]) -> pd.DataFra
 def balance_chart(
     places: pd.DataFrame, quotas: Mapping[str, int]
 ) -> alt.LayerChart | alt.FacetChart:
-    """Stored places per country as bars; the dataset's quota and the study's as ticks."""
+    """Draw stored places per country as bars, and both quotas as ticks."""
     frame = balance_frame(places, quotas)
     rows = frame.melt("country", var_name="series", value_name="places").dropna()
     scale = alt.Scale(domain=list(SERIES), range=list(SERIES.values()))
@@ -47,14 +47,14 @@ def balance_chart(
 
 
 def years_chart(places: pd.DataFrame) -> alt.Chart:
-    """Places by the year of their photos; those of unknown year are left out."""
+    """Draw places by capture year, without those of unknown year."""
     counts = places["year"].dropna().astype(int).value_counts().sort_index()
-    return _bars(counts, "Year of the photo", PURPLE)
+    return _bars(counts, "Capture year", PURPLE)
 
 
 def views_chart(places: pd.DataFrame) -> alt.Chart:
-    """Places by the number of views that are stored of them."""
-    return _bars(places["views"].value_counts().sort_index(), "Views of a place", GREEN)
+    """Draw places by their number of stored views."""
+    return _bars(places["views"].value_counts().sort_index(), "Views per place", GREEN)
 
 
 def _bars(counts: "pd.Series[int]", title: str, colour: str) -> alt.Chart:

@@ -1,4 +1,4 @@
-"""Accuracies of several kinds in rows, with their intervals; nothing here knows Streamlit."""
+"""Charts that compare accuracies of several kinds, such as the study's and ours."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -18,20 +18,20 @@ KIND_HEIGHT, GAP, LEGEND_LINE, FRAME = 20, 12, 30, 80  # pixels
 
 LABEL_WIDTH = 13  # characters, so that charts fit phones
 STUDY, LEAKY = "the study", "ours, leaky test"
-ONE, ALL = "ours, new places", "the same, all views"
+ONE, ALL = "ours, honest test", "ours, honest, all views"
 STUDY_STYLES = {
     STUDY: (ORANGE, "diamond"),
     LEAKY: (VERMILLION, "square"),
     ONE: (BLUE, "circle"),
     ALL: (GREEN, "triangle-up"),
 }
-PRETENDED, HONEST = "leaky: places also trained on", "honest: new places"
-HONESTY_STYLES = {PRETENDED: (VERMILLION, "square"), HONEST: (BLUE, "circle")}
+LEAKY_TEST, HONEST_TEST = "leaky: places also trained on", "honest: new places"
+HONESTY_STYLES = {LEAKY_TEST: (VERMILLION, "square"), HONEST_TEST: (BLUE, "circle")}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An accuracy (0..1) of a row; one without an interval has its value at both ends."""
+    """An accuracy (0..1) in a row of the chart; low and high equal value without an interval."""
 
     row: str
     kind: str
@@ -39,9 +39,9 @@ class Figure:
 
 
 def figures_chart(
-    figures: Sequence[Figure], styles: Styles, chance: float, rows_are: str
+    figures: Sequence[Figure], styles: Styles, chance: float, row_title: str
 ) -> LayeredChart:
-    """Kinds beside each other in each row, with 95 % intervals; the dashed line is chance."""
+    """Draw the kinds of each row with 95 % intervals; the dashed line is chance."""
     frame = pd.DataFrame(
         [
             {"row": one.row, "label": _wrapped(one.row), "kind": one.kind}
@@ -51,10 +51,10 @@ def figures_chart(
     )
     kinds = [kind for kind in styles if kind in set(frame["kind"])]
     legend = alt.Legend(orient="top", title=None, columns=1, labelLimit=0)
-    axis = alt.Axis(format="%", tickCount=6, title="Named right (%); dashed: chance")
+    axis = alt.Axis(format="%", tickCount=6, title="Accuracy (%); dashed: chance")
     labels = alt.Axis(labelLimit=0, labelExpr="split(datum.label, '\\n')")
     base = alt.Chart(frame).encode(
-        y=alt.Y("label:N", sort=None, title=rows_are, axis=labels),
+        y=alt.Y("label:N", sort=None, title=row_title, axis=labels),
         yOffset=alt.YOffset("kind:N", sort=kinds),
         color=alt.Color("kind:N", scale=_scale(kinds, styles, 0), legend=legend),
     )
@@ -72,7 +72,7 @@ def figures_chart(
 
 
 def percents(*names: str) -> list[alt.Tooltip]:
-    """Tooltips of shares."""
+    """Return tooltips of shares."""
     return [alt.Tooltip(f"{name}:Q", format=".1%") for name in names]
 
 

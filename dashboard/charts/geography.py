@@ -1,4 +1,4 @@
-"""Outlines of the countries for maps, and colours that tell neighbours apart."""
+"""Country outlines for maps, and colours that differ between neighbours."""
 
 import functools
 import json
@@ -21,7 +21,7 @@ PRECISION_DEG = 0.001
 
 @functools.cache
 def outlines() -> Mapping[str, BaseGeometry]:
-    """Simplified territories (lon, lat) by code, of the countries that EUGuess knows."""
+    """Return simplified territories (lon, lat) of the known countries, by code."""
     packaged = resources.files("euguess") / "data" / "boundaries.parquet"
     with resources.as_file(packaged) as path:
         territories = read_boundary_file(path)
@@ -36,13 +36,13 @@ def _simplified(territory: BaseGeometry) -> BaseGeometry:
 
 @functools.cache
 def features() -> Mapping[str, Mapping[str, Any]]:
-    """Geometries as GeoJSON by code."""
+    """Return the outlines as GeoJSON, by code."""
     return {code: json.loads(shapely.to_geojson(area)) for code, area in outlines().items()}
 
 
 @functools.cache
 def colours() -> Mapping[str, str]:
-    """A colour for each country, which none of its neighbours has where that can be had."""
+    """Assign each country a colour that differs from its neighbours' where possible."""
     found: dict[str, str] = {}
     areas = outlines()
     by_size = sorted(areas, key=lambda code: -areas[code].area)

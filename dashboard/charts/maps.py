@@ -1,7 +1,4 @@
-"""Maps of deck.gl on the packaged boundaries: no tile server, no token.
-
-Nothing here knows Streamlit.
-"""
+"""deck.gl maps on the packaged boundaries, without tile server or token."""
 
 import json
 import math
@@ -18,21 +15,21 @@ from dashboard.charts.palette import BLUE, GREY, ORANGE, rgb
 from euguess.geography.countries import country
 
 CENTRE = {"latitude": 55.5, "longitude": 11.0, "zoom": 2.4}
-MAP_HEIGHT = 560  # pixels, in which that shows all of Europe
+MAP_HEIGHT = 560  # pixels; shows all of Europe at this zoom
 BORDER = [*rgb(GREY), 255]
 LAND = [*rgb(GREY), 40]
 POINT_DECIMALS = 3  # 100 m
 POINT_RADIUS_M = 2000
 MIN_POINT_PIXELS, MAX_POINT_PIXELS = 2.0, 6.0
 PLACES = "places"  # layer of places_map
-ARC_TILT_DEG = 35  # seen from above, arcs of both directions bow to different sides
-WIDEST_ARC_PIXELS = 8.0
+ARC_TILT_DEG = 35  # so that arcs of opposite directions do not overlap
+MAX_ARC_PIXELS = 8.0
 
 
 def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -> pydeck.Deck:
-    """Places as points, in the colour of their group; group names the column that holds it.
+    """Draw places as points, coloured by the column `group`.
 
-    Places of unknown position are left out. Codes of countries may be the groups.
+    Places without coordinates are left out.
     """
     known = places[places["lat"].notna()].round({"lat": POINT_DECIMALS, "lon": POINT_DECIMALS})
     points = pydeck.Layer(
@@ -52,10 +49,9 @@ def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -
 
 
 def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -> pydeck.Deck:
-    """Countries by the probability (0..1) that a place lies there; keys are codes.
+    """Shade countries by probability (0..1, by code), and outline the country set.
 
-    The likelier, the less transparent, by the square root, so that 4 % can be seen beside 90 %.
-    The country set is outlined.
+    Opacity is the square root of the probability, so that 4 % is visible beside 90 %.
     """
     rows = [
         {
@@ -80,11 +76,11 @@ def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -
 
 
 CHOICE_ZOOM, CHOICE_HEIGHT = 1.9, 400  # all of Europe in a narrow column
-CHOICES = "choices"  # layer of choice_map; its objects' properties hold a code
+CHOICES = "choices"  # layer of choice_map; its objects have the property code
 
 
 def choice_map(codes: Collection[str], chosen: str | None) -> pydeck.Deck:
-    """Countries to choose from by a click; the chosen one is coloured."""
+    """Draw countries to select by a click; the selected one is highlighted."""
     rows = [
         {
             "type": "Feature",
@@ -123,11 +119,11 @@ def _shading(code: str, share: float, *, is_likely: bool) -> dict[str, object]:
 
 
 def confusion_map(strongest: Sequence[Confusion]) -> pydeck.Deck:
-    """Arcs from true countries to those they were taken for, wider for more photos."""
+    """Draw arcs from true to predicted countries, wider for more photos."""
     most = max((one.photos for one in strongest), default=1)
     arcs = pydeck.Layer(
         "ArcLayer",
-        [_arc(one, most) for one in strongest if {one.true, one.named} <= centres().keys()],
+        [_arc(one, most) for one in strongest if {one.true, one.predicted} <= centres().keys()],
         id="confusions",
         pickable=True,
         get_source_position="from",
@@ -137,25 +133,25 @@ def confusion_map(strongest: Sequence[Confusion]) -> pydeck.Deck:
         get_width="width",
         get_tilt=ARC_TILT_DEG,
     )
-    tooltip = {"text": "{true} taken for {named}: {photos} photos, {share} of its own"}
+    tooltip = {"text": "{true} predicted as {predicted}: {photos} photos, {share} of its photos"}
     return _deck([countries_layer(), arcs], tooltip=tooltip)
 
 
 def _arc(one: Confusion, most: int) -> dict[str, object]:
-    true, named = centres()[one.true], centres()[one.named]
+    true, predicted = centres()[one.true], centres()[one.predicted]
     return {
         "from": [round(true.lon, POINT_DECIMALS), round(true.lat, POINT_DECIMALS)],
-        "to": [round(named.lon, POINT_DECIMALS), round(named.lat, POINT_DECIMALS)],
-        "width": 1 + round((WIDEST_ARC_PIXELS - 1) * one.photos / most, 1),
+        "to": [round(predicted.lon, POINT_DECIMALS), round(predicted.lat, POINT_DECIMALS)],
+        "width": 1 + round((MAX_ARC_PIXELS - 1) * one.photos / most, 1),
         "true": country(one.true).name,
-        "named": country(one.named).name,
+        "predicted": country(one.predicted).name,
         "photos": one.photos,
         "share": f"{one.share:.0%}",
     }
 
 
 def countries_layer() -> pydeck.Layer:
-    """The land of all countries, with their borders."""
+    """Return a layer with the land and borders of all countries."""
     rows = [
         {"type": "Feature", "geometry": geometry, "properties": {"code": code}}
         for code, geometry in features().items()
@@ -181,7 +177,7 @@ def _points(rows: pd.DataFrame, colour: str) -> dict[str, object]:
 
 
 class CompactDeck(pydeck.Deck):  # type: ignore[misc]
-    """A deck whose JSON has no indentation: that of a map is five times smaller."""
+    """A deck with compact JSON, which is five times smaller for a map."""
 
     def to_json(self) -> str:
         return json.dumps(self, default=default_serialize, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Countries in a row, so that neighbours on the map are neighbours in it."""
+"""An order of countries in which neighbours on the map are close to each other."""
 
 import functools
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ Distances = Mapping[tuple[str, str], float]
 
 @functools.cache
 def centres() -> Mapping[str, Coordinate]:
-    """Centroids of the countries that EUGuess has outlines of."""
+    """Return the centroids of all countries with an outline, by code."""
     return {
         code: Coordinate(lat=area.centroid.y, lon=area.centroid.x)
         for code, area in outlines().items()
@@ -21,23 +21,22 @@ def centres() -> Mapping[str, Coordinate]:
 
 @functools.cache
 def by_geography(codes: frozenset[str]) -> tuple[str, ...]:
-    """A short path through the centres of the countries, from the westernmost.
+    """Order countries along a short path through their centres, from the westernmost.
 
-    The nearest country not yet passed comes next; then stretches are turned round as long as
-    that shortens the path (2-opt; Croes, Operations Research 6, 1958). Countries without an
-    outline come last.
+    The path is built by nearest neighbour and improved by 2-opt (Croes, Operations Research 6,
+    1958). Countries without an outline come last.
     """
     known = sorted(codes & centres().keys(), key=lambda code: centres()[code].lon)
-    distances = {(one, other): _apart_km(one, other) for one in known for other in known}
-    path = _untangled(_nearest_first(known, distances), distances)
+    distances = {(one, other): _distance_km(one, other) for one in known for other in known}
+    path = _two_opt(_nearest_neighbour_path(known, distances), distances)
     return (*path, *sorted(codes - set(path)))
 
 
-def _apart_km(one: str, other: str) -> float:
+def _distance_km(one: str, other: str) -> float:
     return great_circle_km(centres()[one], centres()[other])
 
 
-def _nearest_first(codes: list[str], distances: Distances) -> list[str]:
+def _nearest_neighbour_path(codes: list[str], distances: Distances) -> list[str]:
     path, left = codes[:1], set(codes[1:])
     while left:
         here = path[-1]
@@ -46,16 +45,16 @@ def _nearest_first(codes: list[str], distances: Distances) -> list[str]:
     return path
 
 
-def _untangled(path: list[str], distances: Distances) -> list[str]:
+def _two_opt(path: list[str], distances: Distances) -> list[str]:
     while True:
-        turned = _one_turn(path, distances)
-        if turned is None:
+        shorter = _improved(path, distances)
+        if shorter is None:
             return path
-        path = turned
+        path = shorter
 
 
-def _one_turn(path: list[str], distances: Distances) -> list[str] | None:
-    """The path with the first stretch turned round that shortens it; None if there is none."""
+def _improved(path: list[str], distances: Distances) -> list[str] | None:
+    """Reverse the first segment that shortens the path; None if there is none."""
     for start in range(1, len(path) - 1):
         for end in range(start + 1, len(path)):
             before, first, last = path[start - 1], path[start], path[end]

@@ -1,4 +1,4 @@
-"""Colours for colour-blind people too: Okabe and Ito, Color Universal Design (2008)."""
+"""A colour-blind safe palette: Okabe and Ito, Color Universal Design (2008)."""
 
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
 ORANGE, VERMILLION, PURPLE = "#E69F00", "#D55E00", "#CC79A7"
@@ -7,5 +7,5 @@ OKABE_ITO = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 
 
 def rgb(colour: str) -> list[int]:
-    """#RRGGBB as three numbers."""
+    """Convert #RRGGBB to three numbers."""
     return [int(colour[start : start + 2], 16) for start in (1, 3, 5)]

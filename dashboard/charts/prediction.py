@@ -1,4 +1,4 @@
-"""What a model says of a place, as a chart; nothing here knows Streamlit."""
+"""Charts of a prediction."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -11,9 +11,9 @@ from euguess.messages.serving import Prediction
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
-AGREES, DIFFERS = "names the same country", "names another"
+AGREES, DIFFERS = "same country", "different country"
 VIEW_COLOURS = {AGREES: BLUE, DIFFERS: ORANGE}
-IN_SET, OUTSIDE = "in the 90 % set", "not in it"
+IN_SET, OUTSIDE = "in the 90 % set", "not in the set"
 SET_COLOURS = {IN_SET: BLUE, OUTSIDE: GREY}
 WIDEST = 1.15  # leaves room for the number beside a full bar
 ROW_HEIGHT = 34  # pixels
@@ -21,7 +21,7 @@ AXES_HEIGHT = 110  # pixels of legend, axis and title
 
 
 def top_chart(prediction: Prediction) -> LayeredChart:
-    """The likeliest countries with their probabilities, those of the country set marked."""
+    """Draw the most probable countries, with the country set marked."""
     rows = [
         {
             "country": row.country,
@@ -56,7 +56,7 @@ def top_chart(prediction: Prediction) -> LayeredChart:
 
 
 def views_frame(together: Prediction, alone: Sequence[Prediction]) -> pd.DataFrame:
-    """One row per view: view (what it names alone), probability of the common answer, agrees."""
+    """Return a row per view: view (its own prediction), probability of the fused one, agrees."""
     rows = [
         {
             "view": f"{number}: {one.country}, {one.probability:.0%}",
@@ -69,7 +69,7 @@ def views_frame(together: Prediction, alone: Sequence[Prediction]) -> pd.DataFra
 
 
 def views_chart(together: Prediction, alone: Sequence[Prediction]) -> alt.Chart:
-    """How likely each view alone makes the common answer, and what it would name itself."""
+    """Draw the probability that each view alone gives to the fused prediction."""
     frame = views_frame(together, alone)
     scale = alt.Scale(domain=list(VIEW_COLOURS), range=list(VIEW_COLOURS.values()))
     bars: alt.Chart = alt.Chart(frame).mark_bar()

@@ -1,4 +1,4 @@
-"""Runs told apart by colour and by dashes or shapes; nothing here knows Streamlit."""
+"""Colours, dashes and shapes that distinguish runs."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from dashboard.charts.palette import OKABE_ITO
 
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
-MOST_RUNS = len(DASHES)
+MAX_RUNS = len(DASHES)
 
 
 def colours(names: Sequence[str]) -> alt.Color:
-    """Of the field run; its legend names the runs, below each other."""
+    """Colour the field run, with a legend in one column."""
     scale = alt.Scale(domain=list(names), range=list(OKABE_ITO[: len(names)]))
     return alt.Color("run:N", scale=scale, legend=_legend(names))
 

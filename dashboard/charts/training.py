@@ -1,4 +1,4 @@
-"""Curves and tests of trainings (the study's figures 5 to 8); nothing here knows Streamlit."""
+"""Charts of learning curves and test accuracies (the study's figures 5 to 8)."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -23,7 +23,7 @@ BAR_HEIGHT, LEGEND_LINE, FRAME_HEIGHT = 36, 20, 70  # pixels
 
 
 def curves_frame(curves: Mapping[str, pd.DataFrame], measure: str) -> pd.DataFrame:
-    """One row per run, part and epoch: run, part, epoch, value; measure is accuracy or loss."""
+    """Return a row per run, part and epoch: run, part, epoch, value of accuracy or loss."""
     frames = [
         frame[["epoch"]].assign(run=run, part=part, value=frame[f"{part}_{measure}"])
         for run, frame in curves.items()
@@ -33,7 +33,7 @@ def curves_frame(curves: Mapping[str, pd.DataFrame], measure: str) -> pd.DataFra
 
 
 def curves_chart(curves: Mapping[str, pd.DataFrame], measure: str, title: str) -> LayeredChart:
-    """A line for train and a dashed one for val per run; accuracies are shown in percent."""
+    """Draw a solid line for train and a dashed one for val per run; accuracies in percent."""
     names = list(curves)
     scale = alt.Scale(domain=list(PARTS), range=list(PARTS.values()))
     form = PERCENT if measure == "accuracy" else ".2f"
@@ -51,10 +51,10 @@ def curves_chart(curves: Mapping[str, pd.DataFrame], measure: str, title: str) -
 
 
 def accuracies_chart(accuracies: Mapping[str, Interval], chance: float) -> LayeredChart:
-    """A bar with its 95 % interval per run, in the runs' order; the dashed line is chance."""
+    """Draw a bar with its 95 % interval per run, in the given order; the dashed line is chance."""
     names = list(accuracies)
     frame = pd.DataFrame([{"run": name, **one.model_dump()} for name, one in accuracies.items()])
-    axis = alt.Axis(format="%", tickCount=6, title="Test photos named right (%); dashed: chance")
+    axis = alt.Axis(format="%", tickCount=6, title="Accuracy over test photos (%); dashed: chance")
     base = alt.Chart(frame).encode(
         y=alt.Y("run:N", sort=names, title="Run", axis=alt.Axis(labels=False, ticks=False))
     )

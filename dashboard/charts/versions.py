@@ -1,4 +1,4 @@
-"""Versions of the model beside each other; nothing here knows Streamlit."""
+"""A chart that compares versions of the model."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -11,14 +11,14 @@ from euguess.messages.records import Interval
 
 LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
-CHAMPION, OTHER = "champion", "another version"
+CHAMPION, OTHER = "champion", "other version"
 COLOURS = {CHAMPION: ORANGE, OTHER: BLUE}
 SHAPES = {CHAMPION: "diamond", OTHER: "circle"}
 CHART_HEIGHT = 340  # pixels
 
 
 def versions_chart(accuracies: Mapping[str, Interval], champion: str | None) -> LayeredChart:
-    """Accuracy (0..1) with its 95 % interval by version number."""
+    """Draw accuracy (0..1) with its 95 % interval by version number."""
     rows = [
         {
             "version": version,
@@ -36,7 +36,7 @@ def versions_chart(accuracies: Mapping[str, Interval], champion: str | None) -> 
         x=alt.X("version:N", sort=None, title="Version", axis=alt.Axis(labelAngle=0)),
         color=alt.Color("kind:N", scale=colours, legend=alt.Legend(orient="top", title=None)),
     )
-    axis = alt.Axis(format="%", title="Places named right (%)")
+    axis = alt.Axis(format="%", title="Accuracy over places (%)")
     lines = base.mark_rule(strokeWidth=2).encode(
         y=alt.Y("low:Q", axis=axis, scale=alt.Scale(zero=False)), y2="high:Q"
     )

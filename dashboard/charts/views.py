@@ -1,4 +1,4 @@
-"""What more views of a place are worth; nothing here knows Streamlit."""
+"""A chart of accuracy by number of views."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -18,7 +18,7 @@ CHART_HEIGHT, LEGEND_LINE = 340, 30  # pixels
 
 
 def views_frame(reports: Mapping[str, Report]) -> pd.DataFrame:
-    """One row per run and number of views: run, views, places, value, low, high (shares)."""
+    """Return a row per run and number of views: run, views, places, value, low, high."""
     rows = [
         {
             "run": run,
@@ -33,14 +33,14 @@ def views_frame(reports: Mapping[str, Report]) -> pd.DataFrame:
 
 
 def fusion_chart(reports: Mapping[str, Report]) -> LayeredChart:
-    """Accuracy over places with its 95 % interval by the number of views that are fused."""
+    """Draw accuracy over places with its 95 % interval, by number of fused views."""
     names = list(reports)
     base = alt.Chart(views_frame(reports)).encode(
-        x=alt.X("views:O", title="Views of a place (photos)", axis=alt.Axis(labelAngle=0)),
+        x=alt.X("views:O", title="Views per place", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("run:N", sort=names),
         color=colours(names),
     )
-    axis = alt.Axis(format="%", tickCount=6, title="Places named right (%); dashed: chance")
+    axis = alt.Axis(format="%", tickCount=6, title="Accuracy over places (%); dashed: chance")
     lines = base.mark_rule(strokeWidth=2).encode(
         y=alt.Y("low:Q", axis=axis, scale=alt.Scale(zero=True)), y2="high:Q"
     )

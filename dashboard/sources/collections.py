@@ -1,4 +1,4 @@
-"""What the sampler knows, kept for a moment for all sessions."""
+"""Datasets, queues and dead letters from the sampler, cached briefly for all sessions."""
 
 import streamlit as st
 
@@ -9,12 +9,12 @@ from euguess.messages.collection import (
     QueueStatus,
 )
 
-KEPT_SECONDS = 1.0  # a page asks every two seconds, and there may be many pages
+KEPT_SECONDS = 1.0  # each open page polls every two seconds
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
 def read_statuses(_sampler: SamplerClient) -> list[DatasetStatus]:
-    """All datasets, the largest first."""
+    """Return all datasets, largest first."""
     return sorted(_sampler.datasets(), key=lambda status: -status.total.requested)
 
 
@@ -25,5 +25,5 @@ def read_queues(_sampler: SamplerClient) -> QueueStatus:
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
 def read_dead_letters(_sampler: SamplerClient) -> list[DeadLetter]:
-    """The newest first."""
+    """Return dead letters, newest first."""
     return _sampler.dead_letters()

@@ -1,4 +1,4 @@
-"""Which services answer, asked all at once."""
+"""Health checks of all services, run concurrently."""
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from euguess.errors import EUGuessError
 
 WAIT_SECONDS = 1.5
 KEPT_SECONDS = 4.0
-UNKNOWN = "Not known while the sampler does not answer."
+UNKNOWN = "Unknown, because the sampler does not respond."
 PARTS = {"redis": "Redis", "store": "Store", "collection": "Collection loop"}
 
 
 @dataclass(frozen=True)
 class Health:
-    """One service; trouble is None when it is well."""
+    """The health of one service; problem is None when it is healthy."""
 
     name: str
-    trouble: str | None
+    problem: str | None
     container: str
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
 def read_health(_connections: Connections) -> list[Health]:
-    """Sampler, Redis (by the sampler), store, MLflow and TorchServe; takes 1.5 s at most."""
+    """Check sampler, Redis (through the sampler), store, MLflow and TorchServe, within 1.5 s."""
     pool = ThreadPoolExecutor()
     sampler = pool.submit(_connections.sampler.troubles)
     store = pool.submit(_connections.store.run, lambda s: s.exists(DATASETS + "ready"))
@@ -36,19 +36,19 @@ def read_health(_connections: Connections) -> list[Health]:
     wait((sampler, store, mlflow, torchserve), WAIT_SECONDS)
     pool.shutdown(wait=False, cancel_futures=True)
     return [
-        *_of_sampler(sampler),
-        Health("Store", _trouble(store), "minio"),
-        Health("MLflow", _trouble(mlflow), "mlflow"),
-        Health("TorchServe", _trouble(torchserve), "inference"),
+        *_sampler_health(sampler),
+        Health("Store", _problem(store), "minio"),
+        Health("MLflow", _problem(mlflow), "mlflow"),
+        Health("TorchServe", _problem(torchserve), "inference"),
     ]
 
 
-def _of_sampler(asked: "Future[dict[str, str]]") -> list[Health]:
-    """The sampler speaks for Redis; it answers while one of its parts is in trouble."""
-    trouble = _trouble(asked)
-    if trouble is not None:
-        return [Health("Sampler", trouble, "sampler"), Health("Redis", UNKNOWN, "redis")]
-    found = asked.result()
+def _sampler_health(response: "Future[dict[str, str]]") -> list[Health]:
+    """Return the health of sampler and Redis; the sampler responds even if Redis is down."""
+    problem = _problem(response)
+    if problem is not None:
+        return [Health("Sampler", problem, "sampler"), Health("Redis", UNKNOWN, "redis")]
+    found = response.result()
     own = [f"{PARTS.get(part, part)}: {text}." for part, text in found.items() if part != "redis"]
     redis = found.get("redis")
     return [
@@ -57,10 +57,10 @@ def _of_sampler(asked: "Future[dict[str, str]]") -> list[Health]:
     ]
 
 
-def _trouble(asked: "Future[Any]") -> str | None:
-    if not asked.done():
-        return f"No answer within {WAIT_SECONDS} s."
-    error = asked.exception()
+def _problem(response: "Future[Any]") -> str | None:
+    if not response.done():
+        return f"No response within {WAIT_SECONDS} s."
+    error = response.exception()
     if error is not None and not isinstance(error, EUGuessError):
         raise error
     return None if error is None else str(error)

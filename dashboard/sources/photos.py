@@ -1,4 +1,4 @@
-"""Photos from the store: small copies for galleries, and the bytes that a model is asked about."""
+"""Photos from the store: the stored bytes for the model, and small pictures for pages."""
 
 import asyncio
 import io
@@ -10,13 +10,13 @@ from dashboard.store import Store
 from euguess.images.preprocessing import InvalidImage, load_photo
 from euguess.storage import ObjectStore
 
-MOST_KEPT = 600
+MAX_CACHED = 600
 QUALITY = 85
 
 
-@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+@st.cache_data(max_entries=MAX_CACHED, show_spinner=False)
 def read_photos(_store: Store, keys: tuple[str, ...]) -> list[bytes]:
-    """Bytes of photos as stored. Raises StoreError."""
+    """Return the bytes of photos as stored. Raises StoreError."""
 
     async def read(store: ObjectStore) -> list[bytes]:
         return await asyncio.gather(*(store.get(key) for key in keys))
@@ -24,14 +24,14 @@ def read_photos(_store: Store, keys: tuple[str, ...]) -> list[bytes]:
     return _store.run(read)
 
 
-@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+@st.cache_data(max_entries=MAX_CACHED, show_spinner=False)
 def read_pictures(_store: Store, keys: tuple[str, ...], side: int) -> list[bytes | None]:
-    """Pictures of at most side pixels, with nothing in them but pixels; None for a damaged one."""
+    """Return pictures of at most side x side pixels, without metadata; None if damaged."""
     return [picture(data, side) for data in read_photos(_store, keys)]
 
 
 def picture(photo: bytes, side: int) -> bytes | None:
-    """A JPEG without EXIF or any other note of where the photo comes from."""
+    """Convert a photo to a small JPEG without EXIF or other metadata; None if damaged."""
     try:
         image = load_photo(photo, side=side)
     except InvalidImage:

@@ -1,4 +1,4 @@
-"""Trainings that the trainer gave up, with its reasons."""
+"""Training requests that the trainer rejected, with the reasons."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,27 +17,27 @@ TRAINER = "trainer"  # the source of its dead letters
 
 @dataclass(frozen=True)
 class RejectedRun:
-    """What was wanted, as far as it can be read, and why it was not done."""
+    """A rejected training request: what was requested and why it was rejected."""
 
     at: datetime
-    wanted: str
+    requested: str
     reason: str
 
 
-def rejected_runs(sampler: SamplerClient) -> list[RejectedRun]:
-    """The newest first. Raises ServiceUnavailable."""
+def read_rejected_runs(sampler: SamplerClient) -> list[RejectedRun]:
+    """Return rejected requests, newest first. Raises ServiceUnavailable."""
     letters = read_dead_letters(sampler)
     return [
-        RejectedRun(letter.at, _wanted(letter), letter.reason)
+        RejectedRun(letter.at, _requested(letter), letter.reason)
         for letter in letters
         if letter.source == TRAINER
     ]
 
 
-def _wanted(letter: DeadLetter) -> str:
+def _requested(letter: DeadLetter) -> str:
     try:
-        order = TrainRun.model_validate_json(str(letter.payload))
-        name = parse_table(order.recipe).get("name", "a recipe without a name")
+        request = TrainRun.model_validate_json(str(letter.payload))
+        name = parse_table(request.recipe).get("name", "unnamed recipe")
     except (ValidationError, InvalidRecipe):
-        return "an order that cannot be read"
-    return f"{name} on {order.dataset}"
+        return "unreadable request"
+    return f"{name} on {request.dataset}"

@@ -14,20 +14,20 @@ from euguess.training.runs import FinishedRun, TrainingRun
 
 KEPT_SECONDS = 5.0
 TRAININGS_KEPT_SECONDS = 2.0
-REPORTS_KEPT_SECONDS = 3600.0  # those of a run never change
+REPORTS_KEPT_SECONDS = 3600.0  # reports never change
 READS_AT_ONCE = 8
 METRICS = ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
 def read_runs(_registry: RegistryClient) -> list[FinishedRun]:
-    """Newest first. Raises ServiceUnavailable."""
+    """Return finished runs, newest first. Raises ServiceUnavailable."""
     return _registry.finished_runs()
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
 def read_champion_run(_registry: RegistryClient) -> str | None:
-    """Id of the run that made the champion."""
+    """Return the id of the champion's run."""
     champion = _registry.champion_version()
     return champion.run_id if champion else None
 
@@ -38,7 +38,7 @@ def _kept_reports() -> dict[str, Report]:
 
 
 def read_run_report(registry: RegistryClient, run_id: str) -> Report:
-    """Raises ServiceUnavailable."""
+    """Return the report of a run. Raises ServiceUnavailable."""
     kept = _kept_reports()
     if run_id not in kept:
         kept[run_id] = registry.run_report(run_id)
@@ -46,7 +46,7 @@ def read_run_report(registry: RegistryClient, run_id: str) -> Report:
 
 
 def read_run_reports(registry: RegistryClient, runs: Iterable[FinishedRun]) -> dict[str, Report]:
-    """Reports by run id; runs whose report is gone are left out."""
+    """Return reports by run id, without runs whose report is missing."""
     kept = _kept_reports()
     wanted = [run.run_id for run in runs]
     missing = [run_id for run_id in wanted if run_id not in kept]
@@ -65,13 +65,13 @@ def _report(registry: RegistryClient, run_id: str) -> Report | None:
 
 @st.cache_data(ttl=TRAININGS_KEPT_SECONDS, show_spinner=False)
 def read_trainings(_registry: RegistryClient) -> list[TrainingRun]:
-    """Newest first. Raises ServiceUnavailable."""
+    """Return all training runs, newest first. Raises ServiceUnavailable."""
     return _registry.training_runs()
 
 
 @st.cache_data(show_spinner=False)
 def read_recipe(_registry: RegistryClient, run_id: str) -> str:
-    """TOML text that a run was trained by. Raises ServiceUnavailable."""
+    """Return the recipe (TOML) of a run. Raises ServiceUnavailable."""
     return _registry.recipe(run_id)
 
 
@@ -81,10 +81,10 @@ def _kept_curves() -> dict[str, pd.DataFrame]:
 
 
 def read_curves(registry: RegistryClient, runs: Sequence[TrainingRun]) -> dict[str, pd.DataFrame]:
-    """By run id: a row per epoch with the columns epoch (from 1) and METRICS.
+    """Return curves by run id: a row per epoch with the columns epoch (from 1) and METRICS.
 
-    Accuracies are shares of single views, losses are in nats. Curves of a finished run are
-    kept; one that failed or was stopped may be resumed. Raises ServiceUnavailable.
+    Accuracies are shares (0..1) over single views, losses are in nats. Only curves of finished
+    runs are cached, because others may still grow. Raises ServiceUnavailable.
     """
     kept = _kept_curves()
     wanted = [run for run in runs if run.run_id not in kept]

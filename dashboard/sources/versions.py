@@ -15,14 +15,14 @@ from euguess.promotion.audit import AuditEntry, read_log
 from euguess.promotion.versions import RegisteredVersion
 
 KEPT_SECONDS = 5.0
-FILES_KEPT_SECONDS = 3600.0  # those of a run never change
-MOST_SHOWN = 50
+FILES_KEPT_SECONDS = 3600.0  # files of a run never change
+MAX_VERSIONS = 50
 READS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class Registered:
-    """Versions, newest first, and the one that is served."""
+class Versions:
+    """The registered versions, newest first, and the champion."""
 
     versions: list[RegisteredVersion]
     champion: RegisteredVersion | None
@@ -41,9 +41,9 @@ def read_seen(_registry: RegistryClient, version: str) -> SeenViews | None:
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
-def read_registered(_registry: RegistryClient) -> Registered:
-    """Raises ServiceUnavailable."""
-    return Registered(_registry.versions()[:MOST_SHOWN], _registry.champion_version())
+def read_versions(_registry: RegistryClient) -> Versions:
+    """Return the registered versions. Raises ServiceUnavailable."""
+    return Versions(_registry.versions()[:MAX_VERSIONS], _registry.champion_version())
 
 
 @st.cache_resource(show_spinner=False)
@@ -52,7 +52,7 @@ def _kept_cards() -> dict[str, ModelCard]:
 
 
 def read_cards(registry: RegistryClient, run_ids: tuple[str, ...]) -> dict[str, ModelCard]:
-    """Cards by run id; runs whose card is gone are left out."""
+    """Return model cards by run id, without runs whose card is missing."""
     kept = _kept_cards()
     missing = [run_id for run_id in run_ids if run_id not in kept]
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
@@ -71,11 +71,11 @@ def _card(registry: RegistryClient, run_id: str) -> ModelCard | None:
 
 @st.cache_data(ttl=FILES_KEPT_SECONDS, max_entries=16, show_spinner=False)
 def read_report(_registry: RegistryClient, run_id: str) -> dict[str, Any]:
-    """report.json of a run. Raises ServiceUnavailable."""
+    """Return report.json of a run. Raises ServiceUnavailable."""
     return _registry.report(run_id)
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
 def read_audit(_store: Store) -> list[AuditEntry]:
-    """Oldest first. Raises StoreError."""
+    """Return the audit log, oldest entry first. Raises StoreError."""
     return _store.run(read_log)

@@ -14,7 +14,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard.charts.series import MOST_RUNS
+from dashboard.charts.series import MAX_RUNS
 from dashboard.connections import Connections
 from tests.support.generated_services import FULL, SMALL, services
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.benchmark
 PAINT_SECONDS, INTERACTION_SECONDS = 2.0, 1.0
 REPEATS = 5
 VIEWS = ("overview", "dataset", "predict", "training", "results", "models", "play")
-SECTIONS = ("Map", "Findings", "Export", "Balance")
+SECTIONS = ("Map", "Issues", "Export", "Balance")
 
 
 def page(view, connections):  # type: ignore[no-untyped-def] # runs as a script of its own
@@ -71,7 +71,7 @@ def start_of_a_game(connections: Connections) -> float:
 def choice_of_an_example(connections: Connections) -> float:
     """The place alone: generated datasets have no photos."""
     drawn = painted("predict", connections)
-    drawn.segmented_control[0].set_value("An example")
+    drawn.segmented_control[0].set_value("Example")
     return seconds(lambda: drawn.run(timeout=60))
 
 
@@ -85,7 +85,7 @@ def choices_of_sections(view: str, connections: Connections) -> dict[str, float]
     """Seconds until each section is drawn; five of the runs are compared where that is possible."""
     drawn = painted(view, connections)
     if view == "training":
-        drawn.multiselect(key="training-runs").set_value([f"run-{n}" for n in range(MOST_RUNS)])
+        drawn.multiselect(key="training-runs").set_value([f"run-{n}" for n in range(MAX_RUNS)])
     sections = importlib.import_module(f"dashboard.views.{view}.page").SECTIONS
     durations = {}
     for name in sections:

@@ -29,7 +29,7 @@ REPEATS = 5
 PAGES = {
     "overview": "Dead letters",
     "dataset": "Places per country",
-    "predict": "Photos of one place",
+    "predict": "photos of one place",
     "training": "Log loss",
     "results": "Table 2",
     "models": "Audit log",
@@ -37,17 +37,17 @@ PAGES = {
 }
 SECTIONS = {
     "dataset": {
-        "Findings": "Audit findings",
-        "Export": "One row for each view",
-        "Map": "have a known position",
+        "Issues": "Data quality",
+        "Export": "One row per view",
+        "Map": "have coordinates",
         "Balance": "Places per country",
     },
     "training": {"Test": "Test accuracy", "Settings": "settings differ", "Curves": "Log loss"},
     "results": {
         "Honesty": "Leaky and honest tests",
-        "Countries": "Shown as",
-        "Views": "One photo against three",
-        "Certainty": "Reliability",
+        "Countries": "Display as",
+        "Views": "One view versus three",
+        "Calibration": "Reliability",
         "Study": "Table 2",
     },
 }

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.timeout(1200), pytest.mark.browser]
 PAGES = {
     "overview": "Champion",
     "dataset": "Places per country",
-    "predict": "Photos of one place",
+    "predict": "photos of one place",
     "training": "Log loss",
     "results": "Table 2",
     "models": "Audit log",
@@ -146,19 +146,19 @@ def test_the_manifest_is_downloaded(
 
 def test_a_collected_dataset_has_no_missing_views(page: Page, demo_stack: DemoStack) -> None:
     open_page(page, demo_stack, "dataset")
-    choose(page, "Findings")
-    wait_for_text(page, "Audit findings")
-    save_screenshot(page, "dashboard-findings")
-    expect(page.get_by_test_id("stMain")).not_to_contain_text("Views missing")
+    choose(page, "Issues")
+    wait_for_text(page, "Data quality")
+    save_screenshot(page, "dashboard-issues")
+    expect(page.get_by_test_id("stMain")).not_to_contain_text("Missing views")
 
 
 @pytest.mark.parametrize(
     ("section", "shown"),
     [
         ("Honesty", "Leaky and honest tests"),
-        ("Countries", "Shown as"),
-        ("Views", "One photo against three"),
-        ("Certainty", "Reliability"),
+        ("Countries", "Display as"),
+        ("Views", "One view versus three"),
+        ("Calibration", "Reliability"),
     ],
 )
 def test_each_section_of_the_results_is_drawn(
@@ -188,7 +188,7 @@ def test_an_uploaded_photo_is_answered_by_the_served_model(
     Image.open(io.BytesIO(golden_photo())).convert("RGB").save(photo)
     open_page(page, demo_stack, "predict")
     page.locator("input[type=file]").set_input_files(photo)
-    wait_for_text(page, "The same by curl")
+    wait_for_text(page, "Query with curl")
     save_screenshot(page, "dashboard-prediction")
 
 
@@ -207,12 +207,12 @@ def test_a_held_out_place_is_predicted_and_its_truth_told(
     page: Page, demo_stack: DemoStack
 ) -> None:
     open_page(page, demo_stack, "predict")
-    choose(page, "An example")
+    choose(page, "Example")
     wait_for_text(page, "Held out from training")
-    wait_for_text(page, "3 photos together")
-    wait_for_text(page, "The same by curl")
+    wait_for_text(page, "3 photos fused")
+    wait_for_text(page, "Query with curl")
     save_screenshot(page, "dashboard-example")
-    page.get_by_text("Why: heat maps").click()
+    page.get_by_text("Explain: heat maps").click()
     wait_for_text(page, "grad-cam")
     expect(page.locator("[data-testid=stImage] img").nth(5)).to_be_visible(timeout=WAIT_MS)
     save_screenshot(page, "dashboard-why")

@@ -79,16 +79,16 @@ def test_a_version_is_promoted_by_force_served_and_rolled_back(
     _open(page, demo_stack)
     wait_for_text(page, "The gate would refuse it")
     save_screenshot(page, "dashboard-models-refused")
-    page.get_by_text("Promote it all the same").click()
-    page.get_by_label("Why? The reason goes into the audit log.").first.fill(REASON)
-    page.get_by_role("button", name=f"Promote version {challenger} by force").click()
+    page.get_by_text("Force promotion").first.click()
+    page.get_by_label("Reason for the forced promotion").first.fill(REASON)
+    page.get_by_role("button", name=f"Force promotion of version {challenger}").click()
     wait_for_text(page, "Promoted:")
     assert _champion(demo_stack) == challenger
     eventually(lambda: _serves(demo_stack, challenger), SERVE_SECONDS, "the promoted version")
     save_screenshot(page, "dashboard-models-promoted")
 
-    page.get_by_label("Why go back? The reason goes into the audit log.").fill(REGRET)
-    page.get_by_role("button", name=f"Go back to version {before}").click()
+    page.get_by_label("Reason for the rollback").fill(REGRET)
+    page.get_by_role("button", name=f"Roll back to version {before}").click()
     wait_for_text(page, "Rolled back:")
     assert _champion(demo_stack) == before
     eventually(lambda: _serves(demo_stack, before), SERVE_SECONDS, "the earlier version")
@@ -105,5 +105,5 @@ def test_the_audit_log_holds_both_decisions_with_their_reasons(
     expect(page.get_by_test_id("stDataFrame").last).to_be_visible(timeout=WAIT_MS)
     cells = page.get_by_test_id("stDataFrame").last.locator("[role=gridcell]")
     shown = " ".join(cells.all_text_contents())
-    assert "by force" in shown
+    assert "forced" in shown
     assert REASON in shown

@@ -34,7 +34,7 @@ DRAWN = "[data-testid=stApp][data-test-script-state=notRunning]"
 PAGES = {
     "overview": "Champion",
     "dataset": "Places per country",
-    "predict": "Photos of one place",
+    "predict": "photos of one place",
     "training": "Log loss",
     "results": "Table 2",
     "models": "Full report",

@@ -44,11 +44,11 @@ def press(page: Page, label: str) -> None:
 
 def open_form(page: Page) -> None:
     page.get_by_text("Start a run").first.click()
-    expect(page.get_by_label("Changes to the recipe")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_label("Overrides, one key=value")).to_be_visible(timeout=WAIT_MS)
 
 
 def fill_form(page: Page, changes: str) -> None:
-    box = page.get_by_label("Changes to the recipe")
+    box = page.get_by_label("Overrides, one key=value")
     box.fill(changes)
     box.press("Control+Enter")
 
@@ -67,11 +67,11 @@ def test_a_run_is_started_stopped_resumed_and_finished_by_the_page(
     expect(progress).to_contain_text(re.compile(rf"{NAME}.*epoch [1-9]"), timeout=TRAINED_MS)
     save_screenshot(page, "dashboard-training-running")
     press(page, "Stop")
-    wait_for_text(page, "stops after the present epoch")
+    wait_for_text(page, "stopping after the current epoch")
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible(timeout=WAIT_MS)
     save_screenshot(page, "dashboard-training-stopped")
     press(page, "Resume")
-    wait_for_text(page, "was queued, and goes on")
+    wait_for_text(page, "queued. It resumes")
     expect(progress).to_contain_text(NAME, timeout=TRAINED_MS)
     save_screenshot(page, "dashboard-training-resumed")
     expect(progress).to_have_count(0, timeout=TRAINED_MS)
@@ -89,7 +89,7 @@ def test_a_recipe_that_the_trainer_refuses_is_shown_with_its_reason(
     fill_form(page, "name=refused\nnetwork=perceptron")
     wait_for_text(page, 'network = "perceptron"')
     press(page, "Start")
-    given_up = page.get_by_text("Trainings that were given up")
+    given_up = page.get_by_text("Rejected training requests")
     expect(given_up).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("refused on demo")).to_be_visible(timeout=WAIT_MS)
     save_screenshot(page, "dashboard-training-refused")

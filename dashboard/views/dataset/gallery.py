@@ -1,4 +1,4 @@
-"""Places with their views side by side, each with whom it is owed to."""
+"""The photo gallery: locations with their views side by side, and their attribution."""
 
 import pandas as pd
 import streamlit as st
@@ -9,21 +9,21 @@ from dashboard.store import Store
 from dashboard.text import plain
 from euguess.geography.countries import COUNTRIES
 
-PLACES_SHOWN = 4
+LOCATIONS_PER_PAGE = 4
 PICTURE_SIDE = 320
 PICTURE_WIDTH = 240
 NAMES = {country.code: country.name for country in COUNTRIES}
 
 
 def gallery(contents: DatasetContents, store: Store) -> None:
-    """Some places of a country, a page at a time; raises StoreError when photos cannot be read."""
-    places, headings = _filtered(contents)
-    pages = max(1, -(-len(places) // PLACES_SHOWN))
-    page = st.number_input(f"Page, of {pages:,}", 1, pages, key="gallery-page") if pages > 1 else 1
-    start = (int(page) - 1) * PLACES_SHOWN
-    for _, place in places.iloc[start : start + PLACES_SHOWN].iterrows():
-        views = contents.views[contents.views["location_id"] == place["location_id"]]
-        _place(place, views[views["heading"].isin(headings)], store)
+    """Draw a page of the locations of a country. Raises StoreError if photos cannot be read."""
+    locations, headings = _filtered(contents)
+    pages = max(1, -(-len(locations) // LOCATIONS_PER_PAGE))
+    page = st.number_input(f"Page (of {pages:,})", 1, pages, key="gallery-page") if pages > 1 else 1
+    start = (int(page) - 1) * LOCATIONS_PER_PAGE
+    for _, location in locations.iloc[start : start + LOCATIONS_PER_PAGE].iterrows():
+        views = contents.views[contents.views["location_id"] == location["location_id"]]
+        _location(location, views[views["heading"].isin(headings)], store)
 
 
 def _filtered(contents: DatasetContents) -> tuple[pd.DataFrame, list[float]]:
@@ -34,7 +34,7 @@ def _filtered(contents: DatasetContents) -> tuple[pd.DataFrame, list[float]]:
             "Country", codes, format_func=lambda c: NAMES.get(c, c), key="gallery-country"
         )
         chosen = st.pills(
-            "Headings, degrees from north",
+            "Headings (degrees from north)",
             headings,
             format_func=lambda heading: f"{heading:g}°",
             selection_mode="multi",
@@ -44,7 +44,7 @@ def _filtered(contents: DatasetContents) -> tuple[pd.DataFrame, list[float]]:
     return contents.locations[contents.locations["country_code"] == code], list(chosen)
 
 
-def _place(place: "pd.Series[str]", views: pd.DataFrame, store: Store) -> None:
+def _location(location: "pd.Series[str]", views: pd.DataFrame, store: Store) -> None:
     with st.container(border=True):
         pictures = read_pictures(store, tuple(views["key"]), PICTURE_SIDE)
         with st.container(horizontal=True):
@@ -53,8 +53,6 @@ def _place(place: "pd.Series[str]", views: pd.DataFrame, store: Store) -> None:
                     st.warning(f"The view at {heading:g}° is damaged.")
                 else:
                     st.image(data, caption=f"{heading:g}°", width=PICTURE_WIDTH)
-        taken = place["captured_at"] or "date unknown"
-        st.caption(
-            f"{plain(place['location_id'])} · {plain(taken)} · {plain(place['attribution'])} · "
-            f"{plain(place['license'])}"
-        )
+        taken = location["captured_at"] or "date unknown"
+        facts = (location["location_id"], taken, location["attribution"], location["license"])
+        st.caption(" · ".join(map(plain, facts)))

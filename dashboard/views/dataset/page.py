@@ -1,4 +1,4 @@
-"""Dataset: what is stored, against what was asked for, on a map and in pictures."""
+"""Dataset: its contents against the quotas, on a map, as photos and for export."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,24 +21,24 @@ from dashboard.sources.manifests import (
 from dashboard.sources.versions import read_champion, read_seen
 from dashboard.store import Store
 from dashboard.views.dataset.gallery import gallery
-from dashboard.views.dataset.issues import findings
+from dashboard.views.dataset.issues import issues
 from euguess.clients import RegistryClient
 from euguess.messages.collection import DatasetSpec
 
-SECTIONS = ("Balance", "Map", "Gallery", "Findings", "Export")
-BY_COUNTRY, BY_USE = "Country", "What the champion has seen"
+SECTIONS = ("Balance", "Map", "Gallery", "Issues", "Export")
+BY_COUNTRY, BY_USE = "Country", "Seen by the champion"
 SEEN, HELD_OUT = "seen by the champion", "held out"
 USE_COLOURS = {SEEN: ORANGE, HELD_OUT: BLUE}
 
 
 def render(connections: Connections) -> None:
-    """Draw the page; all of it but the colours by use needs the store alone."""
+    """Draw the page; it needs only the store, except for the map of seen places."""
     st.title("Dataset")
     with show_errors():
         names = read_names(connections.store)
         if not names:
             command = "euguess dataset create demo --per-country 40"
-            empty_state("No dataset yet. Collect one, or import your own photos:", command)
+            empty_state("No datasets yet. Collect one, or import your own photos:", command)
             st.code("euguess dataset import mine photos.csv", language="bash", wrap_lines=True)
             return
         name = st.selectbox("Dataset", names, key="dataset")
@@ -46,7 +46,7 @@ def render(connections: Connections) -> None:
         contents = read_contents(connections.store, name)
         if not len(contents.locations):
             command = f"euguess dataset status {name}"
-            empty_state("Nothing of it is stored yet. See how the collection goes:", command)
+            empty_state("No places stored yet. Check the progress of the collection:", command)
             return
         _summary(contents, spec)
         _sections(contents, spec, connections)
@@ -55,7 +55,7 @@ def render(connections: Connections) -> None:
 def _summary(contents: DatasetContents, spec: DatasetSpec) -> None:
     with st.container(horizontal=True):
         st.metric("Places", f"{contents.stored_locations:,}")
-        st.metric("Asked for", f"{spec.requested:,}")
+        st.metric("Requested", f"{spec.requested:,}")
         st.metric("Countries", f"{contents.locations['country_code'].nunique()}")
         if not contents.is_sample:
             st.metric("Views", f"{len(contents.views):,}")
@@ -70,7 +70,7 @@ def _summary(contents: DatasetContents, spec: DatasetSpec) -> None:
 
 
 def _sections(contents: DatasetContents, spec: DatasetSpec, connections: Connections) -> None:
-    """One section at a time is drawn, so that each is quick."""
+    """Draw only the selected section, so that each is fast."""
     section = st.segmented_control(
         "Section", SECTIONS, default=SECTIONS[0], key="section", label_visibility="collapsed"
     )
@@ -80,8 +80,8 @@ def _sections(contents: DatasetContents, spec: DatasetSpec, connections: Connect
                 _map(contents, connections.registry)
             case "Gallery":
                 gallery(contents, connections.store)
-            case "Findings":
-                findings(contents, spec)
+            case "Issues":
+                issues(contents, spec)
             case "Export":
                 _export(contents, connections.store)
             case _:
@@ -93,28 +93,30 @@ def _balance(contents: DatasetContents, spec: DatasetSpec) -> None:
     st.altair_chart(balance_chart(contents.locations, spec.quotas))
     left, right = st.columns(2)
     with left:
-        st.subheader("Years of the photos")
+        st.subheader("Capture year")
         if contents.locations["year"].notna().any():
             st.altair_chart(years_chart(contents.locations))
         else:
-            st.info("The dates of these photos are not known.", icon=":material/event_busy:")
+            st.info("These photos have no capture dates.", icon=":material/event_busy:")
     with right:
-        st.subheader("Views of a place")
+        st.subheader("Views per place")
         st.altair_chart(views_chart(contents.locations))
 
 
 def _map(contents: DatasetContents, registry: RegistryClient) -> None:
     located = int(contents.locations["lat"].notna().sum())
     if not located:
-        st.info("The positions of these photos are not known.", icon=":material/location_off:")
+        st.info("These photos have no coordinates.", icon=":material/location_off:")
         return
-    kind = st.segmented_control("Colours", [BY_COUNTRY, BY_USE], default=BY_COUNTRY, key="colours")
+    kind = st.segmented_control(
+        "Colour by", [BY_COUNTRY, BY_USE], default=BY_COUNTRY, key="colours"
+    )
     if kind == BY_USE:
         _map_by_use(contents, registry)
     else:
         deck = places_map(contents.locations, colours(), "country_code")
         st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-country")
-    st.caption(f"{located:,} of {len(contents.locations):,} places have a known position.")
+    st.caption(f"{located:,} of {len(contents.locations):,} places have coordinates.")
 
 
 def _map_by_use(contents: DatasetContents, registry: RegistryClient) -> None:
@@ -122,7 +124,7 @@ def _map_by_use(contents: DatasetContents, registry: RegistryClient) -> None:
     seen = read_seen(registry, card.version) if card else None
     if seen is None:
         command = f"euguess train {contents.dataset} --recipe experiments/demo.toml --promote"
-        empty_state("There is no champion yet. Train one:", command)
+        empty_state("No champion yet. Train and promote a model:", command)
         return
     is_seen = contents.locations["location_id"].isin(seen.location_ids)
     places = contents.locations.assign(use=is_seen.map({True: SEEN, False: HELD_OUT}))
@@ -133,7 +135,7 @@ def _map_by_use(contents: DatasetContents, registry: RegistryClient) -> None:
 
 
 def _export(contents: DatasetContents, store: Store) -> None:
-    st.markdown("One row for each view: where and when it was taken, its heading, key and licence.")
+    st.markdown("One row per view: location, capture date, heading, object key and licence.")
     st.dataframe(contents.views.head(200), hide_index=True)
     with st.container(horizontal=True):
         for kind, (encode, mime) in EXPORTS.items():

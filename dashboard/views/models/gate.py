@@ -1,6 +1,6 @@
-"""Promotions by the dashboard, through the same gate and into the same audit log as the trainer's.
+"""Promotion from the dashboard, through the same gate and audit log as the trainer's.
 
-It cannot measure models: it judges by the contest that the trainer recorded between the two.
+The dashboard cannot evaluate models: it uses contests that the trainer has recorded.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from euguess.promotion.versions import RegisteredVersion
 
 
 @dataclass(frozen=True)
-class Versions:
-    """The registry over HTTP, as the gate wants it."""
+class HttpRegistry:
+    """The model registry over HTTP, as a ModelRegistry."""
 
     client: RegistryClient
 
@@ -32,8 +32,8 @@ class Versions:
 
 
 @dataclass(frozen=True)
-class StoredLog:
-    """The audit log in the dashboard's store."""
+class DashboardAuditLog:
+    """The audit log in the dashboard's store, as an AuditLog."""
 
     store: Store
 
@@ -47,7 +47,7 @@ class StoredLog:
 def preview_verdict(
     candidate: RegisteredVersion, champion: RegisteredVersion | None, entries: Sequence[AuditEntry]
 ) -> Verdict:
-    """What the gate would say now; changes nothing."""
+    """Return the gate's verdict on a candidate, without changing anything."""
     return decide(PromotionRequest(candidate), champion, _recorded(candidate, entries))
 
 
@@ -57,20 +57,20 @@ def promote_version(
     store: Store,
     forced_because: str | None = None,
 ) -> Verdict:
-    """Promote, whatever the verdict where a reason is given. Raises InvalidInput."""
-    log = StoredLog(store)
+    """Promote a candidate through the gate, forced if a reason is given. Raises InvalidInput."""
+    log = DashboardAuditLog(store)
     request = PromotionRequest(candidate, forced_because is not None, forced_because, by=actor())
-    met = _recorded(candidate, log.entries())
-    return promote(request, Versions(registry), log, met)
+    run_contest = _recorded(candidate, log.entries())
+    return promote(request, HttpRegistry(registry), log, run_contest)
 
 
 def roll_back_champion(registry: RegistryClient, store: Store, reason: str) -> AuditEntry:
-    """Make the champion before champion again. Raises InvalidInput."""
-    return roll_back(Versions(registry), StoredLog(store), reason, by=actor())
+    """Roll back to the previous champion. Raises InvalidInput."""
+    return roll_back(HttpRegistry(registry), DashboardAuditLog(store), reason, by=actor())
 
 
 def actor() -> str:
-    """Who acts, for the audit log; the dashboard knows no logins."""
+    """Return the actor for the audit log; the dashboard has no logins."""
     return f"{current_user()} (dashboard)"
 
 

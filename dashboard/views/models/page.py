@@ -1,4 +1,4 @@
-"""Models: which versions there are, how good they are, which one is served and who decided so."""
+"""Models: the registered versions, their accuracy, the champion and the audit log."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.charts.versions import versions_chart
 from dashboard.connections import Connections
 from dashboard.notices import empty_state, show_errors
-from dashboard.sources.versions import Registered, read_audit, read_cards, read_registered
+from dashboard.sources.versions import Versions, read_audit, read_cards, read_versions
 from dashboard.store import Store
 from dashboard.text import percent
 from dashboard.views.models.promotions import audit_log, promotion, roll_back_form, show_outcome
@@ -21,13 +21,13 @@ ALL_VIEWS, ONE_VIEW = "fused_top1_accuracy", "top1_accuracy"
 
 
 def render(connections: Connections) -> None:
-    """Draw the page; promotions go through the gate of euguess.promotion.gate."""
+    """Draw the page; promotions go through euguess.promotion.gate."""
     st.title("Models")
     show_outcome()
     champion: RegisteredVersion | None = None
     entries = _entries(connections.store)
     with show_errors():
-        registered = read_registered(connections.registry)
+        registered = read_versions(connections.registry)
         champion = registered.champion
         _registered(registered, entries, connections)
     if entries is not None:
@@ -37,18 +37,18 @@ def render(connections: Connections) -> None:
 
 
 def _entries(store: Store) -> Sequence[AuditEntry] | None:
-    """The audit log, asked for once; None where the store is down, which is said."""
+    """Return the audit log, or show an error and return None if the store is down."""
     with show_errors():
         return read_audit(store)
     return None
 
 
 def _registered(
-    registered: Registered, entries: Sequence[AuditEntry] | None, connections: Connections
+    registered: Versions, entries: Sequence[AuditEntry] | None, connections: Connections
 ) -> None:
     if not registered.versions:
         command = "euguess train demo --recipe experiments/demo.toml --promote"
-        empty_state("No model is registered yet. Train one:", command)
+        empty_state("No registered models yet. Train and promote one:", command)
         return
     run_ids = tuple(version.run_id for version in registered.versions)
     cards = read_cards(connections.registry, run_ids)
@@ -57,7 +57,7 @@ def _registered(
     _version(registered, cards, entries, connections)
 
 
-def _table(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
+def _table(registered: Versions, cards: Mapping[str, ModelCard]) -> None:
     champion = registered.champion.version if registered.champion else None
     rows = [
         _row(version, cards.get(version.run_id), is_champion=version.version == champion)
@@ -65,9 +65,9 @@ def _table(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
     ]
     st.dataframe(rows, hide_index=True)
     st.caption(
-        "Shares of places (all photos of each) and of single photos whose country is named right, "
-        "with 95 % intervals, each on the version's own test part. Shares of different tests do "
-        "not compare: the gate lets two versions answer for the same places."
+        "Top-1 accuracy over places (all views fused) and over single photos, with 95 % intervals, "
+        "each on the version's own test split. Results of different tests are not comparable; the "
+        "gate tests two versions on the same places."
     )
 
 
@@ -78,10 +78,10 @@ def _row(
     return {
         "Version": int(version.version),
         "Status": "★ champion" if is_champion else "",
-        "Right, all photos": _percent(metrics.get(ALL_VIEWS)),
-        "Right, one photo": _percent(metrics.get(ONE_VIEW)),
-        "Tested": kind(version),
-        "Recipe": card.recipe_name if card else "its files are gone",
+        "Accuracy, all views": _percent(metrics.get(ALL_VIEWS)),
+        "Accuracy, one view": _percent(metrics.get(ONE_VIEW)),
+        "Test": kind(version),
+        "Recipe": card.recipe_name if card else "files missing",
         "Network": card.network if card else "",
         "Dataset": version.dataset,
         "Trained (UTC)": f"{card.trained_at:%Y-%m-%d %H:%M}" if card else "",
@@ -89,14 +89,14 @@ def _row(
 
 
 def kind(version: RegisteredVersion) -> str:
-    """How far its accuracy can be trusted."""
+    """Return the kind of test: honest, leaky or with faults."""
     if version.faults:
         return f"faulty: {', '.join(version.faults)}"
     word = "honest" if version.is_honest else "LEAKY"
     return f"{word}, {version.protocol} split"
 
 
-def _chart(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
+def _chart(registered: Versions, cards: Mapping[str, ModelCard]) -> None:
     known = {
         version.version: cards[version.run_id].metrics[ALL_VIEWS]
         for version in registered.versions
@@ -104,22 +104,22 @@ def _chart(registered: Registered, cards: Mapping[str, ModelCard]) -> None:
     }
     if len(known) > 1:
         champion = registered.champion.version if registered.champion else None
-        st.subheader("Honest accuracy by version")
+        st.subheader("Accuracy by version, honest tests")
         st.altair_chart(versions_chart(known, champion))
 
 
 def _version(
-    registered: Registered,
+    registered: Versions,
     cards: Mapping[str, ModelCard],
     entries: Sequence[AuditEntry] | None,
     connections: Connections,
 ) -> None:
-    st.subheader("One version")
+    st.subheader("Version details")
     numbers = [version.version for version in registered.versions]
     number = st.selectbox("Version", numbers, key="models-version")
     version = next(one for one in registered.versions if one.version == number)
     if entries is None:
-        st.caption("Nothing can be promoted while the store, which holds the audit log, is down.")
+        st.caption("Promotion is unavailable while the store, which holds the audit log, is down.")
     else:
         with show_errors():
             promotion(version, registered.champion, entries, connections)

@@ -6,27 +6,27 @@ import streamlit as st
 
 from dashboard.connections import Connections
 from dashboard.notices import hint, show_errors
-from dashboard.sources.versions import read_audit, read_champion, read_registered
+from dashboard.sources.versions import read_audit, read_champion, read_versions
 from dashboard.text import plain
 from dashboard.views.models.gate import preview_verdict, promote_version, roll_back_champion
 from euguess.promotion.audit import AuditEntry, champion_before
 from euguess.promotion.verdict import Verdict, points
 from euguess.promotion.versions import RegisteredVersion
 
-OUTCOME = "models-outcome"  # (whether it took effect, sentence), shown once after an action
-MOST_REASON = 500
+OUTCOME = "models-outcome"  # session state: (is_done, message), shown once after an action
+MAX_REASON = 500
 
 
 def show_outcome() -> None:
-    """Say what the last action did, once."""
+    """Show the result of the last action, once."""
     outcome = st.session_state.pop(OUTCOME, None)
     if outcome is None:
         return
-    is_done, sentence = outcome
+    is_done, message = outcome
     if is_done:
-        st.success(plain(sentence), icon=":material/check_circle:")
+        st.success(plain(message), icon=":material/check_circle:")
     else:
-        st.error(plain(sentence), icon=":material/block:")
+        st.error(plain(message), icon=":material/block:")
 
 
 def promotion(
@@ -35,10 +35,10 @@ def promotion(
     entries: Sequence[AuditEntry],
     connections: Connections,
 ) -> None:
-    """The gate's verdict, and the button that it allows."""
+    """Draw the gate's verdict, and the button that it allows."""
     if champion is not None and champion.version == version.version:
         st.success(
-            f"Version {plain(version.version)} is the champion: it is served.",
+            f"Version {plain(version.version)} is the champion and is being served.",
             icon=":material/star:",
         )
         return
@@ -50,14 +50,14 @@ def promotion(
         return
     if champion is not None and verdict.contest is None and version.is_honest:
         command = f"euguess models promote {version.run_id}"
-        hint("The trainer measures the two, and promotes the version if it is better:", command)
+        hint("Let the trainer compare the two and promote the version if it is better:", command)
     _force(version, connections)
 
 
 def _show(verdict: Verdict) -> None:
-    """The verdict before anything is done."""
+    """Show the verdict in advance."""
     if verdict.is_promoted:
-        text, icon = f"The gate would let it through: {verdict.reason}.", ":material/door_open:"
+        text, icon = f"The gate would promote it: {verdict.reason}.", ":material/door_open:"
     else:
         text, icon = f"The gate would refuse it: {verdict.reason}.", ":material/front_hand:"
     shown = st.info if verdict.is_promoted else st.warning
@@ -65,81 +65,86 @@ def _show(verdict: Verdict) -> None:
 
 
 def _force(version: RegisteredVersion, connections: Connections) -> None:
-    with st.expander("Promote it all the same", icon=":material/gavel:"), st.form("force"):
-        reason = st.text_input("Why? The reason goes into the audit log.", max_chars=MOST_REASON)
-        is_sent = st.form_submit_button(f"Promote version {plain(version.version)} by force")
+    with st.expander("Force promotion", icon=":material/gavel:"), st.form("force"):
+        reason = st.text_input(
+            "Reason for the forced promotion (written to the audit log)", max_chars=MAX_REASON
+        )
+        is_sent = st.form_submit_button(f"Force promotion of version {plain(version.version)}")
     if is_sent:
         _promote(version, connections, reason)
 
 
 def _promote(version: RegisteredVersion, connections: Connections, reason: str | None) -> None:
     if reason is not None and not reason.strip():
-        st.error("Promoting by force needs a reason; nothing was changed.", icon=":material/rule:")
+        st.error("A forced promotion needs a reason. Nothing was changed.", icon=":material/rule:")
         return
     verdict = promote_version(version, connections.registry, connections.store, reason)
-    said = "Promoted" if verdict.is_promoted else "Not promoted"
-    _finish(f"{said}: {verdict.reason}.", is_done=verdict.is_promoted)
+    result = "Promoted" if verdict.is_promoted else "Not promoted"
+    _finish(f"{result}: {verdict.reason}.", is_done=verdict.is_promoted)
 
 
 def roll_back_form(
     champion: RegisteredVersion | None, entries: Sequence[AuditEntry], connections: Connections
 ) -> None:
-    """Back to the champion before, where the audit log knows one."""
-    before = champion_before(entries, champion.version) if champion else None
-    if champion is None or before is None:
+    """Draw the rollback form, if the audit log has a previous champion."""
+    previous = champion_before(entries, champion.version) if champion else None
+    if champion is None or previous is None:
         return
     st.subheader("Roll back")
-    st.markdown(f"Version {plain(before)} was champion before version {plain(champion.version)}.")
+    st.markdown(f"Version {plain(previous)} was champion before version {plain(champion.version)}.")
     with st.form("rollback"):
         reason = st.text_input(
-            "Why go back? The reason goes into the audit log.", max_chars=MOST_REASON
+            "Reason for the rollback (written to the audit log)", max_chars=MAX_REASON
         )
         is_sent = st.form_submit_button(
-            f"Go back to version {plain(before)}", icon=":material/undo:"
+            f"Roll back to version {plain(previous)}", icon=":material/undo:"
         )
     if is_sent:
         with show_errors():
-            _go_back(connections, reason)
+            _roll_back(connections, reason)
 
 
-def _go_back(connections: Connections, reason: str) -> None:
+def _roll_back(connections: Connections, reason: str) -> None:
     if not reason.strip():
-        st.error("Going back needs a reason; nothing was changed.", icon=":material/rule:")
+        st.error("A rollback needs a reason. Nothing was changed.", icon=":material/rule:")
         return
     entry = roll_back_champion(connections.registry, connections.store, reason)
     _finish(f"Rolled back: {entry.verdict}.", is_done=True)
 
 
-def _finish(sentence: str, *, is_done: bool) -> None:
-    """Draw the page anew from what is true now."""
-    st.session_state[OUTCOME] = (is_done, sentence)
-    for source in (read_registered, read_champion, read_audit):
+def _finish(message: str, *, is_done: bool) -> None:
+    """Redraw the page with current data, and show the message."""
+    st.session_state[OUTCOME] = (is_done, message)
+    for source in (read_versions, read_champion, read_audit):
         source.clear()
     st.rerun()
 
 
 def audit_log(entries: Sequence[AuditEntry]) -> None:
-    """All decisions, the newest first."""
+    """Draw all decisions, newest first."""
     st.subheader("Audit log")
     if not entries:
-        st.info("Nothing has been promoted or refused yet.", icon=":material/history:")
+        st.info("No promotions or refusals yet.", icon=":material/history:")
         return
     st.dataframe([_row(entry) for entry in reversed(entries)], hide_index=True)
-    st.caption("Lead: challenger minus champion on the same places, in points, with 95 % interval.")
+    st.caption(
+        "Lead: challenger minus champion on the same places, in percentage points, with its 95 % "
+        "interval."
+    )
 
 
 def _row(entry: AuditEntry) -> dict[str, object]:
     contest = entry.contest
-    forced = ", by force" if entry.is_forced else ""
+    forced = ", forced" if entry.is_forced else ""
     return {
         "#": entry.number,
-        "When (UTC)": f"{entry.at:%Y-%m-%d %H:%M}",
+        "Time (UTC)": f"{entry.at:%Y-%m-%d %H:%M}",
         "Version": entry.version,
         "Decision": f"{entry.act.value}{forced}",
-        "Champion before": entry.champion_before or "",
+        "Previous champion": entry.champion_before or "",
         "Lead (points)": points(contest.difference) if contest else "",
         "Places": str(contest.places) if contest else "",
-        "Reason given": entry.reason or "",
-        "Grounds": entry.verdict,
-        "Who": entry.by,
+        "Reason": entry.reason or "",
+        "Verdict": entry.verdict,
+        "By": entry.by,
     }

@@ -1,4 +1,4 @@
-"""How good one version is, from its card and its stored report."""
+"""The metrics of one version, from its model card and report."""
 
 import json
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ NAMES = {country.code: country.name for country in COUNTRIES}
 
 
 def report(version: RegisteredVersion, card: ModelCard | None, registry: RegistryClient) -> None:
-    """Accuracies at once; countries and files where they are opened."""
+    """Draw the metrics; countries and the full report only on demand."""
     if card is None:
-        st.warning(f"The files of version {plain(version.version)} are gone from MLflow.")
+        st.warning(f"The files of version {plain(version.version)} are missing from MLflow.")
         return
     if any(name in card.metrics for name in METRIC_NAMES):
         st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))
@@ -39,7 +39,7 @@ def _full(version: RegisteredVersion, found: Mapping[str, Any]) -> None:
     rows = [_country(row) for row in found.get("per_country", ())]
     if rows:
         st.dataframe(rows, hide_index=True)
-        st.caption("Over single photos of the test part.")
+        st.caption("Over single photos of the test split.")
     st.download_button(
         "Report as JSON",
         json.dumps(found, indent=2),

@@ -1,4 +1,4 @@
-"""Spending against the budget of a collection, as text and share."""
+"""The budget of a collection: how much of it is spent, and how to raise it."""
 
 import math
 
@@ -10,7 +10,7 @@ CENTS = 100
 
 
 def spent_share(status: DatasetStatus) -> float | None:
-    """How much of the budget is spent, 0..1, by the cap that is nearer; None without one."""
+    """Return the spent share (0..1) of the cap that is closest; None without a budget."""
     budget = status.budget or Budget()
     pairs = ((status.images_spent, budget.images), (status.dollars_spent, budget.dollars))
     shares = [spent / cap if cap else 1.0 for spent, cap in pairs if cap is not None]
@@ -18,7 +18,7 @@ def spent_share(status: DatasetStatus) -> float | None:
 
 
 def spent_text(status: DatasetStatus) -> str:
-    """Such as: 300 of 600 images, \\$2.10 of \\$10.00 spent (Markdown)."""
+    """Format spending as Markdown: 300 of 600 images, \\$2.10 of \\$10.00 spent."""
     budget = status.budget or Budget()
     images, dollars = f"{status.images_spent:,}", f"\\${status.dollars_spent:,.2f}"
     if budget.images is not None:
@@ -29,7 +29,7 @@ def spent_text(status: DatasetStatus) -> str:
 
 
 def raise_command(status: DatasetStatus) -> str:
-    """The command with a budget that suffices for all places that wait, at list price."""
+    """Return the command that raises the budget to cover all pending places, at list price."""
     budget, options = status.budget or Budget(), ""
     images = status.total.pending * len(status.spec.headings)
     rest = cost(images, tariff(status.spec.provider).dollars_per_image)

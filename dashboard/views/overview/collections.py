@@ -7,24 +7,24 @@ import streamlit as st
 from dashboard.charts.collection import counts_chart
 from dashboard.notices import empty_state, show_errors
 from dashboard.sources.collections import read_dead_letters, read_queues, read_statuses
-from dashboard.text import duration, plain
+from dashboard.text import counted, duration, plain
 from dashboard.views.overview.budget import raise_command, spent_share, spent_text
 from dashboard.views.overview.rate import CollectionRate
 from euguess.clients import SamplerClient
 from euguess.messages.collection import DatasetState, DatasetStatus
 
 SHOWN_LETTERS = 20
-SPENT_HELP = "At list price, with images under way and those whose result was lost"
+SPENT_HELP = "At list price. Includes requests in flight and requests whose result was lost."
 
 
 def collections(sampler: SamplerClient) -> None:
-    """Draw it; a fragment of the page, drawn again every few seconds."""
+    """Draw the section, which the page refreshes every few seconds."""
     st.header("Collections")
     with show_errors():
         found = read_statuses(sampler)
         if not found:
             command = "euguess dataset create demo --per-country 40"
-            empty_state("No dataset yet. Collect one:", command)
+            empty_state("No datasets yet. Collect one:", command)
         running = [s for s in found if s.state in (DatasetState.COLLECTING, DatasetState.PAUSED)]
         for status in running:
             _running(status)
@@ -51,7 +51,7 @@ def _running(status: DatasetStatus) -> None:
         elif status.state is DatasetState.PAUSED:
             st.warning(f"Paused: {plain(status.reason)}", icon=":material/pause_circle:")
         with st.container(horizontal=True):
-            st.metric("Places a minute", "…" if per_second is None else f"{60 * per_second:,.0f}")
+            st.metric("Places per minute", "…" if per_second is None else f"{60 * per_second:,.0f}")
             st.metric("Time left", duration(total.pending / per_second) if per_second else "…")
             st.metric("Images", f"{status.images:,}")
             st.metric("Spent", f"${status.dollars_spent:,.2f}", help=SPENT_HELP)
@@ -60,13 +60,13 @@ def _running(status: DatasetStatus) -> None:
 def _budget(status: DatasetStatus) -> None:
     share = spent_share(status)
     if share is not None:
-        st.progress(share, text=f"budget: {spent_text(status)}")
+        st.progress(share, text=f"Budget: {spent_text(status)}")
 
 
 def _raise_hint(status: DatasetStatus) -> None:
     st.warning(
-        f"Paused: {plain(status.reason)}. Places that wait: {status.total.pending:,}. "
-        "It goes on once the budget is raised:",
+        f"Paused: {plain(status.reason)}. {counted(status.total.pending, 'place')} pending. Raise "
+        "the budget to continue:",
         icon=":material/account_balance_wallet:",
     )
     st.code(raise_command(status), language="bash", wrap_lines=True)
@@ -74,7 +74,7 @@ def _raise_hint(status: DatasetStatus) -> None:
 
 def _progress_text(status: DatasetStatus) -> str:
     done = status.total.requested - status.total.pending
-    return f"{status.state.value}: {done:,} of {status.total.requested:,} places"
+    return f"{status.state.value.capitalize()}: {done:,} of {status.total.requested:,} places"
 
 
 def _one_dataset(found: list[DatasetStatus]) -> None:
@@ -94,7 +94,7 @@ def _one_dataset(found: list[DatasetStatus]) -> None:
             st.metric(name, f"{number:,}")
     st.altair_chart(counts_chart(status.countries))
     if status.failures:
-        reasons = {"reason": list(status.failures), "failed": list(status.failures.values())}
+        reasons = {"Reason": list(status.failures), "Failed": list(status.failures.values())}
         st.dataframe(reasons, hide_index=True)
 
 
@@ -102,9 +102,9 @@ def _queues(sampler: SamplerClient) -> None:
     queues = read_queues(sampler)
     st.subheader("Queues")
     with st.container(horizontal=True):
-        for name, waiting in queues.messages.items():
-            st.metric(f"Messages that wait: {plain(name)}", f"{waiting:,}")
-        st.metric("Places under way", f"{queues.slots_in_flight:,}")
+        for name, count in queues.messages.items():
+            st.metric(f"Queued {plain(name)} messages", f"{count:,}")
+        st.metric("Places in progress", f"{queues.slots_in_flight:,}")
         st.metric("Dead letters", f"{queues.dead_letters:,}")
     if queues.dead_letters:
         _dead_letters(sampler)
@@ -112,14 +112,17 @@ def _queues(sampler: SamplerClient) -> None:
 
 def _dead_letters(sampler: SamplerClient) -> None:
     letters = read_dead_letters(sampler)[:SHOWN_LETTERS]
-    with st.expander(f"The newest {len(letters)} dead letters", icon=":material/drafts:"):
+    with st.expander(f"Latest dead letters ({len(letters)})", icon=":material/drafts:"):
         rows = [
             {
-                "at": f"{letter.at:%Y-%m-%d %H:%M} UTC",
-                "source": letter.source,
-                "reason": letter.reason,
+                "Time (UTC)": f"{letter.at:%Y-%m-%d %H:%M}",
+                "Source": letter.source,
+                "Reason": letter.reason,
             }
             for letter in letters
         ]
         st.dataframe(rows, hide_index=True)
-        st.caption("Messages and slots that were given up; `GET /dead-letters` has their payload.")
+        st.caption(
+            "Messages and slots that failed permanently. `GET /dead-letters` returns their "
+            "payloads."
+        )

@@ -1,4 +1,4 @@
-"""Overview: which services answer, what is being collected, and how good the champion is."""
+"""Overview: the health of the services, collections in progress and the champion's accuracy."""
 
 import streamlit as st
 
@@ -18,7 +18,7 @@ LEAKY_PROTOCOL = "image"
 
 
 def render(connections: Connections) -> None:
-    """Draw the page; a service that is down takes only its own part along."""
+    """Draw the page; if a service is down, only its own part is missing."""
     st.title("EUGuess")
     st.caption("Which European country was this photo taken in?")
     st.fragment(_health, run_every=HEALTH_SECONDS)(connections)
@@ -31,19 +31,20 @@ def _health(connections: Connections) -> None:
     found = read_health(connections)
     with st.container(horizontal=True, gap="small"):
         for health in found:
-            is_well = health.trouble is None
+            is_well = health.problem is None
             icon = ":material/check_circle:" if is_well else ":material/error:"
             st.badge(health.name, icon=icon, color="green" if is_well else "red")
     for health in found:
-        if health.trouble is not None:
+        if health.problem is not None:
             _remedy(health)
 
 
 def _remedy(health: Health) -> None:
     st.warning(
-        f"**{health.name}**: {plain(health.trouble)}  \nStart the local stack with `euguess up`; "
-        f"of the containers, `docker compose up -d {health.container}` starts it and "
-        f"`docker compose logs {health.container}` says why it ended. What needs it waits.",
+        f"**{health.name}**: {plain(health.problem)}  \nStart the local stack: `euguess up`. With "
+        f"Docker Compose, start it with `docker compose up -d {health.container}` and find the "
+        f"cause with `docker compose logs {health.container}`. Dependent services will wait until "
+        "it is back.",
         icon=":material/build:",
     )
 
@@ -53,10 +54,10 @@ def _champion(registry: RegistryClient) -> None:
     card = read_champion(registry)
     if card is None:
         command = "euguess train demo --recipe experiments/demo.toml --promote"
-        empty_state("No model yet. Train one and make it champion:", command)
+        empty_state("No champion yet. Train and promote a model:", command)
         return
     _accuracy(card)
-    with st.expander("All measures", icon=":material/bar_chart:", expanded=True):
+    with st.expander("All metrics", icon=":material/bar_chart:", expanded=True):
         st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))
         st.caption("Orange: 95 % interval. Dashed: chance.")
 
@@ -64,8 +65,8 @@ def _champion(registry: RegistryClient) -> None:
 def _accuracy(card: ModelCard) -> None:
     chance = 1 / len(card.countries)
     shown = {
-        "Right with one view": card.metrics.get("top1_accuracy"),
-        "Right with all views": card.metrics.get("fused_top1_accuracy"),
+        "Accuracy, one view": card.metrics.get("top1_accuracy"),
+        "Accuracy, all views fused": card.metrics.get("fused_top1_accuracy"),
     }
     with st.container(horizontal=True):
         for label, interval in shown.items():
@@ -77,6 +78,6 @@ def _accuracy(card: ModelCard) -> None:
     st.markdown(
         f":{colour}-badge[{kind}] Version **{plain(card.version)}**: {plain(card.network)} at "
         f"{card.image.size} px, trained on **{plain(card.dataset)}** ({len(card.countries)} "
-        f"countries) on {card.trained_at:%d %B %Y}; tested by "
-        f"**{plain(card.split_protocol)}** split."
+        f"countries) on {card.trained_at:%d %B %Y}; tested with the "
+        f"**{plain(card.split_protocol)} split**."
     )

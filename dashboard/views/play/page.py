@@ -1,4 +1,4 @@
-"""Play: ten rounds of person against model on places that the model has not learnt from."""
+"""Play: ten rounds of person against model on held-out places."""
 
 import random
 
@@ -20,7 +20,7 @@ ONE_VIEW, ALL_VIEWS = "One photo", "All photos of the place"
 
 
 def render(connections: Connections) -> None:
-    """Draw the page; the game under way is kept in the session."""
+    """Draw the page; the session state keeps the game in progress."""
     st.title("Play")
     game: Game | None = st.session_state.get(GAME)
     with show_errors():
@@ -39,15 +39,15 @@ def _start(connections: Connections) -> None:
     card = read_champion(connections.registry)
     if card is None:
         command = "euguess train demo --recipe experiments/demo.toml --promote"
-        empty_state("There is no model to play against yet. Train one:", command)
+        empty_state("No model to play against yet. Train and promote one:", command)
         return
     st.markdown(
         f"Ten photos, {len(card.countries)} countries: where were they taken? The model sees the "
-        "same photos, and it has learnt from none of these places."
+        "same photos and was not trained on any of these places."
     )
     with st.form("start", border=True):
-        player = st.text_input("Your name, for the scoreboard", max_chars=MAX_NAME)
-        shown = st.radio("You both see", [ONE_VIEW, ALL_VIEWS], horizontal=True)
+        player = st.text_input("Your name (shown on the scoreboard)", max_chars=MAX_NAME)
+        shown = st.radio("Photos per round", [ONE_VIEW, ALL_VIEWS], horizontal=True)
         is_started = st.form_submit_button("Start", type="primary", icon=":material/play_arrow:")
     if is_started:
         _begin(card, player.strip() or "anonymous", shown == ALL_VIEWS, connections)
@@ -61,7 +61,7 @@ def _begin(card: ModelCard, player: str, is_with_all_views: bool, connections: C
     locations = draw_locations(views, random.SystemRandom(), is_with_all_views=is_with_all_views)
     if not locations:
         command = f"euguess train {card.dataset} --recipe experiments/demo.toml --promote"
-        empty_state("The model has seen every place. Train one that holds some out:", command)
+        empty_state("The model has seen every place. Train one with held-out places:", command)
         return
     st.session_state[GAME] = Game(player, card.dataset, card.version, is_with_all_views, locations)
     st.session_state[SAVED] = False
@@ -71,8 +71,8 @@ def _begin(card: ModelCard, player: str, is_with_all_views: bool, connections: C
 def _round(game: Game, connections: Connections) -> None:
     card = read_champion(connections.registry)
     if card is None or card.version != game.model_version:
-        st.warning("Another model became champion meanwhile; it may have learnt from these places.")
-        _offer_another("Start anew")
+        st.warning("Another model has become champion. It may have been trained on these places.")
+        _offer_another("Start over")
         return
     right, model_right = (
         sum(answer.is_right for answer in game.answers),
@@ -80,7 +80,7 @@ def _round(game: Game, connections: Connections) -> None:
     )
     st.progress(
         (game.round + game.is_revealed) / len(game.locations),
-        text=f"Round {game.round + 1} of {len(game.locations)} · you {right} : {model_right} model",
+        text=f"Round {game.round + 1} of {len(game.locations)} · You {right}, model {model_right}",
     )
     if game.is_revealed:
         reveal(game, card, connections.store)
@@ -90,7 +90,7 @@ def _round(game: Game, connections: Connections) -> None:
 
 def _end(game: Game, connections: Connections) -> None:
     if not game.answers:
-        st.warning("None of these places could be shown.")
+        st.warning("None of these places could be displayed.")
     else:
         final_score(game.answers)
         if not st.session_state[SAVED]:

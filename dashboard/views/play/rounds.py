@@ -1,8 +1,8 @@
 """One round of the game: the photos and the choice of a country, then the truth.
 
-Nothing that the page gets before the guess says where a photo was taken: pictures are pixels
-alone, their names, captions and widgets' keys hold no more than the number of the round, and
-errors of the store do not name the object.
+Nothing that the browser receives before the guess reveals where a photo was taken: pictures have
+no metadata, names, captions and widget keys contain only the round number, and store errors do
+not contain the object key.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,15 +22,15 @@ from euguess.messages.serving import ModelCard, Prediction
 
 PICTURE_SIDE = 640
 ONE_WIDTH, MANY_WIDTH = 560, 340
-CLICKS_FORGOTTEN = "clicks-forgotten"
+MAP_RESETS = "map-resets"
 
 
 def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> None:
-    """Photos, and beside or below them the choice of a country."""
+    """Draw the photos, with the choice of a country beside or below them."""
     is_single = len(game.location.keys) == 1
     photos, choice = st.columns([3, 2]) if is_single else (st.container(), st.container())
     is_shown = False
-    with photos, show_errors(), _unnamed():
+    with photos, show_errors(), _without_keys():
         is_shown = _pictures(game, connections.store)
     with choice:
         if is_shown:
@@ -41,18 +41,18 @@ def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> Non
 
 
 def _choice(game: Game, card: ModelCard, connections: Connections) -> None:
-    """A country from a list, by mouse or keys, or from the map."""
+    """Draw the country list and the map, which both select a country."""
     names = {country.country_code: country.name for country in card.countries}
     guess = st.selectbox(
         "Your guess",
         sorted(names, key=names.__getitem__),
         index=None,
         format_func=names.__getitem__,
-        placeholder="Type, choose or click on the map",
+        placeholder="Type, select or click on the map",
         key=_guess_key(game),
-        on_change=_forget_click,
+        on_change=_reset_map,
     )
-    is_given = st.button(
+    is_submitted = st.button(
         "Guess",
         type="primary",
         icon=":material/flag:",
@@ -60,8 +60,8 @@ def _choice(game: Game, card: ModelCard, connections: Connections) -> None:
         disabled=guess is None,
         key=f"give-{game.round}",
     )
-    if is_given and guess is not None:
-        _give(game, guess, connections)
+    if is_submitted and guess is not None:
+        _submit(game, guess, connections)
     _choice_map(game, names, guess)
 
 
@@ -70,8 +70,8 @@ def _guess_key(game: Game) -> str:
 
 
 def _choice_map(game: Game, names: Mapping[str, str], guess: str | None) -> None:
-    """A click chooses in the list."""
-    key = f"map-{game.round}-{st.session_state.get(CLICKS_FORGOTTEN, 0)}"
+    """Draw the map; a click selects the country in the list."""
+    key = f"map-{game.round}-{st.session_state.get(MAP_RESETS, 0)}"
 
     def choose() -> None:
         clicked = st.session_state[key].selection.objects.get(CHOICES)
@@ -82,36 +82,36 @@ def _choice_map(game: Game, names: Mapping[str, str], guess: str | None) -> None
     st.pydeck_chart(deck, height=CHOICE_HEIGHT, key=key, on_select=choose)
 
 
-def _forget_click() -> None:
-    """What the list says counts; a new key takes the selection off the map."""
-    st.session_state[CLICKS_FORGOTTEN] = st.session_state.get(CLICKS_FORGOTTEN, 0) + 1
+def _reset_map() -> None:
+    """Clear the selection of the map with a new widget key, because the list was changed."""
+    st.session_state[MAP_RESETS] = st.session_state.get(MAP_RESETS, 0) + 1
 
 
-def _give(game: Game, guess: str, connections: Connections) -> None:
+def _submit(game: Game, guess: str, connections: Connections) -> None:
     try:
-        prediction = _ask(game, connections)
+        prediction = _predict(game, connections)
     except EUGuessError as error:
         st.error(plain(error), icon=":material/cloud_off:")
-        st.caption("The model has to answer too. Guess again in a moment, or leave this place out.")
+        st.caption("The model has to answer too. Try again in a moment, or skip this place.")
         _offer_to_skip(game)
         return
     game.answer(guess, prediction)
     st.rerun()
 
 
-def _ask(game: Game, connections: Connections) -> Prediction:
-    """The model's guess from the photos as they are stored. Raises EUGuessError."""
-    with _unnamed():
+def _predict(game: Game, connections: Connections) -> Prediction:
+    """Return the model's prediction from the stored photos. Raises EUGuessError."""
+    with _without_keys():
         photos = read_photos(connections.store, game.location.keys)
     prediction = connections.inference.predict(photos)
     if prediction.model.version != game.model_version:
-        raise ServiceUnavailable("TorchServe is changing to another model.")
+        raise ServiceUnavailable("TorchServe is switching to another model.")
     return prediction
 
 
 @contextmanager
-def _unnamed() -> Iterator[None]:
-    """Errors of the store in general words: the key of a photo holds its country."""
+def _without_keys() -> Iterator[None]:
+    """Strip object keys from store errors, because the key of a photo contains its country."""
     try:
         yield
     except StoreError as error:
@@ -119,7 +119,7 @@ def _unnamed() -> Iterator[None]:
 
 
 def _pictures(game: Game, store: Store) -> bool:
-    """Show the photos; False when one is damaged. Raises StoreError."""
+    """Show the photos. Returns False if one is damaged. Raises StoreError."""
     pictures = read_pictures(store, game.location.keys, PICTURE_SIDE)
     width = ONE_WIDTH if len(pictures) == 1 else MANY_WIDTH
     with st.container(horizontal=True):
@@ -131,11 +131,11 @@ def _pictures(game: Game, store: Store) -> bool:
 
 
 def _offer_to_skip(game: Game) -> None:
-    st.button("Leave this place out", icon=":material/skip_next:", on_click=game.drop_location)
+    st.button("Skip this place", icon=":material/skip_next:", on_click=game.drop_location)
 
 
 def reveal(game: Game, card: ModelCard, store: Store) -> None:
-    """The truth, both guesses, and whom the photos are owed to."""
+    """Show the truth, both guesses and the attribution of the photos."""
     names = {country.country_code: country.name for country in card.countries}
     answer, location = game.answers[-1], game.location
     st.header(f"This is {plain(names[answer.truth])}.")
@@ -150,8 +150,8 @@ def reveal(game: Game, card: ModelCard, store: Store) -> None:
     photos, land = st.columns(2) if len(location.keys) == 1 else (st.container(), st.container())
     with photos, show_errors():
         _pictures(game, store)
-        owed = (location.attribution, location.license, location.location_id)
-        st.caption(" · ".join(plain(text) for text in owed))
+        facts = (location.attribution, location.license, location.location_id)
+        st.caption(" · ".join(plain(text) for text in facts))
     with land:
         _truth_map(game, answer.truth)
 
@@ -160,7 +160,7 @@ def _truth_map(game: Game, truth: str) -> None:
     if game.prediction is not None:
         deck = probability_map(game.prediction.probabilities, {truth})
         st.pydeck_chart(deck, height=MAP_HEIGHT, key=f"truth-{game.round}")
-        st.caption("Blue: the stronger, the likelier for the model. Orange border: the truth.")
+        st.caption("Blue: the model's probability, darker is higher. Orange border: the truth.")
 
 
 def _guess(who: str, named: str, *, is_right: bool) -> None:

@@ -22,7 +22,7 @@ def read_scores(_store: Store) -> list[GameResult]:
 
 
 def final_score(answers: Sequence[RoundResult]) -> None:
-    """Who won, and each round."""
+    """Show the winner and each round."""
     right = sum(answer.is_right for answer in answers)
     model_right = sum(answer.is_model_right for answer in answers)
     st.header(_verdict(right, model_right))
@@ -51,17 +51,17 @@ def _cell(code: str, *, is_right: bool) -> str:
 
 
 def scoreboard(results: Sequence[GameResult]) -> None:
-    """The averages over all games, and the best of them."""
+    """Draw the averages over all games, and the best games."""
     st.header("Scoreboard")
     if not results:
-        st.info("No game has been played to its end yet.", icon=":material/emoji_events:")
+        st.info("No finished games yet.", icon=":material/emoji_events:")
         return
     means = averages(results)
     with st.container(horizontal=True):
         st.metric("People", _percent(means.people), border=True)
         st.metric("The model, same photos", _percent(means.model), border=True)
         st.metric("Rounds", f"{means.rounds:,}", border=True)
-    st.caption("Share right, with Wilson's 95 % interval over rounds, taken as independent.")
+    st.caption("Accuracy, with Wilson's 95 % interval over rounds, taken as independent.")
     rows = [_row(rank, result) for rank, result in enumerate(ranked(results), start=1)]
     st.dataframe(rows[:BEST_SHOWN], hide_index=True)
 
@@ -70,10 +70,10 @@ def _row(rank: int, result: GameResult) -> dict[str, object]:
     return {
         "#": rank,
         "Player": result.player,
-        "Right": f"{result.right} of {len(result.answers)}",
+        "Correct": f"{result.right} of {len(result.answers)}",
         "The model": f"{result.model_right} of {len(result.answers)}",
         "Photos": "all" if result.is_with_all_views else "one",
-        "Played": f"{result.played_at:%Y-%m-%d %H:%M}",
+        "Played (UTC)": f"{result.played_at:%Y-%m-%d %H:%M}",
     }
 
 

@@ -1,4 +1,4 @@
-"""A prediction in words, bars and on the map."""
+"""A prediction as text, chart and map."""
 
 import streamlit as st
 
@@ -12,12 +12,12 @@ NAMES = {country.code: country.name for country in COUNTRIES}
 
 
 def answer(prediction: Prediction, truth: str | None = None) -> None:
-    """Draw it; truth is the code of the country where it is known."""
+    """Draw a prediction; truth is the true country code if known."""
     guess = f"{plain(prediction.country)}, {prediction.probability:.0%}"
     st.header(f"Perhaps {guess}" if prediction.abstain else guess)
     if prediction.abstain:
         st.warning(
-            "The model would rather not answer: it is too unsure to be right 9 times out of 10.",
+            "The model abstains: it is not confident enough to be right 9 times out of 10.",
             icon=":material/help:",
         )
     if truth is not None:
@@ -29,7 +29,7 @@ def answer(prediction: Prediction, truth: str | None = None) -> None:
     with land:
         _map(prediction)
     model = prediction.model
-    views = "1 photo" if prediction.views == 1 else f"{prediction.views} photos together"
+    views = "1 photo" if prediction.views == 1 else f"{prediction.views} photos fused"
     st.caption(
         plain(f"Version {model.version}, trained on {model.dataset}, {model.trained_at:%Y-%m-%d}")
         + f" · {views}"
@@ -39,9 +39,9 @@ def answer(prediction: Prediction, truth: str | None = None) -> None:
 def _truth(prediction: Prediction, truth: str) -> None:
     name = plain(NAMES.get(truth, truth))
     if prediction.country_code == truth:
-        st.success(f"Right: this is {name}.", icon=":material/check_circle:")
+        st.success(f"Correct: this is {name}.", icon=":material/check_circle:")
     elif truth in prediction.country_set:
-        st.info(f"This is {name}, which is in its country set.", icon=":material/adjust:")
+        st.info(f"This is {name}, which is in the country set.", icon=":material/adjust:")
     else:
         st.error(f"Wrong: this is {name}.", icon=":material/cancel:")
 
@@ -51,7 +51,7 @@ def _country_set(prediction: Prediction) -> None:
     count = len(prediction.country_set)
     st.markdown(f"**Country set** ({count}): {names}")
     st.caption(
-        "A calibrated model's set holds the true country of 9 in 10 places like its training's."
+        "If the model is calibrated, the set contains the true country for 9 of 10 similar places."
     )
 
 
@@ -59,6 +59,6 @@ def _map(prediction: Prediction) -> None:
     deck = probability_map(prediction.probabilities, prediction.country_set)
     st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-probabilities")
     st.caption(
-        "Blue: the stronger, the likelier; orange border: the country set. "
-        f"The model knows {len(prediction.probabilities)} countries; the others are grey."
+        "Blue: probability, darker is higher. Orange border: country set. "
+        f"The model knows {len(prediction.probabilities)} countries; others are grey."
     )

@@ -1,4 +1,4 @@
-"""Predict: where were these photos taken, by the model that is served?"""
+"""Predict: the champion's prediction for uploaded photos or a held-out example."""
 
 import streamlit as st
 
@@ -13,13 +13,15 @@ from dashboard.views.predict.photos import ChosenPhotos, example, uploaded
 from euguess.clients import InferenceClient
 from euguess.messages.records import MAX_VIEWS
 
-UPLOAD, EXAMPLE = "My photos", "An example"
+UPLOAD, EXAMPLE = "Upload", "Example"
 
 
 def render(connections: Connections) -> None:
-    """Draw the page; photos are sent to the model server and kept nowhere."""
+    """Draw the page; photos are sent to the model server and not stored."""
     st.title("Predict")
-    st.markdown(f"Where was it? Show the model 1 to {MAX_VIEWS} photos of one place.")
+    st.markdown(
+        f"Where were these photos taken? Show the model 1 to {MAX_VIEWS} photos of one place."
+    )
     source = st.segmented_control("Photos", [UPLOAD, EXAMPLE], default=UPLOAD, key="predict-source")
     chosen: ChosenPhotos | None = None
     with show_errors():
@@ -35,12 +37,12 @@ def render(connections: Connections) -> None:
 
 
 def _command(inference: InferenceClient, views: int) -> None:
-    """The same question on a command line; the token itself is never shown."""
-    with st.expander("The same by curl", icon=":material/terminal:"):
+    """Show the same request as a command, without the token itself."""
+    with st.expander("Query with curl", icon=":material/terminal:"):
         key_file = str(inference.key_file) if inference.key_file else None
         st.code(token_command(inference.url, key_file), language="bash", wrap_lines=True)
         st.code(
             predict_command(inference.url, min(views, MAX_VIEWS)), language="bash", wrap_lines=True
         )
-        where = "" if is_local(inference.url) else " Run it where the containers do."
-        st.caption(plain(f"Put your files' names in place of photo1.jpg.{where}"))
+        where = "" if is_local(inference.url) else " Run it on the host of the containers."
+        st.caption(plain(f"Replace photo1.jpg with your own file names.{where}"))

@@ -18,18 +18,18 @@ PICTURE_WIDTH = 280
 def single_photo_predictions(
     together: Prediction, photos: tuple[bytes, ...], inference: InferenceClient
 ) -> None:
-    """A question to the model server for each photo, where there are several."""
-    if len(photos) < 2 or not st.toggle("What each photo says alone", key="predict-alone"):
+    """Show a prediction from each photo alone, if there are several."""
+    if len(photos) < 2 or not st.toggle("Predict from each photo alone", key="predict-alone"):
         return
     with show_errors():
         alone = [read_prediction(inference, (photo,)) for photo in photos]
         st.altair_chart(views_chart(together, alone))
-        st.caption("Left of each bar: what the model names from that photo alone.")
+        st.caption("Left of each bar: the prediction from that photo alone.")
 
 
 def heat_maps(photos: tuple[bytes, ...], inference: InferenceClient) -> None:
-    """A picture per photo with its heat map laid over it; the server explains within seconds."""
-    if not st.toggle("Why: heat maps and what each photo adds", key="predict-why"):
+    """Show each photo with its heat map; the server takes some seconds to explain."""
+    if not st.toggle("Explain: heat maps and the effect of each photo", key="predict-why"):
         return
     with show_errors():
         found = read_explanation(inference, photos)
@@ -38,8 +38,8 @@ def heat_maps(photos: tuple[bytes, ...], inference: InferenceClient) -> None:
                 picture = _picture(photo, found.views[number - 1].heat_map)
                 st.image(picture, caption=_caption(number, found), width=PICTURE_WIDTH)
         st.caption(
-            f"Orange: what speaks for {plain(found.country)} ({plain(found.method)}), each photo "
-            "on its own scale. A map shows where the network looked, not why that was right."
+            f"Orange: regions that support {plain(found.country)} ({plain(found.method)}), scaled "
+            "for each photo. A heat map shows what the network used, not whether it was right to."
         )
 
 
@@ -52,7 +52,7 @@ def _caption(number: int, found: Explanation) -> str:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _picture(photo: bytes, heat_map: str) -> bytes:
-    """As JPEG. Raises InvalidImage."""
+    """Return the overlay as JPEG. Raises InvalidImage."""
     buffer = io.BytesIO()
     overlay(photo, heat_map).save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

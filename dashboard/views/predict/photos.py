@@ -1,4 +1,4 @@
-"""The photos to ask the model about: a person's own, or a place that it has not learnt from."""
+"""The photos to predict: uploaded ones, or those of a held-out location."""
 
 import random
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from euguess.messages.records import MAX_VIEWS
 from euguess.messages.serving import ModelCard
 
 PICTURE_SIDE = 320
-PICTURE_WIDTH = 164  # pixels; two fit a phone
-DRAWN = "predict-example"  # (version of the champion, its place)
+PICTURE_WIDTH = 164  # pixels; two fit on a phone
+EXAMPLE = "predict-example"  # session state: (version of the champion, location)
 
 
 @dataclass(frozen=True)
 class ChosenPhotos:
-    """Encoded photos of one place, and where it is if that is known."""
+    """Encoded photos of one location, and its country code if known."""
 
     photos: tuple[bytes, ...]
     truth: str | None = None
 
 
 def uploaded() -> ChosenPhotos | None:
-    """Whatever was uploaded: what is no photo, or too many, the model server refuses itself."""
+    """Return the uploaded files, unchecked: the model server rejects bad or too many photos."""
     files = st.file_uploader(
-        f"Photos of one place, 1 to {MAX_VIEWS}",
+        f"1 to {MAX_VIEWS} photos of one place",
         accept_multiple_files=True,
         key="predict-files",
-        help="They go to the model server alone and are not stored.",
+        help="Photos are sent to the model server only and are not stored.",
     )
     if not files:
         return None
@@ -44,25 +44,25 @@ def uploaded() -> ChosenPhotos | None:
 
 
 def example(connections: Connections) -> ChosenPhotos | None:
-    """A place of the champion's dataset that it has not seen. Raises EUGuessError."""
+    """Return the photos of a held-out location of the champion's dataset. Raises EUGuessError."""
     card = read_champion(connections.registry)
     if card is None:
         command = "euguess train demo --recipe experiments/demo.toml --promote"
-        empty_state("There is no model to ask yet. Train one:", command)
+        empty_state("No model to query yet. Train and promote one:", command)
         return None
-    is_another = st.button("Another example", icon=":material/shuffle:")
-    kept = st.session_state.get(DRAWN)
-    if is_another or kept is None or kept[0] != card.version:
-        kept = st.session_state[DRAWN] = (card.version, _drawn(card, connections))
+    is_new_requested = st.button("Another example", icon=":material/shuffle:")
+    kept = st.session_state.get(EXAMPLE)
+    if is_new_requested or kept is None or kept[0] != card.version:
+        kept = st.session_state[EXAMPLE] = (card.version, _drawn(card, connections))
     location: HeldOutLocation | None = kept[1]
     if location is None:
         command = f"euguess train {card.dataset} --recipe experiments/demo.toml --promote"
-        empty_state("The model has seen every place. Train one that holds some out:", command)
+        empty_state("The model has seen every place. Train one with held-out places:", command)
         return None
     photos = tuple(read_photos(connections.store, location.keys))
     _pictures(photos)
-    owed = (location.attribution, location.license, location.location_id)
-    st.caption(f"Held out from training: {' · '.join(plain(text) for text in owed)}")
+    facts = (location.attribution, location.license, location.location_id)
+    st.caption(f"Held out from training: {' · '.join(plain(text) for text in facts)}")
     return ChosenPhotos(photos, location.country_code)
 
 

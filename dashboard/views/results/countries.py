@@ -1,4 +1,4 @@
-"""Which countries a run knows, and which it takes for which."""
+"""The accuracy of a run by country, and its confusions."""
 
 import streamlit as st
 
@@ -9,17 +9,17 @@ from dashboard.intervals import wilson
 from euguess.training.report import CountryAccuracy, Report
 
 MATRIX, ARCS, TABLE = "Matrix", "Map", "Table"
-FEWEST_ARCS, FIRST_ARCS, MOST_ARCS = 5, 20, 60
+MIN_ARCS, DEFAULT_ARCS, MAX_ARCS = 5, 20, 60
 
 
 def countries(report: Report) -> None:
-    """One of three ways to look at them."""
-    way = st.segmented_control(
-        "Shown as", (MATRIX, ARCS, TABLE), default=MATRIX, key="results-countries"
+    """Draw the confusions as matrix or map, or the table of countries."""
+    display = st.segmented_control(
+        "Display as", (MATRIX, ARCS, TABLE), default=MATRIX, key="results-countries"
     )
-    if way == ARCS:
+    if display == ARCS:
         _arcs(report)
-    elif way == TABLE:
+    elif display == TABLE:
         _table(report)
     else:
         _matrix(report)
@@ -28,24 +28,22 @@ def countries(report: Report) -> None:
 def _matrix(report: Report) -> None:
     st.altair_chart(confusion_chart(report))
     st.caption(
-        "Single photos of the test part; the denser a cell, the larger the share of the true "
-        "country's photos. Countries follow a short path over the map from the west, so that "
-        "what lies near the diagonal is taken for a country nearby."
+        "Single test photos. The denser a cell, the larger its share of the true country's photos. "
+        "Countries are ordered along a short path across the map from the west, so confusions of "
+        "neighbours lie near the diagonal."
     )
 
 
 def _arcs(report: Report) -> None:
     found = confusions(report)
     if not found:
-        st.success("No country was taken for another.")
+        st.success("No confusions.")
         return
-    shown = st.slider(
-        "Strongest confusions", FEWEST_ARCS, MOST_ARCS, FIRST_ARCS, key="results-arcs"
-    )
+    shown = st.slider("Strongest confusions", MIN_ARCS, MAX_ARCS, DEFAULT_ARCS, key="results-arcs")
     st.pydeck_chart(confusion_map(found[:shown]), height=MAP_HEIGHT)
     st.caption(
-        f"{min(shown, len(found))} of {len(found)} confusions, by photos: from the true country "
-        "(blue) to the named one (orange)."
+        f"{min(shown, len(found))} of {len(found)} confusions, by number of photos: from the true "
+        "country (blue) to the predicted one (orange)."
     )
 
 
@@ -55,9 +53,9 @@ def _table(report: Report) -> None:
     rows = sorted(report.per_country, key=lambda row: order.index(row.country_code))
     st.dataframe([_row(names[row.country_code], row) for row in rows], hide_index=True)
     st.caption(
-        "Single photos of the test part. Recall: of the country's photos, those named so; "
-        "precision: of the photos named so, the country's. The 95 % intervals count places, "
-        "since photos of a place are much alike; reports of older runs do not tell how many."
+        "Single test photos. Recall: share of the country's photos that are predicted as such. "
+        "Precision: share of predictions of the country that are correct. The 95 % intervals count "
+        "places, because photos of a place are alike; reports of older runs lack these counts."
     )
 
 
@@ -67,9 +65,9 @@ def _row(name: str, row: CountryAccuracy) -> dict[str, object]:
         "Photos": row.images,
         "Places": row.locations,
         "Recall (%)": _rounded(row.recall, row.images),
-        "Recall, interval": _interval(row.recall, row.locations),
+        "Recall, 95 % interval": _interval(row.recall, row.locations),
         "Precision (%)": _rounded(row.precision, row.predicted),
-        "Precision, interval": _interval(row.precision, row.predicted_locations),
+        "Precision, 95 % interval": _interval(row.precision, row.predicted_locations),
     }
 
 
@@ -78,7 +76,7 @@ def _rounded(share: float, total: int) -> float | None:
 
 
 def _interval(share: float, places: int | None) -> str:
-    """As if each place were one answer."""
+    """Return the interval as if each place were one prediction."""
     if not places:
         return ""
     found = wilson(share * places, places)

@@ -1,10 +1,10 @@
-"""Results: what a finished run is worth, beside other runs and the study's figures."""
+"""Results: the test of a finished run, beside other runs and the study's figures."""
 
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard.charts.series import MOST_RUNS
+from dashboard.charts.series import MAX_RUNS
 from dashboard.connections import Connections
 from dashboard.notices import empty_state, show_errors
 from dashboard.sources.runs import (
@@ -14,7 +14,7 @@ from dashboard.sources.runs import (
     read_runs,
 )
 from dashboard.text import percent, plain
-from dashboard.views.results.certainty import certainty
+from dashboard.views.results.calibration import calibration
 from dashboard.views.results.countries import countries
 from dashboard.views.results.study import honesty, study
 from dashboard.views.results.views import views
@@ -22,18 +22,18 @@ from euguess.clients import RegistryClient
 from euguess.training.report import Report
 from euguess.training.runs import FinishedRun
 
-SECTIONS = ("Study", "Honesty", "Countries", "Views", "Certainty")
+SECTIONS = ("Study", "Honesty", "Countries", "Views", "Calibration")
 TOP1 = "top1_accuracy"
 
 
 def render(connections: Connections) -> None:
-    """Draw the page; a section reads the reports that it shows."""
+    """Draw the page; each section reads only the reports that it shows."""
     st.title("Results")
     with show_errors():
         runs = read_runs(connections.registry)
         if not runs:
             command = "euguess compare demo --recipe experiments/demo.toml"
-            empty_state("No training has finished yet. Run one under both kinds of split:", command)
+            empty_state("No finished runs yet. Train a recipe with both kinds of split:", command)
             return
         champion = read_champion_run(connections.registry)
         run = _choice(runs, champion)
@@ -65,22 +65,22 @@ def _name(run: FinishedRun, champion: str | None) -> str:
 def _summary(report: Report, *, is_champion: bool) -> None:
     test = report.parts["test"]
     with st.container(horizontal=True):
-        st.metric("Right, one photo", percent(report.metrics[TOP1]))
-        st.metric("Right, all photos", percent(report.fused[-1].metrics[TOP1]))
+        st.metric("Accuracy, one view", percent(report.metrics[TOP1]))
+        st.metric("Accuracy, all views fused", percent(report.fused[-1].metrics[TOP1]))
         st.metric("Test places", f"{test.locations:,}")
         st.metric("Chance", f"{report.baselines.chance:.1%}")
-    champion = "The champion. " if is_champion else ""
+    champion = "The champion's run. " if is_champion else ""
     facts = f"{report.network} at {report.image_size} px, {report.protocol} split"
-    st.caption(f"{champion}{plain(facts)}. In brackets: 95 % intervals over places.")
+    st.caption(f"{champion}{plain(facts)}. In brackets: 95 % confidence intervals over places.")
     if report.faults:
         faults = plain(", ".join(fault.replace("_", " ") for fault in report.faults))
         st.info(
-            f"Faults of the study, repeated on purpose: {faults}.", icon=":material/bug_report:"
+            f"Faults of the study, reproduced on purpose: {faults}.", icon=":material/bug_report:"
         )
     if report.leaks:
         st.warning(
-            f"These figures flatter: {plain('; '.join(_leaks(report)))}. "
-            "The section Honesty tells what they are worth.",
+            f"Leaky test, so these figures are too high: {plain('; '.join(_leaks(report)))}. "
+            "See the section Honesty.",
             icon=":material/warning:",
         )
 
@@ -96,7 +96,7 @@ def _leaks(report: Report) -> list[str]:
 def _section(
     run: FinishedRun, report: Report, runs: Sequence[FinishedRun], registry: RegistryClient
 ) -> None:
-    """One section at a time is drawn, so that each is quick."""
+    """Draw only the selected section, so that each is fast."""
     section = st.segmented_control(
         "Section",
         SECTIONS,
@@ -112,8 +112,8 @@ def _section(
                 countries(report)
             case "Views":
                 views(_compared(run, report, runs, registry), run, runs, registry)
-            case "Certainty":
-                certainty(_compared(run, report, runs, registry))
+            case "Calibration":
+                calibration(_compared(run, report, runs, registry))
             case _:
                 study(run, report, runs, registry)
 
@@ -121,13 +121,13 @@ def _section(
 def _compared(
     run: FinishedRun, report: Report, runs: Sequence[FinishedRun], registry: RegistryClient
 ) -> Mapping[str, Report]:
-    """Reports of the run and of those chosen beside it, by their names."""
+    """Return the reports of the run and of those selected beside it, by name."""
     others = {other.run_id: other for other in runs if other.run_id != run.run_id}
     chosen = st.multiselect(
         "Compare with",
         list(others),
         key="results-others",
-        max_selections=MOST_RUNS - 1,
+        max_selections=MAX_RUNS - 1,
         format_func=lambda run_id: _name(others[run_id], None),
         placeholder="Other runs",
     )
@@ -137,5 +137,5 @@ def _compared(
 
 
 def _short_name(run: FinishedRun) -> str:
-    """Short enough for a legend on a phone."""
+    """Return a name that is short enough for a legend on a phone."""
     return f"{run.recipe}, {run.protocol}, {run.started_at:%m-%d %H:%M:%S}"

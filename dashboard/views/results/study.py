@@ -1,4 +1,4 @@
-"""The study's figures beside ours, and leaky tests beside honest ones."""
+"""The study's figures beside ours, and leaky beside honest tests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -6,11 +6,11 @@ import streamlit as st
 
 from dashboard.charts.figures import (
     ALL,
-    HONEST,
+    HONEST_TEST,
     HONESTY_STYLES,
     LEAKY,
+    LEAKY_TEST,
     ONE,
-    PRETENDED,
     STUDY,
     STUDY_STYLES,
     Figure,
@@ -33,10 +33,10 @@ ALL_FIXED = StudyRun("fixed/all", "GoogLeNet, all faults removed", 0)
 def study(
     run: FinishedRun, report: Report, runs: Sequence[FinishedRun], registry: RegistryClient
 ) -> None:
-    """Table 2 rebuilt."""
+    """Draw Table 2 of the study beside our runs."""
     table = TABLES[0]
     st.subheader(f"The study's Table {table.number}: {table.title}")
-    found = repeated(run, (*table.runs, ALL_FIXED), runs, registry)
+    found = reproduced(run, (*table.runs, ALL_FIXED), runs, registry)
     draw_table(table, found, run.dataset, this=report, fixed=found.get(ALL_FIXED.recipe))
     _within_750_km(report)
 
@@ -49,7 +49,7 @@ def draw_table(
     this: Report | None = None,
     fixed: Report | None = None,
 ) -> None:
-    """A table of the study as chart and as figures, and what to run for what is missing."""
+    """Draw a table of the study as chart and table, and the command for missing runs."""
     ours = [(one.title, one, found.get(one.recipe)) for one in table.runs]
     extra = [(ALL_FIXED.title, None, fixed), (THIS_RUN, None, this)]
     rows = [*ours, *((title, one, report) for title, one, report in extra if report)]
@@ -59,16 +59,16 @@ def draw_table(
     missing = [one.title for one in table.runs if one.recipe not in found]
     if missing:
         command = f"euguess paper {dataset} --only 'study/table{table.number}-*'"
-        hint(f"Not repeated on this dataset yet: {', '.join(missing)}. Run them:", command)
+        hint(f"Not reproduced on this dataset yet: {', '.join(missing)}. Train them:", command)
 
 
-def repeated(
+def reproduced(
     run: FinishedRun,
     wanted: Iterable[StudyRun],
     runs: Sequence[FinishedRun],
     registry: RegistryClient,
 ) -> dict[str, Report]:
-    """Reports of the newest runs on the same dataset by the study's recipes, by recipe file."""
+    """Return the newest report of each of the study's recipes on the same dataset, by file."""
     newest: dict[str, FinishedRun] = {}
     for other in (other for other in runs if other.dataset == run.dataset):
         newest.setdefault(other.recipe, other)
@@ -89,17 +89,17 @@ def _figures(title: str, one: StudyRun | None, report: Report | None) -> Iterato
 
 def _row(title: str, one: StudyRun | None, report: Report | None) -> dict[str, str]:
     row = {"Run": title, "Study": f"{one.accuracy:.1%}" if one else ""}
-    ours = dict.fromkeys(("Ours, averaged as there", "Ours, one photo", "All photos", "Test"), "")
+    ours = dict.fromkeys(("Ours, batch average", "Ours, one view", "Ours, all views", "Test"), "")
     if report is not None:
-        ours["Ours, averaged as there"] = _share(report.mean_of_batches)
-        ours["Ours, one photo"] = percent(report.metrics[TOP1])
-        ours["All photos"] = percent(report.fused[-1].metrics[TOP1])
+        ours["Ours, batch average"] = _share(report.mean_of_batches)
+        ours["Ours, one view"] = percent(report.metrics[TOP1])
+        ours["Ours, all views"] = percent(report.fused[-1].metrics[TOP1])
         ours["Test"] = test_part(report)
     return row | ours
 
 
 def test_part(report: Report) -> str:
-    """What it was tested on."""
+    """Describe the test split."""
     if not report.leaks:
         return f"{report.parts['test'].locations:,} new places"
     leaking = max(report.leaks.values()) / report.parts["test"].images
@@ -113,22 +113,24 @@ def _within_750_km(report: Report) -> None:
             named.append({"Model": THIS_RUN, "Photos": percent(report.metrics[NEAR])})
         st.dataframe(named, hide_index=True)
         st.caption(
-            "The study's Table 2 lists these too: shares of photos from the whole world placed "
-            "within 750 km. Ours are of Europe, measured to the centre of the named country: the "
-            "figures do not compare."
+            "The study's Table 2 also lists these: shares of photos worldwide that are located "
+            "within 750 km. Ours are for Europe, measured to the centre of the predicted country, "
+            "so the figures are not comparable."
         )
 
 
 def honesty(run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryClient) -> None:
-    """Each recipe that was tested both ways on the run's dataset, the run's own first."""
+    """Draw each recipe that was tested with both splits on the dataset, the run's own first."""
     st.subheader("Leaky and honest tests of the same recipes")
-    pairs = tested_both_ways(run, runs, registry)
+    pairs = tested_with_both_splits(run, runs, registry)
     if not pairs:
         command = f"euguess compare {run.dataset} --recipe FILE.toml"
-        empty_state("No recipe was tested both ways on this dataset yet. Test one:", command)
+        empty_state(
+            "No recipe has been tested with both splits on this dataset yet. Test one:", command
+        )
         return
     figures = [
-        Figure(recipe, PRETENDED if report.leaks else HONEST, report.metrics[TOP1])
+        Figure(recipe, LEAKY_TEST if report.leaks else HONEST_TEST, report.metrics[TOP1])
         for recipe, both in pairs.items()
         for report in both
     ]
@@ -136,15 +138,15 @@ def honesty(run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryCli
     st.altair_chart(figures_chart(figures, HONESTY_STYLES, chance, "Recipe"))
     st.dataframe([_pair(recipe, *both) for recipe, both in pairs.items()], hide_index=True)
     st.caption(
-        "Single photos, with 95 % intervals. A leaky test asks about places that were also "
-        "trained on; the two tests ask about other photos, so that their difference is not paired."
+        "Single photos, with 95 % intervals. A leaky test contains places that were also trained "
+        "on. The two tests use different photos, so their difference is not paired."
     )
 
 
-def tested_both_ways(
+def tested_with_both_splits(
     run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryClient
 ) -> dict[str, tuple[Report, Report]]:
-    """Newest leaky and honest report by recipe, of recipes that have both."""
+    """Return the newest leaky and honest report by recipe, for recipes that have both."""
     own = [other for other in runs if other.dataset == run.dataset]
     protocols: dict[str, set[str]] = {}
     for other in own:
@@ -165,7 +167,7 @@ def _pair(recipe: str, leaky: Report, honest: Report) -> dict[str, str]:
         "Recipe": recipe,
         "Leaky": percent(leaky.metrics[TOP1]),
         "Honest": percent(honest.metrics[TOP1]),
-        "Pretended (points)": f"{100 * gap:+.1f}",
+        "Inflation (points)": f"{100 * gap:+.1f}",
         "Leaky test": test_part(leaky),
         "Honest test": f"{test_part(honest)}, {honest.protocol} split",
     }

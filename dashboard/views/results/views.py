@@ -1,4 +1,4 @@
-"""What more photos of a place are worth."""
+"""The gain from several views per place."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.charts.views import fusion_chart
 from dashboard.text import percent
-from dashboard.views.results.study import draw_table, repeated
+from dashboard.views.results.study import draw_table, reproduced
 from euguess.clients import RegistryClient
 from euguess.promotion.verdict import points
 from euguess.training.report import Report
@@ -23,27 +23,27 @@ def views(
     runs: Sequence[FinishedRun],
     registry: RegistryClient,
 ) -> None:
-    """Accuracy by the number of photos; then the study's one heading against three."""
-    st.subheader("Accuracy by the number of photos")
+    """Draw accuracy by number of views, then the study's one heading versus three."""
+    st.subheader("Accuracy by number of views")
     st.altair_chart(fusion_chart(compared))
-    st.subheader("One photo against three")
+    st.subheader("One view versus three")
     st.dataframe([_row(name, report) for name, report in compared.items()], hide_index=True)
     st.caption(
-        "The gain is paired: three photos against single ones of the same places. The study "
-        "trained instead on one heading of all places (Table 3) or on three of a third of them "
-        "(Table 4), the same number of photos."
+        "The gain is paired: three views versus one of the same places. The study instead trained "
+        "on one heading of all places (Table 3) or three headings of a third of them (Table 4), "
+        "which is the same number of photos."
     )
     tables = TABLES[1:]
-    found = repeated(run, [one for table in tables for one in table.runs], runs, registry)
+    found = reproduced(run, [one for table in tables for one in table.runs], runs, registry)
     for table in tables:
         st.markdown(f"**The study's Table {table.number}: {table.title}**")
         draw_table(table, found, run.dataset)
 
 
 def _row(name: str, report: Report) -> dict[str, str]:
-    row = {"Run": name, "One photo": percent(report.metrics[TOP1])}
+    row = {"Run": name, "One view": percent(report.metrics[TOP1])}
     fused = next((one for one in report.fused if one.views == COMPARED_VIEWS), None)
     if fused is None:
-        return row | {"Three photos": "", "Gain (points)": ""}
+        return row | {"Three views": "", "Gain (points)": ""}
     gain = points(fused.gain) if fused.gain else ""
-    return row | {"Three photos": percent(fused.metrics[TOP1]), "Gain (points)": gain}
+    return row | {"Three views": percent(fused.metrics[TOP1]), "Gain (points)": gain}

@@ -1,4 +1,4 @@
-"""Stopping runs that go on, and resuming those that were cut short."""
+"""Stop runs in progress, and resume those that were stopped, failed or lost."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.connections import Connections
 from dashboard.notices import show_errors
 from dashboard.sources.collections import read_queues
-from dashboard.sources.rejected_runs import rejected_runs
+from dashboard.sources.rejected_runs import read_rejected_runs
 from dashboard.sources.runs import read_recipe, read_trainings
 from dashboard.text import plain
 from dashboard.views.training.names import name_with_status
@@ -17,19 +17,20 @@ from euguess.errors import ServiceUnavailable
 from euguess.messages.training import TrainRun
 from euguess.training.runs import TrainingRun
 
-RESUMED = "training-resumed"  # when this session asked for it, by run id
+RESUMED = "training-resumed"  # session state: when a resume was requested, by run id
 RESUME_HELP = (
-    "Goes on after its last finished epoch, as the same run. Where the trainer has kept no epoch "
-    "of it, it starts anew as another run."
+    "Continues after the last finished epoch, as the same run. If the trainer has no checkpoint "
+    "of it, training starts over as a new run."
+)
+QUEUED = "queued. It resumes as soon as a trainer is free."
+RESTARTED = "the trainer had no checkpoint of it. Training started over as a new run."
+STOPPING = (
+    "stopping after the current epoch, which is kept. In its last epoch, it finishes instead."
 )
 
 
-QUEUED = "was queued, and goes on as soon as the trainer is free."
-ANEW = "the trainer had kept no epoch of it; its training has begun anew, as another run."
-
-
 def run_actions(runs: Sequence[TrainingRun], connections: Connections) -> None:
-    """A row for each run that can be stopped or resumed."""
+    """Draw a row with a button for each run that can be stopped or resumed."""
     for run in runs:
         with show_errors():
             if run.is_lost(utc_now()):
@@ -42,7 +43,7 @@ def run_actions(runs: Sequence[TrainingRun], connections: Connections) -> None:
 
 
 def is_resume_pending(runs: Sequence[TrainingRun]) -> bool:
-    """Whether one of the runs is to be resumed, as far as this session knows."""
+    """True if this session has requested to resume one of the runs."""
     return any(
         (run.is_resumable or run.is_lost(utc_now())) and run.run_id in _resumed() for run in runs
     )
@@ -64,17 +65,16 @@ def _stop(run: TrainingRun, connections: Connections) -> None:
         connections.registry.ask_stop(run.run_id)
         read_trainings.clear()
     if is_pressed or run.is_stopping:
-        said = "stops after the present epoch, which is kept; in its last epoch it finishes."
-        st.info(f"{plain(name_with_status(run))}: {said}", icon=":material/stop_circle:")
+        st.info(f"{plain(name_with_status(run))}: {STOPPING}", icon=":material/stop_circle:")
 
 
 def _resume(run: TrainingRun, connections: Connections) -> None:
-    if not _is_waiting(run, connections):
+    if not _is_pending(run, connections):
         if not _row(run, "Resume", ":material/resume:", RESUME_HELP):
             return
         _publish(run, connections)
-    said = ANEW if _is_begun_anew(run, connections) else QUEUED
-    st.info(f"{plain(name_with_status(run))}: {said}", icon=":material/schedule_send:")
+    message = RESTARTED if _is_restarted(run, connections) else QUEUED
+    st.info(f"{plain(name_with_status(run))}: {message}", icon=":material/schedule_send:")
 
 
 def _row(run: TrainingRun, label: str, icon: str, tip: str | None) -> bool:
@@ -86,38 +86,39 @@ def _row(run: TrainingRun, label: str, icon: str, tip: str | None) -> bool:
 
 def _publish(run: TrainingRun, connections: Connections) -> None:
     recipe = read_recipe(connections.registry, run.run_id)
-    order = TrainRun(dataset=run.dataset, recipe=recipe, promote=run.promotes, resumes=run.run_id)
+    request = TrainRun(dataset=run.dataset, recipe=recipe, promote=run.promotes, resumes=run.run_id)
     connections.registry.clear_stop_request(run.run_id)
     _resumed()[run.run_id] = utc_now()
     try:
-        connections.sampler.train(order)
+        connections.sampler.train(request)
     except BaseException:
         del _resumed()[run.run_id]
         raise
     read_queues.clear()
 
 
-def _is_waiting(run: TrainingRun, connections: Connections) -> bool:
-    """Whether it was queued from here, and not refused since."""
-    asked_at = _resumed().get(run.run_id)
-    if asked_at is None:
+def _is_pending(run: TrainingRun, connections: Connections) -> bool:
+    """True if this session has queued the run and the trainer has not rejected it since."""
+    requested_at = _resumed().get(run.run_id)
+    if requested_at is None:
         return False
     try:
-        is_refused = any(refusal.at > asked_at for refusal in rejected_runs(connections.sampler))
+        rejected = read_rejected_runs(connections.sampler)
     except ServiceUnavailable:
         return True
-    if is_refused:
+    is_rejected = any(one.at > requested_at for one in rejected)
+    if is_rejected:
         del _resumed()[run.run_id]
-    return not is_refused
+    return not is_rejected
 
 
-def _is_begun_anew(run: TrainingRun, connections: Connections) -> bool:
-    """Whether another run with its settings began after it was asked for."""
-    asked_at = _resumed()[run.run_id]
-    begun = (one for one in read_trainings(connections.registry) if one.started_at > asked_at)
-    return any((one.dataset, one.settings) == (run.dataset, run.settings) for one in begun)
+def _is_restarted(run: TrainingRun, connections: Connections) -> bool:
+    """True if a new run with the same settings started after the request."""
+    requested_at = _resumed()[run.run_id]
+    started = (one for one in read_trainings(connections.registry) if one.started_at > requested_at)
+    return any((one.dataset, one.settings) == (run.dataset, run.settings) for one in started)
 
 
 def _resumed() -> dict[str, datetime]:
-    asked: dict[str, datetime] = st.session_state.setdefault(RESUMED, {})
-    return asked
+    requested: dict[str, datetime] = st.session_state.setdefault(RESUMED, {})
+    return requested

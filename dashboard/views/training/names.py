@@ -1,4 +1,4 @@
-"""How the page of trainings names a run."""
+"""The names of training runs on their page."""
 
 from euguess.training.runs import TrainingRun
 
@@ -6,14 +6,14 @@ MARKS = {"RUNNING": "● running", "FAILED": "✕ failed", "KILLED": "◼ stoppe
 
 
 def stable_name(run: TrainingRun) -> str:
-    """Recipe, dataset, split and start: what never changes.
+    """Return recipe, dataset, split and start time, which never change.
 
-    A widget of choices whose names change while it is open loses those that are chosen.
+    A select widget loses its selection when the names of its options change.
     """
     return f"{run.recipe}, {run.dataset}, {run.protocol}, {run.started_at:%d %b %H:%M:%S}"
 
 
 def name_with_status(run: TrainingRun) -> str:
-    """The same, and what became of it unless it finished."""
+    """Return the stable name, with the status unless the run has finished."""
     mark = MARKS.get(run.status)
     return f"{stable_name(run)}, {mark}" if mark else stable_name(run)

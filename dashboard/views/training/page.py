@@ -1,11 +1,11 @@
-"""Training: how runs learn, what they were told, and how to start, stop and resume them."""
+"""Training: learning curves, tests and settings of runs, and how to start and stop them."""
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.series import MOST_RUNS
+from dashboard.charts.series import MAX_RUNS
 from dashboard.charts.training import accuracies_chart, curves_chart
 from dashboard.connections import Connections
 from dashboard.notices import empty_state, show_errors
@@ -24,19 +24,19 @@ SECTIONS = ("Curves", "Test", "Settings")
 REFRESH_SECONDS = 5.0
 FIRST_SHOWN = 2
 CHOSEN = "training-runs"
-COMMANDS = "training-commands"  # whether they are open: their highlighter is slow to load
+COMMANDS = "training-commands"  # expander state: the syntax highlighter is slow to load
 TOP1 = "top1_accuracy"
 
 
 def render(connections: Connections) -> None:
-    """Draw the page; while a chosen run goes on, it is drawn again every few seconds."""
+    """Draw the page; while a selected run is in progress, it refreshes every few seconds."""
     st.title("Training")
     runs = _runs(connections.registry)
     start_section(connections, runs or [])
     queue_section(connections, runs or [])
     if runs == []:
         command = "euguess train demo --recipe experiments/demo.toml"
-        empty_state("Nothing has been trained yet. Start a run above, or by a command:", command)
+        empty_state("No training runs yet. Start one above or on the command line:", command)
     chosen = _choice(runs) if runs else []
     if chosen:
         _refreshed(_section(), chosen, connections)
@@ -44,7 +44,7 @@ def render(connections: Connections) -> None:
 
 
 def _runs(registry: RegistryClient) -> list[TrainingRun] | None:
-    """None where MLflow is down, which is said."""
+    """Return all runs, or show an error and return None if MLflow is down."""
     with show_errors():
         return read_trainings(registry)
     return None
@@ -53,26 +53,26 @@ def _runs(registry: RegistryClient) -> list[TrainingRun] | None:
 def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
     by_id = {run.run_id: run for run in runs}
     first = [run.run_id for run in runs if run.is_running] or list(by_id)[:FIRST_SHOWN]
-    st.session_state.setdefault(CHOSEN, first[:MOST_RUNS])
-    _choose_begun(runs)
+    st.session_state.setdefault(CHOSEN, first[:MAX_RUNS])
+    _select_started(runs)
     chosen = st.multiselect(
         "Runs",
         list(by_id),
         key=CHOSEN,
-        max_selections=MOST_RUNS,
+        max_selections=MAX_RUNS,
         format_func=lambda run_id: stable_name(by_id[run_id]),
-        placeholder="Choose the runs to compare",
+        placeholder="Select runs to compare",
     )
     return [by_id[run_id] for run_id in chosen]
 
 
-def _choose_begun(runs: Sequence[TrainingRun]) -> None:
-    """Show a run that was started here as soon as there is one."""
+def _select_started(runs: Sequence[TrainingRun]) -> None:
+    """Select a run that was started on this page as soon as it appears."""
     known, chosen = st.session_state.get(KNOWN), st.session_state.get(CHOSEN, [])
-    begun = [] if known is None else [run.run_id for run in runs if run.run_id not in known]
-    if begun:
+    started = [] if known is None else [run.run_id for run in runs if run.run_id not in known]
+    if started:
         del st.session_state[KNOWN]
-        st.session_state[CHOSEN] = [*begun, *chosen][:MOST_RUNS]
+        st.session_state[CHOSEN] = [*started, *chosen][:MAX_RUNS]
 
 
 def _section() -> str:
@@ -116,16 +116,16 @@ def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     found = read_curves(registry, runs)
     curves = {name_with_status(run): found[run.run_id] for run in runs if len(found[run.run_id])}
     if not curves:
-        st.info("No epoch has ended yet.", icon=":material/hourglass_top:")
+        st.info("No finished epochs yet.", icon=":material/hourglass_top:")
         return
     _progress(runs, found)
     st.subheader("Accuracy")
-    st.altair_chart(curves_chart(curves, "accuracy", "Photos named right (%)"))
+    st.altair_chart(curves_chart(curves, "accuracy", "Accuracy over photos (%)"))
     st.subheader("Log loss")
     st.altair_chart(curves_chart(curves, "loss", "Mean log loss (nats)"))
     st.caption(
-        "Whole lines: the photos trained on, as in the study's figures 5 and 6; dashed: val, "
-        "photos that are not trained on (under a split by image, others of their places are)."
+        "Solid: training photos, as in the study's figures 5 and 6. Dashed: validation photos, "
+        "which are not trained on (with a split by image, other photos of the same places are)."
     )
 
 
@@ -142,13 +142,13 @@ def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     pairs = [(run, _report(run, registry)) for run in runs]
     reports = {_tested_name(run, report): report for run, report in pairs if report is not None}
     if not reports:
-        st.info("None of these runs has been tested yet.", icon=":material/hourglass_top:")
+        st.info("No test results for these runs yet.", icon=":material/hourglass_top:")
         return
     st.subheader("Test accuracy")
     chance = next(iter(reports.values())).baselines.chance
     accuracies = {name: report.metrics[TOP1] for name, report in reports.items()}
     st.altair_chart(accuracies_chart(accuracies, chance))
-    st.caption("Single photos, with 95 % intervals over places; the study's figures 7 and 8.")
+    st.caption("Single photos, with 95 % intervals over places, as in the study's figures 7 and 8.")
 
 
 def _tested_name(run: TrainingRun, report: Report) -> str:
@@ -160,7 +160,7 @@ def _report(run: TrainingRun, registry: RegistryClient) -> Report | None:
         return None
     try:
         return read_run_report(registry, run.run_id)
-    except ServiceUnavailable:  # it was not tested, or its files are gone
+    except ServiceUnavailable:  # the run was not tested, or its files are missing
         return None
 
 
@@ -176,22 +176,24 @@ def _settings(runs: Sequence[TrainingRun]) -> None:
 
 
 def settings_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
-    """A row per setting of the recipes, a column per run; settings that a run lacks are empty."""
+    """Return a row per recipe setting and a column per run; missing settings are empty."""
     columns = {name_with_status(run): pd.Series(dict(run.settings), dtype=object) for run in runs}
     return pd.DataFrame(columns).fillna("").sort_index().rename_axis("Setting")
 
 
 def _commands(run: TrainingRun) -> None:
-    """What a training is told on a command line, for the first of the chosen runs."""
+    """Show the commands that start, stop and resume the first selected run."""
     train = f"euguess train {run.dataset} --recipe RECIPE.toml --set optimizer.learning_rate=0.001"
     section = st.expander(
-        "The same by commands", icon=":material/terminal:", key=COMMANDS, on_change="rerun"
+        "Command line", icon=":material/terminal:", key=COMMANDS, on_change="rerun"
     )
     if not section.open:
         return
     with section:
-        st.markdown("**Start**, with any setting of the recipe changed:")
+        st.markdown("**Start** a run, overriding any recipe setting:")
         st.code(train, language="bash", wrap_lines=True)
-        st.markdown("**Stop** with Ctrl-C: the run keeps its last finished epoch.")
-        st.markdown("**Resume** with the same recipe and the same changes; others are a new run:")
+        st.markdown("**Stop** it with Ctrl-C. The run keeps its last finished epoch.")
+        st.markdown(
+            "**Resume** it with the same recipe and overrides; different ones start a new run:"
+        )
         st.code(f"{train} --resume", language="bash", wrap_lines=True)

@@ -1,4 +1,4 @@
-"""What a training is started from: the text of a recipe, with changes."""
+"""The recipes to start a run from: shipped files, with overrides."""
 
 from pathlib import Path
 
@@ -8,11 +8,15 @@ from euguess.errors import InvalidRecipe
 from euguess.training.overrides import override, parse_table
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
-RECIPE_KEYS = ("name", "network", "epochs")  # sweeps and heads, which lie beside, lack some
+RECIPE_KEYS = (
+    "name",
+    "network",
+    "epochs",
+)  # sweep and head files in the same folder lack some of these
 
 
 def shipped_recipes(folder: Path = EXPERIMENTS) -> dict[str, str]:
-    """Texts of the recipes in a folder and those below it, by path without the suffix."""
+    """Return the recipes below a folder as text, by path without the suffix."""
     texts = {path: path.read_text() for path in sorted(folder.rglob("*.toml"))}
     return {
         path.relative_to(folder).with_suffix("").as_posix(): text
@@ -21,8 +25,8 @@ def shipped_recipes(folder: Path = EXPERIMENTS) -> dict[str, str]:
     }
 
 
-def changed(text: str, changes: str) -> str:
-    """TOML text with keys set by lines of key=value; comments stay where there are none.
+def with_overrides(text: str, changes: str) -> str:
+    """Return a recipe with keys set from lines of key=value. Comments are kept if there are none.
 
     Raises InvalidRecipe.
     """

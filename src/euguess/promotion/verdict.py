@@ -84,7 +84,7 @@ def forced_verdict(verdict: Verdict) -> Verdict:
     """Promote regardless, and keep the reason against it."""
     if verdict.is_promoted:
         return verdict
-    return Verdict(True, f"by force, although {verdict.reason}", verdict.contest)
+    return Verdict(True, f"forced, although {verdict.reason}", verdict.contest)
 
 
 def points(difference: Interval) -> str:

@@ -48,8 +48,8 @@ def test_the_balance_knows_the_quota_and_the_studys(contents: DatasetContents) -
 def test_each_chart_names_its_axes(contents: DatasetContents) -> None:
     charts = {
         "Country (ISO 3166-1)": balance_chart(contents.locations, QUOTAS),
-        "Year of the photo": years_chart(contents.locations),
-        "Views of a place": views_chart(contents.locations),
+        "Capture year": years_chart(contents.locations),
+        "Views per place": views_chart(contents.locations),
     }
     for title, chart in charts.items():
         text = chart.to_json()
@@ -88,20 +88,20 @@ def test_the_page_sums_up_the_manifest(draw: Draw) -> None:
     shown = {m.label: m.value for m in drawn.metric}
     assert shown == {
         "Places": "6",
-        "Asked for": "6",
+        "Requested": "6",
         "Countries": "2",
         "Views": "18",
         "Photos": "1 MB",
     }
 
 
-@pytest.mark.parametrize("section", ["Map", "Gallery", "Findings", "Export"])
+@pytest.mark.parametrize("section", ["Map", "Gallery", "Issues", "Export"])
 def test_each_section_is_drawn(draw: Draw, section: str) -> None:
     made = stored()
     drawn = draw("dataset", made.connections())
     drawn.segmented_control(key="section").set_value(section).run(timeout=30)
     assert not drawn.exception
-    # The photos of this dataset are not stored, so that only the gallery has a trouble to tell.
+    # The photos of this dataset are not stored, so that only the gallery shows an error.
     assert len(drawn.error) == (section == "Gallery")
 
 
@@ -120,7 +120,7 @@ def test_the_map_by_use_counts_what_the_champion_has_seen(draw: Draw) -> None:
     made.seen = made.seen.model_copy(update={"location_ids": tuple(seen)})
     drawn = draw("dataset", made.connections())
     drawn.segmented_control(key="section").set_value("Map").run(timeout=30)
-    drawn.segmented_control(key="colours").set_value("What the champion has seen").run(timeout=30)
+    drawn.segmented_control(key="colours").set_value("Seen by the champion").run(timeout=30)
     badges = " ".join(m.value for m in drawn.markdown)
     assert "seen by the champion: 1" in badges
     assert "held out: 5" in badges
@@ -147,7 +147,7 @@ def test_a_dataset_without_places_teaches_where_its_collection_is_seen(draw: Dra
     made = FakeServices()
     asyncio.run(DatasetBuilder(made.objects).create({"FR": 5}))
     drawn = draw("dataset", made.connections())
-    assert "Nothing of it is stored yet" in drawn.info[0].value
+    assert "No places stored yet" in drawn.info[0].value
     assert drawn.code[0].value == "euguess dataset status demo"
 
 

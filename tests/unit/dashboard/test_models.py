@@ -87,9 +87,9 @@ def test_versions_are_listed_with_their_accuracy_and_the_champion_marked(draw: D
     rows = page.dataframe[0].value
     assert rows["Version"].tolist() == [3, 2, 1]
     assert rows["Status"].tolist() == ["", "", "★ champion"]
-    assert rows["Right, all photos"].tolist() == ["53.0 % [41, 66]"] * 3
+    assert rows["Accuracy, all views"].tolist() == ["53.0 % [41, 66]"] * 3
     tested = ["faulty: no_shuffling", "LEAKY, location split", "honest, location split"]
-    assert rows["Tested"].tolist() == tested
+    assert rows["Test"].tolist() == tested
 
 
 def test_the_first_champion_needs_no_contest(draw: Draw) -> None:
@@ -106,7 +106,7 @@ def test_a_recorded_lead_lets_a_version_through(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
     write(given, entry(2, Decision.REFUSED, "2", "1", contest(0.01)))
     page = drawn(draw, given)
-    assert "The gate would let it through" in page.info[0].value
+    assert "The gate would promote it" in page.info[0].value
     press(page, "Promote version 2")
     assert given.champion_version == "2"
     assert log(given)[-1].contest == contest(0.01)
@@ -129,7 +129,7 @@ def test_what_the_gate_refuses_is_not_forced_without_a_reason(draw: Draw, reason
     assert "The gate would refuse it" in page.warning[0].value
     assert "Promote version 2" not in [button.label for button in page.button]
     page.text_input[0].set_value(reason)
-    page = press(page, "by force")
+    page = press(page, "Force promotion")
     assert "needs a reason" in page.error[0].value
     assert given.champion_version == "1"
     assert len(log(given)) == 1
@@ -140,22 +140,22 @@ def test_force_with_a_reason_is_written_down_with_what_spoke_against_it(draw: Dr
     write(given, entry(2, Decision.REFUSED, "2", "1", contest(-0.2)))
     page = drawn(draw, given)
     page.text_input[0].set_value("a <b>demo</b>")
-    page = press(page, "by force")
+    page = press(page, "Force promotion")
     assert given.champion_version == "2"
     written = log(given)[-1]
     assert (written.is_forced, written.reason) == (True, "a <b>demo</b>")
     assert "not shown to be better" in written.verdict
-    assert page.dataframe[-1].value["Reason given"].tolist()[0] == "a <b>demo</b>"
+    assert page.dataframe[-1].value["Reason"].tolist()[0] == "a <b>demo</b>"
 
 
 def test_going_back_needs_a_reason_and_is_written_down(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
     write(given, entry(2, Decision.PROMOTED, "2", "1", contest(0.01)))
     given.champion_version = "2"
-    page = press(drawn(draw, given), "Go back to version 1")
+    page = press(drawn(draw, given), "Roll back to version 1")
     assert "needs a reason" in page.error[0].value
     page.text_input[-1].set_value("it was slow")
-    page = press(page, "Go back to version 1")
+    page = press(page, "Roll back to version 1")
     assert given.champion_version == "1"
     assert (log(given)[-1].act, log(given)[-1].reason) == (Decision.ROLLED_BACK, "it was slow")
 
@@ -173,7 +173,7 @@ def test_the_full_report_is_read_on_demand(draw: Draw) -> None:
 def test_without_versions_the_page_teaches_how_to_get_one(draw: Draw) -> None:
     page = drawn(draw, FakeServices())
     assert "euguess train" in page.code[0].value
-    assert "Nothing has been promoted" in page.info[-1].value
+    assert "No promotions or refusals" in page.info[-1].value
 
 
 @pytest.mark.parametrize("name", ["mlflow", "store"])
@@ -188,7 +188,7 @@ def test_a_store_that_is_down_is_asked_once_and_the_versions_are_shown(draw: Dra
     given.down = {"store"}
     page = drawn(draw, given)
     assert page.dataframe[0].value["Version"].tolist() == [2, 1]
-    assert any("Nothing can be promoted" in caption.value for caption in page.caption)
+    assert any("Promotion is unavailable" in caption.value for caption in page.caption)
 
 
 def test_cards_are_read_once(draw: Draw) -> None:
@@ -206,7 +206,7 @@ def test_a_version_that_is_gone_is_named() -> None:
 
 def test_the_chart_of_versions_names_its_axes() -> None:
     text = versions_chart({"2": HALF, "10": HALF}, "2").to_json()
-    assert "Places named right (%)" in text
+    assert "Accuracy over places (%)" in text
     assert text.index('"version": "2"') < text.index('"version": "10"')
 
 

@@ -60,7 +60,7 @@ def test_a_spent_budget_is_shown_with_the_command_that_raises_it(draw: Draw) -> 
     paused = status(DatasetState.PAUSED, reason, Budget(images=300, dollars=5))
     drawn = draw("overview", FakeServices(statuses=[paused]).connections())
     assert not drawn.exception
-    assert "300 images is spent. Places that wait: 1" in drawn.warning[0].value
+    assert "300 images is spent. 1 place pending. Raise the budget" in drawn.warning[0].value
     commands = [code.value for code in drawn.code]
     assert "euguess dataset budget demo --images 303 --dollars 5.00" in commands
 
@@ -83,7 +83,7 @@ def test_the_nearer_cap_tells_how_much_is_spent() -> None:
 def test_the_champion_is_shown_with_its_interval_and_chance(draw: Draw) -> None:
     drawn = draw("overview", running().connections())
     shown = {m.label: m.value for m in drawn.metric}
-    assert shown["Right with all views"] == "53.0 % [41, 66]"
+    assert shown["Accuracy, all views fused"] == "53.0 % [41, 66]"
     assert shown["Chance"] == "50.0%"
     assert any("honest" in m.value for m in drawn.markdown)
 
@@ -101,8 +101,8 @@ def test_queues_and_dead_letters_are_shown(draw: Draw) -> None:
     services.letters = [letter]
     drawn = draw("overview", services.connections())
     shown = {m.label: m.value for m in drawn.metric}
-    assert (shown["Messages that wait: fetch"], shown["Places under way"]) == ("4", "150")
-    assert list(drawn.dataframe[-1].value["reason"]) == ["poison"]
+    assert (shown["Queued fetch messages"], shown["Places in progress"]) == ("4", "150")
+    assert list(drawn.dataframe[-1].value["Reason"]) == ["poison"]
 
 
 def test_empty_states_teach_the_next_step(draw: Draw) -> None:

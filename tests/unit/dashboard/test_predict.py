@@ -36,7 +36,7 @@ def asked(draw: Draw, given: FakeServices, *photos: bytes) -> AppTest:
 
 def example(draw: Draw, given: FakeServices) -> AppTest:
     page = draw("predict", given.connections())
-    return page.segmented_control[0].set_value("An example").run(timeout=30)
+    return page.segmented_control[0].set_value("Example").run(timeout=30)
 
 
 def test_uploaded_photos_are_answered_in_words_bars_and_a_map(draw: Draw) -> None:
@@ -50,7 +50,7 @@ def test_uploaded_photos_are_answered_in_words_bars_and_a_map(draw: Draw) -> Non
 def test_an_unsure_model_is_said_to_abstain(draw: Draw) -> None:
     page = asked(draw, FakeServices(guess=lambda _: unsure()), photo())
     assert page.header[0].value == "Perhaps France, 30%"
-    assert "would rather not answer" in page.warning[0].value
+    assert "The model abstains" in page.warning[0].value
     assert any("France, Poland, Germany" in text.value for text in page.markdown)
 
 
@@ -95,7 +95,7 @@ def test_where_nothing_is_held_out_the_page_teaches_how_to_get_an_example(draw: 
 def test_without_a_champion_an_example_teaches_how_to_get_one(draw: Draw) -> None:
     page = example(draw, FakeServices())
     assert not page.exception
-    assert "no model to ask yet" in page.info[0].value
+    assert "No model to query yet" in page.info[0].value
     assert "euguess train" in page.code[0].value
 
 
@@ -141,7 +141,7 @@ def test_one_photo_alone_has_a_heat_map_and_no_share(draw: Draw) -> None:
 
 def test_a_photo_that_names_another_country_is_told_apart() -> None:
     frame = views_frame(prediction("FR"), [prediction("FR", 0.9), prediction("PL", 0.7)])
-    assert frame["agrees"].tolist() == ["names the same country", "names another"]
+    assert frame["agrees"].tolist() == ["same country", "different country"]
     assert frame["probability"].tolist() == [0.9, 0.3]
     assert frame["view"].tolist() == ["1: France, 90%", "2: Poland, 70%"]
     chart = views_chart(prediction("FR"), [prediction("PL")]).to_json()

@@ -13,10 +13,10 @@ from dashboard.charts.certainty import (
     reliability_frame,
 )
 from dashboard.charts.confusion import confusion_chart, confusion_frame, confusions
-from dashboard.charts.figures import HONESTY_STYLES, PRETENDED, STUDY_STYLES, Figure, figures_chart
+from dashboard.charts.figures import HONESTY_STYLES, LEAKY_TEST, STUDY_STYLES, Figure, figures_chart
 from dashboard.charts.maps import confusion_map
 from dashboard.charts.order import by_geography, centres
-from dashboard.charts.series import DASHES, MOST_RUNS, SHAPES
+from dashboard.charts.series import DASHES, MAX_RUNS, SHAPES
 from dashboard.charts.views import fusion_chart, views_frame
 from euguess.geography.countries import PRESETS
 from euguess.geography.geodesy import great_circle_km
@@ -57,7 +57,7 @@ def test_confusions_are_all_that_is_off_the_diagonal() -> None:
     found = confusions(REPORT)
     assert sum(one.photos for one in found) == matrix.sum() - np.trace(matrix)
     assert [one.photos for one in found] == sorted((one.photos for one in found), reverse=True)
-    assert all(one.true != one.named for one in found)
+    assert all(one.true != one.predicted for one in found)
 
 
 def test_shares_of_a_true_country_add_up_to_one() -> None:
@@ -97,13 +97,16 @@ def test_each_number_of_views_has_its_accuracy() -> None:
 
 def test_each_axis_has_a_name_and_a_unit() -> None:
     certainty = REPORT.certainty[-1]
-    figure = Figure("GoogLeNet", PRETENDED, REPORT.metrics["top1_accuracy"])
+    figure = Figure("GoogLeNet", LEAKY_TEST, REPORT.metrics["top1_accuracy"])
     for chart, titles in (
-        (confusion_chart(REPORT), ("Named country", "True country")),
-        (reliability_chart(certainty), ("Mean confidence (%)", "Places named right (%)")),
-        (coverage_chart({"one": certainty}), ("Places answered", "Right among these (%)")),
-        (fusion_chart({"one": REPORT}), ("Views of a place (photos)", "Places named right (%)")),
-        (figures_chart([figure], HONESTY_STYLES, 0.25, "Recipe"), ("Named right (%)", "Recipe")),
+        (confusion_chart(REPORT), ("Predicted country", "True country")),
+        (reliability_chart(certainty), ("Mean confidence (%)", "Accuracy over places (%)")),
+        (
+            coverage_chart({"one": certainty}),
+            ("Places answered", "Accuracy of answered places (%)"),
+        ),
+        (fusion_chart({"one": REPORT}), ("Views per place", "Accuracy over places (%)")),
+        (figures_chart([figure], HONESTY_STYLES, 0.25, "Recipe"), ("Accuracy (%)", "Recipe")),
     ):
         text = chart.to_json()
         assert all(title in text for title in titles)
@@ -112,7 +115,7 @@ def test_each_axis_has_a_name_and_a_unit() -> None:
 def test_kinds_differ_by_more_than_their_colour() -> None:
     for styles in (STUDY_STYLES, HONESTY_STYLES):
         assert len({shape for _, shape in styles.values()}) == len(styles)
-    assert len(SHAPES) == len({str(dash) for dash in DASHES}) == MOST_RUNS
+    assert len(SHAPES) == len({str(dash) for dash in DASHES}) == MAX_RUNS
 
 
 def test_runs_that_are_compared_are_named_in_a_legend() -> None:

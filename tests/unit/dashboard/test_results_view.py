@@ -55,14 +55,14 @@ def test_table_2_shows_the_studys_figures_beside_ours(draw: Draw) -> None:
     rows = drawn(draw, services()).dataframe[0].value.set_index("Run")
     assert rows["Study"]["GoogLeNet"] == "25.1%"
     assert rows["Test"]["GoogLeNet"] == "leaky: 90% of photos"
-    assert rows["Ours, one photo"]["CustomNet"] == ""
-    assert rows["Ours, one photo"]["This run"]
+    assert rows["Ours, one view"]["CustomNet"] == ""
+    assert rows["Ours, one view"]["This run"]
 
 
 def test_a_leaky_run_says_that_it_flatters(draw: Draw) -> None:
     page = drawn(draw, services())
     page = page.selectbox(key="results-run").set_value("run-9").run(timeout=30)
-    assert "flatter" in page.warning[0].value
+    assert "too high" in page.warning[0].value
 
 
 def test_leaky_and_honest_tests_stand_side_by_side(draw: Draw) -> None:
@@ -70,7 +70,7 @@ def test_leaky_and_honest_tests_stand_side_by_side(draw: Draw) -> None:
     rows = page.dataframe[0].value
     assert rows["Recipe"].tolist() == ["demo"]
     gap = LEAKY.metrics["top1_accuracy"].value - HONEST.metrics["top1_accuracy"].value
-    assert rows["Pretended (points)"].tolist() == [f"{100 * gap:+.1f}"]
+    assert rows["Inflation (points)"].tolist() == [f"{100 * gap:+.1f}"]
 
 
 def test_a_recipe_tested_one_way_teaches_how_to_test_it_both_ways(draw: Draw) -> None:
@@ -90,7 +90,7 @@ def test_countries_have_intervals_where_the_report_counts_places(
         given.runs = {"run-1": HONEST.model_copy(update={"per_country": tuple(old)})}
     page = opened(drawn(draw, given), "Countries")
     page = page.segmented_control(key="results-countries").set_value("Table").run(timeout=30)
-    intervals = page.dataframe[0].value["Recall, interval"]
+    intervals = page.dataframe[0].value["Recall, 95 % interval"]
     assert all(bool(cell) is is_known for cell in intervals)
 
 
@@ -98,10 +98,10 @@ def test_confusions_are_drawn_on_the_map(draw: Draw) -> None:
     page = opened(drawn(draw, services()), "Countries")
     page = page.segmented_control(key="results-countries").set_value("Map").run(timeout=30)
     assert not page.exception
-    assert "confusions, by photos" in captions(page)
+    assert "confusions, by number of photos" in captions(page)
 
 
-@pytest.mark.parametrize("section", ["Views", "Certainty"])
+@pytest.mark.parametrize("section", ["Views", "Calibration"])
 def test_runs_are_compared(draw: Draw, section: str) -> None:
     page = opened(drawn(draw, services()), section)
     page = page.multiselect(key="results-others").set_value(["run-9"]).run(timeout=30)
@@ -118,14 +118,14 @@ def test_runs_of_a_recipe_within_one_minute_are_told_apart(draw: Draw) -> None:
     page = opened(drawn(draw, given), "Views")
     page = page.multiselect(key="results-others").set_value(["run-2"]).run(timeout=30)
     shown = [percent(one.metrics["top1_accuracy"]) for one in seeds]
-    assert page.dataframe[0].value["One photo"].tolist() == shown
+    assert page.dataframe[0].value["One view"].tolist() == shown
 
 
 def test_a_run_without_calibration_says_how_to_get_one(draw: Draw) -> None:
     given = services()
     bare = HONEST.model_copy(update={"certainty": (), "calibration": ()})
     given.runs = {"run-1": bare}
-    page = opened(drawn(draw, given), "Certainty")
+    page = opened(drawn(draw, given), "Calibration")
     assert "split.val_fraction" in page.code[0].value
 
 

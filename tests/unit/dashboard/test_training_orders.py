@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
-from dashboard.views.training.recipes import changed, shipped_recipes
+from dashboard.views.training.recipes import shipped_recipes, with_overrides
 from euguess.errors import InvalidRecipe
 from euguess.messages.collection import (
     DatasetSpec,
@@ -149,10 +149,10 @@ def test_a_running_run_is_told_to_stop_once(draw: Draw) -> None:
     given = services(RUN)
     page = pressed(drawn(draw, given), "Stop")
     assert given.tagged == [("set-tag", "run-1", STOP_TAG)]
-    assert "stops after the present epoch" in text_of(page)
+    assert "stopping after the current epoch" in text_of(page)
     given.trainings = [replace(RUN, is_stopping=True)]
     again = drawn(draw, given)
-    assert "stops after the present epoch" in text_of(again)
+    assert "stopping after the current epoch" in text_of(again)
     assert not buttons(again, "Stop")
 
 
@@ -163,7 +163,7 @@ def test_a_run_that_was_cut_short_is_resumed_by_its_own_recipe(draw: Draw, statu
     order = TrainRun(dataset="demo", recipe=RECIPE, promote=True, resumes="run-1")
     assert given.ordered == [order]
     assert given.tagged == [("delete-tag", "run-1", STOP_TAG)]
-    assert "was queued" in text_of(page)
+    assert "queued. It resumes" in text_of(page)
     again = page.run(timeout=30)
     assert not buttons(again, "Resume")
 
@@ -202,7 +202,7 @@ def test_a_resumption_without_a_checkpoint_is_said_to_be_a_new_run(draw: Draw) -
     anew = replace(RUN, run_id="run-2", started_at=datetime(2100, 1, 1, tzinfo=UTC))
     given.trainings.insert(0, anew)
     clear_caches()
-    assert "begun anew, as another run" in text_of(page.run(timeout=30))
+    assert "started over as a new run" in text_of(page.run(timeout=30))
 
 
 def letter(order: TrainRun, at: datetime = STARTED) -> DeadLetter:
@@ -218,9 +218,9 @@ def test_trainings_that_wait_or_were_refused_are_shown(draw: Draw) -> None:
     broken = DeadLetter(source="trainer", reason="not valid", payload="{}", at=STARTED)
     given = services(RUN, queues=queues, letters=[foreign, broken, letter(order)])
     shown = text_of(drawn(draw, given))
-    assert "2 trainings wait" in shown
+    assert "2 training runs queued" in shown
     assert r"**deep on demo**, 03 Feb 00:00:00: unknown key \*x\*\." in shown
-    assert "an order that cannot be read" in shown
+    assert "unreadable request" in shown
     assert "damaged" not in shown
 
 
@@ -251,9 +251,9 @@ def test_shipped_recipes_leave_out_what_is_none(tmp_path: Path) -> None:
 
 def test_a_recipe_without_changes_keeps_its_comments() -> None:
     commented = f"# Why so.\n{RECIPE}"
-    assert changed(commented, " \n") == commented
-    assert changed(commented, "optimizer.learning_rate=1e-3").endswith(
+    assert with_overrides(commented, " \n") == commented
+    assert with_overrides(commented, "optimizer.learning_rate=1e-3").endswith(
         "[optimizer]\nlearning_rate = 0.001\n"
     )
     with pytest.raises(InvalidRecipe, match="not TOML"):
-        changed("= =", "")
+        with_overrides("= =", "")

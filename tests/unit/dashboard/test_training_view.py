@@ -81,12 +81,12 @@ def test_without_a_running_one_the_newest_are_shown(draw: Draw) -> None:
 
 def test_a_run_without_an_epoch_says_so(draw: Draw) -> None:
     page = drawn(draw, services(histories={}))
-    assert "No epoch has ended yet" in page.info[-1].value
+    assert "No finished epochs yet" in page.info[-1].value
 
 
 def test_only_finished_runs_have_a_test(draw: Draw) -> None:
     page = opened(drawn(draw, services()), "Test")
-    assert "tested yet" in page.info[-1].value
+    assert "No test results" in page.info[-1].value
     page = opened(drawn(draw, services(), "run-2", "run-1"), "Test")
     assert [header.value for header in page.subheader] == ["Test accuracy"]
 
@@ -146,7 +146,7 @@ def test_curves_are_drawn_for_train_and_val_with_named_axes() -> None:
     assert len(rows) == 8
     assert set(rows["part"]) == {"train", "val"}
     bars = accuracies_chart({"a": Interval(value=0.5, low=0.4, high=0.6)}, chance=0.25).to_json()
-    assert "Test photos named right (%)" in bars
+    assert "Accuracy over test photos (%)" in bars
     text = curves_chart({"a": frame}, "loss", "Mean log loss (nats)").to_json()
     assert '"title": "Epoch"' in text
     assert "Mean log loss (nats)" in text

@@ -81,7 +81,7 @@ def test_a_model_with_faults_is_refused_naming_them() -> None:
 def test_force_keeps_what_was_found_against_it() -> None:
     verdict = forced_verdict(judge(CANDIDATE, CHAMPION, contest(-0.1, 0.1)))
     assert verdict.is_promoted
-    assert "by force, although version 2 is not shown to be better" in verdict.reason
+    assert "forced, although version 2 is not shown to be better" in verdict.reason
     assert verdict.contest == contest(-0.1, 0.1)
 
 

@@ -1,4 +1,4 @@
-"""Oddities of a dataset, each put into an otherwise clean one."""
+"""Data quality checks: each issue is put into an otherwise clean dataset."""
 
 import pandas as pd
 import pytest
@@ -6,12 +6,12 @@ import pytest
 from dashboard.sources.manifests import contents_of
 from dashboard.views.dataset.quality import (
     COLUMNS,
-    ELSEWHERE,
-    FEW_VIEWS,
-    SAME_PHOTO,
-    SAME_SPOT,
-    UNKNOWN,
-    counts,
+    DUPLICATE_COORDINATES,
+    DUPLICATE_PHOTO,
+    MISSING_VIEWS,
+    NO_COORDINATES,
+    WRONG_COUNTRY,
+    count_by_kind,
     find_issues,
 )
 from euguess.collection.manifest_format import table_of
@@ -40,27 +40,27 @@ def test_a_clean_dataset_has_no_findings(views: pd.DataFrame) -> None:
     found = found_in(views)
     assert list(found.columns) == COLUMNS
     assert not len(found)
-    assert not list(counts(found))
+    assert not list(count_by_kind(found))
 
 
 def test_a_place_in_another_country_is_told_with_that_country(views: pd.DataFrame) -> None:
     views.loc[of_place(views, 0), ["lat", "lon"]] = (52.2, 21.0)
     (row,) = found_in(views).to_dict("records")
-    assert (row["finding"], row["country_code"], row["reason"]) == (
-        ELSEWHERE,
+    assert (row["issue"], row["country_code"], row["reason"]) == (
+        WRONG_COUNTRY,
         "FR",
-        "it lies in PL",
+        "coordinates are in PL",
     )
 
 
 def test_a_place_far_at_sea_lies_in_no_country(views: pd.DataFrame) -> None:
     views.loc[of_place(views, 0), ["lat", "lon"]] = (47.0, -20.0)
-    assert found_in(views)["reason"].item() == "it lies in no known country"
+    assert found_in(views)["reason"].item() == "coordinates are in no known country"
 
 
 def test_an_unknown_position_is_no_wrong_one(views: pd.DataFrame) -> None:
     views.loc[of_place(views, 0), ["lat", "lon"]] = None
-    assert found_in(views)["finding"].to_list() == [UNKNOWN]
+    assert found_in(views)["issue"].to_list() == [NO_COORDINATES]
 
 
 def test_missing_views_are_counted_but_not_of_imported_photos(views: pd.DataFrame) -> None:
@@ -68,14 +68,14 @@ def test_missing_views_are_counted_but_not_of_imported_photos(views: pd.DataFram
     assert found_in(fewer)["reason"].to_list() == ["2 of 3 views"]
     imported = SPEC.model_copy(update={"provider": "folder"})
     assert not len(found_in(fewer, imported))
-    assert FEW_VIEWS in dict(counts(found_in(fewer)))
+    assert MISSING_VIEWS in dict(count_by_kind(found_in(fewer)))
 
 
 def test_a_photo_of_two_places_names_the_first(views: pd.DataFrame) -> None:
     first, second = (views.index[of_place(views, number)][0] for number in (0, 1))
     views.loc[second, "sha256"] = views.loc[first, "sha256"]
     (row,) = found_in(views).to_dict("records")
-    assert row["finding"] == SAME_PHOTO
+    assert row["issue"] == DUPLICATE_PHOTO
     assert row["location_id"] == views.loc[second, "location_id"]
     assert row["reason"].endswith(views.loc[first, "location_id"])
 
@@ -90,4 +90,4 @@ def test_two_places_on_one_spot_are_found(views: pd.DataFrame) -> None:
     first = views.index[of_place(views, 0)][0]
     spot = (views.loc[first, "lat"], views.loc[first, "lon"])
     views.loc[of_place(views, 1), ["lat", "lon"]] = spot
-    assert found_in(views)["finding"].to_list() == [SAME_SPOT]
+    assert found_in(views)["issue"].to_list() == [DUPLICATE_COORDINATES]

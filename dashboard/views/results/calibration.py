@@ -1,4 +1,4 @@
-"""How far a run's probabilities can be trusted."""
+"""The calibration of a run's probabilities."""
 
 from collections.abc import Mapping
 
@@ -10,18 +10,18 @@ from dashboard.text import percent
 from euguess.training.report import Certainty, Report
 
 
-def certainty(compared: Mapping[str, Report]) -> None:
-    """Coverage against accuracy of all runs, the reliability of the first."""
+def calibration(compared: Mapping[str, Report]) -> None:
+    """Draw accuracy by coverage of all runs, and the reliability of the first."""
     first = next(iter(compared.values()))
     if not first.certainty:
         empty_state(
-            "This run was not calibrated: its split has no validation part. Give it one:",
+            "This run is not calibrated, because its split has no validation part. Train with one:",
             "euguess train DATASET --recipe FILE.toml --set split.val_fraction=0.1",
         )
         return
     most = max(one.views for one in first.certainty)
     number = st.segmented_control(
-        "Photos of a place", range(1, most + 1), default=most, key="results-photos"
+        "Views per place", range(1, most + 1), default=most, key="results-photos"
     )
     measured = {
         name: found
@@ -30,14 +30,14 @@ def certainty(compared: Mapping[str, Report]) -> None:
     }
     one = next(iter(measured.values()))
     _summary(one)
-    st.subheader("Coverage against accuracy")
+    st.subheader("Accuracy by coverage")
     st.altair_chart(coverage_chart(measured))
     st.subheader("Reliability")
     st.altair_chart(reliability_chart(one))
     st.caption(
-        f"Over {one.locations:,} test places, one answer each, after calibration on "
-        f"{one.calibration.locations:,} places of the validation part. Points below the dashed "
-        "line are too sure, points above it not sure enough. Bands and lines: 95 % intervals."
+        f"Over {one.locations:,} test places, one prediction each, calibrated on "
+        f"{one.calibration.locations:,} validation places. Below the dashed line the model is "
+        "overconfident, above it underconfident. Bands and lines: 95 % intervals."
     )
 
 
@@ -50,10 +50,11 @@ def _summary(one: Certainty) -> None:
         st.metric(
             "Calibration error",
             f"{one.ece:.1%}",
-            help=f"Mean gap of confidence and accuracy; {one.uncalibrated_ece:.1%} uncalibrated.",
+            help="Mean gap between confidence and accuracy; "
+            f"{one.uncalibrated_ece:.1%} before calibration.",
         )
-        st.metric("Places answered", percent(one.answered))
-        right = percent(one.answered_accuracy) if one.answered_accuracy else "none answered"
-        st.metric("Right among these", right)
-        st.metric("90 % sets that hold the country", percent(one.set_coverage))
-        st.metric("Countries in a set", f"{one.set_size.value:.1f}")
+        st.metric("Answered places", percent(one.answered))
+        accuracy = percent(one.answered_accuracy) if one.answered_accuracy else "none answered"
+        st.metric("Accuracy when answered", accuracy)
+        st.metric("Coverage of the 90 % sets", percent(one.set_coverage))
+        st.metric("Countries per set", f"{one.set_size.value:.1f}")
