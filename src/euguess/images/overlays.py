@@ -1,4 +1,4 @@
-"""Heat maps of explanations, laid over their photos."""
+"""Overlays of explanation heat maps on their photos."""
 
 import base64
 import io
@@ -9,17 +9,17 @@ from euguess.images.preprocessing import load_photo
 
 SIDE = 512  # pixels
 COLOUR = (255, 96, 0)
-MOST_OPAQUE = 0.65
+MAX_OPACITY = 0.65
 
 
 def overlay(photo: bytes, heat_map: str) -> Image.Image:
-    """The central square of an encoded photo, SIDE x SIDE RGB, coloured where its map is bright.
+    """Colour the central square of a photo (SIDE x SIDE RGB) where its heat map is bright.
 
-    heat_map: serving.ViewExplanation.heat_map. Raises InvalidImage for a bad photo.
+    heat_map: ViewExplanation.heat_map. Raises InvalidImage for an invalid photo.
     """
     view = _central_square(load_photo(photo, side=SIDE))
     heat = Image.open(io.BytesIO(base64.b64decode(heat_map)), formats=["PNG"]).convert("L")
-    mask = heat.resize(view.size, Image.Resampling.BILINEAR).point(lambda v: v * MOST_OPAQUE)
+    mask = heat.resize(view.size, Image.Resampling.BILINEAR).point(lambda v: v * MAX_OPACITY)
     return Image.composite(Image.new("RGB", view.size, COLOUR), view, mask)
 
 

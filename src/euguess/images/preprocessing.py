@@ -1,6 +1,6 @@
-"""From the bytes of a photo to pixels: the one source for training and serving.
+"""Decoding of photos to pixels, shared by training and serving.
 
-This file travels inside each model archive, so it needs nothing but Pillow and NumPy.
+This file is copied into each model archive, so it may import only Pillow and NumPy.
 """
 
 import io
@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-PIXELS_VERSION = 1  # counts changes of what decode_photo returns; caches of others are refused
+PIXELS_VERSION = (
+    1  # bump when decode_photo returns different pixels; caches of other versions are stale
+)
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 64_000_000  # phone cameras reach 50 Mpx; 64 Mpx is 192 MB as RGB
@@ -20,7 +22,7 @@ DECODE_MARGIN = 2  # DCT-scaled decoding stays at least this many times larger t
 
 
 class InvalidImage(ValueError):
-    """The bytes are not a usable photo; the text says why and is safe to show."""
+    """The bytes are not a usable photo. The message gives the reason and is safe to display."""
 
 
 class ImageTooLarge(InvalidImage):
@@ -28,7 +30,7 @@ class ImageTooLarge(InvalidImage):
 
 
 def open_photo(data: bytes) -> Image.Image:
-    """Check a photo's header without decoding it. Raises InvalidImage."""
+    """Open a photo and check its header, without decoding it. Raises InvalidImage."""
     if not data:
         raise InvalidImage("The image is empty (0 bytes).")
     if len(data) > MAX_BYTES:
@@ -40,9 +42,9 @@ def open_photo(data: bytes) -> Image.Image:
 
 
 def load_photo(data: bytes, *, side: int | None = None) -> Image.Image:
-    """Decode a photo to upright RGB; side allows a JPEG to be decoded smaller, for speed.
+    """Decode a photo to upright RGB; with side, a JPEG is decoded at a reduced scale for speed.
 
-    Raises InvalidImage, also when the data end early.
+    Raises InvalidImage, also for truncated data.
     """
     photo = open_photo(data)
     if side is not None:
@@ -72,7 +74,7 @@ def _identify(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise InvalidImage(f"Not an image of a known kind; send {', '.join(FORMATS)}.") from None
+        raise InvalidImage(f"Unknown image format; send {', '.join(FORMATS)}.") from None
     except Image.DecompressionBombError:
         raise ImageTooLarge(f"The image has more than {MAX_PIXELS} pixels.") from None
     except (OSError, SyntaxError, ValueError) as error:

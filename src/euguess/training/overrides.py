@@ -1,4 +1,4 @@
-"""Changes to a recipe, written as key=value; the trainer checks what comes out."""
+"""Overrides of a recipe, written as key=value; the trainer validates the result."""
 
 import tomllib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from euguess.errors import InvalidRecipe
 
 
 def parse_table(text: str) -> dict[str, Any]:
-    """Raises InvalidRecipe where the text is not TOML."""
+    """Parse TOML text. Raises InvalidRecipe if it is not valid TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -16,9 +16,9 @@ def parse_table(text: str) -> dict[str, Any]:
 
 
 def override(table: dict[str, Any], changes: Iterable[str]) -> None:
-    """Set keys of a table in place, by texts like "epochs=3" or "optimizer.name=sgd".
+    """Set keys of a table in place, from texts such as "epochs=3" or "optimizer.name=sgd".
 
-    Raises InvalidRecipe naming the change that is none.
+    Raises InvalidRecipe with the first invalid override.
     """
     for change in changes:
         _set(table, change)
@@ -37,7 +37,7 @@ def _set(table: dict[str, Any], change: str) -> None:
 
 
 def _value(text: str) -> Any:
-    """A TOML value, or else the text itself, so that words need no quotes."""
+    """Parse a TOML value; other text is a string, so that words need no quotes."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

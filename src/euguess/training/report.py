@@ -1,4 +1,4 @@
-"""How good a model is, as a record: report.json of a run."""
+"""The test report of a run, stored as report.json."""
 
 from datetime import datetime
 from typing import Literal
@@ -15,14 +15,14 @@ from euguess.messages.serving import ModelCountry, ViewsCalibration
 
 
 class PartSizes(Record):
-    """Size of a part of the split."""
+    """Size of one part of a split."""
 
     images: int = Field(ge=0)
     locations: int = Field(ge=0)
 
 
 class FusedAccuracy(Record):
-    """Metrics over locations when up to `views` views of each are averaged."""
+    """Metrics over locations with up to `views` views of each fused."""
 
     views: int = Field(ge=1)
     locations: int = Field(ge=1)
@@ -34,14 +34,14 @@ class FusedAccuracy(Record):
 
 
 class Baselines(Record):
-    """Accuracy of guessing evenly, and of always naming the most trained country."""
+    """Accuracy of a uniform guess, and of always predicting the most frequent country."""
 
     chance: float = Field(ge=0, le=1)
     majority: float = Field(ge=0, le=1)
 
 
 class CountryAccuracy(Record):
-    """One country, over single views."""
+    """Accuracy for one country, over single views."""
 
     country_code: str
     images: int = Field(ge=0)
@@ -49,15 +49,15 @@ class CountryAccuracy(Record):
     recall: float = Field(ge=0, le=1)
     precision: float = Field(ge=0, le=1)
     locations: int | None = Field(
-        default=None, ge=0, description="Places of its images; older reports do not tell"
+        default=None, ge=0, description="Locations of its images; missing in older reports"
     )
     predicted_locations: int | None = Field(
-        default=None, ge=0, description="Places of which some view was named so"
+        default=None, ge=0, description="Locations with a view that was predicted as this country"
     )
 
 
 class LeakingPair(Record):
-    """A leak by the names of its two views. Distances are None where a position is unknown."""
+    """Two views that leak between test and train. distance_km is None without coordinates."""
 
     kind: str
     test_location: str
@@ -65,11 +65,11 @@ class LeakingPair(Record):
     train_location: str
     train_heading: float = Field(description="degrees")
     distance_km: float | None
-    bits: int | None = Field(description="By which the perceptual hashes differ, of 64")
+    bits: int | None = Field(description="Differing bits of the perceptual hashes, of 64")
 
 
 class ReliabilityBin(Record):
-    """Samples whose highest probability is in (low, high]; means over them."""
+    """Mean confidence and accuracy of samples whose top probability is in (low, high]."""
 
     low: float
     high: float
@@ -79,7 +79,7 @@ class ReliabilityBin(Record):
 
 
 class CoveragePoint(Record):
-    """Accuracy over the share of places whose answers are at least so confident."""
+    """Accuracy over the share of locations with at least this confidence."""
 
     confidence: float
     coverage: float
@@ -87,36 +87,36 @@ class CoveragePoint(Record):
 
 
 class Certainty(Record):
-    """One number of views, over the locations that have so many."""
+    """Calibration metrics for one number of views, over locations with that many."""
 
     views: int = Field(ge=1)
     locations: int = Field(ge=1)
-    calibration: ViewsCalibration = Field(description="The one that was used")
+    calibration: ViewsCalibration = Field(description="The calibration applied")
     nll: Interval
     brier: Interval
     ece: float
     uncalibrated_nll: Interval
     uncalibrated_ece: float
     reliability: tuple[ReliabilityBin, ...]
-    set_coverage: Interval = Field(description="Share of country sets that hold the country")
+    set_coverage: Interval = Field(description="Share of country sets that contain the country")
     set_size: Interval
-    answered: Interval = Field(description="Share of places that the model does not abstain from")
-    answered_accuracy: Interval | None = Field(description="None when nothing is answered")
+    answered: Interval = Field(description="Share of locations where the model does not abstain")
+    answered_accuracy: Interval | None = Field(description="None if the model abstains everywhere")
     risk_coverage_area: float = Field(description="Mean risk over all coverages (AURC)")
     risk_coverage: tuple[CoveragePoint, ...]
 
     @property
     def intervals(self) -> dict[str, Interval]:
-        """What a model card tells of it, by name."""
+        """Return the metrics for the model card, by name."""
         names = ("nll", "brier", "set_coverage", "set_size", "answered", "answered_accuracy")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 class Report(Record):
-    """Measured on the test part of one split; 95 % intervals by bootstrap over locations.
+    """Metrics on the test part of one split, with 95 % intervals by bootstrap over locations.
 
-    Errors in km and the GeoScore are of the centre of the named country, over views of known
-    position.
+    Errors in km and the GeoScore are measured to the centre of the predicted country, over views
+    with coordinates.
     """
 
     dataset: DatasetName
@@ -132,17 +132,21 @@ class Report(Record):
     metrics: dict[str, Interval] = Field(description="Over single views")
     fused: tuple[FusedAccuracy, ...]
     calibration: tuple[ViewsCalibration, ...] = Field(
-        default=(), description="Fitted on val; none when there was no val part"
+        default=(), description="Fitted on val; empty without a val part"
     )
     certainty: tuple[Certainty, ...] = Field(
-        default=(), description="What the calibration does on test, by number of views fused"
+        default=(), description="Calibration metrics on test, by number of fused views"
     )
     baselines: Baselines
     per_country: tuple[CountryAccuracy, ...]
     confusion: tuple[tuple[int, ...], ...] = Field(description="[true label][predicted label]")
-    faults: tuple[str, ...] = Field(default=(), description="Of the study, repeated on purpose")
+    faults: tuple[str, ...] = Field(
+        default=(), description="Faults of the study, reproduced on purpose"
+    )
     mean_of_batches: float | None = Field(
-        default=None, ge=0, description="Top-1 accuracy as the study averaged it, which overstates"
+        default=None,
+        ge=0,
+        description="Top-1 accuracy averaged over batches, as in the study; biased upwards",
     )
     run_id: str | None = None
     trained_at: datetime | None = None
@@ -150,18 +154,18 @@ class Report(Record):
 
     @property
     def is_honest(self) -> bool:
-        """Whether test shares no place, picture or buffer with training, and no fault is on."""
+        """True if test shares no location, image or buffer zone with training, without faults."""
         return not self.leaks and not self.faults
 
     @property
     def kind(self) -> str:
-        """honest, LEAKY or FAULTY, as shown to people."""
+        """Return honest, LEAKY or FAULTY, for display."""
         marks = (("LEAKY", self.leaks), ("FAULTY", self.faults))
         return ", ".join(mark for mark, found in marks if found) or "honest"
 
     @property
     def card_metrics(self) -> dict[str, Interval]:
-        """Metrics of single views, and those of all views fused, by distinct names."""
+        """Return metrics of single views, and of all views fused with the prefix fused_."""
         single, fused = dict(self.metrics), dict(self.fused[-1].metrics)
         if self.certainty:
             single |= self.certainty[0].intervals

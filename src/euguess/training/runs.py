@@ -1,4 +1,4 @@
-"""Runs of the tracking server: names shared by trainer and clients, and what a run is."""
+"""Runs in the tracking server: names shared by trainer and clients, and records of runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Any
 EXPERIMENT = "euguess"
 REPORT_FILE = "report.json"  # euguess.training.report.Report of a run
 RECIPE_FILE = "recipe.toml"
-PROMOTE_TAG = "euguess.promote"  # its model is to be promoted if it is better
-STOP_TAG = "euguess.stop"  # when it was asked for; the trainer looks after each epoch
-ALIVE_TAG = "euguess.alive"  # when the run's process last gave a sign of life, which it does
-ALIVE_SECONDS = 30.0  # as often as this
-LOST_AFTER = timedelta(minutes=3)  # six signs, for clocks that differ
+PROMOTE_TAG = "euguess.promote"  # promote the model if it beats the champion
+STOP_TAG = "euguess.stop"  # time of the stop request; the trainer checks after each epoch
+ALIVE_TAG = "euguess.alive"  # time of the last heartbeat of the run's process
+ALIVE_SECONDS = 30.0  # between heartbeats
+LOST_AFTER = timedelta(minutes=3)  # six heartbeats, to allow for clock skew
 TESTED_METRIC = "test_top1_accuracy"
 FINISHED_AND_TESTED = f"attributes.status = 'FINISHED' and metrics.{TESTED_METRIC} >= 0"
 MILLISECONDS = 1000
@@ -20,7 +20,7 @@ MILLISECONDS = 1000
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A training that was tested."""
+    """A finished run with a test report."""
 
     run_id: str
     recipe: str
@@ -32,7 +32,7 @@ class FinishedRun:
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "FinishedRun":
-        """From MLflow's answer to a search."""
+        """Parse a run from an MLflow search response."""
         info, data = run["info"], run["data"]
         params, tags, metrics = (_pairs(data, name) for name in ("params", "tags", "metrics"))
         return cls(
@@ -47,12 +47,12 @@ class FinishedRun:
 
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
-RECIPE_FACTS = ("name", "network")  # every run of a training has logged these
+RECIPE_FACTS = ("name", "network")  # parameters that every training run logs
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training, whatever has become of it. settings are the recipe's, by dotted name."""
+    """A training run in any state. settings are those of the recipe, by dotted name."""
 
     run_id: str
     status: str  # MLflow's: RUNNING, FINISHED, FAILED or KILLED
@@ -62,11 +62,11 @@ class TrainingRun:
     settings: Mapping[str, str]
     is_stopping: bool = False
     promotes: bool = False
-    alive_at: datetime | None = None  # None of runs that give no such sign
+    alive_at: datetime | None = None  # last heartbeat; None if the run sends none
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "TrainingRun":
-        """From MLflow's answer to a search."""
+        """Parse a run from an MLflow search response."""
         info, data = run["info"], run["data"]
         tags = _pairs(data, "tags")
         return cls(
@@ -95,16 +95,16 @@ class TrainingRun:
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it stopped or failed, so that it can be resumed."""
+        """True if the run stopped or failed, so that it can be resumed."""
         return self.status in (FAILED, KILLED)
 
     def is_lost(self, now: datetime) -> bool:
-        """Whether MLflow calls it running although its process gives no sign of life any more."""
+        """True if MLflow shows the run as running although its heartbeat has stopped."""
         return self.is_running and self.alive_at is not None and now - self.alive_at > LOST_AFTER
 
     @property
     def is_training(self) -> bool:
-        """Whether it is one: sweeps and heads leave runs of other kinds."""
+        """True for training runs; sweeps and heads log runs of other kinds."""
         return all(name in self.settings for name in RECIPE_FACTS)
 
 

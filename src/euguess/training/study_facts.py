@@ -1,4 +1,4 @@
-"""What the original study reported: the figures that ours stand beside."""
+"""Figures that the original study reported, for comparison."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ BEST = "study/table2-googlenet"
 
 @dataclass(frozen=True)
 class StudyRun:
-    """A row of the study's tables; recipe is the file, without its ending, that repeats it."""
+    """A row of the study's tables; recipe is the file that reproduces it, without suffix."""
 
     recipe: str
     title: str
     accuracy: float
-    renewal: float | None = None  # on places collected later
+    renewal: float | None = None  # accuracy on locations collected later
 
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A table of the study: its number and what it compares."""
+    """A table of the study, with its number and title."""
 
     number: int
     title: str
@@ -57,7 +57,7 @@ TABLES = (
     ),
 )
 
-# Share of photos placed within 750 km, worldwide: Table 2 lists them beside country accuracy.
+# Share of photos located within 750 km, worldwide. Table 2 lists them beside country accuracy.
 WITHIN_750_KM = {
     "Im2GPS": 0.23,
     "Im2GPS (new)": 0.354,

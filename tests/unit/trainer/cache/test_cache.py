@@ -155,7 +155,7 @@ async def test_a_photo_that_is_not_decodable_is_skipped_too(bench: CacheBench) -
     request = CacheRequest(bench.folder, SPEC, SKIP)
     built = await build_cache(bench.store, Manifest("demo", "0" * 64, table), request)
     assert [view.reason for view in built.header.skipped] == [
-        "Not an image of a known kind; send JPEG, PNG, WEBP."
+        "Unknown image format; send JPEG, PNG, WEBP."
     ]
 
 
