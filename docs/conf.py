@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 from docs.tools.tables import broken_tables  # noqa: E402 - found through the line above
 
 project = "EUGuess"
-author = "The EUGuess authors"
+copyright = "the EUGuess authors; Apache-2.0"
 extensions = ["myst_parser", "sphinxcontrib.mermaid"]
 exclude_patterns = ["tools"]
 html_theme = "furo"
@@ -38,6 +38,7 @@ MERMAID_MODULE = "mermaid.mjs"
 mermaid_use_local = MERMAID_MODULE
 mermaid_fullscreen = False
 mermaid_height = "auto"
+mermaid_dark_theme = mermaid_light_theme = "default"  # on a white card, see site.css
 
 
 def _add_mermaid(app: Sphinx) -> None:

@@ -78,6 +78,8 @@ def _single(function: Any) -> Any:
 
 
 def _program(name: str, command: Any) -> str:
+    for leaf in _leaves(command) if hasattr(command, "commands") else ():
+        leaf.short_help = (leaf.help or "").partition("\n\n")[0].replace("\n", " ")
     context = typer.Context(command, info_name=name)
     text = get_docs_for_click(obj=command, ctx=context, name=name)
     lines = (line.rstrip() for line in text.strip().splitlines())

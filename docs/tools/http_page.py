@@ -1,7 +1,6 @@
 """The reference page of the HTTP interfaces."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any, cast
 
 from docs.tools.fields import model_table, nested_models
@@ -9,6 +8,7 @@ from docs.tools.markdown import code, page, table
 from euguess.messages.collection import Budget, DatasetSpec, DatasetStatus, QueueStatus
 from euguess.messages.serving import Explanation, Prediction
 from services.sampler.app import create_app
+from services.sampler.controller import CollectionController
 from services.sampler.metrics import render_metrics
 
 INTRODUCTION = """\
@@ -32,14 +32,6 @@ key of `key_file.json`, which TorchServe writes at its start.
 METRICS = """\
 `GET /metrics` answers in the Prometheus text format. TorchServe has metrics of its own on its
 metrics port, which is not published."""
-
-NO_STATE: dict[str, Any] = {
-    "collections": {},
-    "outstanding": 0,
-    "lag_seconds": 0,
-    "published_slots": 0,
-    "outcome_counts": {},
-}
 
 
 def render() -> str:
@@ -89,7 +81,12 @@ def _models(*models: Any) -> str:
     )
 
 
+def _idle_controller() -> CollectionController:
+    nothing = cast(Any, None)  # it collects nothing, so it calls none of its parts
+    return CollectionController(nothing, nothing, nothing, nothing, nothing, nothing)
+
+
 def _metrics() -> str:
-    text = render_metrics(cast(Any, SimpleNamespace(**NO_STATE)))
+    text = render_metrics(_idle_controller())
     helps = (line.split(" ", 3) for line in text.splitlines() if line.startswith("# HELP "))
     return table(("metric", "description"), ((code(name), text) for _, _, name, text in helps))
