@@ -1,6 +1,6 @@
 """`euguess dataset plan` and `budget`: what a collection costs, and the most it may cost."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -17,10 +17,12 @@ from euguess.cli.specs import (
     budget_of,
     read_spec_options,
 )
-from euguess.collection.quote import Quote, quote
 from euguess.errors import InvalidInput
 from euguess.messages.collection import Budget, DatasetStatus
 from euguess.terminal.output import console, print_json
+
+if TYPE_CHECKING:
+    from euguess.collection.quote import Quote
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
@@ -42,6 +44,8 @@ def plan(
 
     Example: euguess dataset plan --provider google --per-country 100 --budget-dollars 50
     """
+    from euguess.collection.quote import quote  # loads redis
+
     spec = read_spec_options(
         name,
         (preset_name, countries, per_country),
@@ -84,7 +88,7 @@ def budget(
         _show_spending(status)
 
 
-def _show_quote(found: Quote) -> None:
+def _show_quote(found: "Quote") -> None:
     table = Table(title=f"Collecting from {found.provider}", show_header=False)
     table.add_column()
     table.add_column(justify="right")

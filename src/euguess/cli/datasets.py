@@ -22,7 +22,6 @@ from euguess.cli.specs import (
     read_spec_options,
 )
 from euguess.clients import SamplerClient
-from euguess.collection import datasets
 from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.settings import ServiceSettings
 from euguess.terminal.output import console, counts_table, messages, print_json
@@ -103,6 +102,8 @@ app.command("import")(import_photos)
 def rebuild(name: Name, as_json: AsJson = False) -> None:
     """Rebuild the live view in Redis from the object store, which is the truth."""
 
+    from euguess.collection import datasets
+
     async def run() -> DatasetStatus:
         return await datasets.rebuild(await connections.store(), await connections.ledger(), name)
 
@@ -136,6 +137,8 @@ def _statuses(name: str | None) -> list[DatasetStatus]:
 
 
 async def _stored_statuses(name: str | None) -> list[DatasetStatus]:
+    from euguess.collection import datasets
+
     store = await connections.store()
     names = [name] if name else await datasets.dataset_names(store)
     return [await datasets.stored_status(store, each) for each in names]

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from euguess.collection.datasets import stored_status
 from euguess.errors import InvalidManifest
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
@@ -38,7 +37,8 @@ async def import_dataset(name: str, path: Path, *, skip_bad: bool, as_json: bool
 
     Raises InvalidInput, which lists all bad rows, or DatasetConflict.
     """
-    # pyarrow and Pillow would slow the start of every other command.
+    # redis, pyarrow and Pillow would slow the start of every other command.
+    from euguess.collection.datasets import stored_status
     from euguess.imports.labelled import read_labelled
     from euguess.imports.storing import check_name, store_dataset
 

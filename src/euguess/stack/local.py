@@ -19,7 +19,6 @@ from euguess.stack.presence import (
 )
 from euguess.stack.processes import ServerSpec
 from euguess.stack.supervisor import Announce, Supervisor, supervised
-from euguess.storage.administration import ensure_bucket
 
 
 @contextlib.contextmanager
@@ -43,6 +42,8 @@ def local_stack(plan: StackPlan, announce: Announce) -> Iterator[Supervisor]:
 
 
 def _services(plan: StackPlan) -> Sequence[ServerSpec]:
+    from euguess.storage.administration import ensure_bucket  # loads minio
+
     ensure_bucket(
         StoreSettings(
             store_url=f"s3://{BUCKET}",

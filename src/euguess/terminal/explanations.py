@@ -6,7 +6,6 @@ from pathlib import Path
 from rich.table import Table
 
 from euguess.errors import InvalidInput
-from euguess.images.overlays import overlay
 from euguess.messages.serving import Explanation
 from euguess.terminal.output import console, print_json
 
@@ -47,6 +46,8 @@ def explanation_table(explanation: Explanation, images: Sequence[Path]) -> Table
 def _write(
     explanation: Explanation, views: Sequence[bytes], images: Sequence[Path], out: Path
 ) -> list[Path]:
+    from euguess.images.overlays import overlay  # loads numpy and Pillow
+
     pictures = [out / f"view{i}-{image.stem}.png" for i, image in enumerate(images, start=1)]
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,8 @@
 """The command line: what it prints, and how it fails."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,3 +160,10 @@ def test_the_first_run_can_be_switched_off(run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("EUGUESS_FIRST_RUN", "off")
     code, out, _ = run("demo", "--once")
     assert (code, out) == (0, "EUGUESS_FIRST_RUN is off; nothing to do.\n")
+
+
+def test_the_help_starts_without_the_heavy_libraries() -> None:
+    heavy = "{'PIL', 'minio', 'numpy', 'pyarrow', 'redis', 'shapely'}"
+    code = f"import sys, euguess.cli.main; print(*{heavy} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout) == (0, "\n"), answer.stderr
