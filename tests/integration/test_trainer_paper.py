@@ -84,7 +84,7 @@ def test_what_cannot_be_run_is_left_out_and_the_others_go_on(trainer: TrainerHom
     wanted = request("study/table2-*", overrides=("epochs=1", "image_size=32", "weights=/nowhere"))
     found = run_paper(wanted, trainer.session())
     assert len(found.results) == 3
-    assert all("cannot be had" in str(result.missing) for result in found.results)
+    assert all("Could not load the weights" in str(result.missing) for result in found.results)
 
 
 def test_a_missing_dataset_ends_it_at_once(tmp_path: Path) -> None:

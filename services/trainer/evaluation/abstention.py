@@ -1,4 +1,4 @@
-"""Saying nothing where the network is unsure: what is gained in accuracy, lost in coverage.
+"""Abstention of uncertain predictions, which trades coverage for accuracy.
 
 Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017.
 """
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from services.trainer.dataset.view_index import Floats
 
 WANTED_ACCURACY = 0.9
-ALWAYS_ABSTAIN = 2.0  # no probability is as high
+ALWAYS_ABSTAIN = 2.0  # above any probability
 
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """One entry per confidence that occurs, from high to low.
+    """A risk-coverage curve with one entry per confidence that occurs, from high to low.
 
     coverage is the share of samples at least as confident, accuracy is over these; the risk is
     1 - accuracy.
@@ -33,14 +33,14 @@ class RiskCoverage:
         return float(np.sum((1 - self.accuracy) * shares))
 
     def thinned(self, points: int) -> "RiskCoverage":
-        """At most so many entries, evenly spaced, the last one among them."""
+        """Return at most `points` entries, evenly spaced, with the last one."""
         last = len(self.confidence) - 1
         rows = np.unique(np.linspace(last, 0, min(points, last + 1)).round().astype(np.int64))
         return RiskCoverage(self.confidence[rows], self.coverage[rows], self.accuracy[rows])
 
 
 def risk_coverage(confidence: Floats, hits: NDArray[np.bool_]) -> RiskCoverage:
-    """The curve of samples by their confidence; equally confident ones are answered together."""
+    """Compute the curve; samples of equal confidence are answered together."""
     order = np.argsort(-confidence, kind="stable")
     descending = confidence[order]
     is_last = np.append(descending[1:] != descending[:-1], True)
@@ -52,10 +52,10 @@ def risk_coverage(confidence: Floats, hits: NDArray[np.bool_]) -> RiskCoverage:
 def abstain_threshold(
     confidence: Floats, hits: NDArray[np.bool_], *, accuracy: float = WANTED_ACCURACY
 ) -> float:
-    """The lowest confidence at which answers are right often enough on these samples.
+    """Return the lowest confidence above which predictions reach the accuracy on these samples.
 
-    ALWAYS_ABSTAIN where they never are. The accuracy on other samples is a little lower, since
-    the threshold was chosen by these.
+    ALWAYS_ABSTAIN if no confidence does. The accuracy on other samples is slightly lower, since
+    the threshold is selected on these.
     """
     curve = risk_coverage(confidence, hits)
     good = np.flatnonzero(curve.accuracy >= accuracy)

@@ -1,4 +1,6 @@
-"""Intervals by the percentile bootstrap over locations (Efron and Tibshirani, 1993, chapter 13).
+"""Confidence intervals by the percentile bootstrap over locations.
+
+Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
 
 Views of one location are not independent, so whole locations are drawn with replacement.
 """
@@ -15,7 +17,7 @@ from services.trainer.dataset.view_index import Floats, Rows, Strings
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How to resample. 2,000 resamples place the ends of a 95 % interval within about 4 %."""
+    """Resampling settings; 2,000 resamples place the ends of a 95 % interval within about 4 %."""
 
     resamples: int = 2000
     confidence: float = 0.95
@@ -23,13 +25,13 @@ class Bootstrap:
     cells_at_once: int = 4_000_000  # resamples x locations held at a time: 32 MB
 
     def interval(self, value: float, resampled: Floats) -> Interval:
-        """Percentile interval around a point estimate."""
+        """Return the percentile interval around a point estimate."""
         tail = 50 * (1 - self.confidence)
         low, high = np.nanpercentile(resampled, [tail, 100 - tail])
         return Interval(value=float(value), low=float(low), high=float(high))
 
     def weights(self, locations: int) -> Iterator[Floats]:
-        """How often each location is drawn, in chunks of shape (resamples, locations)."""
+        """Yield how often each location is drawn, in chunks of shape (resamples, locations)."""
         rng = np.random.default_rng(self.seed)
         at_once = max(1, self.cells_at_once // locations)
         for start in range(0, self.resamples, at_once):
@@ -46,7 +48,7 @@ DEFAULT = Bootstrap()
 def bootstrap_interval(
     values: ArrayLike, location_ids: Strings, *, bootstrap: Bootstrap = DEFAULT
 ) -> Interval:
-    """Interval of the mean of values (one per sample: hits, NLL, km) over locations."""
+    """Return the interval of the mean of values (one per sample: hits, NLL, km)."""
     samples = np.asarray(values, dtype=np.float64)
     return _ratio_interval(samples[:, None], np.ones((len(samples), 1)), location_ids, bootstrap)
 
@@ -58,7 +60,7 @@ def paired_difference(
     *,
     bootstrap: Bootstrap = DEFAULT,
 ) -> Interval:
-    """Interval of mean(a) - mean(b) for two models on the same samples."""
+    """Return the interval of mean(a) - mean(b) for two models on the same samples."""
     difference = np.asarray(values_a, dtype=np.float64) - np.asarray(values_b, dtype=np.float64)
     return bootstrap_interval(difference, location_ids, bootstrap=bootstrap)
 
@@ -66,7 +68,7 @@ def paired_difference(
 def macro_recall_interval(
     hits: ArrayLike, labels: Rows, location_ids: Strings, *, bootstrap: Bootstrap = DEFAULT
 ) -> Interval:
-    """Interval of the mean recall over the countries of labels; hits are one per sample."""
+    """Return the interval of the mean recall over the countries of labels; one hit per sample."""
     one_hot = np.eye(labels.max() + 1)[labels]
     scored = one_hot * np.asarray(hits, dtype=np.float64)[:, None]
     return _ratio_interval(scored, one_hot, location_ids, bootstrap)
@@ -75,7 +77,7 @@ def macro_recall_interval(
 def median_interval(
     values: ArrayLike, location_ids: Strings, *, bootstrap: Bootstrap = DEFAULT
 ) -> Interval:
-    """Interval of the (lower) median of values over locations."""
+    """Return the interval of the (lower) median of values."""
     samples = np.asarray(values, dtype=np.float64)
     order = np.argsort(samples, kind="stable")
     _, location = np.unique(location_ids[order], return_inverse=True)
@@ -96,7 +98,7 @@ def _weighted_median(ascending: Floats, weights: Floats) -> float:
 def _ratio_interval(
     numerators: Floats, denominators: Floats, location_ids: Strings, bootstrap: Bootstrap
 ) -> Interval:
-    """Mean over columns of sum(numerator) / sum(denominator); empty columns are left out."""
+    """Return the interval of the mean ratio of column sums; empty columns are left out."""
     above, below = _sums(numerators, location_ids), _sums(denominators, location_ids)
     resampled = [_ratios(w @ above, w @ below) for w in bootstrap.weights(len(above))]
     value = _ratios(above.sum(axis=0, keepdims=True), below.sum(axis=0, keepdims=True))
@@ -104,7 +106,7 @@ def _ratio_interval(
 
 
 def _sums(columns: Floats, location_ids: Strings) -> Floats:
-    """Column sums of each location, shape (locations, columns)."""
+    """Return the column sums of each location, shape (locations, columns)."""
     names, location = np.unique(location_ids, return_inverse=True)
     sums = np.zeros((len(names), columns.shape[1]))
     np.add.at(sums, location, columns)

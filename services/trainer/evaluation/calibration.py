@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say. Log-probabilities are (N, C), labels are (N,)."""
+"""Temperature scaling and calibration errors. Log-probabilities are (N, C), labels are (N,)."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -9,18 +9,18 @@ from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.metrics import LogProbabilities
 
 CALIBRATION_BINS = 15  # Guo et al., On Calibration of Modern Neural Networks, 2017
-HIGHEST_TEMPERATURE = 100.0  # beyond it a network says nothing anyway
+HIGHEST_TEMPERATURE = 100.0  # beyond it all countries are equally likely
 PRIOR_SAMPLES = 1.0
 
 
 def fit_temperature(
     log_probabilities: LogProbabilities, labels: Rows, *, prior_samples: float = PRIOR_SAMPLES
 ) -> float:
-    """The temperature that gives the labels the lowest NLL (Guo et al., 2017, section 4.2).
+    """Return the temperature with the lowest NLL of the labels (Guo et al., 2017, section 4.2).
 
-    The NLL is convex in the inverse temperature. A sample whose label is any country, equally
-    likely, is added: a network that is right about every sample would get temperature 0 and be
-    sure of everything afterwards. With it, one that is right about all of 6 claims about 6 / 7
+    The NLL is convex in the inverse temperature. prior_samples with equally likely labels are
+    added: otherwise a network that is right about every sample would get temperature 0 and be
+    certain of everything. With one, a network that is right about all of 6 claims about 6 / 7
     (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2, smooths his
     targets for the same reason).
     """
@@ -41,7 +41,7 @@ def fit_temperature(
 
 
 def brier_scores(log_probabilities: LogProbabilities, labels: Rows) -> Floats:
-    """Squared distance of the probabilities from the truth, 0 to 2, one per sample.
+    """Return the squared distance of the probabilities from the truth, 0 to 2, per sample.
 
     Brier, Verification of Forecasts Expressed in Terms of Probability, 1950; its mean is the score.
     """
@@ -53,7 +53,7 @@ def brier_scores(log_probabilities: LogProbabilities, labels: Rows) -> Floats:
 def reliability(
     log_probabilities: LogProbabilities, labels: Rows, *, bins: int = CALIBRATION_BINS
 ) -> tuple[ReliabilityBin, ...]:
-    """The bins of a reliability diagram that have samples; bins have equal width."""
+    """Return the non-empty bins of a reliability diagram; bins have equal width."""
     confidence = np.exp(log_probabilities.max(axis=1))
     is_right = log_probabilities.argmax(axis=1) == labels
     bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -72,7 +72,7 @@ def reliability(
 def expected_calibration_error(
     log_probabilities: LogProbabilities, labels: Rows, *, bins: int = CALIBRATION_BINS
 ) -> float:
-    """Mean |accuracy - confidence| over equal-width confidence bins, weighted by bin size.
+    """Return the mean |accuracy - confidence| over equal-width bins, weighted by bin size.
 
     It has no bootstrap interval: absolute values make resampled errors larger on average than
     the error itself.

@@ -1,12 +1,11 @@
-"""Reading a network's outputs as probabilities, country sets and silence; fitted on val.
+"""Calibration of probabilities, country sets and abstention: fitted on val, measured on test.
 
-Fused views make other probabilities than single ones: their mean log-probabilities are right
-more often than they are sure. So each number of views has its own temperature and thresholds,
-fitted and measured on one row per location, of locations that have so many views.
+Fused views need a calibration of their own: their mean log-probabilities are underconfident. So
+each number of views has its own temperature and thresholds, fitted and measured on one row per
+location, of locations that have at least that many views.
 
-Val has also chosen the best epoch, and the temperature is fitted on the places that then give
-the thresholds, so that their promises hold nearly, not exactly. What they are worth is measured
-on test.
+Val also selects the best epoch, and the same locations give the temperature and the thresholds, so
+the guarantees hold approximately. Their actual coverage and accuracy are measured on test.
 """
 
 from dataclasses import dataclass
@@ -44,13 +43,13 @@ from services.trainer.evaluation.metrics import (
 
 CURVE_POINTS = 100
 
-Calibration = tuple[ViewsCalibration, ...]  # by rising number of views, from 1; or empty
+Calibration = tuple[ViewsCalibration, ...]  # by increasing number of views, from 1; or empty
 
 
 def fit_calibration(
     log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings
 ) -> Calibration:
-    """Calibrate each number of views that some location of val has; one row per view."""
+    """Calibrate each number of views that a location of val has; one row per view."""
     every = (
         _places(log_probabilities, labels, location_ids, views)
         for views in range(1, _most_views(location_ids) + 1)
@@ -64,9 +63,9 @@ def measure_certainty(
     location_ids: Strings,
     calibration: Calibration,
 ) -> tuple[Certainty, ...]:
-    """What a calibration does on test, by number of views; one row per view.
+    """Measure a calibration on test, by number of views; one row per view.
 
-    Nothing without a calibration.
+    Without a calibration the result is empty.
     """
     if not calibration:
         return ()
@@ -99,7 +98,7 @@ def _most_views(location_ids: Strings) -> int:
 def _places(
     log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings, views: int
 ) -> _Places:
-    """The locations that have at least so many views."""
+    """Fuse the first `views` views of the locations that have that many."""
     _, location, counts = np.unique(location_ids, return_inverse=True, return_counts=True)
     rows = np.flatnonzero(counts[location] >= views)
     fused = fuse_views(log_probabilities[rows], location_ids[rows], views=views)
@@ -148,7 +147,7 @@ def _measured(places: _Places, used: ViewsCalibration) -> Certainty:
 
 
 def _answers(log_probabilities: LogProbabilities, labels: Rows) -> tuple[Floats, NDArray[np.bool_]]:
-    """Probability of the named country, and whether it is the true one."""
+    """Return the probability of the predicted country, and whether it is the true one."""
     confidence = np.exp(log_probabilities.max(axis=1))
     return confidence, np.asarray(log_probabilities.argmax(axis=1) == labels)
 

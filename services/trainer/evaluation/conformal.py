@@ -1,11 +1,11 @@
-"""Sets of countries that hold the true one with a chosen probability, whatever the network.
+"""Conformal sets of countries that contain the true one with a chosen probability.
 
 Split conformal prediction with the score 1 - p(true country): Sadinle, Lei and Wasserman, Least
-Ambiguous Set-Valued Classifiers with Bounded Error Levels, 2019 ("LAC"). Of all rules it names
-the fewest countries on average; hard countries are covered less often than easy ones.
+Ambiguous Set-Valued Classifiers with Bounded Error Levels, 2019 ("LAC"). It gives the smallest
+sets on average; hard countries are covered less often than easy ones.
 
-The promise holds for samples that are exchangeable with those it was fitted on. Views of a place
-are not exchangeable with each other, so there must be one row per place.
+The coverage holds for samples that are exchangeable with those of the fit. Views of a location
+are not exchangeable with each other, so there must be one row per location.
 """
 
 import math
@@ -22,11 +22,11 @@ SET_COVERAGE = 0.9
 def set_threshold(
     log_probabilities: LogProbabilities, labels: Rows, *, coverage: float = SET_COVERAGE
 ) -> float:
-    """The probability from which on a country belongs to the set.
+    """Return the lowest probability of a country that belongs to the set.
 
     The k-th highest probability of a true country among n samples, k = ceil((n + 1) * coverage),
     so that a new sample's set holds its country with a probability of coverage to
-    coverage + 1 / (n + 1). With too few samples (k > n) it is 0: every country is in the set.
+    coverage + 1 / (n + 1). With too few samples (k > n) it is 0, and every country is in the set.
     """
     own = np.sort(np.exp(log_probabilities[np.arange(len(labels)), labels]))
     # 0.9 * 10 must not become 9.000000000000002.

@@ -1,4 +1,4 @@
-"""How far off the named countries are."""
+"""Distances from the true position to the predicted country."""
 
 from functools import cache
 
@@ -13,15 +13,16 @@ from services.trainer.evaluation.metrics import errors_km, geoscores, is_near
 
 @cache
 def country_centres(codes: tuple[str, ...]) -> Floats:
-    """Where a country is taken to be when it is named: (C, 2) as lat, lon in degrees."""
+    """Return the centroid of each country: (C, 2) as lat, lon in degrees."""
     centres = [_boundaries().centroid(code) for code in codes]
     return np.array([(centre.lat, centre.lon) for centre in centres])
 
 
 def distance_metrics(predictions: Rows, index: ViewIndex, centres: Floats) -> dict[str, Interval]:
-    """Errors from the true place to the centre of the named country; no known place, no metrics.
+    """Measure distances from the true position to the centroid of the predicted country.
 
-    Naming the right country leaves an error of some hundred km in a large one.
+    The result is empty if no position is known. In a large country, even the right prediction has
+    an error of some hundred km.
     """
     known = np.flatnonzero(~np.isnan(index.lats))
     if not len(known):

@@ -1,4 +1,4 @@
-"""Measuring a network on the test part of a split."""
+"""Evaluation of a model on the test set: accuracies, calibration, baselines and leaks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ Forward = Callable[[Tensor], Tensor]
 def predict_logits(
     forward: Forward, images: DeviceImages, rows: Rows, batch_size: int = EVALUATION_BATCH
 ) -> NDArray[np.float32]:
-    """Logits of the rows in their order, shape (len(rows), countries)."""
+    """Return the logits of the rows in order, shape (len(rows), countries)."""
     with torch.inference_mode():
         parts = [forward(batch.images).float().cpu() for batch in images.batches(rows, batch_size)]
     return torch.cat(parts).numpy()
@@ -57,10 +57,9 @@ def evaluate(
     protocol: str | None = None,
     calibration: Calibration | None = None,
 ) -> Report:
-    """Report of a network on the test part, over single views and fused ones.
+    """Evaluate a network on the test set, with single and fused views.
 
-    protocol names the split where it is not the recipe's. A calibration that is not given is
-    fitted on the val part.
+    protocol names the split if it is not the recipe's. Without a calibration, one is fitted on val.
     """
     on_device(network, split_data.images.device).eval()
     rows = split_data.split.test
@@ -88,7 +87,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured, by the names in its report."""
+    """Names and settings of the model under test, as its report shows them."""
 
     recipe_name: str
     network: str
@@ -100,9 +99,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says about the test views: each by itself, and the first N of each place.
+    """Predictions for the test views: each view alone, and the first N views of each location.
 
-    The calibration, where there is one, is for averages of log-probabilities.
+    The calibration, if there is one, is for averages of log-probabilities.
     """
 
     single: LogProbabilities
@@ -143,7 +142,7 @@ def report_on(subject: Subject, views: LabelledSplit, predictions: Predictions) 
 def accuracies(
     log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings
 ) -> dict[str, Interval]:
-    """Top-1, top-5 (where there are more than five countries) and macro recall."""
+    """Return top-1 accuracy, top-5 accuracy (of more than five countries) and macro recall."""
     hits = is_top(log_probabilities, labels, 1)
     found = {"top1_accuracy": bootstrap_interval(hits, location_ids)}
     if log_probabilities.shape[1] > TOP:
@@ -154,7 +153,7 @@ def accuracies(
 
 
 def _as_the_study_averaged(hits: NDArray[np.bool_], recipe: Recipe) -> float | None:
-    """Over batches in random order, as the study's split left them."""
+    """Average the accuracy over batches in random order, as the study did."""
     if not recipe.faults.mean_of_batches:
         return None
     shuffled = np.random.default_rng(recipe.seed).permutation(hits)
@@ -162,7 +161,7 @@ def _as_the_study_averaged(hits: NDArray[np.bool_], recipe: Recipe) -> float | N
 
 
 def _fitted(network: nn.Module, split_data: SplitData) -> Calibration:
-    """The calibration by the val part; empty when there is no val part."""
+    """Fit the calibration on val; empty without val."""
     rows = split_data.split.val
     if not len(rows):
         return ()
@@ -181,7 +180,7 @@ def _metrics(
 def _fused(
     predictions: Predictions, labels: Rows, index: ViewIndex, centres: Floats
 ) -> tuple[FusedAccuracy, ...]:
-    """Metrics over locations by the number of views, and what they gain over single views."""
+    """Return metrics over locations by number of views, and the gain over single views."""
     _, location, counts = np.unique(index.location_ids, return_inverse=True, return_counts=True)
     single = np.bincount(location, is_top(predictions.single, labels, 1)) / counts
     curve = []

@@ -1,4 +1,4 @@
-"""How good predictions are. Log-probabilities have shape (N, C), labels are (N,) in 0..C-1."""
+"""Metrics of predictions. Log-probabilities have shape (N, C), labels are (N,) in 0..C-1."""
 
 from dataclasses import dataclass
 
@@ -18,33 +18,33 @@ Confusion = NDArray[np.int64]  # [true label, predicted label]
 
 
 def is_top(log_probabilities: LogProbabilities, labels: Rows, k: int) -> NDArray[np.bool_]:
-    """Whether fewer than k countries are likelier than the true one; ties count against it."""
+    """Tell whether the true country is among the k likeliest; ties count against it."""
     own = log_probabilities[np.arange(len(labels)), labels]
     return np.asarray((log_probabilities >= own[:, None]).sum(axis=1) <= k)
 
 
 def mean_of_batches(hits: NDArray[np.bool_], batch_size: int) -> float:
-    """The study's accuracy: the sum of batch accuracies over N / batch_size.
+    """Compute the study's accuracy: the sum of batch accuracies over N / batch_size.
 
-    A last batch that is smaller counts as much as a whole one, so this overstates.
+    A smaller last batch counts as much as a full one, so the accuracy is overstated.
     """
     batches = (hits[start : start + batch_size] for start in range(0, len(hits), batch_size))
     return float(sum(np.mean(batch) for batch in batches) * batch_size / len(hits))
 
 
 def negative_log_likelihoods(log_probabilities: LogProbabilities, labels: Rows) -> Floats:
-    """In nats, one per sample; its mean is the NLL."""
+    """Return the negative log-likelihood of each sample in nats; its mean is the NLL."""
     return np.asarray(-log_probabilities[np.arange(len(labels)), labels])
 
 
 def confusion_matrix(labels: Rows, predictions: Rows, num_countries: int) -> Confusion:
-    """Counts by (true, predicted) label."""
+    """Count samples by (true, predicted) label."""
     cells = np.bincount(labels * num_countries + predictions, minlength=num_countries**2)
     return np.asarray(cells.reshape(num_countries, num_countries), dtype=np.int64)
 
 
 def macro_recall(confusion: Confusion) -> float:
-    """Mean recall over the countries that have samples."""
+    """Return the mean recall over the countries that have samples."""
     support = confusion.sum(axis=1)
     seen = support > 0
     return float(np.mean(confusion.diagonal()[seen] / support[seen]))
@@ -52,7 +52,7 @@ def macro_recall(confusion: Confusion) -> float:
 
 @dataclass(frozen=True, slots=True)
 class CountryScore:
-    """One row of the per-country table; a ratio without cases is 0."""
+    """One row of the per-country table; a ratio with denominator 0 is 0."""
 
     label: int
     support: int
@@ -63,7 +63,7 @@ class CountryScore:
 
 
 def country_table(confusion: Confusion) -> tuple[CountryScore, ...]:
-    """Scores by country, in label order."""
+    """Return the scores by country, in label order."""
     hits, support, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     recall = hits / np.maximum(support, 1)
     precision = hits / np.maximum(predicted, 1)
@@ -74,18 +74,21 @@ def country_table(confusion: Confusion) -> tuple[CountryScore, ...]:
 
 
 def errors_km(lats: Floats, lons: Floats, predictions: Rows, centroids: Floats) -> Floats:
-    """Distance from each true place to its predicted country's centroid, (C, 2) as (lat, lon)."""
+    """Return the distance from each position to the centroid of its predicted country.
+
+    centroids: (C, 2) as (lat, lon).
+    """
     guesses = centroids[predictions]
     return distances_km(lats, lons, guesses[:, 0], guesses[:, 1])
 
 
 def is_near(distances: Floats, km: float = NEAR_KM) -> NDArray[np.bool_]:
-    """Whether a prediction lies within km of the truth; its mean is the accuracy within km."""
+    """Tell which errors are at most km; the mean is the accuracy within km."""
     return np.asarray(distances <= km)
 
 
 def geoscores(distances: Floats) -> Floats:
-    """Points by distance in km: 5000 at the place itself, a factor of e less each 1492.7 km.
+    """Return points by distance in km: 5000 at 0 km, a factor of e less every 1492.7 km.
 
     The scoring of the game GeoGuessr on its world map, as PIGEON (Haas et al., 2024) and
     OpenStreetView-5M (Astruc et al., 2024) use it.
@@ -95,7 +98,7 @@ def geoscores(distances: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class FusedViews:
-    """One entry per location, sorted by location id; first_rows points at a view of each."""
+    """One entry per location, sorted by location id; first_rows is the first view of each."""
 
     location_ids: Strings
     log_probabilities: LogProbabilities
@@ -107,7 +110,7 @@ def fuse_views(
 ) -> FusedViews:
     """Average the log-probabilities of the first `views` rows of each location, renormalised.
 
-    A location with fewer views is fused from those it has.
+    A location with fewer views is fused from the ones it has.
     """
     names, first, location = np.unique(location_ids, return_index=True, return_inverse=True)
     order = np.argsort(location, kind="stable")

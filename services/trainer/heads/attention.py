@@ -1,4 +1,4 @@
-"""Gated attention over the views of a place (Ilse et al., Attention-based deep multiple instance
+"""Gated attention over the views of a location (Ilse et al., Attention-based deep multiple instance
 learning, 2018): a weighted mean of features, whose weights depend on the features.
 """
 
@@ -15,7 +15,7 @@ from services.trainer.evaluation.metrics import LogProbabilities
 from services.trainer.heads.linear import Examples, fit_path
 from services.trainer.heads.view_sets import NO_VIEW, ViewSets
 
-COMPONENTS = 128  # principal components of the features that it sees
+COMPONENTS = 128  # principal components of the features that are used
 HIDDEN = 32
 STEPS = 100
 LEARNING_RATE = 3e-3
@@ -23,7 +23,7 @@ GATE_DECAY = 0.1
 
 
 class GatedAttention(nn.Module):
-    """Starts as a plain mean of the views."""
+    """Attention that starts as a plain mean of the views."""
 
     def __init__(self, width: int, num_countries: int) -> None:
         super().__init__()
@@ -51,16 +51,16 @@ class AttentionPool:
     network: GatedAttention
 
     def log_probabilities(self, features: Floats, members: Rows) -> LogProbabilities:
-        """Of sets of rows of the features: (sets, countries)."""
+        """Predict sets of rows of the features: (sets, countries)."""
         views, is_view = _views(features @ self.basis, members)
         with torch.inference_mode():
             return log_softmax(self.network(views, is_view).numpy())
 
 
 def fit_attention(examples: Examples, members: Rows, c: float, seed: int) -> AttentionPool:
-    """Learn from sets of views; labels and weights of the examples are those of the sets.
+    """Fit an attention to sets of views; labels and weights of the examples are those of the sets.
 
-    The classifier starts from the logistic regression on mean features, and is penalised as that.
+    The classifier starts from a logistic regression on mean features and has the same penalty.
     """
     basis = _principal_components(examples.features)
     reduced = examples.features @ basis
@@ -99,7 +99,7 @@ def _learn(
 
 
 def _principal_components(features: Floats) -> Floats:
-    """Orthonormal columns (D, at most COMPONENTS) of largest variance."""
+    """Return orthonormal columns (D, at most COMPONENTS) of largest variance."""
     inputs = torch.from_numpy(features - features.mean(axis=0))
     rows, width = inputs.shape
     kept = min(COMPONENTS, rows - 1, width)

@@ -1,4 +1,4 @@
-"""Networks whose head is left out: images to features, with weights that stay as they are."""
+"""Frozen networks without their head, which turn images into features."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
 
 
 class Backbone(Section):
-    """[[backbones]]: a network, its weights and what images it is given."""
+    """[[backbones]]: a network, its weights and the images that it gets."""
 
     network: str
     weights: str = Field(
@@ -37,11 +37,11 @@ class Backbone(Section):
     std: Colour = IMAGENET_IMAGE.std
     layers: tuple[str, ...] = Field(
         default=(),
-        description="Modules whose outputs are averaged over the image, for further features",
+        description="Further modules whose outputs, averaged over the image, are used as features",
     )
 
     def with_weights_in(self, folder: Path) -> "Backbone":
-        """The same with its weights file in a folder, unless it is named by a whole path."""
+        """Return the backbone with a relative weights file resolved against a folder."""
         if not self.has_weights_file:
             return self
         return self.model_copy(update={"weights": str(folder / self.weights)})
@@ -59,12 +59,12 @@ class Backbone(Section):
 
     @property
     def title(self) -> str:
-        """Such as resnet50@224, or resnet50@224+layer3 with a layer."""
+        """A short name such as resnet50@224, or resnet50@224+layer3 with a layer."""
         return "+".join((f"{self.network}@{self.image_size}", *self.layers))
 
 
 class FeatureExtractor(nn.Module):
-    """Gives a network's penultimate features, and the means of inner layers after them."""
+    """Computes a network's penultimate features, followed by the means of inner layers."""
 
     def __init__(self, network: nn.Module, layers: tuple[str, ...]) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class FeatureExtractor(nn.Module):
             network.get_submodule(name).register_forward_hook(self._keep(name))
 
     def forward(self, images: Tensor) -> Tensor:
-        """N x 3 x S x S normalised images to N x features."""
+        """Turn N x 3 x S x S normalised images into N x features."""
         penultimate = self.network(images).flatten(1)
         parts = [penultimate, *(self._means[name] for name in self.layers)]
         self.widths = tuple(part.shape[1] for part in parts)
@@ -90,7 +90,7 @@ class FeatureExtractor(nn.Module):
 
 
 def build_feature_extractor(backbone: Backbone, device: torch.device) -> FeatureExtractor:
-    """A backbone in evaluation mode, without its head. Raises InvalidRecipe."""
+    """Build a backbone in evaluation mode, without its head. Raises InvalidRecipe."""
     weights = None if backbone.weights == NO_WEIGHTS else backbone.weights
     torch.manual_seed(0)  # random weights are the same each time
     try:
@@ -102,26 +102,26 @@ def build_feature_extractor(backbone: Backbone, device: torch.device) -> Feature
         raise InvalidRecipe(f"backbone {backbone.network}: {error}.") from None
     except (AttributeError, IndexError):
         raise InvalidRecipe(
-            f"backbone {backbone.network}: layers must name modules of it that give N x C x H x W, "
+            f"backbone {backbone.network}: layers must name modules that return N x C x H x W, "
             f"not {', '.join(backbone.layers)}."
         ) from None
     except OSError as error:
         raise InvalidRecipe(
-            f"The weights {weights!r} of {backbone.network} cannot be had ({error}); give 'none', "
+            f"Could not load the weights {weights!r} of {backbone.network} ({error}). Use 'none', "
             "the path of a .safetensors file, or 'imagenet' on a machine with internet access."
         ) from None
     return on_device(extractor, device).eval()  # type: ignore[return-value]  # nn.Module.to
 
 
 def _probed(extractor: FeatureExtractor, size: int) -> FeatureExtractor:
-    """The same, knowing its widths."""
+    """Run the extractor once so that it knows its widths."""
     with torch.inference_mode():
         extractor.eval()(torch.zeros(1, 3, size, size))
     return extractor
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values; the file that they came from does not count."""
+    """Return the SHA-256 of names, types, shapes and values, whatever file they came from."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -1,9 +1,9 @@
-"""Features of all views of a dataset, computed once per backbone and kept on disk.
+"""Embeddings: the features of all views of a dataset, computed once per backbone and stored.
 
-A folder <home>/embeddings/<dataset>/<key> holds features.npy (N, D) float32 and embeddings.json,
-which is written last and holds the SHA-256 of the former. The key is made of all that the features
-depend on. While they are computed, chunks of rows lie beside as files of their own, so that a
-computation that is cut short goes on after its last chunk.
+The folder <home>/embeddings/<dataset>/<key> holds features.npy (N, D) float32 and embeddings.json,
+which is written last and holds the SHA-256 of features.npy. The key is a digest of everything that
+the features depend on. Chunks of rows are stored in files of their own until all are computed, so
+an interrupted computation resumes after its last chunk.
 """
 
 import hashlib
@@ -44,14 +44,14 @@ from services.trainer.session import Session, load_cache
 
 FORMAT_VERSION = 1
 FOLDER, FEATURES, HEADER = "embeddings", "features.npy", "embeddings.json"
-# Rows of a chunk are one batch: another batch size may round differently.
+# A chunk is one batch: another batch size may round differently.
 CHUNK_ROWS = 32
 
 Features = NDArray[np.float32]  # (views, features)
 
 
 class EmbeddingKey(Record):
-    """All that features depend on."""
+    """Everything that the features depend on."""
 
     format_version: int = FORMAT_VERSION
     pixels_version: int = PIXELS_VERSION
@@ -70,7 +70,7 @@ class EmbeddingKey(Record):
 
 
 class EmbeddingHeader(Record):
-    """embeddings.json."""
+    """Contents of embeddings.json."""
 
     key: EmbeddingKey
     rows: int = Field(ge=0)
@@ -96,7 +96,7 @@ class Embeddings:
 def embed_dataset(
     dataset: str, backbone: Backbone, session: Session, *, on_damage: OnDamage = OnDamage.RAISE
 ) -> Embeddings:
-    """Features of a stored dataset, by way of its tensor cache."""
+    """Compute or read the features of a stored dataset, through its tensor cache."""
     cache = load_cache(dataset, backbone.image, session, on_damage=on_damage)
     with session.display.bar(f"Embedding by {backbone.title}") as progress:
         return embed(cache, backbone, session.home, session.device, progress)
@@ -105,9 +105,9 @@ def embed_dataset(
 def embed(
     cache: TensorCache, backbone: Backbone, home: Path, device: torch.device, progress: Progress
 ) -> Embeddings:
-    """Features of all views of a cache: those on disk if they are whole, else computed.
+    """Return the features of all views of a cache: from disk if complete, else computed.
 
-    Raises InvalidRecipe when the backbone cannot be built, DiskFull when there is no room.
+    Raises InvalidRecipe when the backbone cannot be built, DiskFull when there is no space.
     """
     extractor = build_feature_extractor(backbone, device)
     key = embedding_key(cache, backbone, extractor.network, device)
@@ -122,7 +122,7 @@ def embed(
 def embedding_key(
     cache: TensorCache, backbone: Backbone, network: nn.Module, device: torch.device
 ) -> EmbeddingKey:
-    """Key of a backbone's features; network is the one without its head."""
+    """Return the key of a backbone's features; network is the one without its head."""
     return EmbeddingKey(
         dataset=cache.header.dataset,
         manifest_digest=cache.header.manifest_digest,
@@ -136,11 +136,11 @@ def embedding_key(
 
 
 def open_embeddings(folder: Path, key: EmbeddingKey) -> Embeddings:
-    """Read features and check them. Raises StaleCache saying what is wrong."""
+    """Read and check features. Raises StaleCache with the reason."""
     header = _read_header(folder)
     data = _read(folder / FEATURES)
     if header.key != key:
-        raise StaleCache(f"The embeddings {folder} are of another backbone or dataset.")
+        raise StaleCache(f"The embeddings {folder} belong to another backbone or dataset.")
     if hashlib.sha256(data).hexdigest() != header.features_sha256:
         raise StaleCache(f"The embeddings {folder} are damaged.")
     return Embeddings(folder, header, np.load(io.BytesIO(data), allow_pickle=False))
@@ -154,7 +154,7 @@ def _computed(
     device: torch.device,
     progress: Progress,
 ) -> Embeddings:
-    """Compute what is missing, then write the features and, last, their header."""
+    """Compute missing chunks, then write the features and, last, their header."""
     unused = np.zeros(len(cache), dtype=np.int64)
     images = DeviceImages(cache.images, unused, key.image, device)
     chunks = []

@@ -1,4 +1,4 @@
-"""From a dataset and a head recipe to a report: embed, choose, fit, measure."""
+"""Head experiments, from a dataset and a recipe to a report: embed, select, fit, evaluate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from services.trainer.heads.selection import ChosenHead, EmbeddedViews, choose_h
 from services.trainer.loading.split_data import label_and_split
 from services.trainer.session import Session, load_cache
 
-# The penultimate features and those of each layer, in the rows of the tensor cache.
+# Penultimate features, then those of each layer, in the row order of the tensor cache.
 FeaturesOf = Callable[[Backbone], tuple[Features, ...]]
 
 
 @dataclass(frozen=True)
 class HeadOutcome:
-    """A fitted head, what it was measured on, and how good it is."""
+    """A fitted head with its test predictions and report."""
 
     recipe: HeadRecipe
     chosen: ChosenHead
@@ -36,7 +36,7 @@ def run_head(
     *,
     on_damage: OnDamage = OnDamage.RAISE,
 ) -> HeadOutcome:
-    """Raises InvalidRecipe or InvalidInput when it cannot be done."""
+    """Run a head recipe on a dataset. Raises InvalidRecipe or InvalidInput."""
     cache = load_cache(dataset, recipe.backbones[0].image, session, on_damage=on_damage)
 
     def features_of(backbone: Backbone) -> tuple[Features, ...]:
@@ -48,14 +48,14 @@ def run_head(
 
 
 def embed_views(recipe: HeadRecipe, cache: TensorCache, features_of: FeaturesOf) -> EmbeddedViews:
-    """The views, divided by the recipe's split, and their features by each backbone."""
+    """Split the views by the recipe and return them with the features of every backbone."""
     views, rows = label_and_split(cache, recipe.views, recipe.split.spec)
     blocks = [block[rows] for backbone in recipe.backbones for block in features_of(backbone)]
     return EmbeddedViews(views, tuple(blocks))
 
 
 def measure_head(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead) -> HeadOutcome:
-    """The head's predictions to the test part."""
+    """Evaluate the head on the test set."""
     rows = embedded.views.split.test
     features = chosen.features(embedded.blocks, rows)
     location_ids = embedded.views.index.location_ids[rows]
@@ -69,7 +69,7 @@ def measure_head(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead
 
 
 def _calibration(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead) -> Calibration:
-    """From the predictions about held-out places; only averages of log-probabilities have one."""
+    """Fit the calibration on held-out locations; only averages of log-probabilities have one."""
     if recipe.head.pooling is not Pooling.LOG_PROBABILITIES:
         return ()
     rows, views = chosen.held_out, embedded.views

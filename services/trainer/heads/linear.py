@@ -1,6 +1,6 @@
 """Linear heads with an L2 penalty: logistic regression and least squares.
 
-They are functions of their arguments alone and repeat bit for bit.
+Both are pure functions of their arguments and repeat bit for bit.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from services.trainer.evaluation.metrics import LogProbabilities
 
 MAX_STEPS = 500
 TOLERANCE = 1e-6  # of the gradient of the summed loss, scaled by curvature
-# A country without a training sample is e^10 times less likely than any other.
+# A country without training samples is e^10 times less likely than any other.
 UNSEEN_MARGIN = 10.0
 NEGLIGIBLE = 1e-10  # of the largest eigenvalue
-# Fitted values lie between 0 and 1; as logits they would tell the countries too little apart.
+# Fitted values lie between 0 and 1; as logits they would hardly separate the countries.
 SHARPNESS = 10.0
 
 
@@ -32,7 +32,7 @@ class LinearModel:
     bias: Floats
 
     def log_probabilities(self, features: NDArray[np.floating]) -> LogProbabilities:
-        """(N, features) to (N, countries)."""
+        """Predict (N, countries) from (N, features)."""
         return log_softmax(features @ self.weights + self.bias)
 
 
@@ -47,11 +47,12 @@ class Examples:
 
 
 def fit_path(examples: Examples, regularisation: tuple[float, ...]) -> list[LinearModel]:
-    """One model per C, which minimises sum(weight x cross-entropy) + |W|^2 / (2 C); no bias in it.
+    """Fit one model per C that minimises sum(weight x cross-entropy) + |W|^2 / (2 C).
 
-    That is scikit-learn's objective. Solved by L-BFGS among the countries that occur, in the span
-    of the training rows, where the minimum lies (Hastie and Tibshirani, Efficient quadratic
-    regularization for expression arrays, 2004); each C starts from the solution before it.
+    The bias is not penalised, as in scikit-learn's objective. L-BFGS solves for the countries that
+    occur, in the span of the training rows, where the minimum lies (Hastie and Tibshirani,
+    Efficient quadratic regularization for expression arrays, 2004). Each C starts from the
+    solution for the one before it.
     """
     present = np.unique(examples.labels)
     basis, energies = row_space(torch.from_numpy(examples.features))
@@ -70,13 +71,13 @@ def fit_path(examples: Examples, regularisation: tuple[float, ...]) -> list[Line
 
 
 def balanced_weights(labels: Rows) -> Floats:
-    """Weights by which all countries count alike, of mean 1."""
+    """Return weights of mean 1 that make all countries count equally."""
     counts = np.bincount(labels)
     return np.asarray(len(labels) / (np.count_nonzero(counts) * counts[labels]))
 
 
 def row_space(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Orthonormal columns (D, rank) that span the rows, and the rows' energy along each."""
+    """Return orthonormal columns (D, rank) that span the rows, and the energy along each."""
     rows, width = inputs.shape
     gram = inputs @ inputs.T if rows < width else inputs.T @ inputs
     energies, vectors = torch.linalg.eigh(gram)
@@ -88,7 +89,7 @@ def row_space(inputs: Tensor) -> tuple[Tensor, Tensor]:
 def _minimise(
     start: Tensor, scale: Tensor, inputs: Tensor, labels: Tensor, weights: Tensor, c: float
 ) -> Tensor:
-    """Weights (rank, countries) and, as the last row, the bias."""
+    """Return the weights (rank, countries) with the bias as the last row."""
     scale = torch.cat([scale, scale.new_ones(1)])[:, None]
     scaled = (start / scale).requires_grad_()
     optimiser = torch.optim.LBFGS(
@@ -113,7 +114,7 @@ def _minimise(
 
 
 def all_countries(weights: Floats, bias: Floats, present: Rows, num_countries: int) -> LinearModel:
-    """The model of the countries that occur as one of all."""
+    """Extend a model of the countries that occur to all countries."""
     every = np.zeros((len(weights), num_countries))
     biases = np.full(num_countries, bias.min() - UNSEEN_MARGIN)
     every[:, present], biases[present] = weights, bias
@@ -121,7 +122,7 @@ def all_countries(weights: Floats, bias: Floats, present: Rows, num_countries: i
 
 
 def fit_squares_path(examples: Examples, regularisation: tuple[float, ...]) -> list[LinearModel]:
-    """One model per C, which minimises sum(weight x |y - W x - b|^2) / 2 + |W|^2 / (2 C).
+    """Fit one model per C that minimises sum(weight x |y - W x - b|^2) / 2 + |W|^2 / (2 C).
 
     Linear regression on one-hot countries (Hastie, Tibshirani and Friedman, The elements of
     statistical learning, 2009, chapter 4.2), read as log-probabilities.

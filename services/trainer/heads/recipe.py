@@ -1,4 +1,4 @@
-"""A head on frozen features described in full: backbones, options, split and seed."""
+"""The recipe of a head on frozen features: backbones, options, split and seed."""
 
 import hashlib
 import json
@@ -16,15 +16,15 @@ from services.trainer.recipe import Section, SplitOptions
 
 
 class Pooling(StrEnum):
-    """How the views of a place become one answer."""
+    """How the views of a location are combined."""
 
-    LOG_PROBABILITIES = "log-probabilities"  # learns from single views, averages their answers
-    MEAN_EMBEDDING = "mean-embedding"  # averages features, answers once
-    ATTENTION = "attention"  # learns which views to look at
+    LOG_PROBABILITIES = "log-probabilities"  # learns from single views, averages their predictions
+    MEAN_EMBEDDING = "mean-embedding"  # averages features, classifies the mean
+    ATTENTION = "attention"  # learns how to weigh the views
 
 
 class Scaling(StrEnum):
-    """What is done to the features of each layer before they are joined."""
+    """How the features of each layer are scaled before they are concatenated."""
 
     STANDARDISE = "standardise"  # each feature to mean 0 and variance 1 over the training views
     UNIT_LENGTH = "unit-length"  # each view to length 1
@@ -32,10 +32,10 @@ class Scaling(StrEnum):
 
 
 class HeadOptions(Section):
-    """[head]. Of several values of regularisation, the best by the choice is used."""
+    """[head]: the classifier; `choice` selects the best of several values of regularisation."""
 
     model: Literal["logistic", "least-squares"] = Field(
-        default="logistic", description="least-squares fits in an instant, on one-hot countries"
+        default="logistic", description="least-squares regresses one-hot countries and fits fastest"
     )
     pooling: Pooling = Pooling.LOG_PROBABILITIES
     scaling: Scaling = Scaling.STANDARDISE
@@ -43,11 +43,13 @@ class HeadOptions(Section):
     regularisation: tuple[float, ...] = Field(
         default=(0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
         min_length=1,
-        description="C: the smaller, the smoother; features are scaled to a mean length of 1",
+        description="Values of C to try; smaller ones regularise more (features have a mean length "
+        "of 1)",
     )
     choice: Literal["cross-validation", "val"] = Field(
         default="cross-validation",
-        description="On folds of train and val by location, then learns from both; or on val",
+        description="Select by cross-validation over the locations of train and val, then refit on "
+        "both; or select on val",
     )
     folds: int = Field(default=5, ge=2, le=20)
 
@@ -65,29 +67,29 @@ class HeadOptions(Section):
 
 
 class HeadRecipe(Section):
-    """All that a head depends on besides the data; read from experiments/heads/*.toml."""
+    """Everything that a head depends on besides the data; read from experiments/heads/*.toml."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     backbones: tuple[Backbone, ...] = Field(min_length=1, max_length=16)
-    views: int = Field(default=8, ge=1, le=8, description="Use at most so many views of a place")
+    views: int = Field(default=8, ge=1, le=8, description="Most photos used of each location")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     split: SplitOptions = SplitOptions()
     head: HeadOptions = HeadOptions()
 
     def with_weights_in(self, folder: Path) -> "HeadRecipe":
-        """The same recipe with its relative weights files in a folder."""
+        """Return the recipe with its relative weights files resolved against a folder."""
         found = tuple(backbone.with_weights_in(folder) for backbone in self.backbones)
         return self.model_copy(update={"backbones": found})
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all but the name. A weights file counts by its path."""
+        """SHA-256 of everything but the name; a weights file counts by its path."""
         facts = self.model_dump(mode="json", exclude={"name"})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def read_head_recipe(path: Path) -> HeadRecipe:
-    """Recipe of a TOML file. Raises InvalidRecipe."""
+    """Read the recipe of a TOML file. Raises InvalidRecipe."""
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
@@ -102,7 +104,7 @@ def read_head_recipe(path: Path) -> HeadRecipe:
 
 
 def parse_head_recipe(table: Mapping[str, Any]) -> HeadRecipe:
-    """Raises InvalidRecipe naming each key that is wrong."""
+    """Check a recipe. Raises InvalidRecipe that names each wrong key."""
     try:
         return HeadRecipe.model_validate(table)
     except ValidationError as error:

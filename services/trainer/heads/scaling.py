@@ -1,4 +1,4 @@
-"""Bringing the features of several backbones to a common scale."""
+"""Common scale for the features of several backbones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from services.trainer.dataset.view_index import Floats
 from services.trainer.heads.recipe import Scaling
 
 Block = NDArray[np.floating]  # (views, features of one layer of a backbone)
-SMALLEST_SPREAD = 1e-6  # a feature that hardly varies is left about as it is
+SMALLEST_SPREAD = 1e-6  # features that hardly vary are not blown up
 
 
 @dataclass(frozen=True)
 class BlockScaler:
-    """(features - mean) * factor, of views that were first brought to length 1 if so wanted."""
+    """Computes (features - mean) * factor, with has_unit_length of views scaled to length 1."""
 
     has_unit_length: bool
     mean: Floats
@@ -27,7 +27,7 @@ class BlockScaler:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Scales the features of each layer and joins them; a mean training view has length 1."""
+    """Scales and concatenates the features of all layers; a mean training view has length 1."""
 
     blocks: tuple[BlockScaler, ...]
 
@@ -39,7 +39,7 @@ class Scaler:
 
 
 def fit_scaler(scaling: Scaling, blocks: Sequence[Block]) -> Scaler:
-    """Learn from the training views alone; every layer of a backbone counts alike."""
+    """Fit a scaler to training views; every layer of a backbone gets the same weight."""
     return Scaler(tuple(_fit(scaling, block) for block in blocks))
 
 

@@ -1,4 +1,4 @@
-"""Choosing how strongly a head is regularised, without a look at the test part."""
+"""Selection of the regularisation of a head, without the test set."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from services.trainer.loading.split_data import LabelledSplit
 
 @dataclass(frozen=True)
 class Score:
-    """What held-out places say of one value of the regularisation."""
+    """Quality of one value of the regularisation on held-out locations."""
 
     regularisation: float
-    nll: float  # of all views fused, by the best temperature, nats per place
-    accuracy: float  # of all views fused, share of places
+    nll: float  # all views fused, at the best temperature, nats per location
+    accuracy: float  # all views fused, share of locations
 
 
 @dataclass(frozen=True)
 class ChosenHead:
-    """A head with its scaler, and the held-out answers that it was chosen by."""
+    """A head with its scaler, and the held-out predictions that it was selected by."""
 
     head: Head
     scaler: Scaler
@@ -40,22 +40,22 @@ class ChosenHead:
     log_probabilities: LogProbabilities  # of these
 
     def features(self, blocks: Sequence[Block], rows: Rows) -> Floats:
-        """Scaled features of some views."""
+        """Return the scaled features of some views."""
         return self.scaler([block[rows] for block in blocks])
 
 
 @dataclass(frozen=True)
 class EmbeddedViews:
-    """Features of each layer of each backbone, in the order of the views."""
+    """Features by layer of each backbone, in the order of the views."""
 
     views: LabelledSplit
     blocks: tuple[Block, ...]
 
 
 def choose_head(embedded: EmbeddedViews, options: HeadOptions, seed: int) -> ChosenHead:
-    """The head of least NLL on held-out places, trained on all that it may learn from.
+    """Return the head with the lowest NLL on held-out locations.
 
-    By cross-validation it learns from train and val in the end, else from train alone.
+    With cross-validation the final head is trained on train and val, else on train alone.
     """
     split = embedded.views.split
     if options.choice == "val" and len(split.val):
@@ -90,7 +90,7 @@ class _Trial:
 def _folds(
     embedded: EmbeddedViews, rows: Rows, folds: int, seed: int
 ) -> Iterator[tuple[Rows, Rows]]:
-    """(learnt from, held out): whole locations are held out, each once."""
+    """Yield (training, held-out) rows; whole locations are held out, each once."""
     names, location = np.unique(embedded.views.index.location_ids[rows], return_inverse=True)
     of_location = np.random.default_rng(seed).permutation(len(names)) % folds
     for fold in range(min(folds, len(names))):

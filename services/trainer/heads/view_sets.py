@@ -1,4 +1,4 @@
-"""Sets of views of one place each, as rows of a matrix."""
+"""Sets of views, each of one location, as rows of a matrix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class ViewSets:
 
     @classmethod
     def joined(cls, several: Sequence[Self]) -> Self:
-        """All sets of several, in their order."""
+        """Concatenate several, in order."""
         width = max(one.members.shape[1] for one in several)
         padded = [
             np.pad(
@@ -33,19 +33,19 @@ class ViewSets:
         return cls(np.concatenate([one.location_ids for one in several]), np.concatenate(padded))
 
     def means(self, features: Floats) -> Floats:
-        """Mean features of each set: (sets, D)."""
+        """Return the mean features of each set: (sets, D)."""
         is_member = (self.members != NO_VIEW)[:, :, None]
         sums = np.where(is_member, features[self.members], 0).sum(axis=1)
         return np.asarray(sums / is_member.sum(axis=1))
 
 
 def first_view_sets(location_ids: Strings, views: int) -> ViewSets:
-    """The first `views` views of each location in the order of rows; locations are sorted."""
+    """Return the first `views` views of each location, in row order; locations are sorted."""
     return _sets(location_ids, np.arange(len(location_ids)), views)
 
 
 def random_view_sets(location_ids: Strings, rng: np.random.Generator) -> ViewSets:
-    """For each location a random set of 1 to all of its views."""
+    """Draw for each location a random set of 1 to all of its views."""
     every = _sets(location_ids, rng.permutation(len(location_ids)), len(location_ids))
     sizes = (every.members != NO_VIEW).sum(axis=1)
     kept = rng.integers(1, sizes + 1)
@@ -54,7 +54,7 @@ def random_view_sets(location_ids: Strings, rng: np.random.Generator) -> ViewSet
 
 
 def _sets(location_ids: Strings, order: Rows, views: int) -> ViewSets:
-    """The first `views` rows of each location in an order of rows."""
+    """Return the first `views` rows of each location in the given order."""
     names, location = np.unique(location_ids, return_inverse=True)
     rows = order[np.argsort(location[order], kind="stable")]
     counts = np.bincount(location)

@@ -1,4 +1,4 @@
-"""Random changes of whole batches of images, on their device."""
+"""Augmentation of batches of images, on their device."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 def random_crop(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
     """Shift and zoom each image of a uint8 N x S x S x 3 batch; borders are mirrored.
 
-    One gather by nearest neighbour: no resampling to blur the few pixels there are.
+    One nearest-neighbour gather: resampling would blur the few pixels there are.
     """
     if not recipe.shift and not recipe.zoom:
         return pixels
@@ -31,7 +31,7 @@ def rand_augment(pixels: Tensor, recipe: Augmentation, generator: torch.Generato
 
     None of its 14 operations is a flip: identity, shear, shift, rotation, brightness, colour,
     contrast, sharpness, posterise, solarise, autocontrast, equalise. An operation is drawn for a
-    handful of images at a time, in other groups each time: one by one takes several times longer.
+    random group of images at a time: drawing one per image takes several times longer.
     """
     if not recipe.randaugment:
         return pixels
@@ -59,7 +59,7 @@ def colour_jitter(images: Tensor, recipe: Augmentation, generator: torch.Generat
 
 
 def _source_lines(size: int, scale: Tensor, shift: Tensor) -> Tensor:
-    """For each image the source rows (or columns) of its `size` lines, shape (N, size)."""
+    """Return for each image the source rows (or columns) of its `size` lines: (N, size)."""
     centred = torch.arange(size, device=scale.device) - (size - 1) / 2
     lines = centred * scale[:, None] + (size - 1) / 2 + size * shift[:, None]
     mirrored = lines.round().abs()

@@ -15,14 +15,14 @@ from services.trainer.loading.augmentation import colour_jitter, rand_augment, r
 from services.trainer.recipe import Augmentation
 
 Pixels = NDArray[np.uint8]  # N x S x S x 3, in memory or mapped from a file
-RESIDENT_SHARE = 0.5  # of the device's free memory that pixels may take; the rest is for training
+RESIDENT_SHARE = 0.5  # of the device's free memory for pixels; the rest is for training
 
 
 @dataclass(frozen=True)
 class Batch:
     """images: N x 3 x S x S float32 in channels_last order (1.36 times faster on a CPU).
 
-    Mixed images are share parts of labels and 1 - share of partners.
+    A mixed image belongs by `share` to its label and by 1 - share to its partner.
     """
 
     images: Tensor
@@ -31,7 +31,7 @@ class Batch:
     share: float = 1.0
 
     def parts(self, count: int) -> list["Batch"]:
-        """At most so many nearly equal batches, of 2 images at least for their statistics."""
+        """Split into at most `count` nearly equal batches of at least 2 images (for statistics)."""
         number = max(1, min(count, len(self.labels) // 2))
         if number == 1:
             return [self]
@@ -43,7 +43,7 @@ class Batch:
 
 
 class DeviceImages:
-    """All images of a cache: moved to the device once if they fit, else read batch by batch."""
+    """All images of a cache, moved to the device once if they fit, else read batch by batch."""
 
     def __init__(
         self, pixels: Pixels, labels: Rows, image: ImageSpec, device: torch.device
@@ -56,7 +56,7 @@ class DeviceImages:
         self._std = torch.tensor(image.std, device=device)[:, None, None]
 
     def batches(self, rows: Rows, batch_size: int) -> Iterator[Batch]:
-        """Batches of the given rows, in their order, unchanged."""
+        """Yield batches of the given rows, in order and unchanged."""
         for start in range(0, len(rows), batch_size):
             chosen = rows[start : start + batch_size]
             yield Batch(self._normalised(_scaled(self._take(chosen))), self._labels_of(chosen))
@@ -69,9 +69,9 @@ class DeviceImages:
         seed: int,
         order_seed: int | None = None,
     ) -> Iterator[Batch]:
-        """Shuffled and augmented batches; a pure function of the arguments.
+        """Yield shuffled and augmented batches; a pure function of the arguments.
 
-        order_seed is for the order alone; by default it is the seed.
+        order_seed affects the order only; it defaults to seed.
         """
         order = np.random.default_rng(seed if order_seed is None else order_seed)
         shuffled = order.permutation(rows)
@@ -83,7 +83,7 @@ class DeviceImages:
             yield Batch(self._normalised(images), self._labels_of(chosen))
 
     def _take(self, rows: Rows) -> Tensor:
-        """uint8 N x S x S x 3 on the device."""
+        """Return uint8 N x S x S x 3 on the device."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self.device)]
         return _to_device(self._pixels[rows], self.device)
@@ -97,12 +97,12 @@ class DeviceImages:
 
 
 def num_batches(images: int, batch_size: int) -> int:
-    """Batches of an epoch: of nearly equal size, since batch statistics of a few images mislead."""
+    """Return the number of batches, of nearly equal size since statistics of few images mislead."""
     return max(1, -(-images // batch_size))
 
 
 def _scaled(pixels: Tensor) -> Tensor:
-    """To 0..1 and N x 3 x S x S, which is channels_last without a copy."""
+    """Scale to 0..1 and N x 3 x S x S, which is channels_last without a copy."""
     return pixels.permute(0, 3, 1, 2).float() / 255
 
 
@@ -121,15 +121,15 @@ def _fits(num_bytes: int, device: torch.device) -> bool:
 
 
 def country_weights(counts: NDArray[np.int64], strength: float) -> Floats:
-    """How often an image of each country is drawn, relative to others: counts ** -strength."""
+    """Return how often an image of each country is drawn, relatively: counts ** -strength."""
     return np.maximum(counts, 1).astype(np.float64) ** -strength
 
 
 def draw_rows(rows: Rows, labels: Rows, strength: float, seed: int) -> Rows:
-    """As many rows, drawn with replacement so that rare countries come more often.
+    """Draw as many rows, with replacement, so that rare countries occur more often.
 
-    strength: 0 leaves the rows as they are, 1 makes all countries equally frequent on average
-    (0.5 is the square-root sampling of Mahajan et al. 2018). labels are those of the rows.
+    strength: 0 returns the rows unchanged, 1 makes all countries equally frequent on average
+    (0.5 is the square-root sampling of Mahajan et al. 2018). labels belong to the rows.
     """
     if not strength:
         return rows

@@ -1,4 +1,4 @@
-"""What a recipe is trained and tested on: images, labels and a split of a tensor cache."""
+"""Data for training and testing: images, labels and the split of a tensor cache."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ STUDY_PRESET = "eu32"
 
 @dataclass(frozen=True)
 class LabelledSplit:
-    """Views of a dataset; labels and split count in the order of index."""
+    """Views of a dataset with labels and a split, in the order of index."""
 
     dataset: str
     manifest_digest: str
@@ -35,13 +35,13 @@ class LabelledSplit:
 
 @dataclass(frozen=True)
 class SplitData(LabelledSplit):
-    """Views that a recipe uses, with their images in the same order."""
+    """The views that a recipe uses, with their images in the same order."""
 
     images: DeviceImages
 
 
 def read_split_data(cache: TensorCache, recipe: Recipe, device: torch.device) -> SplitData:
-    """Choose views, label them and split them. Raises InvalidInput when that cannot be done."""
+    """Select, label and split the views of a cache. Raises InvalidInput if there are too few."""
     divided, rows = label_and_split(cache, recipe.views, recipe.split_spec, recipe.subset)
     return _split_data(cache, recipe, device, divided.countries, divided.index, rows, divided.split)
 
@@ -49,10 +49,10 @@ def read_split_data(cache: TensorCache, recipe: Recipe, device: torch.device) ->
 def label_and_split(
     cache: TensorCache, views: int, spec: SplitSpec, share: Subset | None = None
 ) -> tuple[LabelledSplit, Rows]:
-    """At most `views` views of each location, labelled and split, and their rows in the cache.
+    """Label and split at most `views` views of each location; also return their cache rows.
 
-    share: of the places; all where None. Raises InvalidInput when there are too few countries or
-    places.
+    share: the share of locations to use; all if None. Raises InvalidInput if there are too few
+    countries or locations.
     """
     every = hashed_views(cache)
     rows = first_views(every, views)
@@ -62,14 +62,14 @@ def label_and_split(
     name = cache.header.dataset
     if len(index.countries) < 2:
         raise InvalidInput(
-            f"Dataset {name!r} has places in {index.countries[0]} alone; a classifier needs at "
+            f"Dataset {name!r} only has places in {index.countries[0]}. A classifier needs at "
             "least 2 countries."
         )
     codes = label_order(index.countries)
     countries = tuple(ModelCountry(country_code=c, name=country(c).name) for c in codes)
     split = split_views(index, spec)
     if not len(split.test):
-        raise InvalidInput(f"Dataset {name!r} has too few places to test on any; collect more.")
+        raise InvalidInput(f"Dataset {name!r} has too few places for a test set. Collect more.")
     labels = index.labels(tuple(codes))
     digest = cache.header.manifest_digest
     return LabelledSplit(name, digest, index, countries, labels, split), rows
@@ -82,9 +82,9 @@ def read_unseen_data(
     countries: tuple[ModelCountry, ...],
     seen: SeenViews,
 ) -> SplitData:
-    """All views that a model can name and has not seen, as the test part.
+    """Return as test set all views that the model has not seen, in countries that it knows.
 
-    Raises InvalidInput when there are none.
+    Raises InvalidInput if there are none.
     """
     views = hashed_views(cache)
     rows = first_views(views, recipe.views)
@@ -95,8 +95,8 @@ def read_unseen_data(
     test, train = np.flatnonzero(is_new), np.flatnonzero(~is_new)
     if not len(test):
         raise InvalidInput(
-            f"Dataset {cache.header.dataset!r} has no place in the model's countries that it has "
-            "not seen."
+            f"The model has seen every place of dataset {cache.header.dataset!r} in its countries. "
+            "Name a dataset with new places."
         )
     nothing = np.array([], dtype=np.int64)
     split = Split(train, nothing, test, nothing)
@@ -104,7 +104,7 @@ def read_unseen_data(
 
 
 def seen_views(split_data: SplitData) -> SeenViews:
-    """Every view that is not tested on."""
+    """Return the views that are not in the test set."""
     is_seen = np.ones(len(split_data.index), dtype=np.bool_)
     is_seen[split_data.split.test] = False
     index = subset(split_data.index, np.flatnonzero(is_seen))
@@ -120,7 +120,7 @@ def seen_views(split_data: SplitData) -> SeenViews:
 
 
 def first_views(index: ViewIndex, views: int) -> Rows:
-    """Rows of the first `views` views of each location, in the index's order."""
+    """Return the rows of the first `views` views of each location, in index order."""
     _, location = np.unique(index.location_ids, return_inverse=True)
     order = np.argsort(location, kind="stable")
     starts = np.searchsorted(location[order], location[order])
@@ -129,10 +129,10 @@ def first_views(index: ViewIndex, views: int) -> Rows:
 
 
 def chosen_locations(index: ViewIndex, part: Subset) -> Strings:
-    """Sorted ids of a share of each country's locations.
+    """Return the sorted ids of a share of each country's locations.
 
-    The choice is by a hash, so that a smaller share is a part of a larger one, and one location
-    more moves none, or a single one, in or out.
+    Locations are drawn by a hash, so a larger share contains a smaller one, and a new location
+    changes the choice by at most one.
     """
     names, first = np.unique(index.location_ids, return_index=True)
     if part.share == 1:
@@ -147,7 +147,7 @@ def chosen_locations(index: ViewIndex, part: Subset) -> Strings:
 
 
 def subset(index: ViewIndex, rows: Rows) -> ViewIndex:
-    """An index of some rows."""
+    """Return an index of some rows."""
     return ViewIndex(
         location_ids=index.location_ids[rows],
         country_codes=index.country_codes[rows],
@@ -161,12 +161,12 @@ def subset(index: ViewIndex, rows: Rows) -> ViewIndex:
 
 
 def hashed_views(cache: TensorCache) -> ViewIndex:
-    """The views of a cache with the perceptual hashes of their pixels."""
+    """Return the views of a cache with the perceptual hashes of their pixels."""
     return replace(cache.views, hashes=hash_images(cache.images))
 
 
 def label_order(codes: tuple[str, ...]) -> list[str]:
-    """The study's order where it has all countries, else alphabetical by English name."""
+    """Return the study's order if it has all countries, else the order of English names."""
     study = {known: label for label, known in enumerate(PRESETS[STUDY_PRESET].codes)}
     if set(codes) <= set(study):
         return sorted(codes, key=study.__getitem__)
@@ -183,7 +183,7 @@ def _split_data(
     split: Split,
 ) -> SplitData:
     labels = index.labels(tuple(country.country_code for country in countries))
-    # All of the mapped file stays mapped; only a choice is copied into memory.
+    # The full cache stays memory-mapped; only a selection is copied.
     pixels = cache.images if len(rows) == len(cache) else cache.images[rows]
     return SplitData(
         dataset=cache.header.dataset,

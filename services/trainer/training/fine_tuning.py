@@ -38,10 +38,10 @@ def depth_groups(network: nn.Module) -> list[Group]:
 
 
 def freeze(network: nn.Module, recipe: FineTuning) -> None:
-    """Leave only what the recipe names trainable.
+    """Freeze everything that the recipe does not train.
 
     "last-block" is the last group with several weight matrices (in a plain chain of layers the
-    last one before the head) and all that follows it.
+    last one before the head) and everything after it.
     """
     if recipe.trained == "all":
         return
@@ -53,7 +53,7 @@ def freeze(network: nn.Module, recipe: FineTuning) -> None:
 
 
 def set_training_mode(network: nn.Module) -> None:
-    """Training mode, but for frozen parts: their batch statistics and dropout rest too."""
+    """Set training mode, but keep frozen modules (batch statistics, dropout) in evaluation mode."""
     network.train()
     for module in network.modules():
         parameters = list(module.parameters())
@@ -64,9 +64,9 @@ def set_training_mode(network: nn.Module) -> None:
 def parameter_groups(
     network: nn.Module, optimisation: Optimisation, layer_decay: float
 ) -> list[dict[str, Any]]:
-    """The optimiser's groups: those of the head learn at the full rate.
+    """Return the optimiser's parameter groups; the head has the full learning rate.
 
-    Each depth group below learns layer_decay times as fast as the one above it (Clark et al.,
+    The rate of each depth group is layer_decay times that of the one above it (Clark et al.,
     ELECTRA, 2020; Bao et al., BEiT, 2021).
     """
     groups = depth_groups(network)
@@ -87,12 +87,12 @@ def parameter_groups(
 
 
 def is_matrix(parameter: Tensor) -> bool:
-    """Whether it mixes channels or pixels: no bias, norm, layer scale or class token."""
+    """Tell whether a parameter mixes channels or pixels, unlike biases, norms and class tokens."""
     return sum(size > 1 for size in parameter.shape) > 1
 
 
 def _units(module: nn.Module, prefix: str, large: float) -> Iterator[tuple[str, nn.Module]]:
-    """Submodules of a kind to be one depth each, with their names."""
+    """Yield the submodules that form one depth each, with their names."""
     for name, child in module.named_children():
         has_children = any(_size(grandchild) for grandchild in child.children())
         is_large = has_children and _size(child) > large

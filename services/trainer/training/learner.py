@@ -1,4 +1,4 @@
-"""What a training changes: the network, its optimiser, its learning rate and its weight average."""
+"""The state that a training changes: network, optimiser, learning rate and weight average."""
 
 import copy
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ WARMUP_STEPS = 10  # of the weight average
 
 @dataclass(frozen=True)
 class Step:
-    """Sums over the images of one batch."""
+    """Loss and hits, summed over the images of one batch."""
 
     loss: Tensor
     hits: Tensor
@@ -37,7 +37,7 @@ class Step:
 
 
 class Learner:
-    """A network in training. One code path for all devices and precisions."""
+    """A network in training, on any device and in any precision."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
         self.network = on_device(network, device)
@@ -56,28 +56,28 @@ class Learner:
 
     @property
     def judged(self) -> nn.Module:
-        """The network that is validated and stored: the average where there is one."""
+        """The network that is validated and stored: the weight average if there is one."""
         return self.network if self.average is None else self.average.network
 
     @property
     def learning_rate(self) -> float:
-        """That of the head, which is the highest."""
+        """The learning rate of the head, which is the highest."""
         return max(float(group["lr"]) for group in self.optimizer.param_groups)
 
     def start_epoch(self) -> None:
-        """Training mode, or the study's fault of never leaving evaluation mode."""
+        """Set training mode, or with the study's fault stay in evaluation mode."""
         if self._is_in_eval_mode:
             self.network.eval()
         else:
             set_training_mode(self.network)
 
     def schedule(self, epoch: float) -> None:
-        """Set the learning rate for a moment in time; 0.5 is half of the first epoch."""
+        """Set the learning rate; epoch 0.5 is halfway through the first epoch."""
         if self._schedule is not None:
             self._schedule.step(epoch)
 
     def learn(self, batch: Batch, criterion: Criterion) -> Step:
-        """One step of gradient descent."""
+        """Take one step of gradient descent."""
         self.optimizer.zero_grad(set_to_none=True)
         parts = [
             self._gradient(part, criterion, len(part.labels) / len(batch.labels))
@@ -88,7 +88,7 @@ class Learner:
         return Step(torch.stack(losses).sum(), torch.stack(hits).sum(), len(batch.labels))
 
     def _gradient(self, part: Batch, criterion: Criterion, share: float) -> tuple[Tensor, Tensor]:
-        """Add the gradient of a share of a batch; sums of loss and hits over its images."""
+        """Add the gradient of part of a batch; return its summed loss and hits."""
         with self._autocast:
             logits = self.network(part.images)
             loss = criterion(logits, part)
@@ -107,14 +107,14 @@ class Learner:
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
-        """N x countries float32, by the judged network in evaluation mode."""
+        """Return N x countries float32 logits of the judged network in evaluation mode."""
         with self._autocast:
             logits: Tensor = self.judged(images)
         return logits.float()
 
 
 def new_learner(recipe: Recipe, num_countries: int, device: torch.device) -> Learner:
-    """A learner whose random weights depend on the recipe's seed alone. Raises InvalidRecipe."""
+    """Build a learner; random weights depend only on the recipe's seed. Raises InvalidRecipe."""
     torch.manual_seed(recipe.seed)
     weights = None if recipe.weights == NO_WEIGHTS else recipe.weights
     outputs = IMAGENET_CLASSES if recipe.faults.keeps_imagenet_head else num_countries
@@ -127,7 +127,7 @@ def new_learner(recipe: Recipe, num_countries: int, device: torch.device) -> Lea
         raise InvalidRecipe(f"network {recipe.network}, weights {weights}: {error}.") from None
     except OSError as error:
         raise InvalidRecipe(
-            f"The weights {weights!r} of {recipe.network} cannot be had ({error}); give 'none', "
+            f"Could not load the weights {weights!r} of {recipe.network} ({error}). Use 'none', "
             "the path of a .safetensors file, or 'imagenet' on a machine with internet access."
         ) from None
     return Learner(network, recipe, device)
@@ -145,8 +145,8 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
 class WeightAverage:
     """Exponential moving average (Polyak and Juditsky 1992; Tarvainen and Valpola 2017).
 
-    In step t the decay is at most (t + 1) / (t + 10), as in TensorFlow, so that the random weights
-    of the start are soon forgotten. Batch statistics are averaged likewise.
+    In step t the decay is at most (t + 1) / (t + 10), as in TensorFlow, so that the initial random
+    weights are forgotten quickly. Batch statistics are averaged in the same way.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -156,7 +156,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Take in the weights after a step."""
+        """Add the weights after a step to the average."""
         decay = min(self._decay, (self.steps + 1) / (self.steps + WARMUP_STEPS))
         self.steps += 1
         newest = network.state_dict()

@@ -1,4 +1,4 @@
-"""The training loop: learn from train, choose the best epoch on val."""
+"""The training loop: train on train, select the best epoch on val."""
 
 import math
 import time
@@ -21,12 +21,12 @@ from services.trainer.training.learner import Learner
 from services.trainer.training.losses import Criterion, make_criterion
 from services.trainer.training.mixing import mixed
 
-SEED_STRIDE = 100_003  # a prime, so that seeds of epochs of neighbouring recipes do not meet
+SEED_STRIDE = 100_003  # a prime, so that epochs of neighbouring recipe seeds do not collide
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a training stands after an epoch: all that its continuation needs."""
+    """The state of a training after an epoch: everything needed to resume it."""
 
     history: tuple[EpochResult, ...] = ()
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class TrainingState:
 
 
 class Diverged(EUGuessError):
-    """The loss of a training is no number any more."""
+    """The loss is no longer a finite number."""
 
 
 AfterEpoch = Callable[[TrainingState], None]
@@ -57,10 +57,10 @@ def train(
     after_epoch: AfterEpoch,
     tick: Tick,
 ) -> TrainingState:
-    """Train from `start` to the recipe's last epoch; the best weights are in the result.
+    """Train from `start` to the recipe's last epoch; return the final state with the best weights.
 
-    An epoch is a pure function of what the previous one left and of the recipe's seed, so that
-    a continued training gives what an unbroken one gives.
+    An epoch is a pure function of the state after the previous one and of the recipe's seed, so a
+    resumed training has the same result as an uninterrupted one.
     """
     state, criterion = start, make_criterion(recipe, split_data)
     for epoch in range(start.epochs_done, recipe.epochs):
@@ -79,13 +79,13 @@ def train_one_epoch(
     criterion: Criterion,
     tick: Tick,
 ) -> tuple[float, float]:
-    """Mean loss and accuracy over the epoch's images; moments set the learning rate."""
+    """Train on batches; return mean loss and accuracy. moments set the learning rate."""
     learner.start_epoch()
     losses, hits, images = [], [], 0
     for batch, moment in zip(batches, moments, strict=False):
         learner.schedule(moment)
         step = learner.learn(batch, criterion)
-        # Kept on the device: reading a number out would wait for the GPU at each step.
+        # Kept on the device: reading a value would wait for the GPU at every step.
         losses.append(step.loss)
         hits.append(step.hits)
         images += step.images
@@ -116,7 +116,7 @@ def _epoch(
     train_loss, train_accuracy = train_one_epoch(learner, batches, moments, criterion, tick)
     if not math.isfinite(train_loss):
         raise Diverged(
-            f"The training diverged in epoch {epoch + 1} (loss {train_loss}); lower the recipe's "
+            f"Training diverged in epoch {epoch + 1} (loss {train_loss}). Lower the recipe's "
             "optimizer.learning_rate."
         )
     val_loss, val_accuracy = _validate(recipe.batch_size, learner, split_data)
@@ -132,7 +132,7 @@ def _epoch(
 
 
 def _validate(batch_size: int, learner: Learner, split_data: SplitData) -> tuple[float, float]:
-    """Mean loss and accuracy on val; without a val part every epoch beats the one before."""
+    """Return mean loss and accuracy on val; without val every epoch beats the one before."""
     rows = split_data.split.val
     if not len(rows):
         return 0.0, 0.0

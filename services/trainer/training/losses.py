@@ -1,4 +1,4 @@
-"""What a network is told to say about an image, and how wrong it is."""
+"""The training loss: cross-entropy with smoothed labels, margins and mixed images."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ from services.trainer.recipe import Recipe
 class Criterion:
     """Mean cross-entropy over the images of a batch, in nats.
 
-    targets: C x C, the probabilities to be named for an image of each country, where labels are
-    smoothed by distance. margins: C, added to the logits in training alone.
+    targets: C x C, the target probabilities for an image of each country, when labels are smoothed
+    by distance. margins: C, added to the logits in training only.
     """
 
     label_smoothing: float = 0.0
@@ -42,7 +42,7 @@ class Criterion:
 
 
 def make_criterion(recipe: Recipe, split_data: SplitData) -> Criterion:
-    """The recipe's loss for the countries of split data, on its device."""
+    """Build the recipe's loss for the countries of split data, on its device."""
     device = split_data.images.device
     targets = margins = None
     if recipe.smoothing.by == "distance" and recipe.label_smoothing:
@@ -55,14 +55,14 @@ def make_criterion(recipe: Recipe, split_data: SplitData) -> Criterion:
 
 
 def distance_targets(centres: Floats, smoothing: float, scale_km: float) -> Floats:
-    """C x C: 1 - smoothing for the country itself, the rest by exp(-distance / scale_km).
+    """Return C x C targets: 1 - smoothing for the country, the rest by exp(-distance / scale_km).
 
-    Like the geographic smoothing of Haas et al., PIGEON, 2024, with countries for geocells.
+    Geographic label smoothing as in Haas et al., PIGEON, 2024, with countries instead of geocells.
     """
     lats, lons = centres.T
     distances = distances_km(lats[:, None], lons[:, None], lats, lons)
     np.fill_diagonal(distances, np.inf)
-    nearest = distances.min(axis=1, keepdims=True)  # against underflow of far countries
+    nearest = distances.min(axis=1, keepdims=True)  # avoids underflow for distant countries
     shares = np.exp(-(distances - nearest) / scale_km)
     return np.asarray(
         smoothing * shares / shares.sum(axis=1, keepdims=True)
@@ -71,7 +71,7 @@ def distance_targets(centres: Floats, smoothing: float, scale_km: float) -> Floa
 
 
 def _margins(recipe: Recipe, split_data: SplitData) -> Floats:
-    """tau log prior (Menon et al. 2021); the prior is that of the images which are drawn."""
+    """Return tau log prior (Menon et al. 2021), with the prior of the images that are drawn."""
     labels = split_data.labels[split_data.split.train]
     counts = np.maximum(np.bincount(labels, minlength=len(split_data.countries)), 1)
     drawn = counts * country_weights(counts, recipe.balance.sampling)

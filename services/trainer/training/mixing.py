@@ -1,4 +1,4 @@
-"""Mixing the images of a batch in pairs; the loss mixes their labels alike."""
+"""Mixup and cutmix: images of a batch mixed in pairs; the loss mixes their labels equally."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,9 +13,9 @@ MIXING_STREAM = 1  # of the epoch's seed
 
 
 def mixed(batches: Iterable[Batch], recipe: Augmentation, seed: int) -> Iterator[Batch]:
-    """Each image mixed with the one before it, which is any other one in a shuffled batch.
+    """Mix each image with the one before it, which is random in a shuffled batch.
 
-    Where a recipe wants both mixup and cutmix, each batch gets one of them at equal odds.
+    If a recipe has both mixup and cutmix, each batch gets one of them with equal probability.
     """
     wanted = [
         (mixing, strength)

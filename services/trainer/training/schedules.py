@@ -1,4 +1,4 @@
-"""The learning rate over time, in epochs with fractions."""
+"""Learning rate schedules over fractional epochs."""
 
 import math
 from typing import Protocol
@@ -12,16 +12,16 @@ WARMUP_START = 0.01  # of the full rate, as in torchvision's reference trainings
 
 
 class LearningRates(Protocol):
-    """Sets the rates of an optimiser's groups."""
+    """Sets the learning rates of an optimiser's groups."""
 
     def step(self, epoch: float) -> None: ...
 
 
 class WarmCosine:
-    """A linear rise to the groups' own rates, then half a cosine down to the lowest one.
+    """Linear warm-up to the groups' own rates, then half a cosine down to the lowest rate.
 
-    The warm-up is that of Goyal et al. 2017, the cosine that of Loshchilov and Hutter 2017. A
-    pure function of the moment: there is no state to be stored.
+    The warm-up follows Goyal et al. 2017, the cosine Loshchilov and Hutter 2017. The rate is a
+    pure function of the epoch, so there is no state to store.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class WarmCosine:
             group["lr"] = rate * share
 
     def share(self, epoch: float) -> float:
-        """Of the full rate."""
+        """Return the share of the full rate."""
         if epoch < self._warmup_epochs:
             return WARMUP_START + (1 - WARMUP_START) * epoch / self._warmup_epochs
         done = (epoch - self._warmup_epochs) / (self._epochs - self._warmup_epochs)
@@ -47,7 +47,7 @@ class WarmCosine:
 
 
 def make_schedule(optimizer: Optimizer, recipe: Recipe) -> LearningRates | None:
-    """The recipe's schedule of a new optimiser; None where the rate never changes."""
+    """Build the recipe's schedule for a new optimiser; None if the rate is constant."""
     schedule = recipe.schedule
     if schedule.name == "none":
         return None

@@ -104,7 +104,7 @@ def test_values_that_cannot_be_trained_with_end_a_trial_and_not_the_sweep(bench:
     values = [{"weights": "/nowhere/weights.safetensors"}, {"weights": "none"}]
     unfit, fit = bench.run(sweep, *values)
     assert unfit.state == TrialState.PRUNED
-    assert "cannot be had" in unfit.user_attrs["reason"]
+    assert "Could not load the weights" in unfit.user_attrs["reason"]
     assert fit.state == TrialState.COMPLETE
 
 
@@ -112,7 +112,7 @@ def test_a_sweep_without_a_whole_trial_says_why(bench: Bench) -> None:
     sweep = sweep_of({"weights": {"choices": ["/nowhere/a", "/nowhere/b"]}}, 2)
     bench.run(sweep)
     study, _ = bench.open(sweep)
-    with pytest.raises(EUGuessError, match=r"None of 2 trials .*cannot be had"):
+    with pytest.raises(EUGuessError, match=r"None of 2 trials .*Could not load the weights"):
         result_of(sweep, study, "tiny")
 
 

@@ -125,7 +125,7 @@ def test_means_of_inner_layers_are_joined_to_the_features(tmp_path: Path) -> Non
     ("change", "said"),
     [
         ({"network": "resnet5"}, "no network 'resnet5'"),
-        ({"weights": "nowhere.safetensors"}, "cannot be had"),
+        ({"weights": "nowhere.safetensors"}, "Could not load the weights"),
         ({"weights": "imagenet"}, "no ImageNet weights"),
         ({"layers": ("nothing",)}, "nothing"),
     ],
