@@ -12,7 +12,7 @@ from services.fetcher.health import Health
 from services.fetcher.worker import build_worker
 
 app = typer.Typer(
-    help="Fetches the street-level photos of datasets.",
+    help="Fetch the street-level photos of datasets.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -20,9 +20,11 @@ app = typer.Typer(
 
 @app.command()
 def worker(
-    concurrency: Annotated[int, typer.Option(min=1, help="Processes; each has 64 calls")] = 2,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Worker processes; each makes up to 64 calls at once")
+    ] = 2,
 ) -> None:
-    """Work on the queue `fetch` until SIGTERM."""
+    """Process the queue `fetch` until SIGTERM."""
     options = [
         "--pool=prefork",
         f"--concurrency={concurrency}",
@@ -34,11 +36,11 @@ def worker(
 
 @app.command()
 def check() -> None:
-    """Whether the worker of this home makes progress; exit code 1, with the reason, if not."""
+    """Exit with code 1, and print the reason, if the worker makes no progress."""
     with Redis.from_url(RedisSettings.load().redis_url.get_secret_value()) as redis:
-        trouble = Health(HomeSettings().home).trouble(redis)
-    if trouble is not None:
-        sys.stdout.write(f"{trouble}\n")
+        problem = Health(HomeSettings().home).problem(redis)
+    if problem is not None:
+        sys.stdout.write(f"{problem}\n")
         sys.exit(1)
 
 

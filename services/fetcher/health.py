@@ -1,4 +1,4 @@
-"""Whether a fetcher makes progress; a live process alone is no health."""
+"""Health of a fetcher: it must make progress, not just be alive."""
 
 from pathlib import Path
 
@@ -9,24 +9,24 @@ from euguess.messages.queues import Queue
 from euguess.process.heartbeat import Heartbeat
 from services.fetcher.tasks import TASK_SECONDS
 
-STALLED_SECONDS = TASK_SECONDS + 60.0  # no message takes longer than its time limit
+STALLED_SECONDS = TASK_SECONDS + 60.0  # longer than the time limit of a message
 
 
 class Health:
-    """Signs that the worker leaves, and the check that reads them."""
+    """Heartbeats of the worker, and the check that reads them."""
 
     def __init__(self, home: Path) -> None:
         self.alive = Heartbeat(home / "fetcher" / "alive")
         self.progress = Heartbeat(home / "fetcher" / "progress")
 
-    def trouble(self, redis: Redis) -> str | None:
-        """What is wrong, or None."""
+    def problem(self, redis: Redis) -> str | None:
+        """Return what is wrong, or None."""
         if self.alive.is_silent:
-            return "the worker shows no sign of life"
+            return "the worker has no heartbeat"
         try:
-            waiting = int(redis.llen(Queue.FETCH))
+            queued = int(redis.llen(Queue.FETCH))
         except RedisError as error:
             return f"Redis does not answer ({type(error).__name__})"
-        if waiting and self.progress.age_seconds > STALLED_SECONDS:
-            return f"{waiting} messages wait, and none has ended for {STALLED_SECONDS:g} seconds"
+        if queued and self.progress.age_seconds > STALLED_SECONDS:
+            return f"{queued} messages queued, but none finished for {STALLED_SECONDS:g} seconds"
         return None

@@ -1,4 +1,4 @@
-"""The Celery side: one task, whose options are written here."""
+"""The Celery application and its one task."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ VISIBILITY_SECONDS = 300
 
 
 def create_celery(broker_url: str) -> Celery:
-    """Celery on Redis with the switches that keep accepted messages, as far as it can.
+    """Create Celery on Redis with the options that protect accepted messages, as far as it can.
 
-    A worker that is killed between taking a message and noting it loses the message all the same;
-    the sampler's leases are what brings its slots back.
+    A worker that is killed just after it took a message still loses the message; the sampler
+    publishes its slots again once their leases expire.
     """
     celery = Celery("fetcher", broker=broker_url, set_as_current=False)
     celery.conf.update(
@@ -28,7 +28,7 @@ def create_celery(broker_url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_soft_shutdown_timeout=10,
-        worker_proc_alive_timeout=60,  # a process has the store tested before it takes a task
+        worker_proc_alive_timeout=60,  # a process tests the store before it takes a task
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "visibility_timeout": VISIBILITY_SECONDS,
@@ -40,7 +40,7 @@ def create_celery(broker_url: str) -> Celery:
 
 
 def register(celery: Celery, fetch: Callable[[str], None]) -> None:
-    """Add the task; `fetch` takes the JSON text of a FetchLocations."""
+    """Register the task; `fetch` takes the JSON text of a FetchLocations."""
 
     @celery.task(name=TaskName.FETCH_LOCATIONS, time_limit=TASK_SECONDS)  # type: ignore[untyped-decorator] # celery has no types
     def fetch_locations(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The simulator: Google's API with drawn scenes, which belong to nobody else."""
+"""Client of the simulator, which serves drawn scenes through Google's API."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ ATTRIBUTION, LICENSE = "EUGuess simulator", "CC0-1.0"
 
 
 class SimulatorProvider(GoogleProvider):
-    """Google's client, told whose the scenes really are."""
+    """Google's client with the simulator's attribution and licence."""
 
     def __init__(self, session: aiohttp.ClientSession, access: GoogleAccess) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Keys of the object store. A key is a function of what it holds."""
+"""Keys of the object store. A key is a function of its content."""
 
 from euguess.messages.collection import SlotKey
 
@@ -12,17 +12,17 @@ def dataset_prefix(dataset: str) -> str:
 
 
 def spec_key(dataset: str) -> str:
-    """DatasetSpec, written once."""
+    """Key of the DatasetSpec, written once."""
     return f"{dataset_prefix(dataset)}dataset.json"
 
 
 def stopped_key(dataset: str) -> str:
-    """Present while the collection is stopped."""
+    """Key that exists while the collection is stopped."""
     return f"{dataset_prefix(dataset)}stopped.json"
 
 
 def budget_key(dataset: str) -> str:
-    """Budget that replaces the one of the spec."""
+    """Key of the budget that replaces the one in the spec."""
     return f"{dataset_prefix(dataset)}budget.json"
 
 
@@ -31,7 +31,7 @@ def images_prefix(dataset: str) -> str:
 
 
 def receipts_prefix(dataset: str) -> str:
-    """Receipts by place, written before its images are bought under a budget."""
+    """Prefix of receipts by location, written before images are bought under a budget."""
     return f"{dataset_prefix(dataset)}receipts/"
 
 
@@ -40,14 +40,14 @@ def locations_prefix(dataset: str) -> str:
 
 
 def location_key(dataset: str, country_code: str, location_id: str) -> str:
-    """LocationRecord, written after its images."""
+    """Key of a LocationRecord, written after its images."""
     return f"{locations_prefix(dataset)}{country_code}/{location_id}.json"
 
 
 def view_key(
     dataset: str, country_code: str, location_id: str, heading: float, repeat: int = 0
 ) -> str:
-    """One image; repeat counts further images of the same heading at a place (imports)."""
+    """Key of one image; repeat numbers further images of the same heading (in imports)."""
     name = f"{heading:g}" + (f"-{repeat + 1}" if repeat else "")
     return f"{dataset_prefix(dataset)}images/{country_code}/{location_id}/{name}.jpg"
 
@@ -57,20 +57,20 @@ def slots_prefix(dataset: str) -> str:
 
 
 def slot_key(dataset: str, slot: SlotKey) -> str:
-    """Final SlotOutcome of a slot, written once."""
+    """Key of the final SlotOutcome of a slot, written once."""
     return f"{slots_prefix(dataset)}{slot.country_code}/{slot.index}.json"
 
 
 def manifest_key(dataset: str) -> str:
-    """Parquet index, one row per view."""
+    """Key of the Parquet index, one row per view."""
     return f"{dataset_prefix(dataset)}manifest.parquet"
 
 
 def audit_key(number: int) -> str:
-    """One entry of the audit log, created once; numbers count from 1 without gaps."""
+    """Key of an entry of the audit log, created once; numbered from 1 without gaps."""
     return f"{AUDIT_LOG}{number:08}.json"
 
 
 def game_key(game_id: str) -> str:
-    """Result of one played game, created once."""
+    """Key of the result of one game, created once."""
     return f"{GAMES}{game_id}.json"

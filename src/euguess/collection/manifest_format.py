@@ -1,4 +1,4 @@
-"""The columns of a manifest, its digest, and its file."""
+"""Columns, digest and file format of a manifest."""
 
 import hashlib
 import io
@@ -38,7 +38,7 @@ _VERSION_NAME, _DIGEST_NAME = b"euguess.manifest.version", b"euguess.manifest.di
 
 
 def rows_of(record: LocationRecord) -> list[Row]:
-    """One row for each view of a location."""
+    """Return one row for each view of a location."""
     shared: Row = {
         "location_id": record.location_id,
         "country_code": record.country_code,
@@ -55,19 +55,19 @@ def rows_of(record: LocationRecord) -> list[Row]:
 
 
 def table_of(rows: Sequence[Row]) -> pa.Table:
-    """Rows in the manifest's order, whatever order they come in."""
+    """Sort rows into the manifest's order and build its table."""
     ordered = sorted(rows, key=lambda row: tuple(row[name] for name in _ORDER))
     return pa.Table.from_pylist(ordered, schema=SCHEMA)
 
 
 def digest_of(table: pa.Table) -> str:
-    """SHA-256 over the rows as JSON lines: independent of the Parquet writer."""
+    """Return the SHA-256 of the rows as JSON lines, which is independent of the Parquet writer."""
     lines = (json.dumps(row, separators=(",", ":")) for row in table.to_pylist())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def encode_manifest(table: pa.Table, digest: str) -> bytes:
-    """A Parquet file that carries the digest."""
+    """Write a Parquet file with the digest in its metadata."""
     marks = {_VERSION_NAME: FORMAT_VERSION, _DIGEST_NAME: digest}
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(marks), buffer, compression="zstd")
@@ -75,16 +75,16 @@ def encode_manifest(table: pa.Table, digest: str) -> bytes:
 
 
 def decode_manifest(data: bytes, name: str) -> tuple[pa.Table, str]:
-    """Table and digest of a file. Raises ChecksumMismatch unless it is whole and of this format."""
+    """Read table and digest. Raises ChecksumMismatch for a damaged file or another format."""
     try:
         table = pq.read_table(io.BytesIO(data))
     except (pa.ArrowException, OSError):
-        raise ChecksumMismatch(f"{name} is not a readable Parquet file; build it again.") from None
+        raise ChecksumMismatch(f"{name} is not a readable Parquet file; rebuild it.") from None
     marks = table.schema.metadata or {}
     table = table.replace_schema_metadata(None)
     digest = marks.get(_DIGEST_NAME, b"").decode()
     if marks.get(_VERSION_NAME) != FORMAT_VERSION.encode() or not table.schema.equals(SCHEMA):
-        raise ChecksumMismatch(f"{name} has another format than this version; build it again.")
+        raise ChecksumMismatch(f"{name} was written in another format; rebuild it.")
     if digest_of(table) != digest:
-        raise ChecksumMismatch(f"{name} does not have the recorded digest; build it again.")
+        raise ChecksumMismatch(f"{name} does not match its recorded digest; rebuild it.")
     return table, digest

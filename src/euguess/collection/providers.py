@@ -1,11 +1,11 @@
-"""Names and prices of the imagery providers, as datasets and settings spell them."""
+"""Names and prices of the imagery providers."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ProviderName(StrEnum):
-    """Where the photos of a dataset come from."""
+    """Source of the photos of a dataset, as spelled in datasets and settings."""
 
     SIMULATOR = "simulator"
     GOOGLE = "google"
@@ -17,7 +17,7 @@ COLLECTED = (ProviderName.SIMULATOR, ProviderName.GOOGLE)
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """What images cost at list price, and how fast they may be asked for."""
+    """List price and rate limit of a provider."""
 
     dollars_per_image: float = 0.0
     free_images_a_month: int = 0
@@ -34,6 +34,6 @@ TARIFFS = {
 
 
 def tariff(provider: str) -> Tariff:
-    """Of a provider by name; one without a known price costs nothing."""
+    """Return the tariff of a provider; one without a known price is free."""
     known = {name.value: one for name, one in TARIFFS.items()}
     return known.get(provider, Tariff())

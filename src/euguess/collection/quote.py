@@ -1,4 +1,4 @@
-"""What a collection will cost, before anything is spent: sums over its specification."""
+"""Quote the cost of a collection from its specification."""
 
 from math import ceil
 
@@ -18,29 +18,31 @@ SECONDS_PER_HOUR = 3600
 
 
 class Quote(Record):
-    """Answer of `euguess dataset plan`. Every place is expected to be found."""
+    """Output of `euguess dataset plan`; assumes that every place is found."""
 
     provider: str
     countries: int
     places: int
     images: int
-    messages: int = Field(description="Of up to 50 places, when all goes well")
+    messages: int = Field(description="Messages of up to 50 places, without retries")
     dollars: float = Field(description="At list price, as the budget counts it")
-    free_images: int = Field(description="Of these images, if none was bought this month")
+    free_images: int = Field(description="Free images, if none was bought this month")
     dollars_after_free: float
     hours_at_rate_limit: float | None = Field(
-        description="At least: one look-up a place and its images; None without a rate limit"
+        description="Minimum: one look-up per place and its images; None without a rate limit"
     )
     budget: Budget | None
-    shortage: str | None = Field(description="Why the budget does not suffice")
+    shortage: str | None = Field(description="Why the budget is too small")
     places_in_budget: int
 
 
 def quote(spec: DatasetSpec) -> Quote:
-    """The price of all of a dataset's places by the provider's list price. Raises InvalidInput."""
+    """Price all places of a dataset by the provider's list price. Raises InvalidInput."""
     if spec.provider not in TARIFFS:
         known = ", ".join(TARIFFS)
-        raise InvalidInput(f"{spec.provider!r}: no price is known; there are {known}.")
+        raise InvalidInput(
+            f"No price is known for the provider {spec.provider!r}; use one of {known}."
+        )
     prices, views = tariff(spec.provider), len(spec.headings)
     images = spec.requested * views
     total, rate = cost(images, prices.dollars_per_image), prices.requests_per_second
@@ -63,7 +65,7 @@ def quote(spec: DatasetSpec) -> Quote:
 
 
 def _places_in_budget(spec: DatasetSpec, place: Sum) -> int:
-    """The most places that fit, by bisection, since a budget has two caps."""
+    """Find the most places that fit by bisection, since a budget has two caps."""
     fit, too_many = 0, spec.requested + 1
     while too_many - fit > 1:
         middle = (fit + too_many) // 2

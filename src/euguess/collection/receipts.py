@@ -1,7 +1,8 @@
-"""What a collection has spent, as the store knows it.
+"""Receipts in the store for the spending of a collection.
 
-Under a budget a receipt is stored before images are bought, so that neither a lost Redis nor a
-killed fetcher makes a paid image forgotten. Its key says all, and one listing adds them up.
+Under a budget a receipt is stored before images are bought, so that no paid image is forgotten if
+Redis loses its data or a fetcher is killed. A receipt's key holds the amount, so that one listing
+adds them up.
 """
 
 import secrets
@@ -15,14 +16,14 @@ from euguess.storage import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Images of a place that were paid for, or were about to be."""
+    """Images of a location that were paid for, or were about to be."""
 
     key: str
     amount: Sum
 
 
 async def write_receipt(store: ObjectStore, dataset: str, location_id: str, amount: Sum) -> Receipt:
-    """Note a purchase before it is made."""
+    """Store a receipt before the purchase."""
     name = f"{amount.images}x{amount.micros}-{secrets.token_hex(8)}.json"
     key = f"{receipts_prefix(dataset)}{location_id}/{name}"
     await store.create(key, b"{}")
@@ -32,28 +33,29 @@ async def write_receipt(store: ObjectStore, dataset: str, location_id: str, amou
 async def reduce_receipt(
     store: ObjectStore, dataset: str, location_id: str, receipt: Receipt, used: Sum
 ) -> None:
-    """Correct a receipt when not all was bought; a crash meanwhile leaves rather too much."""
+    """Correct a receipt if not everything was bought; a crash in between leaves too much."""
     if used.images:
         await write_receipt(store, dataset, location_id, used)
     await store.delete(receipt.key)
 
 
 async def stored_spending(store: ObjectStore, dataset: str, dollars_per_image: float) -> Sum:
-    """Of each place its receipts or, if that is more, its stored images at the present price."""
+    """Sum, per location, the larger of its receipts and its stored images at today's price."""
     images: defaultdict[str, int] = defaultdict(int)
     async for key in store.list(images_prefix(dataset)):
-        images[_place(key)] += 1
+        images[_location_id(key)] += 1
     receipts: defaultdict[str, Sum] = defaultdict(Sum)
     async for key in store.list(receipts_prefix(dataset)):
-        receipts[_place(key)] += _amount(key)
+        receipts[_location_id(key)] += _amount(key)
     total = Sum()
-    for place in images.keys() | receipts.keys():
-        stored, paid = cost(images[place], dollars_per_image), receipts[place]
+    for location_id in images.keys() | receipts.keys():
+        stored = cost(images[location_id], dollars_per_image)
+        paid = receipts[location_id]
         total += Sum(max(stored.images, paid.images), max(stored.micros, paid.micros))
     return total
 
 
-def _place(key: str) -> str:
+def _location_id(key: str) -> str:
     return key.split("/")[-2]
 
 

@@ -1,4 +1,4 @@
-"""Country boundaries: which country a coordinate is in, and how far the border is."""
+"""Country boundaries: locate coordinates and measure distances to borders."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -31,10 +31,10 @@ Owners: TypeAlias = NDArray[np.int64]
 
 
 class Boundaries:
-    """Territories by country code; all methods take and give WGS84 degrees."""
+    """Territories by country code; all methods take and return WGS84 degrees."""
 
     def __init__(self, territories: Mapping[str, BaseGeometry]) -> None:
-        """territories: polygons in lon, lat; where they overlap, the last one counts."""
+        """Take polygons in lon, lat; where they overlap, the last one counts."""
         self.codes = tuple(territories)
         self._project = pyproj.Transformer.from_crs("EPSG:4326", EQUAL_AREA, always_xy=True)
         self.territories = {code: self._projected(area) for code, area in territories.items()}
@@ -44,14 +44,14 @@ class Boundaries:
         shapely.prepare(self._parts)
 
     def locate(self, coordinate: Coordinate) -> str | None:
-        """Code of the country that a coordinate is in, or None.
+        """Return the code of the country that a coordinate is in, or None.
 
         A coordinate up to 2 km off the coast belongs to the only country so near.
         """
         return self.locate_many([coordinate.lat], [coordinate.lon])[0]
 
     def locate_many(self, lats: ArrayLike, lons: ArrayLike) -> list[str | None]:
-        """Codes for arrays of equal length; see `locate`."""
+        """Return the codes for arrays of equal length; see `locate`."""
         x, y = self._metres(lats, lons)
         owners = self._owners_at(x, y)
         at_sea = np.flatnonzero(owners < 0)
@@ -59,7 +59,7 @@ class Boundaries:
         return [self.codes[owner] if owner >= 0 else None for owner in owners]
 
     def border_km(self, coordinate: Coordinate, code: str) -> float:
-        """Distance to the nearest territory of another country; 0 when inside one.
+        """Return the distance to the nearest territory of another country; 0 inside one.
 
         The sea is no border. At most 1000 km, also when there is no other country.
         """
@@ -73,7 +73,7 @@ class Boundaries:
         return float(metres[0]) / 1000 if len(metres) else MAX_BORDER_KM
 
     def centroid(self, code: str) -> Coordinate:
-        """A point inside the largest part of the country, near its middle."""
+        """Return a point inside the largest part of the country, near its middle."""
         territory = self.territories[self.codes[self._index(code)]]
         largest = max(shapely.get_parts(territory), key=shapely.area)
         centre = shapely.centroid(largest)
@@ -82,12 +82,12 @@ class Boundaries:
         return Coordinate(float(lat), float(lon))
 
     def to_degrees(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Metres of EPSG:3035 (n, 2) to degrees (n, 2) as lat, lon."""
+        """Convert metres of EPSG:3035 (n, 2) to degrees (n, 2) as lat, lon."""
         lons, lats = self._project.transform(points[:, 0], points[:, 1], direction="INVERSE")
         return np.column_stack([lats, lons])
 
     def others_near(self, code: str, distance_m: float) -> BaseGeometry:
-        """Other countries' land within a distance of a country's frame, in metres of EPSG:3035."""
+        """Return other countries' land within a distance of a country's bounds, in EPSG:3035."""
         own = self._index(code)
         frame = shapely.box(*self.territories[code].bounds).buffer(distance_m)
         near = self._part_tree.query(frame)
@@ -109,7 +109,7 @@ class Boundaries:
         return self._other_lines[own]
 
     def _owners_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Owners:
-        """Positions in `codes`, -1 where no country is."""
+        """Return positions in `codes`, -1 where there is no country."""
         owners = np.full(len(x), -1)
         # Boxes first, then prepared parts: a predicate in the query would not use preparation.
         points, parts = self._part_tree.query(shapely.points(x, y))
@@ -118,7 +118,7 @@ class Boundaries:
         return owners
 
     def _owners_near(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Owners:
-        """The only country within the coast tolerance, -1 where there is none or another one."""
+        """Return the only country within the coast tolerance, -1 if there is none or a second."""
         points, lines = self._line_tree.query(
             shapely.points(x, y), predicate="dwithin", distance=COAST_TOLERANCE_M
         )
@@ -146,11 +146,11 @@ class Boundaries:
         try:
             return self.codes.index(code)
         except ValueError:
-            raise UnknownCountry(f"There is no boundary for {code!r}.") from None
+            raise UnknownCountry(f"No boundary for the country code {code!r}.") from None
 
 
 def load_boundaries(path: Path | None = None) -> Boundaries:
-    """The packaged boundaries, or those of a GeoJSON or GeoParquet file. Raises InvalidInput."""
+    """Load the packaged boundaries, or a GeoJSON or GeoParquet file. Raises InvalidInput."""
     if path is not None:
         return Boundaries(read_boundary_file(path))
     with resources.as_file(resources.files("euguess") / "data" / "boundaries.parquet") as packaged:
@@ -161,7 +161,7 @@ def _split(
     territories: Mapping[str, BaseGeometry],
     split: Callable[[BaseGeometry], Iterable[BaseGeometry]],
 ) -> tuple[NDArray[np.object_], Owners]:
-    """Pieces of all territories, and the position of each piece's country."""
+    """Return the pieces of all territories, and the position of each piece's country."""
     groups = [list(split(territory)) for territory in territories.values()]
     pieces = np.empty(sum(map(len, groups)), dtype=object)
     pieces[:] = [piece for group in groups for piece in group]

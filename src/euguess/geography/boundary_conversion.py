@@ -1,4 +1,4 @@
-"""Makes the packaged boundaries from Natural Earth 1:10m, the TopoJSON of the package world-atlas.
+"""Build the packaged boundaries from Natural Earth 1:10m, the TopoJSON of the package world-atlas.
 
 npm pack world-atlas && tar xzf world-atlas-*.tgz
 python -m euguess.geography.boundary_conversion package/countries-10m.json OUTPUT.parquet
@@ -37,8 +37,8 @@ CODES = {
     "368": "IQ", "760": "SY", "504": "MA", "012": "DZ", "788": "TN", "398": "KZ", "422": "LB",
 }  # fmt: skip
 
-# Areas without an ISO code. Kosovo has the user-assigned code XK in wide use; it is a neighbour,
-# in no preset. What Natural Earth keeps apart on Cyprus is in no country: XZ.
+# Areas without an ISO code. Kosovo has the widely used, user-assigned code XK; it is a neighbour
+# and in no preset. Areas that Natural Earth keeps separate on Cyprus are in no country: XZ.
 NAMED_CODES = {
     "Kosovo": "XK",
     "N. Cyprus": "XZ",
@@ -47,8 +47,8 @@ NAMED_CODES = {
     "Dhekelia": "XZ",
 }
 
-# Parts inside the window that are no part of the European country: (code, west, south, east,
-# north) of the area that is cut away.
+# Areas inside the window to cut away, since they are outside Europe: (code, west, south, east,
+# north).
 CUT_AWAY = (
     ("ES", -19.0, 27.0, -12.0, 30.0),  # Canary Islands
     ("ES", -5.5, 34.0, -2.0, 35.97),  # Ceuta, Melilla and the rocks off Morocco
@@ -83,12 +83,12 @@ def convert(
     try:
         territories = read_territories(json.loads(source.read_text("utf-8")))
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise typer.BadParameter(f"{source} is no TopoJSON of world-atlas: {error}") from None
+        raise typer.BadParameter(f"{source} is not TopoJSON of world-atlas: {error}") from None
     write_boundary_file(target, territories)
 
 
 def read_territories(topology: dict[str, Any]) -> dict[str, BaseGeometry]:
-    """European territory in WGS84 degrees (lon, lat) by country code, sorted by code."""
+    """Return European territory in WGS84 degrees (lon, lat) by country code, sorted by code."""
     arcs = _decode_arcs(topology)
     parts: dict[str, list[BaseGeometry]] = {}
     for area in topology["objects"]["countries"]["geometries"]:
@@ -103,7 +103,7 @@ def read_territories(topology: dict[str, Any]) -> dict[str, BaseGeometry]:
 
 
 def _decode_arcs(topology: dict[str, Any]) -> list[NDArray[np.float64]]:
-    """Arcs as arrays (n, 2) of lon, lat; TopoJSON stores quantised differences."""
+    """Decode arcs to arrays (n, 2) of lon, lat; TopoJSON stores quantised differences."""
     scale, translate = topology["transform"]["scale"], topology["transform"]["translate"]
     return [np.cumsum(arc, axis=0) * scale + translate for arc in topology["arcs"]]
 
@@ -119,7 +119,7 @@ def _geometry(area: dict[str, Any], arcs: list[NDArray[np.float64]]) -> BaseGeom
 
 
 def _ring(indices: list[int], arcs: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Joins arcs; a negative index ~i means arc i reversed. Neighbours share their end point.
+    """Join arcs; a negative index ~i means arc i reversed. Neighbours share their end point.
 
     Rings jump by 360 degrees at the antimeridian: unless unwrapped, Chukotka covers Scandinavia.
     """

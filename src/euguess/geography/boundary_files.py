@@ -1,4 +1,4 @@
-"""Boundary files: GeoParquet or GeoJSON with a country code for each area."""
+"""Read and write boundary files: GeoParquet or GeoJSON with a country code for each area."""
 
 import json
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ CODE_COLUMN, GEOMETRY_COLUMN = "country_code", "geometry"
 
 
 def read_boundary_file(path: Path) -> dict[str, BaseGeometry]:
-    """Territories (lon, lat) by ISO 3166-1 alpha-2 code; areas of one code are joined.
+    """Read territories (lon, lat) by ISO 3166-1 alpha-2 code; join areas of the same code.
 
     A .parquet file has the columns country_code and geometry (WKB); anything else is read as a
     GeoJSON FeatureCollection. Self-intersections are repaired. Raises InvalidInput naming the file
@@ -36,7 +36,7 @@ def read_boundary_file(path: Path) -> dict[str, BaseGeometry]:
 
 
 def write_boundary_file(path: Path, territories: dict[str, BaseGeometry]) -> None:
-    """Writes GeoParquet 1.1 (degrees, lon and lat)."""
+    """Write GeoParquet 1.1 (degrees, lon and lat)."""
     column = {"encoding": "WKB", "geometry_types": ["Polygon", "MultiPolygon"]}
     geo = {
         "version": "1.1.0",
@@ -91,7 +91,7 @@ def _is_code(code: Any) -> bool:
 def _checked_code(code: Any, where: str) -> str:
     if not _is_code(code):
         raise InvalidInput(
-            f"{where} has no two-letter country code; it is looked for in "
+            f"{where} has no two-letter country code; expected in one of "
             f"{', '.join(CODE_PROPERTIES)}."
         )
     return str(code).upper()
@@ -103,7 +103,7 @@ def _polygons(geometry: Any, where: str) -> BaseGeometry:
             geometry if isinstance(geometry, BaseGeometry) else shape(geometry)
         )
     except (ShapelyError, LookupError, TypeError, ValueError, AttributeError):
-        raise InvalidInput(f"{where} has a broken geometry.") from None
+        raise InvalidInput(f"{where} has an invalid geometry.") from None
     if not shapely.area(repaired):
         raise InvalidInput(f"{where} has no polygon.")
     west, south, east, north = repaired.bounds
@@ -113,6 +113,6 @@ def _polygons(geometry: Any, where: str) -> BaseGeometry:
 
 
 def _joined(shapes: list[BaseGeometry]) -> BaseGeometry:
-    """One geometry of polygons only; repair can leave lines and points."""
+    """Return the polygons of a geometry; repair can leave lines and points."""
     parts = shapely.get_parts(shapely.get_parts(shapes))
     return shapely.union_all([part for part in parts if shapely.area(part) > 0])

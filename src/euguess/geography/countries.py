@@ -1,4 +1,4 @@
-"""The countries, their label order and their quotas."""
+"""Countries, their label order and their quotas."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from euguess.errors import InvalidInput, UnknownCountry
 
 
 class SizeClass(StrEnum):
-    """Classes of the study; a class decides how many locations a country is asked for."""
+    """Size classes of the study; a class sets how many locations a country gets."""
 
     LARGE = "large"
     MEDIUM = "medium"
@@ -28,7 +28,7 @@ class Country:
 
     @property
     def quota(self) -> int:
-        """Locations that a preset asks for."""
+        """Locations that a preset requests."""
         return QUOTAS[self.size_class]
 
 
@@ -55,7 +55,7 @@ def _countries(table: str) -> tuple[Country, ...]:
 
 
 # The study's 32 countries in its label order: alphabetical by the names that it used, which is
-# why North Macedonia ("FYR Macedonia") stands between France and Germany.
+# why North Macedonia ("FYR Macedonia") comes between France and Germany.
 EU32 = _countries("""
 AL medium Albania
 AT medium Austria
@@ -114,19 +114,19 @@ _BY_CODE = {country.code: country for country in COUNTRIES}
 
 
 def country(code: str) -> Country:
-    """Raises UnknownCountry naming the code."""
+    """Return the country with a code. Raises UnknownCountry."""
     try:
         return _BY_CODE[code]
     except KeyError:
         raise UnknownCountry(
-            f"{code!r} is not a country that EUGuess knows; `euguess countries --preset europe` "
-            "lists them."
+            f"{code!r} is not a known country code. To list them, run `euguess countries --preset "
+            "europe`."
         ) from None
 
 
 def preset(name: str) -> Preset:
-    """Raises InvalidInput listing the presets."""
+    """Return the preset with a name. Raises InvalidInput."""
     try:
         return PRESETS[name]
     except KeyError:
-        raise InvalidInput(f"{name!r} is no preset; there are {', '.join(PRESETS)}.") from None
+        raise InvalidInput(f"{name!r} is not a preset; use one of {', '.join(PRESETS)}.") from None

@@ -1,4 +1,4 @@
-"""Distances on a sphere: degrees in, kilometres out."""
+"""Distances on a sphere, from degrees to kilometres."""
 
 import math
 
@@ -8,7 +8,7 @@ EARTH_RADIUS_KM = 6371.0088  # mean radius R1 of GRS80 (Moritz, Geodetic Referen
 
 
 def great_circle_km(a: Coordinate, b: Coordinate) -> float:
-    """Great-circle distance by the haversine formula (Sinnott, Sky and Telescope 68, 1984)."""
+    """Return the distance by the haversine formula (Sinnott, Sky and Telescope 68, 1984)."""
     lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
     half_dlat = (lat_b - lat_a) / 2
     half_dlon = math.radians(b.lon - a.lon) / 2

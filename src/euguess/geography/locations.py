@@ -1,4 +1,4 @@
-"""Places on the earth, as plain values."""
+"""Positions on the earth."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from euguess.errors import InvalidCoordinate
 
 @dataclass(frozen=True, slots=True)
 class Coordinate:
-    """A WGS84 position in degrees; impossible values cannot be constructed."""
+    """A WGS84 position in degrees. Raises InvalidCoordinate for impossible values."""
 
     lat: float
     lon: float
@@ -23,5 +23,5 @@ class Coordinate:
 
     @property
     def is_null_island(self) -> bool:
-        """Whether this is the 0,0 that broken records carry (within about 100 m)."""
+        """True near 0,0 (within about 100 m), the position in broken records."""
         return abs(self.lat) < 1e-3 and abs(self.lon) < 1e-3

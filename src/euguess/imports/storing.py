@@ -18,11 +18,10 @@ from euguess.messages.collection import (
     LocationRecord,
     ViewRecord,
 )
-from euguess.messages.records import DatasetName
+from euguess.messages.records import MAX_VIEWS, DatasetName
 from euguess.storage import ObjectStore
 
 CONCURRENT_LOCATIONS = 16
-MAX_HEADINGS = 8
 
 
 def check_name(name: str) -> None:
@@ -137,7 +136,7 @@ def dataset_spec(name: str, photos: Iterable[LabelledPhoto]) -> DatasetSpec:
         name=name,
         quotas=dict(sorted(Counter(places.values()).items())),
         provider=ProviderName.FOLDER,
-        headings=tuple(headings[:MAX_HEADINGS]),
+        headings=tuple(headings[:MAX_VIEWS]),
     )
 
 

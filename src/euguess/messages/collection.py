@@ -1,7 +1,7 @@
-"""What crosses a process boundary while a dataset is collected: messages, stored records, statuses.
+"""Messages, stored records and statuses of the collection of a dataset.
 
-Both ends of a wire import the same class and both validate. New fields are optional;
-SCHEMA_VERSION changes when a meaning changes.
+Both ends of a wire import the same class, and both validate. New fields are optional;
+SCHEMA_VERSION changes when the meaning of a field changes.
 """
 
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, Field, model_validator
 
 from euguess.messages.records import (
+    MAX_VIEWS,
     SCHEMA_VERSION,
     CountryCode,
     DatasetName,
@@ -27,11 +28,15 @@ FENCE_NAMES = AliasChoices("fence", "attempt")  # "attempt" in records of versio
 
 
 class Budget(Record):
-    """The most that a collection may spend; without a number there is no such limit."""
+    """Upper limits on the spending of a collection; a limit without a number does not apply."""
 
-    images: int | None = Field(default=None, ge=0, le=10**9, description="Images to pay for")
+    images: int | None = Field(default=None, ge=0, le=10**9, description="Most images to pay for")
     dollars: float | None = Field(
-        default=None, ge=0, le=10**7, allow_inf_nan=False, description="US dollars, at list price"
+        default=None,
+        ge=0,
+        le=10**7,
+        allow_inf_nan=False,
+        description="Most US dollars to spend, at list price",
     )
 
 
@@ -40,22 +45,28 @@ class DatasetSpec(Record):
 
     name: DatasetName = Field(description="Unique name", examples=["demo"])
     quotas: dict[CountryCode, Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
-        min_length=1, description="Wanted locations per country", examples=[{"FR": 40, "PL": 40}]
+        min_length=1, description="Requested locations per country", examples=[{"FR": 40, "PL": 40}]
     )
     provider: str = Field(default="simulator", pattern=r"^[a-z]+$", examples=["simulator"])
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
     headings: tuple[Annotated[int, Field(ge=0, lt=360)], ...] = Field(
-        default=(0, 120, 240), min_length=1, max_length=8, description="Degrees from north"
+        default=(0, 120, 240),
+        min_length=1,
+        max_length=MAX_VIEWS,
+        description="View directions, degrees clockwise from north",
     )
     fov: int = Field(default=90, ge=10, le=120, description="Horizontal field of view, degrees")
-    pitch: int = Field(default=0, ge=-90, le=90, description="Degrees, up is positive")
+    pitch: int = Field(default=0, ge=-90, le=90, description="Camera pitch, degrees upwards")
     size: int = Field(default=640, ge=16, le=640, description="Side of each view in pixels")
     radius_m: int = Field(default=1000, ge=1, le=50_000, description="Panorama search radius")
     border_buffer_km: float = Field(default=2.0, ge=0, le=50)
     max_candidates: int = Field(
-        default=128, ge=1, le=100_000, description="Candidates tried before no_coverage"
+        default=128,
+        ge=1,
+        le=100_000,
+        description="Candidates to try per location before it counts as no_coverage",
     )
-    budget: Budget | None = Field(default=None, description="The first one; it can be raised later")
+    budget: Budget | None = Field(default=None, description="Initial budget; can be changed")
     schema_version: Literal[1] = SCHEMA_VERSION
 
     @model_validator(mode="after")
@@ -66,12 +77,12 @@ class DatasetSpec(Record):
 
     @property
     def requested(self) -> int:
-        """Number of wanted locations, which is the number of slots."""
+        """Number of requested locations, which is the number of slots."""
         return sum(self.quotas.values())
 
 
 class SlotKey(Record):
-    """One wanted location of a dataset."""
+    """One requested location of a dataset."""
 
     country_code: CountryCode
     index: int = Field(ge=0)
@@ -81,7 +92,7 @@ class SlotKey(Record):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Inverse of str()."""
+        """Parse the text form that str() returns."""
         country_code, _, index = text.partition("/")
         return cls(country_code=country_code, index=int(index))
 
@@ -116,14 +127,14 @@ class FetchLocations(Record):
 
 
 class SlotStatus(StrEnum):
-    """How the work on a slot ended. The first three are final."""
+    """How an attempt at a slot ended. The first three are final."""
 
     STORED = "stored"
     NO_COVERAGE = "no_coverage"
     FAILED = "failed"
-    EXHAUSTED = "exhausted"  # no candidate of this message had imagery: send the next ones
-    DEFERRED = "deferred"  # the provider is paused: send again when it is not
-    RETRY = "retry"  # a transient trouble at the provider or the store: send again later
+    EXHAUSTED = "exhausted"  # no candidate of this message was usable: publish the next ones
+    DEFERRED = "deferred"  # the provider is paused or the budget spent: publish again later
+    RETRY = "retry"  # a temporary problem of the provider or the store: publish again later
 
     @property
     def is_final(self) -> bool:
@@ -131,19 +142,19 @@ class SlotStatus(StrEnum):
 
 
 class SlotOutcome(Record):
-    """Event from a fetcher (or from the sampler, when a limit ends a slot)."""
+    """Event from a fetcher, or from the sampler if a limit ends a slot."""
 
     dataset: DatasetName
     slot: SlotKey
     fence: int = Field(
-        ge=0, validation_alias=FENCE_NAMES, description="Of the publication that it answers"
+        ge=0, validation_alias=FENCE_NAMES, description="Fence of the publication that it answers"
     )
     status: SlotStatus
     location_id: str | None = None
     reason: str | None = Field(default=None, max_length=500)
     candidates_tried: int = Field(default=0, ge=0)
     rejections: dict[str, int] = Field(
-        default_factory=dict, description="Why candidates were refused, by reason"
+        default_factory=dict, description="Rejected candidates by reason"
     )
     images: int = Field(default=0, ge=0, description="Images downloaded (paid for) in this attempt")
     bytes: int = Field(default=0, ge=0)
@@ -165,7 +176,7 @@ class ViewRecord(Record):
 
 
 class LocationRecord(Record):
-    """The commit mark of a location: written after its images."""
+    """A stored location. Written after its images, so that its presence means completeness."""
 
     location_id: str
     dataset: DatasetName
@@ -200,24 +211,24 @@ class StatusCounts(Record):
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
-        parts = self.stored + self.no_coverage + self.failed + self.pending
-        if parts != self.requested:
-            raise ValueError(f"{self.requested} requested, but the parts add up to {parts}")
+        total = self.stored + self.no_coverage + self.failed + self.pending
+        if total != self.requested:
+            raise ValueError(f"{self.requested} requested, but the counts add up to {total}")
         return self
 
 
 class DatasetState(StrEnum):
-    """Where a collection stands."""
+    """State of a collection."""
 
     COLLECTING = "collecting"
-    PAUSED = "paused"  # the provider refuses, or quota or budget are spent: see `reason`
-    STOPPED = "stopped"  # stopped by DELETE; the data stay
+    PAUSED = "paused"  # the provider refuses, or a quota or budget is spent: see `reason`
+    STOPPED = "stopped"  # stopped by DELETE; stored data are kept
     COMPLETE = "complete"
     IMPORTED = "imported"
 
 
 class DatasetStatus(Record):
-    """Answer of GET /datasets/{name}."""
+    """Response of GET /datasets/{name}."""
 
     spec: DatasetSpec
     state: DatasetState
@@ -226,32 +237,34 @@ class DatasetStatus(Record):
     countries: dict[CountryCode, StatusCounts]
     failures: dict[str, int] = Field(default_factory=dict, description="Failed slots by reason")
     rejections: dict[str, int] = Field(
-        default_factory=dict, description="Candidates refused, by reason"
+        default_factory=dict, description="Rejected candidates by reason"
     )
     images: int = Field(default=0, ge=0)
     bytes: int = Field(default=0, ge=0)
     cost: float = Field(default=0.0, ge=0)
-    possibly_paid: int = Field(default=0, ge=0, description="Paid calls whose result was lost")
-    budget: Budget | None = Field(default=None, description="None: spend without limit")
-    images_spent: int = Field(
-        default=0, ge=0, description="Images paid for, under way and possibly paid included"
+    possibly_paid: int = Field(
+        default=0, ge=0, description="Calls that may be paid, but whose result is unknown"
     )
-    dollars_spent: float = Field(default=0.0, ge=0, description="The same in US dollars")
+    budget: Budget | None = Field(default=None, description="None: no limit")
+    images_spent: int = Field(
+        default=0, ge=0, description="Images paid for, including those in progress or possibly paid"
+    )
+    dollars_spent: float = Field(default=0.0, ge=0, description="Their cost in US dollars")
     is_budget_spent: bool = Field(default=False, description="Paused until the budget is raised")
 
 
 class DeadLetter(Record):
-    """A message or slot that was given up, with all that is needed to replay it."""
+    """A message or slot that could not be processed, with all that is needed to replay it."""
 
-    source: str = Field(description="Service that gave up", examples=["fetcher"])
+    source: str = Field(description="Service that wrote it", examples=["fetcher"])
     reason: str
     payload: Any
     at: datetime
 
 
 class QueueStatus(Record):
-    """Answer of GET /queues: what waits, what is under way, and what was given up."""
+    """Response of GET /queues."""
 
-    messages: dict[str, int] = Field(description="Messages that wait, by queue")
-    slots_in_flight: int = Field(ge=0, description="Published and not yet answered")
+    messages: dict[str, int] = Field(description="Queued messages by queue")
+    slots_in_flight: int = Field(ge=0, description="Slots published and not yet answered")
     dead_letters: int = Field(ge=0)

@@ -1,4 +1,4 @@
-"""Names of queues and tasks on the broker; no other module spells them."""
+"""Names of queues and tasks on the broker; no other module spells them out."""
 
 from enum import StrEnum
 

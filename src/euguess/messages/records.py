@@ -1,4 +1,4 @@
-"""What all records have in common: the base class, the version and the checked kinds of value."""
+"""Base class of all records, their version, and validated value types."""
 
 import re
 from typing import Annotated, Literal
@@ -18,8 +18,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 def _check_name(name: str) -> str:
     if not re.fullmatch(NAME_PATTERN, name) or ".." in name:
         raise ValueError(
-            f"{name!r} cannot be a name: use 1 to 63 lower-case letters, digits, '.', '_' or '-', "
-            "starting with a letter or digit"
+            f"{name!r} is not a valid name: use 1 to 63 lower-case letters, digits, '.', '_' or "
+            "'-', starting with a letter or digit"
         )
     return name
 
@@ -28,7 +28,7 @@ DatasetName = Annotated[str, AfterValidator(_check_name)]
 
 
 class Record(BaseModel):
-    """A frozen value that refuses unknown fields."""
+    """Base class: an immutable value that rejects unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What a served model carries and answers: its card, its predictions and its explanations."""
+"""Records of a served model: its card, predictions and explanations."""
 
 from datetime import datetime
 from typing import Literal
@@ -17,7 +17,7 @@ from euguess.messages.records import (
 
 
 class ImageSpec(Record):
-    """How an image becomes a network input; written once by the trainer, read by inference.
+    """Preprocessing from an image to a network input; written by the trainer, read by inference.
 
     A photo is decoded to RGB, cropped to its central square and resized to size x size with
     antialiased bilinear filtering (euguess.images.preprocessing), scaled to 0..1 and normalised per
@@ -37,24 +37,24 @@ class ModelCountry(Record):
 
 
 class ViewsCalibration(Record):
-    """How outputs are read when `views` views are fused; fitted on the val part alone."""
+    """Calibration for `views` fused views; fitted on the val split only."""
 
     views: int = Field(ge=1)
-    locations: int = Field(ge=1, description="Places of val that it was fitted on")
-    temperature: float = Field(gt=0, description="What mean logits are divided by")
+    locations: int = Field(ge=1, description="Locations of val that it was fitted on")
+    temperature: float = Field(gt=0, description="Divisor of the mean logits")
     set_threshold: float = Field(
-        ge=0, le=1, description="Probability from which on a country is in the country set"
+        ge=0, le=1, description="Lowest probability of a country in the country set"
     )
     abstain_threshold: float = Field(
-        ge=0, description="Lowest probability that is answered; above 1 none is"
+        ge=0, description="Below this probability the model abstains; above 1 it always does"
     )
 
 
 class ModelCard(Record):
-    """model.json of an archive: all that inference needs besides the weights."""
+    """model.json of an archive: everything that inference needs besides the weights."""
 
     name: str = "euguess"
-    version: str = Field(default="0", description="Registry version, set when it is promoted")
+    version: str = Field(default="0", description="Registry version, set on promotion")
     network: str
     countries: tuple[ModelCountry, ...] = Field(min_length=2)
     image: ImageSpec
@@ -65,11 +65,11 @@ class ModelCard(Record):
     split_protocol: str
     metrics: dict[str, Interval] = Field(default_factory=dict)
     temperature: float = Field(
-        default=1.0, gt=0, description="For any number of views, where calibration is empty"
+        default=1.0, gt=0, description="Used for any number of views if calibration is empty"
     )
     calibration: tuple[ViewsCalibration, ...] = Field(
         default=(),
-        description="By rising views, from 1; between and above them the next lower one holds",
+        description="Sorted by views, from 1; between and above them the next lower entry applies",
     )
     sha256: dict[str, Sha256] = Field(
         default_factory=dict, description="Digest of model.safetensors and model.onnx"
@@ -86,7 +86,7 @@ class CountryProbability(Record):
 
 
 class ServedModel(Record):
-    """Which model answered."""
+    """The model that made a prediction."""
 
     name: str
     version: str
@@ -95,50 +95,50 @@ class ServedModel(Record):
 
 
 class Prediction(Record):
-    """Answer of POST /predictions/euguess."""
+    """Response of POST /predictions/euguess."""
 
     country_code: CountryCode
     country: str
     probability: float = Field(ge=0, le=1)
     top: tuple[CountryProbability, ...] = Field(min_length=1, max_length=5)
     probabilities: dict[CountryCode, float] = Field(
-        description="Of all countries that the model knows, likeliest first"
+        description="Probabilities of all countries that the model knows, most likely first"
     )
     country_set: tuple[CountryCode, ...] = Field(
         min_length=1,
-        description="Likeliest first; holds the true country for 90 % of places like those of "
-        "training. Of a model that was not calibrated: the fewest with 90 % of the probability",
+        description="Most likely first; contains the true country for 90 % of places like those of "
+        "training. Uncalibrated models: the fewest countries with 90 % of the probability",
     )
     abstain: bool = Field(
-        description="True when the answer is too unsure to be right 9 times out of 10; of a "
-        "model that was not calibrated: when no country is at all likely"
+        description="True if the prediction is too uncertain to be right 9 times out of 10. "
+        "Uncalibrated models: if no country is likely"
     )
     views: int = Field(ge=1, le=MAX_VIEWS)
     model: ServedModel
 
 
 class ViewExplanation(Record):
-    """What one photo of a place spoke for."""
+    """Contribution of one photo to the prediction."""
 
     heat_map: str = Field(
         description="Base64 of a PNG of 8-bit grey, size x size pixels as the model's input (the "
-        "photo's central square): 255 where this view speaks most for the country, 0 where it "
+        "photo's central square): 255 where this view supports the country most, 0 where it "
         "does not. Each view has its own scale"
     )
     effect: float | None = Field(
         ge=-1,
         le=1,
         description="Leave-one-out effect: probability of the country with all views minus without "
-        "this one. None where there is no other view",
+        "this one. None if there is no other view",
     )
 
 
 class Explanation(Record):
-    """Answer of POST /explanations/euguess."""
+    """Response of POST /explanations/euguess."""
 
-    country_code: CountryCode = Field(description="The predicted country, which is explained")
+    country_code: CountryCode = Field(description="The predicted country that is explained")
     country: str
     probability: float = Field(ge=0, le=1)
-    method: str = Field(description="Of the heat maps", examples=["grad-cam"])
+    method: str = Field(description="Method of the heat maps", examples=["grad-cam"])
     views: tuple[ViewExplanation, ...] = Field(min_length=1, max_length=MAX_VIEWS)
     model: ServedModel

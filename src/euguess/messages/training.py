@@ -1,4 +1,4 @@
-"""What crosses a process boundary around a training run: the command and the record of its data."""
+"""Messages and records of training runs."""
 
 from typing import Literal
 
@@ -14,13 +14,15 @@ class TrainRun(Record):
     recipe: str = Field(min_length=1, max_length=100_000, description="TOML text of the recipe")
     promote: bool = False
     resumes: str | None = Field(
-        default=None, max_length=64, description="Run to go on with; refused once it has finished"
+        default=None,
+        max_length=64,
+        description="Id of a run to resume, unless it has finished",
     )
     schema_version: Literal[1] = SCHEMA_VERSION
 
 
 class SeenViews(Record):
-    """seen.json of a run: what its model was trained on or chosen by."""
+    """seen.json of a run: the data that its model was trained on or selected by."""
 
     location_ids: tuple[str, ...]
     sha256s: tuple[str, ...]

@@ -284,7 +284,7 @@ def test_users_can_bring_boundaries(tmp_path: Path, ring: list[list[float]]) -> 
         ('{"features": [7]}', "area 1 has no two-letter country code"),
         ('{"features": [{"properties": {}}]}', "area 1 has no two-letter country code"),
         ('{"features": [{"properties": {"ISO_A2": "-99"}}]}', "no two-letter country code"),
-        ('{"features": [{"properties": {"code": "FR"}}]}', "broken geometry"),
+        ('{"features": [{"properties": {"code": "FR"}}]}', "invalid geometry"),
         (
             '{"features": [{"properties": {"code": "FR"}, "geometry": '
             '{"type": "Point", "coordinates": [1, 2]}}]}',

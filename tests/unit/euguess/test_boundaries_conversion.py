@@ -155,5 +155,5 @@ def test_the_command_refuses_another_file_in_one_sentence(
     source.write_text(content)
     result = CliRunner().invoke(command, [str(source), str(tmp_path / "target.parquet")])
     assert result.exit_code == 2
-    assert "no TopoJSON" in result.output
+    assert "not TopoJSON" in result.output
     assert "Traceback" not in result.output

@@ -47,7 +47,7 @@ def test_countries_are_shown_as_a_table(run: Run) -> None:
     [
         (("countries", "--preset", "asia"), "eu32, europe"),
         (("dataset", "create", "demo", "--countries", "FR,XX"), "XX"),
-        (("dataset", "create", "a/b", "--countries", "FR"), "cannot be a name"),
+        (("dataset", "create", "a/b", "--countries", "FR"), "is not a valid name"),
         (("dataset", "create", "demo", "--countries", "FR", "--per-country", "0"), "quotas.FR"),
         (("dataset", "create", "demo", "--countries", "FR", "--per-country", "-5"), "quotas.FR"),
         (("dataset", "create", "demo", "--headings", "360"), "headings"),
@@ -143,7 +143,7 @@ def test_a_plan_quotes_a_collection_without_any_server(run: Run) -> None:
     ("options", "reason"),
     [
         (("plan", "--budget-images", "-1"), "images: "),
-        (("plan", "--provider", "other"), "no price is known"),
+        (("plan", "--provider", "other"), "No price is known"),
         (("budget", "demo", "--unlimited", "--images", "3"), "either --unlimited or a budget"),
     ],
 )

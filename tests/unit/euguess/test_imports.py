@@ -251,5 +251,5 @@ async def test_bad_rows_can_be_left_out(folder: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("name", ["a/b", "", "Real", "..", "a..b"])
 async def test_a_name_that_cannot_be_one_is_refused_first(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidInput, match="cannot be a name"):
+    with pytest.raises(InvalidInput, match="is not a valid name"):
         await import_dataset(name, tmp_path / "unread.csv", skip_bad=False, as_json=False)

@@ -46,5 +46,5 @@ def test_a_budget_is_enough_for_whole_places(budget: Budget, places: int) -> Non
 
 
 def test_a_provider_without_a_price_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no price is known"):
+    with pytest.raises(InvalidInput, match="No price is known"):
         quote(spec(provider="other"))

@@ -12,7 +12,7 @@ from services.fetcher.health import STALLED_SECONDS, Health
 
 
 class Queue(Redis):
-    """A broker with a number of waiting messages."""
+    """A broker with a number of queued messages."""
 
     def __init__(self, waiting: int | None) -> None:
         super().__init__()  # connects to nothing by itself
@@ -38,27 +38,27 @@ def set_age(path: Path, seconds: float) -> None:
 
 
 def test_a_worker_that_beats_and_works_is_healthy(health: Health) -> None:
-    assert health.trouble(Queue(7)) is None
+    assert health.problem(Queue(7)) is None
 
 
 def test_a_worker_that_never_started_is_not(tmp_path: Path) -> None:
-    assert Health(tmp_path).trouble(Queue(0)) == "the worker shows no sign of life"
+    assert Health(tmp_path).problem(Queue(0)) == "the worker has no heartbeat"
 
 
 def test_a_silent_worker_is_not(health: Health, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "alive", 120)
-    assert health.trouble(Queue(0)) == "the worker shows no sign of life"
+    assert health.problem(Queue(0)) == "the worker has no heartbeat"
 
 
 def test_an_idle_worker_is_healthy_for_ever(health: Health, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "progress", 1e6)
-    assert health.trouble(Queue(0)) is None
+    assert health.problem(Queue(0)) is None
 
 
 def test_a_live_worker_that_ends_nothing_is_not_healthy(health: Health, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "progress", STALLED_SECONDS + 10)
-    assert "3 messages wait" in str(health.trouble(Queue(3)))
+    assert "3 messages queued" in str(health.problem(Queue(3)))
 
 
 def test_a_broker_that_does_not_answer_is_trouble(health: Health) -> None:
-    assert "Redis does not answer" in str(health.trouble(Queue(None)))
+    assert "Redis does not answer" in str(health.problem(Queue(None)))

@@ -40,7 +40,7 @@ async def test_a_training_is_queued_as_it_was_sent(world: World) -> None:
     ("changes", "status", "reason"),
     [
         ({"dataset": "other"}, 404, "no dataset"),
-        ({"dataset": "../demo"}, 422, "cannot be a name"),
+        ({"dataset": "../demo"}, 422, "is not a valid name"),
         ({"recipe": "epochs = = 2"}, 422, "not TOML"),
         ({"recipe": ""}, 422, "recipe"),
         ({"epochs": 3}, 422, "epochs"),

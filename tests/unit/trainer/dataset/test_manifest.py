@@ -136,7 +136,7 @@ async def test_a_damaged_manifest_is_refused_and_built_again(
     data[20] ^= 0xFF
     damaged = {"not parquet": b"hello", "cut": bytes(data[:-30]), "flipped": bytes(data)}[fault]
     await builder.store.put(manifest_key("demo"), damaged)
-    with pytest.raises(ChecksumMismatch, match="build it again"):
+    with pytest.raises(ChecksumMismatch, match="rebuild it"):
         await load_manifest(builder.store, "demo")
     assert (await build_manifest(builder.store, "demo")).digest == built.digest
 
