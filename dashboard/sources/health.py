@@ -43,7 +43,7 @@ def read_health(_connections: Connections) -> list[Health]:
     ]
 
 
-def _sampler_health(response: "Future[dict[str, str]]") -> list[Health]:
+def _sampler_health(response: Future[dict[str, str]]) -> list[Health]:
     """Return the health of sampler and Redis; the sampler responds even if Redis is down."""
     problem = _problem(response)
     if problem is not None:
@@ -57,7 +57,7 @@ def _sampler_health(response: "Future[dict[str, str]]") -> list[Health]:
     ]
 
 
-def _problem(response: "Future[Any]") -> str | None:
+def _problem(response: Future[Any]) -> str | None:
     if not response.done():
         return f"No response within {WAIT_SECONDS} s."
     error = response.exception()

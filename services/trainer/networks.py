@@ -16,7 +16,6 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 CUSTOM_NETWORK = "customnet"
 SMALL_NETWORK = "smallnet"
-STUDY_NETWORKS = (CUSTOM_NETWORK, "efficientnet_b4", "googlenet", "resnet50", "vgg16")
 RESNET50_V1 = "resnet50_v1"
 TIMM_PREFIX = "timm/"
 TIMM_NAME = re.compile(r"timm/[a-z0-9_]+(\.[a-z0-9_]+)?")  # no address of a model hub

@@ -9,7 +9,6 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import VisionTransformer
 
 from services.trainer.networks import (
-    STUDY_NETWORKS,
     UnknownNetwork,
     WeightsMismatch,
     build_network,
@@ -21,6 +20,7 @@ from services.trainer.networks import (
     with_positions,
 )
 from tests.support.requirements import Requirement, skip_without
+from tests.support.study import STUDY_NETWORKS
 
 COUNTRIES = 7
 

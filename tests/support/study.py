@@ -1,0 +1,3 @@
+"""Facts of the study that tests check the project against."""
+
+STUDY_NETWORKS = ("customnet", "efficientnet_b4", "googlenet", "resnet50", "vgg16")
