@@ -164,7 +164,7 @@ def test_a_training_that_is_told_to_stop_says_how_to_go_on(trainer: TrainerHome)
             assert not training.done(), training.result().stderr
             time.sleep(0.1)
             begun = [run.run_id for run in tracking.runs() if run.run_id not in known]
-        tracking.log_tags(begun[0], {STOP_TAG: "now"})
+        tracking.client.set_tag(begun[0], STOP_TAG, "now")
         answer = training.result()
     assert answer.returncode == 130
     last = answer.stderr.strip().splitlines()[-1]

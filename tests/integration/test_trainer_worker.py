@@ -138,7 +138,7 @@ def test_a_run_that_is_told_to_stop_keeps_its_epochs_and_goes_on_when_published_
     tracking = home.session().tracking
     until(lambda: len(tracking.runs()) == 1, "the start")
     (run,) = tracking.runs()
-    tracking.log_tags(run.run_id, {STOP_TAG: "now"})
+    tracking.client.set_tag(run.run_id, STOP_TAG, "now")
     until(lambda: worker.says("Stopped after epoch"), "the stop")
     until(lambda: waiting(redis_url) == (0, 0), "the acknowledgement")
     stopped = tracking.find(run.run_id)

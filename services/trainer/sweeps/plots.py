@@ -1,4 +1,8 @@
-"""Pictures of a sweep: its history, the importance of keys, and slices along each key."""
+"""Pictures of a sweep: its history, the importance of keys, and slices along each key.
+
+Not `optuna.visualization.matplotlib`: its pictures of the same study leave out pruned trials, mark
+no best one, show shares as plain numbers and cut off names.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,12 +1,16 @@
 """A sweep from its file to its result: composition root of `euguess sweep`."""
 
-from collections.abc import Callable
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from euguess.errors import InvalidInput
+from euguess.errors import EUGuessError, InvalidInput
+from euguess.process.children import end_tree
 from euguess.process.locks import folder_lock
 from euguess.process.project import service_command, service_environment
 from euguess.settings import StoreSettings
@@ -19,13 +23,14 @@ from services.trainer.sweeps.space import check_space
 from services.trainer.sweeps.spec import Sweep, read_sweep
 from services.trainer.sweeps.status import SweepStatus
 from services.trainer.sweeps.study import StudyStorage, open_study, storage_errors
-from services.trainer.sweeps.trials import Worker
-from services.trainer.sweeps.workers import run_workers
+from services.trainer.sweeps.trials import POLL_SECONDS, Worker
+
+STOP_SECONDS = 10.0  # for a worker to put its trial back in the queue
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What to do. A worker of a command that runs several is given the study to join."""
+    """What to search, and how. join: the study that a worker of this command joins."""
 
     dataset: str
     file: Path
@@ -40,7 +45,7 @@ class SweepRequest:
 
 @dataclass(frozen=True)
 class FinishedSweep:
-    """A sweep that has as many trials as wanted, and the folder for its report."""
+    """A sweep with all its trials done, and the folder for its report."""
 
     sweep: Sweep
     result: SweepResult
@@ -50,7 +55,7 @@ class FinishedSweep:
 def run_sweep(
     request: SweepRequest, home: Path, store: StoreSettings, console: Console
 ) -> FinishedSweep:
-    """Do the trials that are left."""
+    """Run the remaining trials, in this process or in several workers."""
     use_available_cores(request.workers)
     sweep, display = _sweep(request), ProgressDisplay(console)
     device = choose_device(request.device)
@@ -85,8 +90,8 @@ def _storage_of(request: SweepRequest, sweep: Sweep, split_data: SplitDataLoader
     name = f"{sweep.spec.name}-{request.dataset}-{digest[:8]}"
     if request.join not in (None, name):
         raise InvalidInput(
-            f"The sweep {request.join} has been started on another state of the dataset or of "
-            "its files; start it anew."
+            f"The sweep {request.join} was started on another state of the dataset or of its "
+            "files. Start it again."
         )
     file = split_data.source.folder / name / "study.db"
     url = request.storage_url or f"sqlite:///{file.resolve()}"
@@ -94,7 +99,7 @@ def _storage_of(request: SweepRequest, sweep: Sweep, split_data: SplitDataLoader
 
 
 def _run_workers(
-    request: SweepRequest, storage: StudyStorage, folder: Path, look: Callable[[], None]
+    request: SweepRequest, storage: StudyStorage, folder: Path, show_status: Callable[[], None]
 ) -> None:
     options = {
         "--space": str(request.file),
@@ -109,4 +114,50 @@ def _run_workers(
     command = service_command("trainer", "sweep", request.dataset, *pairs, *flags)
     # By the environment, since a URL may hold a password, which all users see in a command line.
     environment = service_environment(EUGUESS_SWEEP_STORAGE=request.storage_url)
-    run_workers(request.workers, command, environment, folder, look)
+    _run_processes(request.workers, command, environment, folder, show_status)
+
+
+def _run_processes(
+    count: int,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    show_status: Callable[[], None],
+) -> None:
+    """Start workers, show the status while they run, and return when all have ended.
+
+    Their logs are in folder. Raises EUGuessError when all of them failed: the others take over the
+    trials of a failed one.
+    """
+    logs = [folder / f"worker-{number}.log" for number in range(1, count + 1)]
+    with _started(command, environment, logs) as processes:
+        while any(process.poll() is None for process in processes):
+            show_status()
+            time.sleep(POLL_SECONDS)
+    show_status()
+    if all(process.returncode for process in processes):
+        raise EUGuessError(f"All {count} workers failed; {logs[0]} ends with: {_end_of(logs[0])}")
+
+
+@contextlib.contextmanager
+def _started(
+    command: Sequence[str], environment: Mapping[str, str], logs: Sequence[Path]
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for log in logs:
+            with log.open("wb") as file:
+                processes.append(
+                    subprocess.Popen(
+                        command, env=environment, stdout=file, stderr=subprocess.STDOUT
+                    )
+                )
+        yield processes
+    finally:
+        for process in processes:
+            end_tree(process, STOP_SECONDS)
+
+
+def _end_of(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "nothing"

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from mlflow import MlflowClient, environment_variables
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 
@@ -103,10 +103,6 @@ class Tracking:
         metrics = [Metric(name, value, now, step) for name, value in values.items()]
         with mlflow_errors():
             self.client.log_batch(run_id, metrics=metrics)
-
-    def log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        with mlflow_errors():
-            self.client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def is_stop_requested(self, run_id: str) -> bool:
         with mlflow_errors():
