@@ -18,8 +18,8 @@ from euguess.process.ports import LOOPBACK, free_ports
 from euguess.process.programs import find_redis, find_s3_server
 from euguess.stack.credentials import load_credentials
 from euguess.stack.plan import Port, StackPlan
-from euguess.stack.presence import STATE_FILE
 from euguess.stack.processes import ServerSpec, started
+from euguess.stack.state import STATE_FILE
 from tests.e2e.running import DemoStack, eventually
 from tests.support.browser import SCREENSHOTS, opened_browser
 

@@ -18,7 +18,7 @@ from euguess.clients import RegistryClient
 from euguess.geography.countries import country
 from euguess.process.ports import LOOPBACK
 from euguess.stack.plan import Port
-from euguess.stack.presence import STATE_FILE
+from euguess.stack.state import STATE_FILE
 from tests.e2e.running import DemoStack, eventually
 from tests.support.browser import (
     WAIT_MS,

@@ -12,14 +12,14 @@ import psutil
 import pytest
 
 from euguess.errors import PortInUse, ServiceUnavailable
-from euguess.stack.presence import (
-    announce_stack,
-    end_stack,
-    record_processes,
-    running_stack,
-    withdraw_stack,
-)
 from euguess.stack.processes import ServerSpec, start
+from euguess.stack.state import (
+    end_stack,
+    publish_addresses,
+    record_processes,
+    remove_state,
+    running_stack,
+)
 from euguess.stack.supervisor import MAX_RESTARTS, Supervisor, supervised
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
@@ -100,7 +100,7 @@ def test_a_process_id_that_was_given_anew_is_not_ours(tmp_path: Path) -> None:
 
 
 def test_addresses_and_passwords_are_for_the_owner_only(tmp_path: Path) -> None:
-    announce_stack(tmp_path, {"EUGUESS_REDIS_URL": "redis://:secret@127.0.0.1:1/0"})
+    publish_addresses(tmp_path, {"EUGUESS_REDIS_URL": "redis://:secret@127.0.0.1:1/0"})
     assert (tmp_path / "stack.env").stat().st_mode & 0o777 == 0o600
-    withdraw_stack(tmp_path)
+    remove_state(tmp_path)
     assert not (tmp_path / "stack.env").exists()

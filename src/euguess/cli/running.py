@@ -17,7 +17,7 @@ from euguess.stack.credentials import load_credentials
 from euguess.stack.doctor import Finding, examine
 from euguess.stack.local import local_stack
 from euguess.stack.plan import DEFAULT_PORT_BASE, Port, StackPlan
-from euguess.stack.presence import end_stack, running_stack
+from euguess.stack.state import end_stack, running_stack
 from euguess.terminal.output import console, print_json
 
 PortBase = Annotated[

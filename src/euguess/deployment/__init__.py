@@ -1,1 +1,1 @@
-"""One-shot jobs of the containerised stack: secrets, bucket, backup and restore."""
+"""One-shot jobs of the containers: secrets, bucket, backup and restore."""

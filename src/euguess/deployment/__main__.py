@@ -12,7 +12,7 @@ from euguess.settings import StoreSettings
 from euguess.terminal.output import messages
 
 app = typer.Typer(
-    help="One-shot jobs of the stack; docker-compose.yml runs them.",
+    help="One-shot jobs of the containers. docker-compose.yml runs them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -21,23 +21,23 @@ backup_commands.register(app)
 
 @app.command()
 def prepare(
-    given: Annotated[Path, typer.Option(help="Folder with secrets of the user")] = Path("/given"),
-    target: Annotated[Path, typer.Option(help="Folder of the secrets")] = Path("/run/secrets"),
-    own: Annotated[Path, typer.Option(help="Folder of the volumes")] = Path("/volumes"),
-    min_free_gb: Annotated[float, typer.Option(min=0, help="Least free space")] = 5.0,
+    given: Annotated[Path, typer.Option(help="Folder with the user's secrets")] = Path("/given"),
+    target: Annotated[Path, typer.Option(help="Folder for the secrets")] = Path("/run/secrets"),
+    own: Annotated[Path, typer.Option(help="Folder that holds the volumes")] = Path("/volumes"),
+    min_free_gb: Annotated[float, typer.Option(min=0, help="Minimum free disk space")] = 5.0,
 ) -> None:
-    """Write the secrets and give the volumes to the services; the only job that runs as root."""
+    """Write the secrets and make the services the owners of the volumes. Runs as root."""
     volumes.require_room(target, min_free_gb)
-    if not bucket.is_own(StoreSettings.load()):
-        secret_files.require_own_s3_keys(given)
+    if not bucket.is_bundled(StoreSettings.load()):
+        secret_files.require_s3_keys(given)
     made = secret_files.write_secrets(given, target)
-    volumes.own_volumes(own)
-    messages.print(f"new secrets: {', '.join(made)}" if made else "all secrets are there")
+    volumes.chown_volumes(own)
+    messages.print(f"new secrets: {', '.join(made)}" if made else "no new secrets needed")
 
 
 @app.command()
 def store() -> None:
-    """Make the bucket, and on the stack's own MinIO the account that uses it."""
+    """Create the bucket and, on the bundled MinIO, an account restricted to it."""
     messages.print(bucket.set_up(StoreSettings.load(), bucket.MinioRootSettings.load()))
 
 

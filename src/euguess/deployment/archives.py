@@ -1,4 +1,4 @@
-"""One volume as a tar archive with numeric owners, and what may come out of such an archive."""
+"""Tar archives of volumes, with numeric owners, and the checks before one is unpacked."""
 
 import hashlib
 import io
@@ -16,22 +16,22 @@ from euguess.errors import EUGuessError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-BLOCK = 512  # of tar: one for each header, and contents are filled up to whole ones
+BLOCK = 512  # bytes of a tar block; a header takes one, and contents are padded to full blocks
 CHUNK_BYTES = 2**20
-STAGED = ".euguess-restoring"  # what a restore has unpacked and not yet put in place
-REPLACED = ".euguess-replaced"  # what it has put aside and not yet deleted
+STAGED = ".euguess-restoring"  # unpacked by a restore, not yet moved into place
+REPLACED = ".euguess-replaced"  # moved aside by a restore, not yet deleted
 NOT_CONTENT = {STAGED, REPLACED, "lost+found"}
 
 Advance = Callable[[int], None]
 
 
 class UnsafeArchive(EUGuessError):
-    """The archive holds something that a backup of EUGuess never holds."""
+    """The archive contains an entry that no backup of EUGuess contains."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSummary:
-    """What went into an archive, or was found in one."""
+    """Counts and digest of an archive."""
 
     files: int
     content_bytes: int
@@ -39,8 +39,8 @@ class ArchiveSummary:
     left_out: tuple[str, ...] = ()
 
 
-class DigestedFile(io.BufferedIOBase):
-    """A binary file that digests the bytes that pass."""
+class HashingFile(io.BufferedIOBase):
+    """A binary file that computes the SHA-256 of all bytes read or written."""
 
     def __init__(self, file: BinaryIO, advance: Advance) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class DigestedFile(io.BufferedIOBase):
         return data
 
     def sha256(self) -> str:
-        """Of the whole file, once the rest of it has been read."""
+        """Return the digest of the bytes so far."""
         return self._digest.hexdigest()
 
     def _pass(self, data: bytes) -> None:
@@ -67,31 +67,31 @@ class DigestedFile(io.BufferedIOBase):
 
 
 class StreamedTar(tarfile.TarFile):
-    """A tar archive in one direction; it forgets members as they pass, of which there are many."""
+    """A tar stream. Its list of members is cleared as they pass, to save memory."""
 
     members: list[tarfile.TarInfo]
 
 
 def archive_bytes(volume: Path) -> int:
-    """How long an archive will be; a little more where names are very long."""
+    """Estimate the size of an archive. Very long names take a little more."""
     states = [path.lstat() for path in _paths(volume)]
     contents = sum(-(-state.st_size // BLOCK) for state in states if stat.S_ISREG(state.st_mode))
     return (contents + len(states)) * BLOCK
 
 
 def write_archive(volume: Path, path: Path, advance: Advance) -> ArchiveSummary:
-    """Write a new file and bring it to the disk.
+    """Write a new archive and sync it to disk.
 
-    Sockets, pipes, devices and links that lead out of the volume are left out, and named.
+    Sockets, pipes, devices and links that lead out of the volume are left out and listed.
     """
     files = content_bytes = 0
     left_out = []
     with path.open("xb") as file:
-        digested = DigestedFile(file, advance)
+        digested = HashingFile(file, advance)
         with StreamedTar.open(mode="w|", fileobj=digested, format=tarfile.PAX_FORMAT) as archive:
             for source in _paths(volume):
                 member = _member(archive, volume, source)
-                if member is None or danger(member):
+                if member is None or unsafe_reason(member):
                     left_out.append(source.relative_to(volume).as_posix())
                     continue
                 _add(archive, member, source)
@@ -103,14 +103,14 @@ def write_archive(volume: Path, path: Path, advance: Advance) -> ArchiveSummary:
 
 
 def check_archive(path: Path, advance: Advance) -> ArchiveSummary:
-    """Read all of it and write nothing. Raises UnsafeArchive or tarfile.TarError."""
+    """Read an archive to its end without unpacking it. Raises UnsafeArchive or TarError."""
     files = content_bytes = 0
     links: set[PurePosixPath] = set()
     with path.open("rb") as file:
-        digested = DigestedFile(file, advance)
+        digested = HashingFile(file, advance)
         with StreamedTar.open(mode="r|", fileobj=digested) as archive:
             for member in _members(archive):
-                reason = danger(member, links)
+                reason = unsafe_reason(member, links)
                 if reason:
                     raise UnsafeArchive(f"{path.name} holds {member.name!r}, {reason}.")
                 files += not member.isdir()
@@ -124,7 +124,7 @@ def extract_archive(path: Path, folder: Path, advance: Advance) -> None:
     """Unpack a checked archive into an empty folder, with owners (as root) and modes."""
     folders: list[tarfile.TarInfo] = []
     with path.open("rb") as file:
-        digested = DigestedFile(file, advance)
+        digested = HashingFile(file, advance)
         with StreamedTar.open(mode="r|", fileobj=digested, errorlevel=2) as archive:
             # The members were checked; a newer Python's own filter would drop the owners.
             archive.extraction_filter = lambda member, _path: member
@@ -136,15 +136,15 @@ def extract_archive(path: Path, folder: Path, advance: Advance) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder with all that is in it, if it is there."""
+    """Delete a folder and its contents; harmless if it is absent."""
     if folder.exists():
         shutil.rmtree(folder)
 
 
-def danger(member: tarfile.TarInfo, links: set[PurePosixPath] | None = None) -> str | None:
-    """Why a member must not be unpacked; None if it may.
+def unsafe_reason(member: tarfile.TarInfo, links: set[PurePosixPath] | None = None) -> str | None:
+    """Return why a member must not be unpacked, or None if it is safe.
 
-    `links` are the symbolic links seen so far: nothing may be written or linked through them.
+    `links` holds the symbolic links so far. No member may be written or linked through them.
     """
     links = set() if links is None else links
     path = PurePosixPath(member.name)
@@ -170,7 +170,7 @@ def _passes(path: PurePosixPath, links: set[PurePosixPath]) -> bool:
 
 
 def _paths(volume: Path) -> Iterator[Path]:
-    """The volume itself and all that is in it, each folder before its contents."""
+    """Yield the volume and everything in it, each folder before its contents."""
     for folder, folders, files in os.walk(volume, onerror=_raise):
         here = Path(folder)
         if here == volume:
@@ -186,11 +186,11 @@ def _raise(error: OSError) -> NoReturn:
 
 
 def _member(archive: StreamedTar, volume: Path, source: Path) -> tarfile.TarInfo | None:
-    """None for a socket, which tar does not know."""
+    """Return None for a socket, which tar does not support."""
     member = archive.gettarinfo(source, source.relative_to(volume).as_posix())
     if member is None:
         return None
-    member.uname = member.gname = ""  # numbers count; names may differ between images
+    member.uname = member.gname = ""  # only the numbers matter: names may differ between images
     member.mtime = int(member.mtime)  # a fraction would cost a kilobyte for each file
     return member
 

@@ -1,4 +1,4 @@
-"""Backups of the stack's volumes: whole or not there, and checked before anything is replaced."""
+"""Backups of the containers' volumes: complete or absent, and checked before a restore."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ from euguess.process.files import sync, write_atomically
 
 DISK_BLOCK = 4096
 
-Meter = Callable[[str, int], Advance]  # (volume, bytes in all) to a function that takes progress
+StartProgress = Callable[[str, int], Advance]  # takes volume and total bytes
 
 
 class BackupFailed(EUGuessError):
@@ -41,32 +41,32 @@ class BackupFailed(EUGuessError):
 
 
 class VolumeInUse(EUGuessError):
-    """A volume is not in the state that this needs."""
+    """A volume is not in the required state."""
 
 
-def no_meter(_volume: str, _total_bytes: int) -> Advance:
-    """For who does not look."""
+def no_progress(_volume: str, _total_bytes: int) -> Advance:
+    """Report no progress."""
     return lambda _count: None
 
 
 def write_backup(
-    volumes: Path, target: Path, created_at: datetime, meter: Meter = no_meter
+    volumes: Path, target: Path, created_at: datetime, progress: StartProgress = no_progress
 ) -> tuple[Path, Manifest]:
-    """Save each folder of `volumes` in a new folder of `target`, which only its owner can read.
+    """Archive each folder of `volumes` in a new folder of `target` that only its owner can read.
 
-    Raises BackupFailed, DiskFull or VolumeInUse; then nothing new is in the target.
+    Raises BackupFailed, DiskFull or VolumeInUse, and leaves nothing new in the target.
     """
     folder = target / f"{created_at:%Y%m%dT%H%M%SZ}"
     partial = folder.with_name(folder.name + PARTIAL)
     if folder.exists() or partial.exists():
         raise BackupFailed(f"{folder.name} is already there; try again in a second.")
-    with _told_as(BackupFailed, "The backup cannot be written"):
+    with _disk_errors_as(BackupFailed, "The backup cannot be written"):
         sizes = {path.name: archive_bytes(path) for path in _sources(volumes)}
         require_room(target, sum(sizes.values()))
         partial.mkdir(mode=0o700)
         try:
-            manifest = _write_all(volumes, partial, sizes, created_at, meter)
-            _hand_over(partial, target)
+            manifest = _write_all(volumes, partial, sizes, created_at, progress)
+            _make_private(partial, target)
             partial.rename(folder)
             sync(target)
         finally:
@@ -75,26 +75,26 @@ def write_backup(
 
 
 def restore_backup(
-    source: Path, volumes: Path, *, replace: bool, meter: Meter = no_meter
+    source: Path, volumes: Path, *, replace: bool, progress: StartProgress = no_progress
 ) -> Manifest:
-    """Put the backup into the folders of `volumes`, after all of it has been checked.
+    """Check a backup completely, then restore the folders of `volumes` from it.
 
-    What was there is deleted only when everything is unpacked. Raises BackupInvalid, UnsafeArchive,
-    VolumeInUse or DiskFull; then the volumes are as they were.
+    The old contents are deleted after everything is unpacked. Raises BackupInvalid, UnsafeArchive,
+    VolumeInUse or DiskFull, and leaves the volumes unchanged.
     """
     manifest = read_manifest(source)
     targets = {name: _target(volumes, name) for name in manifest.volumes}
     if not replace:
         for name, volume in targets.items():
             _require_empty(name, volume)
-    with _told_as(BackupInvalid, "The backup cannot be read"):
+    with _disk_errors_as(BackupInvalid, "The backup cannot be read"):
         for name, record in manifest.volumes.items():
-            _check(source, name, record, meter)
-    with _told_as(BackupInvalid, "The backup cannot be restored"):
+            _check(source, name, record, progress)
+    with _disk_errors_as(BackupInvalid, "The backup cannot be restored"):
         _require_room_for(manifest, targets)
         try:
             for name, volume in targets.items():
-                _stage(source, name, volume, meter)
+                _stage(source, name, volume, progress)
         except BaseException:
             for volume in targets.values():
                 remove(volume / STAGED)
@@ -107,21 +107,25 @@ def restore_backup(
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:
-    """Raise DiskFull when there is less."""
+    """Raise DiskFull if the disk of a folder has less free space."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise DiskFull(
-            f"{needed_bytes / 2**20:,.0f} MB are needed and {free / 2**20:,.0f} MB are free; "
-            "make room or choose another disk."
+            f"Needs {needed_bytes / 2**20:,.0f} MB, and {free / 2**20:,.0f} MB are free. "
+            "Free some space or choose another disk."
         )
 
 
 def _write_all(
-    volumes: Path, partial: Path, sizes: dict[str, int], created_at: datetime, meter: Meter
+    volumes: Path,
+    partial: Path,
+    sizes: dict[str, int],
+    created_at: datetime,
+    progress: StartProgress,
 ) -> Manifest:
     records = {}
     for name, size in sizes.items():
-        summary = write_archive(volumes / name, _archive(partial, name), meter(name, size))
+        summary = write_archive(volumes / name, _archive(partial, name), progress(name, size))
         records[name] = VolumeRecord(
             files=summary.files,
             bytes=summary.content_bytes,
@@ -149,7 +153,7 @@ def _sources(volumes: Path) -> list[Path]:
 def _target(volumes: Path, name: str) -> Path:
     volume = volumes / name
     if not volume.is_dir():
-        raise BackupInvalid(f"The backup has a volume {name}, which this stack has not.")
+        raise BackupInvalid(f"The backup has a volume {name} that this stack does not have.")
     return volume
 
 
@@ -161,12 +165,12 @@ def _require_empty(name: str, volume: Path) -> None:
         )
 
 
-def _check(source: Path, name: str, record: VolumeRecord, meter: Meter) -> None:
+def _check(source: Path, name: str, record: VolumeRecord, progress: StartProgress) -> None:
     path = _archive(source, name)
     if not path.is_file():
         raise BackupInvalid(f"{path.name} is missing; take another backup.")
     try:
-        found = check_archive(path, meter(f"check {name}", path.stat().st_size))
+        found = check_archive(path, progress(f"check {name}", path.stat().st_size))
     except tarfile.TarError as error:
         raise BackupInvalid(f"{path.name} is damaged ({error}); take another backup.") from error
     if (found.sha256, found.files, found.content_bytes) != (
@@ -188,18 +192,18 @@ def _require_room_for(manifest: Manifest, targets: dict[str, Path]) -> None:
         require_room(volume, needed[disk])
 
 
-def _stage(source: Path, name: str, volume: Path, meter: Meter) -> None:
+def _stage(source: Path, name: str, volume: Path, progress: StartProgress) -> None:
     path, staged = _archive(source, name), volume / STAGED
     remove(staged)
     staged.mkdir(mode=0o700)
     try:
-        extract_archive(path, staged, meter(f"unpack {name}", path.stat().st_size))
+        extract_archive(path, staged, progress(f"unpack {name}", path.stat().st_size))
     except (tarfile.TarError, KeyError) as error:
         raise BackupInvalid(f"{path.name} cannot be unpacked: {error}.") from error
 
 
 def _put_in_place(volume: Path) -> None:
-    """Only renames: quick, and the old contents are still there until all volumes are done."""
+    """Swap old and new contents by renames; the old ones stay until all volumes are done."""
     staged, replaced = volume / STAGED, volume / REPLACED
     remove(replaced)
     replaced.mkdir(mode=0o700)
@@ -215,8 +219,8 @@ def _put_in_place(volume: Path) -> None:
     volume.chmod(state.st_mode & 0o7777)
 
 
-def _hand_over(folder: Path, target: Path) -> None:
-    """Give the backup, which holds secrets, to the owner of the target and nobody else."""
+def _make_private(folder: Path, target: Path) -> None:
+    """Make the backup, which holds secrets, readable by the owner of the target only."""
     owner = target.stat()
     for path in [*folder.iterdir(), folder]:
         path.chmod(0o700 if path.is_dir() else 0o600)
@@ -230,11 +234,11 @@ def _archive(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def _told_as(kind: type[EUGuessError], beginning: str) -> Iterator[None]:
-    """A failure of the disk as one sentence."""
+def _disk_errors_as(kind: type[EUGuessError], beginning: str) -> Iterator[None]:
+    """Turn an OSError into DiskFull or the given error."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("The disk is full; make room or choose another disk.") from error
+            raise DiskFull("The disk is full. Free some space or choose another disk.") from error
         raise kind(f"{beginning}: {error.filename or ''} {error.strerror or error}.") from error

@@ -11,26 +11,26 @@ from rich.table import Table
 
 from euguess.clock import utc_now
 from euguess.deployment.archives import Advance
-from euguess.deployment.backup import Meter, restore_backup, write_backup
+from euguess.deployment.backup import StartProgress, restore_backup, write_backup
 from euguess.deployment.backup_manifest import Manifest
 from euguess.terminal.output import console, messages
 
-Volumes = Annotated[Path, typer.Option(help="Folder with the volumes")]
+Volumes = Annotated[Path, typer.Option(help="Folder that holds the volumes")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the application of the image."""
+    """Add the commands to the command line of the image `setup`."""
     for command in (backup, restore):
         app.command()(command)
 
 
 def backup(
     volumes: Volumes = Path("/volumes"),
-    target: Annotated[Path, typer.Option(help="Folder of the backups")] = Path("/backups"),
+    target: Annotated[Path, typer.Option(help="Folder for backups")] = Path("/backups"),
 ) -> None:
-    """Save all volumes in a new folder; the services must be stopped."""
-    with _bars() as meter:
-        folder, manifest = write_backup(volumes, target, utc_now(), meter)
+    """Back up all volumes to a new folder. Stop the services first."""
+    with _bars() as progress:
+        folder, manifest = write_backup(volumes, target, utc_now(), progress)
     console.print(_contents(manifest))
     for name, record in manifest.volumes.items():
         if record.left_out:
@@ -42,26 +42,26 @@ def restore(
     volumes: Volumes = Path("/volumes"),
     source: Annotated[Path, typer.Option(help="Folder of one backup")] = Path("/backups"),
     replace: Annotated[
-        bool, typer.Option("--replace", help="Delete what is in the volumes")
+        bool, typer.Option("--replace", help="Delete the current contents of the volumes")
     ] = False,
 ) -> None:
-    """Check a backup and put it into the volumes; the services must be stopped."""
-    with _bars() as meter:
-        manifest = restore_backup(source, volumes, replace=replace, meter=meter)
+    """Check a backup and restore the volumes from it. Stop the services first."""
+    with _bars() as progress:
+        manifest = restore_backup(source, volumes, replace=replace, progress=progress)
     console.print(_contents(manifest))
     console.print(f"The backup of {manifest.created_at:%Y-%m-%d %H:%M} UTC is restored.")
 
 
 @contextmanager
-def _bars() -> Iterator[Meter]:
+def _bars() -> Iterator[StartProgress]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=messages) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=messages) as bars:
 
-        def meter(volume: str, total_bytes: int) -> Advance:
-            task = progress.add_task(volume, total=total_bytes)
-            return lambda count: progress.advance(task, count)
+        def start_bar(volume: str, total_bytes: int) -> Advance:
+            task = bars.add_task(volume, total=total_bytes)
+            return lambda count: bars.advance(task, count)
 
-        yield meter
+        yield start_bar
 
 
 def _contents(manifest: Manifest) -> Table:

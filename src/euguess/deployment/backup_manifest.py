@@ -1,4 +1,4 @@
-"""The table of contents of a backup, which says what its archives must be."""
+"""The manifest of a backup: its volumes, with counts and digests."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,18 +9,18 @@ from euguess.errors import EUGuessError
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-PARTIAL = ".partial"  # ends the name of a backup that is being written
+PARTIAL = ".partial"  # suffix of a backup that is being written
 
 VolumeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class BackupInvalid(EUGuessError):
-    """This is no backup that can be restored."""
+    """This backup cannot be restored."""
 
 
 class VolumeRecord(BaseModel):
-    """What the archive of one volume holds."""
+    """Counts and digest of the archive of one volume."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +31,7 @@ class VolumeRecord(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The table of contents, written last."""
+    """The manifest, written last."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,22 +41,22 @@ class Manifest(BaseModel):
 
 
 class FormatOnly(BaseModel):
-    """All that is read of a manifest before its version is known."""
+    """The part of a manifest that every version has."""
 
     format_version: int
 
 
 def read_manifest(source: Path) -> Manifest:
-    """The table of contents. Raises BackupInvalid."""
+    """Read the manifest of a backup. Raises BackupInvalid."""
     if source.name.endswith(PARTIAL):
-        raise BackupInvalid("This backup was never completed; take another.")
+        raise BackupInvalid("This backup was never completed. Take another.")
     try:
         text = (source / MANIFEST).read_bytes()
         version = FormatOnly.model_validate_json(text).format_version
         if version != FORMAT_VERSION:
             raise BackupInvalid(
-                f"The backup has format {version}, this version of EUGuess reads {FORMAT_VERSION}; "
-                "restore it with the version that wrote it."
+                f"The backup has format {version}, but this version of EUGuess reads "
+                f"{FORMAT_VERSION}. Restore it with the version that wrote it."
             )
         return Manifest.model_validate_json(text)
     except FileNotFoundError as error:

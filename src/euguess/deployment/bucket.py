@@ -1,4 +1,4 @@
-"""The bucket of the stack: on its own MinIO with an account that may use nothing else."""
+"""The bucket, and on the bundled MinIO an account that can access only that bucket."""
 
 from pydantic import SecretStr
 
@@ -9,25 +9,28 @@ OWN_ENDPOINT = "http://minio:9000"
 
 
 class MinioRootSettings(Settings):
-    """The account that administers the stack's own MinIO."""
+    """The administrator account of the bundled MinIO."""
 
     minio_root_user: str = ""
     minio_root_password: SecretStr = SecretStr("")
 
 
-def is_own(settings: StoreSettings) -> bool:
-    """Whether the store is the MinIO of this stack."""
+def is_bundled(settings: StoreSettings) -> bool:
+    """Return True if the store is the MinIO of these containers."""
     return settings.s3_endpoint == OWN_ENDPOINT
 
 
 def set_up(store: StoreSettings, root: MinioRootSettings) -> str:
-    """Make what is missing; a sentence about it. Raises InvalidInput or StoreError."""
-    if not is_own(store):
+    """Create bucket and account if missing; return the outcome as a sentence.
+
+    Raises InvalidInput or StoreError.
+    """
+    if not is_bundled(store):
         is_new = ensure_bucket(store)
-        return f"{store.url} at {store.s3_endpoint} {'is new' if is_new else 'is there'}"
+        return f"{store.url} at {store.s3_endpoint} {'created' if is_new else 'already exists'}"
     as_root = store.model_copy(
         update={"s3_access_key": root.minio_root_user, "s3_secret_key": root.minio_root_password}
     )
     ensure_bucket(as_root)
     ensure_service_account(as_root, access_key=store.s3_access_key, secret_key=store.s3_secret_key)
-    return f"{store.url} is ready, with an account that may use nothing else"
+    return f"{store.url} is ready, with an account that can access nothing else"

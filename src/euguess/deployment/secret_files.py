@@ -1,4 +1,4 @@
-"""Secrets of the stack as files: given by the user, else made at random once and kept."""
+"""Secrets as files: given by the user, or generated once and kept."""
 
 import re
 import secrets
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from euguess.errors import InvalidInput
 from euguess.process.files import write_atomically
 
-SECRET_BYTES = 20  # 40 characters, the most that MinIO takes for a secret key
+SECRET_BYTES = 20  # 40 characters, MinIO's maximum for a secret key
 MIN_LENGTH = 8
 MODE = 0o440
 PLACEHOLDER = re.compile(
@@ -19,22 +19,22 @@ PLACEHOLDER = re.compile(
     r"minioadmin|admin|root|default)[0-9]*",
     re.IGNORECASE,
 )
-# A shell, a URL and Redis's configuration take these as they are.
+# Characters that need no quoting in a shell, a URL or Redis's configuration.
 ALLOWED = re.compile(r"[!#-&(-\[\]-~]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One file; only containers with its group can read it."""
+    """A secret file that only containers with its group can read."""
 
     name: str
     gid: int
-    make: Callable[[], str] | None = None  # None: empty unless given
+    make: Callable[[], str] | None = None  # None: empty unless the user gives it
     min_length: int = MIN_LENGTH
 
     @property
     def variable(self) -> str:
-        """Names the user's own file on the host."""
+        """The variable that names the user's file on the host."""
         return f"EUGUESS_{self.name.upper()}_FILE"
 
 
@@ -47,7 +47,7 @@ def _secret() -> str:
 
 
 def _name() -> str:
-    return secrets.token_hex(10)  # MinIO takes 20 characters at most
+    return secrets.token_hex(10)  # 20 characters, MinIO's maximum for an access key
 
 
 SECRETS = (
@@ -63,9 +63,9 @@ SECRETS = (
 
 
 def write_secrets(given: Path, target: Path, redis_host: str = "redis") -> list[str]:
-    """Bring all secrets into the target folder; the names of those made at random now.
+    """Write all secrets to the target folder and return the names of the generated ones.
 
-    Raises InvalidInput for a file of the user that cannot be taken, before anything is written.
+    Raises InvalidInput for an invalid file of the user, before anything is written.
     """
     values = {secret.name: _given(secret, given / secret.name) for secret in SECRETS}
     made = []
@@ -82,18 +82,18 @@ def write_secrets(given: Path, target: Path, redis_host: str = "redis") -> list[
     return made
 
 
-def require_own_s3_keys(given: Path) -> None:
-    """For another S3 server, keys made here would be of no use. Raises InvalidInput."""
+def require_s3_keys(given: Path) -> None:
+    """Raise InvalidInput unless the user gives the keys of another S3 server."""
     for secret in SECRETS:
         if secret.gid == S3_GROUP and _given(secret, given / secret.name) is None:
             raise InvalidInput(
-                f"EUGUESS_S3_ENDPOINT names another S3 server; let {secret.variable} name a file "
+                f"EUGUESS_S3_ENDPOINT names another S3 server. Set {secret.variable} to a file "
                 "with its key."
             )
 
 
 def _given(secret: Secret, path: Path) -> str | None:
-    """The user's value; what stands there when nothing is given is no regular file."""
+    """Return the user's value. Without one, Compose mounts /dev/null instead of a file."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -101,21 +101,23 @@ def _given(secret: Secret, path: Path) -> str | None:
     if stat.S_ISCHR(mode):  # /dev/null
         return None
     if not stat.S_ISREG(mode):
-        raise InvalidInput(f"{secret.variable} names a folder; it must name a file with the value.")
+        raise InvalidInput(f"{secret.variable} names a folder. It must name a file with the value.")
     return _checked(secret, path.read_text(errors="replace").strip())
 
 
 def _checked(secret: Secret, value: str) -> str:
     if not value:
-        raise InvalidInput(f"{secret.variable} names an empty file; write the value into it.")
+        raise InvalidInput(f"{secret.variable} names an empty file. Write the value into it.")
     if PLACEHOLDER.fullmatch(value):
-        raise InvalidInput(f"{secret.variable} holds a placeholder; write a value of your own.")
+        raise InvalidInput(
+            f"{secret.variable} holds a placeholder. Replace it with your own value."
+        )
     if len(value) < secret.min_length:
         raise InvalidInput(
-            f"{secret.variable} is too short: {secret.min_length} characters are the least."
+            f"{secret.variable} is too short. Use at least {secret.min_length} characters."
         )
     if not ALLOWED.fullmatch(value):
         raise InvalidInput(
-            f"{secret.variable} holds a blank, a quote, a backslash or a letter that is not ASCII."
+            f"{secret.variable} must not contain blanks, quotes, backslashes or non-ASCII letters."
         )
     return value

@@ -12,7 +12,7 @@ from euguess.process.ports import is_free
 from euguess.process.programs import Program, find_java, find_redis, find_s3_server
 from euguess.settings import HomeSettings
 from euguess.stack.plan import DEFAULT_PORT_BASE, PORT_COUNT
-from euguess.stack.presence import running_stack
+from euguess.stack.state import running_stack
 
 NEEDED_DISK_GB = 5.0
 EXTRAS = {

@@ -10,14 +10,14 @@ from euguess.errors import ServiceUnavailable
 from euguess.process.ports import require_free
 from euguess.settings import StoreSettings
 from euguess.stack.plan import BUCKET, StackPlan
-from euguess.stack.presence import (
-    announce_stack,
-    end_stack,
-    record_processes,
-    running_stack,
-    withdraw_stack,
-)
 from euguess.stack.processes import ServerSpec
+from euguess.stack.state import (
+    end_stack,
+    publish_addresses,
+    record_processes,
+    remove_state,
+    running_stack,
+)
 from euguess.stack.supervisor import Announce, Supervisor, supervised
 
 
@@ -35,10 +35,10 @@ def local_stack(plan: StackPlan, announce: Announce) -> Iterator[Supervisor]:
     supervisor = Supervisor(plan.home / "logs", announce, partial(record_processes, plan.home))
     try:
         with supervised(supervisor, [plan.stores, partial(_services, plan)]):
-            announce_stack(plan.home, plan.variables())
+            publish_addresses(plan.home, plan.variables())
             yield supervisor
     finally:
-        withdraw_stack(plan.home)
+        remove_state(plan.home)
 
 
 def _services(plan: StackPlan) -> Sequence[ServerSpec]:

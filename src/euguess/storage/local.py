@@ -9,7 +9,7 @@ from pathlib import Path
 from obstore.store import LocalStore, MemoryStore
 
 from euguess.errors import StoreUnavailable
-from euguess.storage.objects import Objects, Place
+from euguess.storage.objects import Objects, StoreLabel
 
 
 def local_store(folder: Path) -> Objects:
@@ -21,15 +21,15 @@ def local_store(folder: Path) -> Objects:
             f"The store folder {folder} cannot be made ({error.strerror}); choose another one "
             "with EUGUESS_STORE_URL=file:///path."
         ) from None
-    place = Place(
+    label = StoreLabel(
         f"The store folder {folder}",
         "check that its disk has space and that it can be written",
         "check the permissions of its files",
     )
-    return Objects(LocalStore(folder.resolve(), automatic_cleanup=True), place)
+    return Objects(LocalStore(folder.resolve(), automatic_cleanup=True), label)
 
 
 def memory_store() -> Objects:
     """Return a new, empty store for tests and dry runs."""
-    place = Place("The store in memory", "free some memory", "this should not happen")
-    return Objects(MemoryStore(), place)
+    label = StoreLabel("The store in memory", "free some memory", "this should not happen")
+    return Objects(MemoryStore(), label)

@@ -27,7 +27,7 @@ BYTES_PER_SECOND = 1_000_000  # slower transfers are given up too
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoreLabel:
     """How messages speak of a store: where it is, and what to do when it fails."""
 
     name: str
@@ -38,9 +38,9 @@ class Place:
 class Objects:
     """An ObjectStore (see there). Error messages carry no text of the backend, hence no secret."""
 
-    def __init__(self, backend: Backend, place: Place) -> None:
+    def __init__(self, backend: Backend, label: StoreLabel) -> None:
         self._backend = backend
-        self._place = place
+        self._label = label
 
     async def put(self, key: str, data: bytes) -> None:
         async with self._answered(check_key(key), len(data)):
@@ -61,7 +61,7 @@ class Objects:
             data = bytes(await answer.bytes_async())
         if sha256 is not None and await _sha256(data) != sha256:
             raise ChecksumMismatch(
-                f"{key} in {self._place.name} does not have the recorded SHA-256; it is damaged. "
+                f"{key} in {self._label.name} does not have the recorded SHA-256; it is damaged. "
                 "Delete it and fetch it again."
             )
         return data
@@ -101,15 +101,15 @@ class Objects:
 
     @contextlib.contextmanager
     def _errors(self, key: str) -> Iterator[None]:
-        place = self._place
+        label = self._label
         try:
             yield
         except FileNotFoundError:
-            raise ObjectNotFound(f"There is no object {key} in {place.name}.") from None
+            raise ObjectNotFound(f"There is no object {key} in {label.name}.") from None
         except (PermissionDeniedError, UnauthenticatedError):
-            raise StoreError(f"{place.name} refused access; {place.when_refused}.") from None
+            raise StoreError(f"{label.name} refused access; {label.when_refused}.") from None
         except (BaseError, TimeoutError):
-            raise StoreUnavailable(f"{place.name} failed; {place.when_unavailable}.") from None
+            raise StoreUnavailable(f"{label.name} failed; {label.when_unavailable}.") from None
 
 
 async def _sha256(data: bytes) -> str:

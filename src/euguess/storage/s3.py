@@ -8,7 +8,7 @@ from obstore.store import S3Store
 
 from euguess.errors import InvalidInput
 from euguess.settings import StoreSettings
-from euguess.storage.objects import Objects, Place
+from euguess.storage.objects import Objects, StoreLabel
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -54,7 +54,7 @@ def s3_store(settings: StoreSettings) -> Objects:
             f"EUGUESS_S3_ENDPOINT is {settings.s3_endpoint!r}; it must start with http:// or "
             "https://, as in http://127.0.0.1:9000."
         )
-    return Objects(_backend(settings, bucket), _place(settings, bucket))
+    return Objects(_backend(settings, bucket), _label(settings, bucket))
 
 
 def _backend(settings: StoreSettings, bucket: str) -> S3Store:
@@ -79,9 +79,9 @@ def _backend(settings: StoreSettings, bucket: str) -> S3Store:
     )
 
 
-def _place(settings: StoreSettings, bucket: str) -> Place:
+def _label(settings: StoreSettings, bucket: str) -> StoreLabel:
     endpoint = settings.s3_endpoint or "AWS S3"
-    return Place(
+    return StoreLabel(
         f"The bucket {bucket} at {endpoint}",
         "start the store with `euguess up`, or check EUGUESS_S3_ENDPOINT",
         "check EUGUESS_S3_ACCESS_KEY and EUGUESS_S3_SECRET_KEY and what that key may do",

@@ -288,7 +288,7 @@ def test_a_damaged_backup_changes_nothing(
 
 def test_another_format_is_refused_before_the_rest_is_read(tmp_path: Path, empty: Path) -> None:
     folder = write_foreign(tmp_path / "old", format_version=2)
-    with pytest.raises(BackupInvalid, match="has format 2, this version of EUGuess reads 1"):
+    with pytest.raises(BackupInvalid, match="has format 2, but this version of EUGuess reads 1"):
         restore_backup(folder, empty, replace=False)
 
 
@@ -297,9 +297,9 @@ def test_the_folder_above_a_backup_is_no_backup(saved: Path, empty: Path) -> Non
         restore_backup(saved.parent, empty, replace=False)
 
 
-def test_a_volume_that_the_stack_has_not_is_named(saved: Path, empty: Path) -> None:
+def test_a_volume_that_the_stack_lacks_is_named(saved: Path, empty: Path) -> None:
     (empty / "minio").rmdir()
-    with pytest.raises(BackupInvalid, match="has a volume minio, which this stack has not"):
+    with pytest.raises(BackupInvalid, match="has a volume minio that this stack does not have"):
         restore_backup(saved, empty, replace=False)
     assert list((empty / "secrets").iterdir()) == []
 

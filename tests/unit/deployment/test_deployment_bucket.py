@@ -2,7 +2,7 @@
 
 import pytest
 
-from euguess.deployment.bucket import OWN_ENDPOINT, is_own
+from euguess.deployment.bucket import OWN_ENDPOINT, is_bundled
 from euguess.settings import StoreSettings
 
 
@@ -11,4 +11,4 @@ from euguess.settings import StoreSettings
     [(OWN_ENDPOINT, True), ("https://s3.example.org", False), ("", False)],
 )
 def test_the_stack_administers_its_own_minio_only(endpoint: str, *, expected: bool) -> None:
-    assert is_own(StoreSettings(s3_endpoint=endpoint)) is expected
+    assert is_bundled(StoreSettings(s3_endpoint=endpoint)) is expected

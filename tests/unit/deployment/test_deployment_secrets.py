@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from euguess.deployment.secret_files import SECRETS, require_own_s3_keys, write_secrets
+from euguess.deployment.secret_files import SECRETS, require_s3_keys, write_secrets
 from euguess.errors import InvalidInput
 from tests.support.requirements import needs_root
 
@@ -107,6 +107,6 @@ def test_a_folder_in_place_of_a_file_is_named(given: Path, target: Path) -> None
 def test_another_s3_server_needs_keys_of_the_user(given: Path) -> None:
     (given / "s3_access_key").write_text("an-access-key")
     with pytest.raises(InvalidInput, match="EUGUESS_S3_SECRET_KEY_FILE"):
-        require_own_s3_keys(given)
+        require_s3_keys(given)
     (given / "s3_secret_key").write_text("a-long-secret-key")
-    require_own_s3_keys(given)
+    require_s3_keys(given)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from euguess.deployment.volumes import own_volumes, require_room
+from euguess.deployment.volumes import chown_volumes, require_room
 from euguess.errors import DiskFull
 from tests.support.requirements import needs_root
 
@@ -22,6 +22,6 @@ def test_a_disk_that_is_too_small_names_the_variable(tmp_path: Path) -> None:
 def test_each_volume_belongs_to_the_services(tmp_path: Path) -> None:
     for name in ("redis", "minio"):
         (tmp_path / name).mkdir()
-    own_volumes(tmp_path, owner=10001)
+    chown_volumes(tmp_path, owner=10001)
     owners = {(folder.stat().st_uid, folder.stat().st_gid) for folder in tmp_path.iterdir()}
     assert owners == {(10001, 10001)}

@@ -24,13 +24,13 @@ def record_processes(home: Path, servers: Mapping[str, int]) -> None:
     write_atomically(home / STATE_FILE, state, mode=0o600)
 
 
-def announce_stack(home: Path, variables: Mapping[str, str]) -> None:
+def publish_addresses(home: Path, variables: Mapping[str, str]) -> None:
     """Write where the stack's services are; for the owner only, since it holds passwords."""
     lines = "".join(f"{name}={value}\n" for name, value in variables.items())
     write_atomically(home / ENV_FILE, lines, mode=0o600)
 
 
-def withdraw_stack(home: Path) -> None:
+def remove_state(home: Path) -> None:
     """Forget a stack that has ended."""
     for name in (ENV_FILE, STATE_FILE):
         (home / name).unlink(missing_ok=True)
@@ -51,7 +51,7 @@ def end_stack(home: Path) -> bool:
     left = {name: pid for name, pid in _recorded(home).items() if name != "euguess"}
     for pid in left.values():
         kill_group(pid)
-    withdraw_stack(home)
+    remove_state(home)
     return keeper is not None or bool(left)
 
 
