@@ -1,4 +1,4 @@
-"""The agent's view of a real MLflow registry."""
+"""The agent's client against a real MLflow registry."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_looking_for_a_champion_makes_no_database(tmp_path: Path) -> None:
+def test_reading_the_champion_does_not_create_a_database(tmp_path: Path) -> None:
     assert MlflowRegistry(f"sqlite:///{tmp_path / 'mlflow.db'}").champion() is None
     assert list(tmp_path.iterdir()) == []
 
@@ -38,6 +38,6 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
         registry.download(Champion("7", "f" * 32), tmp_path / "download")
 
 
-def test_a_server_that_is_down_is_told(free_port: int) -> None:
+def test_an_unreachable_server_is_reported(free_port: int) -> None:
     with pytest.raises(RegistryUnavailable, match="EUGUESS_MLFLOW_URL"):
         MlflowRegistry(f"http://127.0.0.1:{free_port}").champion()

@@ -1,4 +1,4 @@
-"""TorchServe itself with our handler and agent, and a real MLflow registry."""
+"""A real TorchServe with the handler and the agent, and a real MLflow registry."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> LocalRegistry:
-    """Versions 1 and 2; version 1 is champion."""
+    """Versions 1 and 2; version 1 is the champion."""
     folder = tmp_path_factory.mktemp("registry")
     registry = LocalRegistry(folder)
     for seed in (1, 2):
@@ -50,7 +50,7 @@ def server(registry: LocalRegistry, tmp_path_factory: pytest.TempPathFactory) ->
 def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.1)
 
 
@@ -76,7 +76,7 @@ def test_a_form_of_views_is_answered(server: Serving, count: int) -> None:
     assert server.client.predict([photo(i) for i in range(count)]).views == count
 
 
-def test_the_server_answers_as_the_classifier_in_this_process(
+def test_the_server_predicts_the_same_as_the_classifier_in_this_process(
     server: Serving, tmp_path: Path
 ) -> None:
     views = [photo(i, side=300) for i in range(3)]
@@ -87,7 +87,7 @@ def test_the_server_answers_as_the_classifier_in_this_process(
     assert served.probability == pytest.approx(answer["probability"], abs=1e-5)
 
 
-def test_bad_uploads_get_their_reason_and_good_ones_beside_them_are_answered(
+def test_bad_uploads_get_their_reason_and_good_ones_in_the_same_batch_succeed(
     server: Serving,
 ) -> None:
     workers = {worker.pid for worker in _workers(server)}
@@ -126,21 +126,21 @@ def test_a_place_is_explained_with_a_heat_map_and_an_effect_per_view(server: Ser
     assert [(picture.mode, picture.size) for picture in pictures] == [("L", (SIZE, SIZE))] * 3
 
 
-def test_what_is_no_photo_is_not_explained_either(server: Serving) -> None:
+def test_explanations_reject_bad_photos_too(server: Serving) -> None:
     with pytest.raises(InvalidInput, match="Not an image"):
         server.client.explain([b"words"])
     with pytest.raises(InvalidInput, match="View 2"):
         server.client.explain([photo(1), photo(1)[:500]])
 
 
-def test_nine_views_are_refused_with_a_reason(server: Serving) -> None:
+def test_nine_views_are_rejected_with_a_reason(server: Serving) -> None:
     files = [(f"view{i}", (f"{i}.jpg", photo(i))) for i in range(9)]
     answer = _post_form(server, files)
     assert answer.status_code == 400
     assert answer.json()["message"] == "9 views; send 1 to 8 photos."
 
 
-def test_a_form_without_a_part_is_refused_with_a_reason(server: Serving) -> None:
+def test_an_empty_form_is_rejected_with_a_reason(server: Serving) -> None:
     key = json.loads(server.key_file.read_text())["inference"]["key"]
     headers = {
         "Authorization": f"Bearer {key}",
@@ -152,7 +152,7 @@ def test_a_form_without_a_part_is_refused_with_a_reason(server: Serving) -> None
     assert answer.json()["message"] == "0 views; send 1 to 8 photos."
 
 
-def test_views_under_one_name_are_refused_since_torchserve_keeps_only_the_last(
+def test_views_with_one_name_are_rejected_since_torchserve_keeps_only_the_last(
     server: Serving,
 ) -> None:
     view = photo(side=200, kind="PNG")
@@ -167,7 +167,7 @@ def test_the_client_passes_the_reason_on(server: Serving) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
-def test_a_request_without_the_token_is_refused(server: Serving, headers: dict[str, str]) -> None:
+def test_a_request_without_the_token_is_denied(server: Serving, headers: dict[str, str]) -> None:
     url = f"{server.url}/predictions/euguess"
     answer = httpx.post(url, content=photo(), headers=headers)
     assert answer.json()["type"] == "InvalidKeyException"
@@ -224,7 +224,7 @@ def test_the_champion_is_swapped_under_load_without_a_failed_request(
     assert set(answered) == {before, after}
 
 
-def test_a_bad_champion_is_refused_and_the_old_one_stays(
+def test_an_invalid_champion_is_rejected_and_the_old_one_stays(
     server: Serving, registry: LocalRegistry, tmp_path: Path
 ) -> None:
     before = server.client.predict([photo()]).model.version
@@ -243,11 +243,11 @@ def test_a_bad_champion_is_refused_and_the_old_one_stays(
 def test_a_killed_worker_is_replaced(server: Serving) -> None:
     killed = _workers(server)[0]
     killed.kill()
-    # When it is killed with a request under way, TorchServe may wait for the response timeout.
+    # If it was processing a request, TorchServe may wait for the response timeout.
     _until(lambda: answers(server.home) and _workers(server)[0].pid != killed.pid, 120)
 
 
-def test_no_process_outlives_the_unit_and_a_restart_needs_no_registry(
+def test_no_process_survives_the_server_and_a_restart_needs_no_registry(
     registry: LocalRegistry, tmp_path: Path
 ) -> None:
     with serving(tmp_path / "home", registry.url) as first:
@@ -266,7 +266,7 @@ def test_no_process_outlives_the_unit_and_a_restart_needs_no_registry(
         _until(lambda: not any(process.is_running() for process in family), 15)
 
 
-def test_the_unit_ends_with_an_error_when_torchserve_dies(home: Path) -> None:
+def test_the_server_exits_with_an_error_when_torchserve_dies(home: Path) -> None:
     def has_started(home: Path) -> bool:
         return key_file_path(home / "inference").exists()
 

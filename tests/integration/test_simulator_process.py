@@ -1,4 +1,4 @@
-"""The simulator as a process of its own, over the packaged map."""
+"""The simulator in its own process, with the packaged map."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def metadata(address: str, location: str) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("simulator")
-def test_it_serves_places_of_the_real_map(address: str) -> None:
+def test_it_serves_panoramas_of_the_real_map(address: str) -> None:
     found = metadata(address, VIENNA)
     assert found["status"] == "OK"
     view = f"pano={found['pano_id']}&size=640x640&heading=120&fov=90&key={KEY}"
@@ -59,7 +59,7 @@ def test_it_serves_places_of_the_real_map(address: str) -> None:
     assert metadata(address, VALLETTA)["status"] == "ZERO_RESULTS"
 
 
-def test_it_ends_in_peace_when_asked_to_and_logs_no_key(
+def test_it_exits_cleanly_on_sigterm_and_logs_no_key(
     simulator: RunningServer, address: str
 ) -> None:
     metadata(address, VIENNA)

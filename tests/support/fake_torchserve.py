@@ -1,4 +1,4 @@
-"""TorchServe's two HTTP interfaces in memory; predictions are made from the model store."""
+"""TorchServe's two HTTP interfaces in memory; predicts with the models in the store."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ KEYS = {"management": {"key": "m-key"}, "inference": {"key": "i-key"}}
 
 
 class FakeTorchServe:
-    """Registers archives of a store; `calls` lists what changed it, in order."""
+    """Registers archives of a store; `calls` lists the changes in order."""
 
     def __init__(self, store: Path) -> None:
         self.store = store
@@ -25,7 +25,7 @@ class FakeTorchServe:
         self.calls: list[str] = []
         self.is_down = False
         self.loads_models = True
-        self.disturbed: tuple[str, ...] = ()  # versions that answer otherwise than they should
+        self.disturbed: tuple[str, ...] = ()  # versions that give wrong predictions
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.is_down:

@@ -44,7 +44,7 @@ class Serving:
 
     @property
     def client(self) -> InferenceClient:
-        """A client that leaves no connection open."""
+        """A client that keeps no connection open."""
         transport = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
         return InferenceClient(self.url, self.key_file, transport)
 
@@ -53,7 +53,7 @@ class Serving:
 def serving(
     home: Path, mlflow_url: str, *options: str, ready: Callable[[Path], bool] | None = None
 ) -> Iterator[Serving]:
-    """Run `serve` until it is ready (it answers a photo); afterwards nothing of it is left."""
+    """Run `serve` inside the block, from when it can predict a photo; end all its processes."""
     is_ready = ready or answers
     ports = free_ports(3)
     names = ("--port", "--management-port", "--metrics-port")
@@ -73,7 +73,7 @@ def serving(
 
 
 def answers(home: Path) -> bool:
-    """Whether the served model answers a photo now."""
+    """Return True if the served model can predict a photo now."""
     try:
         connect(home / "inference").check()
     except ServiceUnavailable:

@@ -1,4 +1,4 @@
-"""Small but complete model packages, as a trainer would hand them over."""
+"""Small but complete model packages, like those of the trainer."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ def make_package(
 
 
 def write_card(folder: Path, temperature: float = 1.0, calibration: Calibration = ()) -> ModelCard:
-    """Write model.json with the digests of the files as they are."""
+    """Write model.json with the current digests of the files."""
     names = ("model.safetensors", "model.onnx", "network.py")
     card = ModelCard(
         network="tiny",

@@ -1,4 +1,4 @@
-"""A real MLflow registry in a folder: a database file and artifacts beside it."""
+"""A real MLflow registry in a folder, with a database file and artifacts."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from euguess.promotion.versions import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MOD
 
 
 class LocalRegistry:
-    """Registers model packages and names champions, as the trainer does."""
+    """Registers model packages and promotes champions, as the trainer does."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Photos to send, good and bad, drawn when asked for."""
+"""Valid and invalid photos to upload, drawn on demand."""
 
 import io
 import struct
@@ -15,7 +15,7 @@ Draw = Callable[[], bytes]
 
 
 def photo(seed: int = 0, side: int = 96, kind: str = "JPEG") -> bytes:
-    """A photo with colours drawn from the seed."""
+    """Draw a photo with random colours from the seed."""
     return _encode(Image.fromarray(_pixels(seed, side)), kind)
 
 
@@ -31,7 +31,7 @@ def _encode(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def _huge_png() -> bytes:
-    """A PNG header of 50,000 x 50,000 pixels with no pixels behind it."""
+    """Return a PNG with a header of 50,000 x 50,000 pixels but no pixel data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -51,7 +51,7 @@ def _sixteen_bit() -> bytes:
     return _encode(Image.fromarray(np.full((32, 32), 40_000, np.uint16)), "PNG")
 
 
-# name -> how to draw it, HTTP status, a part of the reason
+# name -> function that draws it, HTTP status, part of the reason
 BAD_UPLOADS: dict[str, tuple[Draw, int, str]] = {
     "zero_bytes": (lambda: b"", 400, "empty"),
     "text": (lambda: b"no photo, but words", 400, "Not an image"),

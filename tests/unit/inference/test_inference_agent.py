@@ -20,7 +20,7 @@ V1, V2 = Champion("1", "a" * 32), Champion("2", "b" * 32)
 
 
 class FakeRegistry:
-    """Packages by version, and who is champion."""
+    """Packages by version, and the champion."""
 
     def __init__(self, folder: Path) -> None:
         self.packages = {V1: make_package(folder / "1", 1), V2: make_package(folder / "2", 2)}
@@ -73,7 +73,7 @@ def test_the_champion_is_served_with_its_registry_version(
     assert store.current() == V2
 
 
-def test_the_old_version_goes_only_after_the_new_one_took_over(
+def test_the_old_version_is_removed_only_after_the_switch_to_the_new_one(
     agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe
 ) -> None:
     for registry.present in (V1, V2):
@@ -83,7 +83,7 @@ def test_the_old_version_goes_only_after_the_new_one_took_over(
     assert torchserve.calls == expected
 
 
-def test_a_further_step_changes_nothing(
+def test_another_step_changes_nothing(
     agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe
 ) -> None:
     registry.present = V1
@@ -112,7 +112,7 @@ def _remove_card(package: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_truncate, _remove_card])
-def test_a_bad_package_is_refused_once_and_the_old_model_stays(
+def test_an_invalid_package_is_rejected_once_and_the_old_model_stays(
     agent: Agent,
     registry: FakeRegistry,
     server: TorchServe,
@@ -132,7 +132,7 @@ def test_a_bad_package_is_refused_once_and_the_old_model_stays(
     assert errors[0].startswith("Version 2 was rejected")
 
 
-def test_a_model_that_answers_otherwise_when_served_is_refused(
+def test_a_model_that_predicts_differently_when_served_is_rejected(
     agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe, server: TorchServe
 ) -> None:
     registry.present = V1
@@ -144,7 +144,7 @@ def test_a_model_that_answers_otherwise_when_served_is_refused(
     assert server.management.versions() == [V1.served_version]
 
 
-def test_a_model_that_does_not_load_is_removed_and_tried_again(
+def test_a_model_that_does_not_load_is_removed_and_retried(
     agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe, server: TorchServe
 ) -> None:
     registry.present, torchserve.loads_models = V1, False
@@ -171,7 +171,7 @@ def test_a_restart_serves_the_last_model_while_the_registry_is_down(
     assert _served_version(server) == "1"
 
 
-def test_a_restart_with_other_options_builds_the_archive_anew_without_the_registry(
+def test_a_restart_with_other_options_rebuilds_the_archive_without_the_registry(
     agent: Agent,
     registry: FakeRegistry,
     torchserve: FakeTorchServe,
@@ -187,7 +187,7 @@ def test_a_restart_with_other_options_builds_the_archive_anew_without_the_regist
     assert registry.downloads == 1
 
 
-def test_a_crash_between_switch_and_removal_is_finished_by_the_next_agent(
+def test_after_a_crash_the_next_agent_removes_the_old_version(
     agent: Agent,
     registry: FakeRegistry,
     server: TorchServe,
@@ -200,7 +200,7 @@ def test_a_crash_between_switch_and_removal_is_finished_by_the_next_agent(
     assert server.management.versions() == [V2.served_version]
 
 
-def test_the_loop_survives_troubles_and_logs_each_kind_once(
+def test_the_loop_survives_failures_and_logs_each_kind_once(
     agent: Agent,
     registry: FakeRegistry,
     torchserve: FakeTorchServe,
@@ -224,8 +224,8 @@ def test_the_loop_survives_troubles_and_logs_each_kind_once(
         agent.run(sleep)
     assert _served_version(server) == "1"
     assert pauses == [0.5, 1, 2, 4, 8, 5, 5, 5]
-    troubles = [r.message for r in caplog.records if "Retrying" in r.message]
-    assert len(troubles) == 2  # one of the registry, one of TorchServe
+    warnings = [r.message for r in caplog.records if "Retrying" in r.message]
+    assert len(warnings) == 2  # one of the registry, one of TorchServe
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(0, 5), (1, 0.5), (2, 1), (4, 4), (20, 60)])

@@ -38,7 +38,9 @@ def _files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_an_archive_folder_carries_all_that_a_worker_needs(package: Path, tmp_path: Path) -> None:
+def test_an_archive_folder_contains_everything_that_a_worker_needs(
+    package: Path, tmp_path: Path
+) -> None:
     archive = build_archive(package, tmp_path / "a", ArchiveOptions(workers=3), "7-abc")
     assert _files(archive) == CARRIED
     manifest = json.loads((archive / "MAR-INF" / "MANIFEST.json").read_text())
@@ -70,7 +72,7 @@ def test_an_archive_is_never_overwritten(package: Path, tmp_path: Path) -> None:
         build_archive(package, tmp_path / "a", ArchiveOptions())
 
 
-def test_a_card_with_an_unknown_field_is_refused_by_name(package: Path, tmp_path: Path) -> None:
+def test_an_unknown_field_of_a_card_is_rejected_by_name(package: Path, tmp_path: Path) -> None:
     card = json.loads((package / "model.json").read_text())
     (package / "model.json").write_text(json.dumps({**card, "colour": "red"}))
     with pytest.raises(InvalidModel, match="colour"):
@@ -87,7 +89,9 @@ def test_damage_to_any_file_of_an_archive_is_found(
         verify_archive(archive)
 
 
-def test_an_archive_of_other_options_or_code_is_out_of_date(package: Path, tmp_path: Path) -> None:
+def test_an_archive_with_other_options_or_code_is_out_of_date(
+    package: Path, tmp_path: Path
+) -> None:
     archive = build_archive(package, tmp_path / "a", ArchiveOptions(workers=1))
     assert is_up_to_date(archive, ArchiveOptions(workers=1))
     assert not is_up_to_date(archive, ArchiveOptions(workers=2))
@@ -95,7 +99,7 @@ def test_an_archive_of_other_options_or_code_is_out_of_date(package: Path, tmp_p
     assert not is_up_to_date(archive, ArchiveOptions(workers=1))
 
 
-def test_an_archive_without_a_file_of_the_present_code_is_out_of_date(
+def test_an_archive_without_a_file_of_the_current_code_is_out_of_date(
     package: Path, tmp_path: Path
 ) -> None:
     archive = build_archive(package, tmp_path / "a", ArchiveOptions())
@@ -129,6 +133,6 @@ def test_a_damaged_archive_is_removed_from_the_model_store(package: Path, tmp_pa
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"served": [{"version": 1}]}'])
-def test_an_unreadable_index_counts_as_none(tmp_path: Path, text: str) -> None:
+def test_an_unreadable_index_counts_as_empty(tmp_path: Path, text: str) -> None:
     (tmp_path / "served.json").write_text(text)
     assert ModelStore(tmp_path, tmp_path / "served.json").current() is None

@@ -1,4 +1,4 @@
-"""Fusion, answers, refusals and the verification of packages."""
+"""Fusion, predictions, rejections and the verification of packages."""
 
 import json
 import sys
@@ -39,7 +39,7 @@ def _rejection(classifier: Classifier, *views: bytes) -> RequestRejected:
 
 
 def _classifier_of(probabilities: list[float], **card_fields: object) -> Classifier:
-    """A classifier whose network always answers the same probabilities."""
+    """Make a classifier whose network always gives the same probabilities."""
     codes = list(COUNTRIES.items())[: len(probabilities)]
     card = {
         "image": {"size": SIZE, "mean": [0.5] * 3, "std": [0.5] * 3},
@@ -96,7 +96,7 @@ def test_country_set_without_calibration_is_the_smallest_that_reaches_90_percent
 
 
 @pytest.mark.parametrize(("first", "abstains"), [(ABSTAIN_BELOW + 0.01, False), (0.21, True)])
-def test_it_abstains_when_no_country_is_likely(*, first: float, abstains: bool) -> None:
+def test_it_abstains_if_no_country_is_likely(*, first: float, abstains: bool) -> None:
     classifier = _classifier_of([first] + [(1 - first) / 5] * 5)
     assert _answer(classifier, photo()).abstain is abstains
 
@@ -105,7 +105,7 @@ def test_it_abstains_when_no_country_is_likely(*, first: float, abstains: bool) 
     ("threshold", "size"),
     [(0.0, 4), (0.1, 4), (0.15, 2), (0.3, 2), (0.5, 1), (0.6, 1), (1.0, 1)],
 )
-def test_country_set_holds_all_that_reach_the_threshold_and_never_none(
+def test_country_set_has_all_countries_that_reach_the_threshold_and_at_least_one(
     threshold: float, size: int
 ) -> None:
     values = np.asarray([0.1, 0.3, 0.0999999999999, 0.5])
@@ -122,7 +122,7 @@ CALIBRATION = [
 @pytest.mark.parametrize(
     ("views", "temperature"), [(1, 2.0), (2, 2.0), (3, 0.5), (4, 0.5), (8, 0.5)]
 )
-def test_an_answer_is_read_by_the_calibration_of_its_number_of_views(
+def test_a_prediction_uses_the_calibration_for_its_number_of_views(
     views: int, temperature: float
 ) -> None:
     probabilities = np.asarray([0.5, 0.3, 0.2])
@@ -134,14 +134,14 @@ def test_an_answer_is_read_by_the_calibration_of_its_number_of_views(
     assert answer.abstain is (temperature == 0.5)
 
 
-def test_requests_of_a_batch_are_each_read_by_their_own_number_of_views() -> None:
+def test_each_request_of_a_batch_uses_the_calibration_for_its_own_views() -> None:
     classifier = _classifier_of([0.5, 0.3, 0.2], calibration=CALIBRATION)
     requests = [classifier.decode([photo()] * views) for views in (3, 1, 4)]
     alone = [classifier.classify([request])[0] for request in requests]
     assert classifier.classify(requests) == alone
 
 
-def test_answers_list_the_five_most_likely_countries_in_order(package: Path) -> None:
+def test_predictions_list_the_five_most_likely_countries_in_order(package: Path) -> None:
     prediction = _answer(load_classifier(package, decode_photo), photo(1), photo(2))
     probabilities = [row.probability for row in prediction.top]
     assert len(prediction.top) == 5
@@ -151,7 +151,7 @@ def test_answers_list_the_five_most_likely_countries_in_order(package: Path) -> 
     assert prediction.model.dataset == "test"
 
 
-def test_an_answer_tells_the_probabilities_of_all_countries(package: Path) -> None:
+def test_a_prediction_has_the_probabilities_of_all_countries(package: Path) -> None:
     prediction = _answer(load_classifier(package, decode_photo), photo())
     shares = list(prediction.probabilities.values())
     assert set(prediction.probabilities) == set(COUNTRIES)
@@ -163,7 +163,7 @@ def test_a_model_of_two_countries_lists_two() -> None:
     assert len(_answer(_classifier_of([0.6, 0.4]), photo()).top) == 2
 
 
-def test_a_batch_answers_as_its_requests_do_alone(package: Path) -> None:
+def test_a_batch_gives_the_same_predictions_as_its_requests_alone(package: Path) -> None:
     classifier = load_classifier(package, decode_photo)
     uploads = [[photo(1)], [photo(2), photo(3), photo(4)], [photo(5)] * 8]
     requests = [classifier.decode(views) for views in uploads]
@@ -190,7 +190,7 @@ def test_onnx_and_torch_agree(package: Path) -> None:
         assert one.probability == pytest.approx(other.probability, abs=1e-4)
 
 
-def test_torch_refuses_a_network_of_timm_where_timm_is_missing_and_onnx_serves_it(
+def test_without_timm_torch_rejects_a_timm_network_and_onnx_serves_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = make_package(tmp_path)
@@ -256,7 +256,7 @@ def test_the_archive_accepts_as_many_views_as_the_clients_send() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 9])
-def test_zero_and_nine_views_are_refused(package: Path, count: int) -> None:
+def test_zero_and_nine_views_are_rejected(package: Path, count: int) -> None:
     classifier = load_classifier(package, decode_photo)
     rejection = _rejection(classifier, *[photo()] * count)
     assert str(rejection) == f"{count} views; send 1 to 8 photos."
@@ -313,7 +313,7 @@ def _replace_model_by_text(package: Path) -> None:
         (_replace_model_by_text, "Could not load"),
     ],
 )
-def test_a_bad_package_is_refused(
+def test_an_invalid_package_is_rejected(
     package: Path, spoil: Callable[[Path], object], reason: str
 ) -> None:
     spoil(package)

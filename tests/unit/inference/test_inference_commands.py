@@ -1,4 +1,4 @@
-"""The command line, in this process and without a server."""
+"""The command line in this process, without a server."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from tests.support.uploads import photo
 
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
-    """Commands of a service configure the logging of their process, which here is pytest's."""
+    """Restore pytest's logging, since the commands configure that of their process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -42,14 +42,14 @@ def _exit_code(*arguments: str | Path) -> int:
     return int(end.value.code or 0)
 
 
-def test_predict_names_a_country_as_json(
+def test_predict_prints_the_prediction_as_json(
     package: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _exit_code("predict", image, image, "--model", package, "--json") == 0
     assert Prediction.model_validate_json(capsys.readouterr().out).views == 2
 
 
-def test_predict_draws_a_table(
+def test_predict_prints_a_table(
     package: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _exit_code("predict", image, "--model", package) == 0
@@ -62,7 +62,7 @@ def test_predict_draws_a_table(
     ("name", "data", "reason"),
     [("gone.jpg", None, "No such file"), ("words.jpg", b"words", "Not an image")],
 )
-def test_predict_refuses_a_bad_photo_in_one_line(
+def test_predict_rejects_a_bad_photo_in_one_line(
     package: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -85,7 +85,7 @@ def test_predict_without_a_champion_says_how_to_get_one(
     assert "euguess train" in capsys.readouterr().err
 
 
-def test_predict_refuses_a_folder_that_is_no_model(
+def test_predict_rejects_a_folder_without_a_model(
     image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _exit_code("predict", image, "--model", tmp_path) == 2
@@ -131,7 +131,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in text for name in ("serve", "predict", "archive", "check"))
 
 
-def test_explain_writes_a_picture_per_view_and_prints_what_each_adds(
+def test_explain_writes_a_picture_per_view_and_prints_their_effects(
     package: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "why"
@@ -142,7 +142,7 @@ def test_explain_writes_a_picture_per_view_and_prints_what_each_adds(
     assert [Image.open(io.BytesIO(p.read_bytes())).size for p in pictures] == [(SIDE, SIDE)] * 2
 
 
-def test_explain_names_the_photo_and_its_part(
+def test_explain_names_the_photo_and_its_effect(
     package: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _exit_code("explain", image, "--model", package, "--out", tmp_path / "why") == 0
@@ -151,7 +151,7 @@ def test_explain_names_the_photo_and_its_part(
     assert "only view" in drawn
 
 
-def test_explain_refuses_a_file_in_place_of_its_folder(
+def test_explain_rejects_a_file_as_its_output_folder(
     package: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _exit_code("explain", image, "--model", package, "--out", image) == 2

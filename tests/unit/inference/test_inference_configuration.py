@@ -1,4 +1,4 @@
-"""The text of TorchServe's configuration, and the client's errors."""
+"""TorchServe's configuration files and command, and the clients' errors."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def _properties(options: ServingOptions) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_only_predictions_may_leave_loopback() -> None:
+def test_only_predictions_may_be_served_beyond_loopback() -> None:
     properties = _properties(_options(Path("/srv"), host="0.0.0.0"))
     assert properties.pop("inference_address") == "http://0.0.0.0:1"
     addresses = [value for name, value in properties.items() if name.endswith("_address")]
@@ -48,11 +48,11 @@ def test_only_predictions_may_leave_loopback() -> None:
         ("max_request_size", "33554432"),
     ],
 )
-def test_secure_and_quiet_settings_are_written(name: str, value: str) -> None:
+def test_settings_for_security_and_quiet_logs_are_written(name: str, value: str) -> None:
     assert _properties(_options(Path("/srv")))[name] == value
 
 
-def test_only_the_store_may_be_loaded_from() -> None:
+def test_models_may_only_be_loaded_from_the_store() -> None:
     pattern = allowed_urls(Path("/srv/my.models"))
     assert re.fullmatch(pattern, "file:///srv/my.models/a.mar")
     assert not re.fullmatch(pattern, "file:///srv/myXmodels/a.mar")
@@ -77,7 +77,7 @@ def test_logging_is_configured_quietly() -> None:
     assert levels["MODEL_LOG"] == "warn"
 
 
-def test_java_is_started_itself_with_a_small_heap_and_its_own_sockets(tmp_path: Path) -> None:
+def test_java_is_started_directly_with_a_small_heap_and_its_own_sockets(tmp_path: Path) -> None:
     command = torchserve_command(Path("/usr/bin/java"), _options(tmp_path), Path("/tmp/short"))
     assert command.argv[0] == "/usr/bin/java"
     assert "-Xmx512m" in command.argv
@@ -96,12 +96,12 @@ def test_the_working_directory_is_private_and_free_of_old_tokens(tmp_path: Path)
     assert list((home / "store").iterdir()) == []
 
 
-def test_readiness_tells_a_server_without_a_model(server: TorchServe) -> None:
+def test_readiness_detects_a_server_without_a_model(server: TorchServe) -> None:
     with pytest.raises(TorchServeFailed, match="without a model"):
         server.check()
 
 
-def test_readiness_tells_a_server_that_is_down(
+def test_readiness_detects_a_server_that_is_down(
     server: TorchServe, torchserve: FakeTorchServe
 ) -> None:
     torchserve.is_down = True

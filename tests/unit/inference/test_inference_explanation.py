@@ -24,7 +24,7 @@ SIZE = 32
 
 
 class BrightnessNet(nn.Module):
-    """Country 1 where an image is bright, anywhere; country 0 where it is dark."""
+    """Predicts country 1 for images with a bright spot, else country 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class BrightnessNet(nn.Module):
 
 
 class TokenNet(nn.Module):
-    """Patches as tokens, whose mean goes to a linear layer, as in a vision transformer."""
+    """A linear layer on the mean of tokens, one per patch, as in a vision transformer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def _bright_corner() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return images
 
 
-def test_each_view_is_bright_where_it_speaks_for_the_country() -> None:
+def test_each_view_is_bright_where_it_supports_the_country() -> None:
     method, maps = heat_maps(BrightnessNet(), _bright_corner(), 1)
     assert method == GRAD_CAM
     assert maps.shape == (2, SIZE, SIZE)
@@ -71,12 +71,12 @@ def test_each_view_is_bright_where_it_speaks_for_the_country() -> None:
     assert maps[1, 3, 3] == 0
 
 
-def test_the_other_country_has_the_other_map() -> None:
+def test_the_other_country_has_a_different_map() -> None:
     _, maps = heat_maps(BrightnessNet(), _bright_corner(), 0)
     assert maps[0, 3, 3] < 0.5 < maps[0, -4, -4]
 
 
-def test_a_view_in_which_nothing_speaks_for_the_country_stays_black() -> None:
+def test_a_view_without_evidence_for_the_country_is_black() -> None:
     _, maps = heat_maps(BrightnessNet(), np.full((1, 3, SIZE, SIZE), -1, np.float32), 1)
     assert maps.max() == 0
 
@@ -89,7 +89,7 @@ def test_tokens_are_explained_by_gradients() -> None:
     assert np.isfinite(maps).all()
 
 
-def test_the_map_is_taken_before_pooling_loses_the_places() -> None:
+def test_the_map_is_taken_before_pooling_loses_the_positions() -> None:
     network = SmallNet(2).eval()
     layer = last_feature_map(network, torch.zeros(1, 3, SIZE, SIZE))
     assert layer is not None
@@ -100,7 +100,7 @@ def test_the_map_is_taken_before_pooling_loses_the_places() -> None:
     assert found == [torch.Size((1, 128, 4, 4))]
 
 
-def test_leaving_out_the_view_that_convinced_lowers_the_probability() -> None:
+def test_leaving_out_the_most_convincing_view_lowers_the_probability() -> None:
     logits = np.array([[0, 5], [0, 0], [1, 0]], np.float32)
     effects = leave_one_out(logits, 1, lambda rows: fuse(rows, 1.0))
     with_all = 1 / (1 + np.exp(-4 / 3))
@@ -114,13 +114,13 @@ def test_a_single_view_has_no_leave_one_out_effect() -> None:
     assert leave_one_out(np.zeros((1, 2), np.float32), 0, lambda rows: fuse(rows, 1.0)) == [None]
 
 
-def test_the_png_is_grey_at_the_input_size() -> None:
+def test_the_png_is_greyscale_and_has_the_input_size() -> None:
     picture = Image.open(io.BytesIO(base64.b64decode(grey_png(np.eye(SIZE, dtype=np.float32)))))
     assert (picture.mode, picture.size, picture.getextrema()) == ("L", (SIZE, SIZE), (0, 255))
 
 
 class ResidualNet(nn.Module):
-    """One ReLU for two calls, and a convolution that a shortcut goes round."""
+    """A ReLU that is called twice, and a convolution with a residual connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,27 +135,27 @@ class ResidualNet(nn.Module):
         return logits
 
 
-def test_a_map_that_a_shortcut_goes_round_is_not_taken() -> None:
+def test_a_map_that_a_residual_connection_bypasses_is_not_used() -> None:
     network = ResidualNet()
     assert last_feature_map(network, torch.zeros(1, 3, SIZE, SIZE)) is network.whole
 
 
 @pytest.mark.parametrize("name", ["googlenet", "convnext_tiny", "efficientnet_b0", "vit_b_16"])
-def test_places_are_found_in_each_family_of_networks(name: str) -> None:
+def test_a_feature_map_is_found_in_each_family_of_networks(name: str) -> None:
     with torch.device("meta"):
         network = build_network(name, 2, image_size=64).eval()
         layer = last_feature_map(network, torch.zeros(1, 3, 64, 64))
     assert (layer is None) == name.startswith("vit")
 
 
-def test_a_channels_last_map_is_not_taken_for_places() -> None:
+def test_a_channels_last_map_is_not_used() -> None:
     with torch.device("meta"):
         network = build_network("swin_t", 2, image_size=64).eval()
         assert last_feature_map(network, torch.zeros(1, 3, 64, 64)) is None
 
 
-def test_a_module_that_is_called_again_is_judged_by_its_last_output() -> None:
-    """The ReLU of a block of ResNet-50 first gives 4 x 4, then 2 x 2 places."""
+def test_a_module_that_is_called_twice_counts_with_its_last_output() -> None:
+    """The ReLU of a block of ResNet-50 first gives 4 x 4, then 2 x 2 positions."""
     with torch.device("meta"):
         network = build_network("resnet50", 2, image_size=64).eval()
         layer = last_feature_map(network, torch.zeros(1, 3, 64, 64))

@@ -1,4 +1,4 @@
-"""The handler as TorchServe loads it: from an archive, with the modules beside it."""
+"""The handler as TorchServe loads it: from an archive, with its other modules."""
 
 import importlib
 import json
@@ -17,7 +17,7 @@ from tests.support.uploads import BAD_UPLOADS, photo
 
 
 class StubContext:
-    """What a handler uses of ts.context.Context."""
+    """The parts of ts.context.Context that the handler uses."""
 
     def __init__(self, model_dir: Path, headers: Sequence[Mapping[str, str]] = ()) -> None:
         self.system_properties = {"model_dir": str(model_dir), "gpu_id": None}
@@ -42,7 +42,7 @@ def archive(package: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def handler(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An initialised handler that imported only what is in the archive."""
+    """An initialised handler whose own modules come from the archive."""
     names = [name.removesuffix(".py") for name in SOURCES]
     monkeypatch.syspath_prepend(str(archive))
     handler = importlib.import_module("handler").CountryHandler()
@@ -76,7 +76,7 @@ def test_every_field_of_a_form_is_a_view(handler: Any, archive: Path, count: int
 
 
 @pytest.mark.parametrize("name", BAD_UPLOADS)
-def test_a_bad_upload_has_its_own_status_and_leaves_its_batch_alone(
+def test_a_bad_upload_has_its_own_status_and_does_not_affect_its_batch(
     handler: Any, archive: Path, name: str
 ) -> None:
     draw, status, reason = BAD_UPLOADS[name]
@@ -96,7 +96,7 @@ def test_a_bad_upload_has_its_own_status_and_leaves_its_batch_alone(
         ({"view1": photo(), "view2": photo()[:500]}, "View 2:"),
     ],
 )
-def test_a_request_without_1_to_8_photos_is_refused(
+def test_a_request_without_1_to_8_photos_is_rejected(
     handler: Any, archive: Path, row: dict[str, Any], reason: str
 ) -> None:
     answers = _run(handler, archive, row, {"body": photo()})
@@ -104,8 +104,8 @@ def test_a_request_without_1_to_8_photos_is_refused(
     assert reason in answers[0][1]["message"]
 
 
-def test_views_that_torchserve_dropped_are_not_passed_over(handler: Any, archive: Path) -> None:
-    """Of three fields of one name only the last arrives; the length of the form tells."""
+def test_views_that_torchserve_dropped_are_reported(handler: Any, archive: Path) -> None:
+    """Of three fields with one name only the last arrives; the form's length reveals it."""
     view = photo(side=640, kind="PNG")
     form = {"content-type": "multipart/form-data; boundary=x"}
     headers = [
@@ -118,7 +118,7 @@ def test_views_that_torchserve_dropped_are_not_passed_over(handler: Any, archive
     assert "view1 to view8" in json.loads(bodies[0])["message"]
 
 
-def test_a_failing_model_costs_only_the_request_that_makes_it_fail(
+def test_a_model_failure_affects_only_the_request_that_causes_it(
     handler: Any, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class FailsForTwoViews:
@@ -138,7 +138,7 @@ def test_a_failing_model_costs_only_the_request_that_makes_it_fail(
     assert "out of memory" in capsys.readouterr().err
 
 
-def test_a_decoder_that_fails_unexpectedly_costs_only_its_request(
+def test_a_decoder_failure_affects_only_the_request_that_causes_it(
     handler: Any, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     decode = handler._classifier._decode
@@ -154,7 +154,7 @@ def test_a_decoder_that_fails_unexpectedly_costs_only_its_request(
     assert "out of memory" in capsys.readouterr().err
 
 
-def test_the_archive_answers_as_the_classifier_of_the_project(
+def test_the_archive_predicts_the_same_as_the_classifier_of_the_project(
     handler: Any, archive: Path, package: Path
 ) -> None:
     here = load_classifier(package, decode_photo)
@@ -184,7 +184,7 @@ def test_explanations_and_predictions_share_a_batch(handler: Any, archive: Path)
     assert "Not an image" in json.loads(third)["message"]
 
 
-def test_an_explanation_explains_what_is_predicted(handler: Any, archive: Path) -> None:
+def test_an_explanation_matches_the_prediction(handler: Any, archive: Path) -> None:
     row = {"view1": photo(1), "view2": photo(2)}
     explained = json.loads(handler.handle([row], StubContext(archive, [{"explain": "True"}]))[0])
     predicted = json.loads(handler.handle([row], StubContext(archive))[0])

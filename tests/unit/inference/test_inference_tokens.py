@@ -1,4 +1,4 @@
-"""The token for clients: the inference key only, whole or not there."""
+"""The token file for clients: only the inference key, written atomically."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def options(home: Path, target: Path | None) -> ServingOptions:
 KEYS = {"management": {"key": "m"}, "inference": {"key": "i"}, "API": {"key": "a"}}
 
 
-def test_only_the_inference_key_is_handed_on(tmp_path: Path) -> None:
+def test_only_the_inference_key_is_shared(tmp_path: Path) -> None:
     target = tmp_path / "tokens" / "inference.json"
     key_file_path(tmp_path).write_text(json.dumps(KEYS))
     ClientToken(options(tmp_path, target)).share()
@@ -36,7 +36,7 @@ def test_it_waits_until_torchserve_has_written_its_keys(tmp_path: Path) -> None:
     assert target.exists()
 
 
-def test_nothing_is_written_unless_it_is_asked_for(tmp_path: Path) -> None:
+def test_nothing_is_written_without_a_target(tmp_path: Path) -> None:
     key_file_path(tmp_path).write_text(json.dumps(KEYS))
     ClientToken(options(tmp_path, None)).share()
     assert [path.name for path in tmp_path.iterdir()] == ["key_file.json"]

@@ -25,7 +25,7 @@ StartSimulator = Callable[..., Awaitable[Client]]
 
 
 class TwoCountries:
-    """FR west of 10 degrees east, DE up to 20; sea elsewhere and beyond 40 to 60 north."""
+    """A map with FR at 0 to 10 degrees east and DE up to 20, both at 40 to 60 north."""
 
     def locate_many(
         self, lats: NDArray[np.float64], lons: NDArray[np.float64]
@@ -46,13 +46,13 @@ def world() -> World:
 
 @pytest.fixture
 def world_with() -> Callable[[Coverage], World]:
-    """A world of another coverage."""
+    """Make a world with another coverage."""
     return lambda coverage: World(seed=SEED, coverage=coverage, country_map=TwoCountries())
 
 
 @pytest.fixture
 async def start_simulator(world: World) -> AsyncIterator[StartSimulator]:
-    """Starts a simulator on loopback with faults as on the command line."""
+    """Start a simulator on loopback with faults as on the command line."""
     clients: list[Client] = []
 
     async def start(

@@ -37,7 +37,7 @@ def test_signatures_match_the_published_vectors(secret: str, target: str, signat
         f"{STREET_VIEW}&signature=P-BKw24gQ-9-UP_FjeZlMok2W5U=&extra=1",
     ],
 )
-def test_a_missing_or_wrong_signature_and_a_reencoded_target_are_refused(target: str) -> None:
+def test_a_missing_or_wrong_signature_and_a_reencoded_target_are_denied(target: str) -> None:
     assert not is_signed(DOCUMENTED_SECRET, target)
 
 

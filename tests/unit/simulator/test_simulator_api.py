@@ -46,7 +46,7 @@ async def text_of(response: ClientResponse) -> tuple[int, str, str]:
     return response.status, response.content_type, await response.text()
 
 
-async def test_a_found_panorama_has_the_shape_and_headers_of_the_real_answer(
+async def test_a_found_panorama_has_the_format_and_headers_of_the_real_response(
     start_simulator: StartSimulator, world: World
 ) -> None:
     response = await (await start_simulator()).get(METADATA, params=PLACE)
@@ -82,7 +82,7 @@ async def test_a_found_panorama_has_the_shape_and_headers_of_the_real_answer(
         ({"key": "other"}, "REQUEST_DENIED"),
     ],
 )
-async def test_metadata_says_with_status_200_why_there_is_no_panorama(
+async def test_metadata_gives_status_200_and_the_reason_when_there_is_no_panorama(
     start_simulator: StartSimulator, change: dict[str, str], status: str
 ) -> None:
     client = await start_simulator()
@@ -141,7 +141,7 @@ async def test_a_picture_by_location_is_the_picture_of_the_nearest_panorama(
         ("radius", "-5"),
     ],
 )
-async def test_invalid_parameters_of_a_picture_get_400_and_a_text_that_names_them(
+async def test_invalid_parameters_of_a_picture_get_400_and_are_named(
     start_simulator: StartSimulator, name: str, value: str
 ) -> None:
     client = await start_simulator()
@@ -151,7 +151,7 @@ async def test_invalid_parameters_of_a_picture_get_400_and_a_text_that_names_the
     assert f"'{name}'" in text
 
 
-async def test_no_imagery_is_a_grey_picture_or_a_404_when_error_codes_are_asked_for(
+async def test_no_imagery_is_a_grey_picture_or_a_404_if_error_codes_are_requested(
     start_simulator: StartSimulator,
 ) -> None:
     client = await start_simulator()
@@ -195,7 +195,7 @@ async def test_a_signature_is_checked_over_the_target_as_it_was_sent(
     assert statuses == ["OK", "REQUEST_DENIED", "REQUEST_DENIED"]
 
 
-async def test_an_unsigned_picture_request_gets_403_where_signatures_are_demanded(
+async def test_an_unsigned_picture_request_gets_403_if_signatures_are_required(
     start_simulator: StartSimulator,
 ) -> None:
     client = await start_simulator(signing_secret="a2V5")
@@ -208,7 +208,7 @@ async def test_a_denial_of_metadata_may_come_with_403(start_simulator: StartSimu
     assert (response.status, (await response.json())["status"]) == (403, "REQUEST_DENIED")
 
 
-async def test_counters_tell_calls_and_what_would_be_paid(start_simulator: StartSimulator) -> None:
+async def test_counters_report_requests_and_billed_images(start_simulator: StartSimulator) -> None:
     client = await start_simulator()
     view = await view_of(client)
     for params in (view, view, view | {"heading": "0"}, view | {"heading": "999"}, AT_SEA | SHOT):
@@ -225,6 +225,6 @@ async def test_counters_tell_calls_and_what_would_be_paid(start_simulator: Start
     assert (await (await client.get("/counters")).json())["image_calls"] == 0
 
 
-async def test_the_server_says_that_it_is_healthy(start_simulator: StartSimulator) -> None:
+async def test_the_server_reports_that_it_is_healthy(start_simulator: StartSimulator) -> None:
     response = await (await start_simulator()).get("/healthz")
     assert (response.status, await response.json()) == (200, {"status": "ok"})

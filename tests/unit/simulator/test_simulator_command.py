@@ -20,7 +20,7 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int |
         (["--no-coverage", "MT,XX"], "simulator: --no-coverage: 'XX' is not a country"),
     ],
 )
-def test_mistakes_on_the_command_line_end_in_one_line(
+def test_errors_on_the_command_line_take_one_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     code, error = error_of(capsys, *arguments)
@@ -29,7 +29,7 @@ def test_mistakes_on_the_command_line_end_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_port_in_use_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         code, error = error_of(capsys, "--port", str(port))

@@ -49,7 +49,7 @@ async def test_far_pano_is_3498_km_away(
     assert great_circle_km(coordinate_of(answer), true_place) == pytest.approx(3498, abs=1)
 
 
-async def test_null_island_is_a_broken_position(start_simulator: StartSimulator) -> None:
+async def test_null_island_is_a_wrong_coordinate(start_simulator: StartSimulator) -> None:
     answer = await metadata_of(await start_simulator("null_island"))
     assert coordinate_of(answer).is_null_island
     assert answer["location"] == {"lat": 3.6e-08, "lng": 3.6e-08}
@@ -93,7 +93,7 @@ async def test_across_border_answers_with_a_real_panorama_of_the_neighbour(
     assert (panorama.country_code, panorama.coordinate) == ("DE", coordinate_of(answer))
 
 
-async def test_same_pano_repeats_the_first_id_for_other_places(
+async def test_same_pano_repeats_the_first_id_for_other_coordinates(
     start_simulator: StartSimulator,
 ) -> None:
     client = await start_simulator("same_pano")
@@ -102,7 +102,7 @@ async def test_same_pano_repeats_the_first_id_for_other_places(
     assert first["location"] != second["location"]
 
 
-async def test_a_stale_id_is_found_by_place_but_no_longer_by_id(
+async def test_a_stale_panorama_is_found_by_location_but_not_by_id(
     start_simulator: StartSimulator,
 ) -> None:
     client = await start_simulator("stale_pano_id")
@@ -120,7 +120,7 @@ async def test_a_stale_id_is_found_by_place_but_no_longer_by_id(
         ("unknown_error", "UNKNOWN_ERROR", 503),
     ],
 )
-async def test_a_refused_request_has_its_status_at_both_endpoints(
+async def test_a_denied_request_has_its_status_at_both_endpoints(
     start_simulator: StartSimulator, fault: str, metadata_status: str, image_status: int
 ) -> None:
     client = await start_simulator(fault)
@@ -145,7 +145,7 @@ async def test_html_200_is_a_web_page(start_simulator: StartSimulator, path: str
 
 
 @pytest.mark.parametrize("path", [METADATA, IMAGE])
-async def test_a_disconnect_ends_the_connection_without_answer(
+async def test_a_disconnect_closes_the_connection_without_a_response(
     start_simulator: StartSimulator, path: str
 ) -> None:
     client = await start_simulator("disconnect")
@@ -153,7 +153,7 @@ async def test_a_disconnect_ends_the_connection_without_answer(
         await client.get(path, params=SHOT)
 
 
-async def test_a_slow_answer_comes_late_but_right(start_simulator: StartSimulator) -> None:
+async def test_a_slow_response_is_late_but_correct(start_simulator: StartSimulator) -> None:
     client = await start_simulator()
     await client.post("/faults", json=[{"mode": "slow", "seconds": 0.2, "count": 1}])
     started = time.perf_counter()
@@ -208,7 +208,7 @@ async def test_faults_are_scripted_read_and_cleared_at_run_time(
         '[{"mode": "slow"}, {"mode": "far_pano", "endpoint": "image"}]',
     ],
 )
-async def test_an_invalid_script_is_refused_as_a_whole(
+async def test_an_invalid_script_is_rejected_completely(
     start_simulator: StartSimulator, body: str
 ) -> None:
     client = await start_simulator()

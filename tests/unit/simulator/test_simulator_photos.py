@@ -30,7 +30,7 @@ def mean_colour(jpeg: bytes) -> tuple[float, float, float]:
 
 @pytest.fixture
 def manifest_folder(tmp_path: Path) -> Path:
-    """One French place with a red view to the north and a blue one to the south."""
+    """A folder with one French location: a red view to the north, a blue one to the south."""
     write_photo(tmp_path / "images/a.jpg", (250, 10, 10))
     write_photo(tmp_path / "images/b.jpg", (10, 10, 250))
     (tmp_path / "manifest.csv").write_text(
@@ -39,7 +39,7 @@ def manifest_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_views_of_a_place_are_served_by_heading(manifest_folder: Path) -> None:
+def test_the_views_of_a_location_are_served_by_heading(manifest_folder: Path) -> None:
     imagery = PhotoImagery(read_photos(manifest_folder))
     north = imagery.picture(panorama(1), VIEW)
     south = imagery.picture(panorama(1), View(48, 32, 200))
@@ -64,14 +64,14 @@ def test_a_panorama_always_shows_the_same_photo_and_others_may_show_another(tmp_
     assert len(set(shown)) == 5
 
 
-def test_folders_that_are_no_country_codes_are_left_alone(tmp_path: Path) -> None:
+def test_folders_that_are_not_country_codes_are_ignored(tmp_path: Path) -> None:
     write_photo(tmp_path / "PL/a.jpeg", (1, 2, 3))
     write_photo(tmp_path / "notes/a.jpg", (1, 2, 3))
     (tmp_path / "PL/readme.txt").write_text("no photo")
     assert list(read_photos(tmp_path)) == ["PL"]
 
 
-def test_a_folder_without_photos_is_refused_with_what_it_needs(tmp_path: Path) -> None:
+def test_a_folder_without_photos_is_rejected_with_advice(tmp_path: Path) -> None:
     with pytest.raises(InvalidManifest, match=r"manifest\.csv"):
         read_photos(tmp_path)
 
@@ -106,7 +106,7 @@ def test_the_shared_collection_can_be_served(photos: Path) -> None:
 
 
 class CountingImagery:
-    """Pictures of 100 bytes; remembers which were made."""
+    """Makes pictures of 100 bytes and records them."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -116,7 +116,7 @@ class CountingImagery:
         return bytes(100)
 
 
-async def test_the_latest_pictures_are_kept_up_to_a_number_of_bytes() -> None:
+async def test_the_latest_pictures_are_cached_up_to_a_number_of_bytes() -> None:
     source = CountingImagery()
     cached = CachedImagery(source, threads=1, cache_bytes=250)
     for number in (1, 2, 1, 3, 1, 2):

@@ -43,7 +43,7 @@ def scene_of() -> Callable[[int], Scene]:
     return lambda number: build_scene(appearance_of(panorama(number), SEED))
 
 
-def test_the_table_has_every_country_and_names_only_what_the_palettes_have() -> None:
+def test_the_table_covers_every_country_with_cues_from_the_palettes() -> None:
     assert {country.code for country in COUNTRIES} <= set(CUES)
     for code, cues in CUES.items():
         assert cues.side in ("left", "right"), code
@@ -55,12 +55,12 @@ def test_no_two_countries_share_all_their_cues() -> None:
     assert len(set(CUES.values())) == len(CUES)
 
 
-def test_traffic_keeps_left_where_it_does_in_the_world() -> None:
+def test_traffic_keeps_left_in_the_same_countries_as_in_reality() -> None:
     keeps_left = {code for code, cues in CUES.items() if cues.side == "left"}
     assert keeps_left == {"GB", "IE", "MT", "CY", "IM"}
 
 
-def test_a_country_that_the_table_lacks_gets_lasting_cues_of_its_own() -> None:
+def test_a_country_missing_from_the_table_gets_fixed_cues_of_its_own() -> None:
     assert cues_of("ZZ") == cues_of("ZZ")
     assert cues_of("ZZ") != cues_of("QQ")
     assert all(getattr(cues_of("ZZ"), cue) in values for cue, values in CUE_PALETTES.items())
@@ -84,7 +84,7 @@ def test_the_middle_of_the_road_is_left_of_a_car_that_keeps_right(
     ("heading", "fov", "pitch"),
     [(30, 90, 0), (350, 90, 0), (10, 60, 0), (10, 120, 0), (10, 90, 15)],
 )
-def test_views_of_a_place_show_the_same_things_in_the_same_directions(
+def test_views_of_a_location_show_the_same_objects_in_the_same_directions(
     scene_of: Callable[[int], Scene], heading: float, fov: float, pitch: float
 ) -> None:
     scene, other_scene = scene_of(3), scene_of(4)
@@ -114,7 +114,7 @@ def test_steep_views_show_the_ground_or_the_sky(
     assert is_sky == (pitch > 0)
 
 
-def test_headings_of_a_place_are_more_alike_than_places(
+def test_views_of_one_location_are_more_alike_than_views_of_two(
     scene_of: Callable[[int], Scene],
 ) -> None:
     means = np.array(
@@ -126,7 +126,7 @@ def test_headings_of_a_place_are_more_alike_than_places(
 
 
 def mean_land(country_code: str) -> NDArray[np.float64]:
-    """Mean colour of the land beside the road, over 40 places."""
+    """Return the mean colour of the land beside the road, over 40 locations."""
     places = [appearance_of(panorama(i, country_code), SEED) for i in range(40)]
     views = [pixels(build_scene(appearance), appearance.road_azimuth + 90) for appearance in places]
     return np.asarray(np.mean([view[90:120] for view in views], axis=(0, 1, 2)))
@@ -137,7 +137,7 @@ def test_the_land_of_spain_is_redder_and_that_of_ireland_greener() -> None:
     assert (spain[0] - spain[1]) - (ireland[0] - ireland[1]) > 8
 
 
-def test_most_places_show_their_countrys_cue_but_some_do_not() -> None:
+def test_most_locations_show_their_countrys_cue_but_some_do_not() -> None:
     roofs = [appearance_of(panorama(i, "NL"), SEED).cues.roof for i in range(300)]
     share = sum(roof == cues_of("NL").roof for roof in roofs) / len(roofs)
     assert 0.4 < share < 0.9
@@ -150,7 +150,7 @@ def test_a_picture_is_the_same_in_every_simulator_of_a_seed_and_differs_by_seed(
     assert jpegs[0] != jpegs[2]
 
 
-def test_a_place_is_the_same_whoever_asks() -> None:
+def test_an_appearance_depends_only_on_panorama_and_seed() -> None:
     first: Appearance = appearance_of(panorama(6), SEED)
     assert first == appearance_of(panorama(6), SEED)
     assert first != appearance_of(panorama(7), SEED)

@@ -17,7 +17,7 @@ PLACES = [
 
 
 def every_panorama(world: World, around: Coordinate, reach_km: float) -> list[Panorama]:
-    """All panoramas of the cells within a generous box, found one cell at a time."""
+    """Find all panoramas of the cells within a large box, cell by cell."""
     rows = range(*cell_rows(around.lat, reach_km))
     found = []
     for row in rows:
@@ -38,7 +38,7 @@ def cell_rows(lat: float, reach_km: float) -> tuple[int, int]:
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
 @pytest.mark.parametrize("radius_m", [50, 700, 2000, 5000])
-def test_the_nearest_panorama_is_what_a_search_of_all_cells_finds(
+def test_the_nearest_panorama_is_the_one_that_a_search_of_all_cells_finds(
     world: World, place: Coordinate, radius_m: float
 ) -> None:
     near = [
@@ -79,14 +79,14 @@ def test_a_country_may_have_another_coverage(world_with: Callable[[Coverage], Wo
     assert found.country_code == "FR"
 
 
-def test_the_panorama_of_an_id_is_the_one_that_the_search_found(world: World) -> None:
+def test_an_id_leads_back_to_the_panorama_that_the_search_found(world: World) -> None:
     found = world.nearest(Coordinate(48.2, 8.0), 2000)
     assert found is not None
     assert world.panorama(found.pano_id) == found
     assert world.panorama(user_pano_id(found.pano_id)) == found
 
 
-def test_equal_seeds_make_equal_worlds_and_others_do_not(
+def test_equal_seeds_give_equal_worlds_and_different_seeds_do_not(
     world: World, world_with: Callable[[Coverage], World]
 ) -> None:
     found = world.nearest(Coordinate(48.2, 8.0), 2000)
@@ -106,11 +106,11 @@ def test_ids_have_22_characters_and_decode_to_their_cell(cell: Cell) -> None:
 @pytest.mark.parametrize(
     "text", ["", "abc", "A" * 22, "é" * 22, "A" * 44, "../../etc/passwd/....."]
 )
-def test_other_texts_are_no_ids(text: str) -> None:
+def test_other_texts_are_not_ids(text: str) -> None:
     assert decode_pano_id(text, 3) is None
 
 
-def test_an_id_with_another_last_character_is_refused() -> None:
+def test_an_id_with_another_last_character_is_rejected() -> None:
     pano_id = encode_pano_id(Cell(1, 2), 3)
     assert all(decode_pano_id(pano_id[:-1] + c, 3) is None for c in "ABCDwxyz" if c != pano_id[-1])
 
