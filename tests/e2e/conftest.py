@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Page
 
 from euguess.settings import child_environment
 from tests.e2e.running import (
@@ -15,9 +16,17 @@ from tests.e2e.running import (
     free_port_base,
     processes_of,
 )
+from tests.support.browser import opened_browser
 
 DEMO_SECONDS = 900
 END_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A page of a browser, shared by a module's tests."""
+    with opened_browser() as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +22,6 @@ from tests.support.browser import (
     DESKTOP,
     PHONE,
     WAIT_MS,
-    opened_browser,
     save_screenshot,
     wait_for_text,
     wait_until_drawn,
@@ -43,12 +42,6 @@ PAGES = {
 
 CLICK_MS = 5_000
 MAP_CENTRE = Coordinate(CENTRE["latitude"], CENTRE["longitude"])
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with opened_browser() as page:
-        yield page
 
 
 def open_page(page: Page, stack: DemoStack, name: str) -> None:

@@ -1,7 +1,5 @@
 """Promotion and rollback from the page Models, as the model server sees them."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -13,7 +11,6 @@ from services.inference.golden import golden_photo
 from tests.e2e.running import PROJECT_ROOT, DemoStack, eventually
 from tests.support.browser import (
     WAIT_MS,
-    opened_browser,
     save_screenshot,
     wait_for_text,
     wait_until_drawn,
@@ -23,12 +20,6 @@ pytestmark = [pytest.mark.timeout(1800), pytest.mark.browser]
 
 SERVE_SECONDS = 180.0
 REASON, REGRET = "It shall *bold*ly be tried", "The _first_ was better"
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with opened_browser() as page:
-        yield page
 
 
 @pytest.fixture(scope="module")

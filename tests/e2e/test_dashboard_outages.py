@@ -21,7 +21,7 @@ from euguess.stack.plan import Port, StackPlan
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.state import STATE_FILE
 from tests.e2e.running import DemoStack, eventually
-from tests.support.browser import SCREENSHOTS, opened_browser
+from tests.support.browser import SCREENSHOTS
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.browser]
 
@@ -65,12 +65,6 @@ OUTAGES = (
     Outage("inference", "TorchServe", "EUGUESS_INFERENCE_URL", ("overview",)),
     Outage("s3", "store", "EUGUESS_S3_ENDPOINT", ("overview", "dataset", "models", "play")),
 )
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with opened_browser() as page:
-        yield page
 
 
 def _pid(stack: DemoStack, server: str) -> int:

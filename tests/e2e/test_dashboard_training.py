@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,7 +12,6 @@ from tests.support.browser import (
     DESKTOP,
     PHONE,
     WAIT_MS,
-    opened_browser,
     save_screenshot,
     wait_for_text,
     wait_until_drawn,
@@ -24,12 +22,6 @@ pytestmark = [pytest.mark.timeout(1200), pytest.mark.browser]
 NAME = "from-page"
 CHANGES = f"name={NAME}\nepochs=40"
 TRAINED_MS = 300_000
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with opened_browser() as page:
-        yield page
 
 
 def open_trainings(page: Page, stack: DemoStack) -> None:

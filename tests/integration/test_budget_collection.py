@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -17,27 +16,13 @@ from euguess.messages.collection import (
 )
 from euguess.process.ports import free_ports
 from euguess.process.project import project_root, service_command
-from euguess.settings import StoreSettings
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
-from tests.support.fetcher_rig import SPEC, Rig, eventually, image_keys, running_simulator
+from tests.support.fetcher_rig import SPEC, Rig, eventually, image_keys
 
 pytestmark = pytest.mark.timeout(240)
 
 CAPPED = SPEC.model_copy(update={"quotas": {"FR": 20, "PL": 20}, "budget": Budget(images=62)})
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_simulator(tmp_path_factory.mktemp("simulator")) as url:
-        yield url
-
-
-@pytest.fixture
-def rig(tmp_path: Path, redis_url: str, store_settings: StoreSettings, simulator: str) -> Rig:
-    rig = Rig(tmp_path, redis_url, store_settings, simulator)
-    rig.reset()
-    return rig
 
 
 @contextlib.contextmanager

@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,6 @@ from euguess.messages.collection import (
     LocationRecord,
     SlotStatus,
 )
-from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore
 from tests.support.fetcher_rig import (
     CANARY,
@@ -26,26 +23,12 @@ from tests.support.fetcher_rig import (
     image_keys,
     message,
     put_spec,
-    running_simulator,
     slots,
 )
 
 pytestmark = pytest.mark.timeout(240)
 
 MAX_ATTEMPTS = 8
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_simulator(tmp_path_factory.mktemp("simulator")) as url:
-        yield url
-
-
-@pytest.fixture
-def rig(tmp_path: Path, redis_url: str, store_settings: StoreSettings, simulator: str) -> Rig:
-    rig = Rig(tmp_path, redis_url, store_settings, simulator)
-    rig.reset()
-    return rig
 
 
 @pytest.fixture

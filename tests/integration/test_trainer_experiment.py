@@ -155,27 +155,24 @@ def test_a_run_keeps_recipe_provenance_and_every_epoch(
     assert [metric.step for metric in history] == [1, 2, 3]
 
 
-def test_the_served_package_names_the_country_of_a_new_place(
-    trainer: TrainerHome, champion: Outcome, tmp_path: Path
-) -> None:
+@pytest.fixture
+def served_package(trainer: TrainerHome, champion: Outcome, tmp_path: Path) -> Path:
+    """The champion's package, as the inference service downloads it."""
     registry = MlflowRegistry(trainer.mlflow.url)
     found = registry.champion()
     assert found is not None
-    package = registry.download(found, tmp_path)
+    return registry.download(found, tmp_path)
+
+
+def test_the_served_package_names_the_country_of_a_new_place(served_package: Path) -> None:
     for device in (None, "cpu"):
-        classifier = load_classifier(package, decode_photo, device)
+        classifier = load_classifier(served_package, decode_photo, device)
         views = [country_photo("IT", "a new place", heading) for heading in (0, 120)]
         assert classifier.predict(views)["country_code"] == "IT"
 
 
-def test_what_is_served_is_read_as_it_was_measured(
-    trainer: TrainerHome, champion: Outcome, tmp_path: Path
-) -> None:
-    registry = MlflowRegistry(trainer.mlflow.url)
-    found = registry.champion()
-    assert found is not None
-    package = registry.download(found, tmp_path)
-    card = ModelCard.model_validate_json((package / "model.json").read_text())
+def test_what_is_served_is_read_as_it_was_measured(champion: Outcome, served_package: Path) -> None:
+    card = ModelCard.model_validate_json((served_package / "model.json").read_text())
     assert card.calibration == champion.report.calibration
     logits = np.random.default_rng(0).normal(size=(3, len(card.countries))).astype(np.float32)
     codes = np.array([country.country_code for country in card.countries])

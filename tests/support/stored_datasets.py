@@ -54,6 +54,8 @@ class CountingStore:
 class DatasetBuilder:
     """Writes one dataset; photos are numbered by country, location and view."""
 
+    side = 64  # of the photos, in pixels
+
     def __init__(self, store: ObjectStore, name: str = "demo", provider: str = "simulator") -> None:
         self.store = store
         self.name = name
@@ -117,14 +119,19 @@ class DatasetBuilder:
 
     async def _add_view(self, code: str, location_id: str, heading: int) -> ViewRecord:
         key = view_key(self.name, code, location_id, heading)
-        seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
-        data = photo(seed)
+        data = self._photo(code, location_id, heading)
         await self.store.put(key, data)
         return ViewRecord(
             key=key,
             heading=heading,
             sha256=hashlib.sha256(data).hexdigest(),
             bytes=len(data),
-            width=64,
-            height=64,
+            width=self.side,
+            height=self.side,
         )
+
+    def _photo(self, code: str, location_id: str, heading: int) -> bytes:
+        """Draw a photo of side x side pixels."""
+        key = view_key(self.name, code, location_id, heading)
+        seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+        return photo(seed, self.side)

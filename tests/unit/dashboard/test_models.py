@@ -1,49 +1,21 @@
 """The page of models: what the gate says is what happens, and the audit log tells of it."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.versions import versions_chart
 from dashboard.sources.versions import read_cards
-from euguess.clock import utc_now
 from euguess.errors import InvalidInput, StoreUnavailable
-from euguess.messages.records import Interval
 from euguess.promotion.audit import AuditEntry, Decision, append, read_log
-from euguess.promotion.verdict import Contest
 from euguess.promotion.versions import RegisteredVersion
 from tests.support.dashboard_services import FakeServices, UnreachableStore, candidate, model_card
+from tests.support.promotions import HALF, audit_entry, contest
 from tests.unit.dashboard.conftest import Draw
 
-HALF = Interval(value=0.5, low=0.4, high=0.6)
-
-
-def contest(low: float) -> Contest:
-    return Contest(
-        dataset="demo",
-        manifest_digest="0" * 64,
-        places=64,
-        challenger=HALF,
-        champion=HALF,
-        difference=Interval(value=low + 0.05, low=low, high=low + 0.1),
-    )
-
-
-def entry(
-    number: int, act: Decision, version: str, before: str | None, met: Contest | None
-) -> AuditEntry:
-    return AuditEntry(
-        number=number,
-        at=utc_now(),
-        by="someone@somewhere",
-        act=act,
-        version=version,
-        run_id=f"run-{version}",
-        champion_before=before,
-        verdict="<b>because</b>",
-        contest=met,
-    )
+entry = partial(audit_entry, verdict="<b>because</b>")
 
 
 def services(*versions: RegisteredVersion, champion: str | None = "1") -> FakeServices:
@@ -104,18 +76,18 @@ def test_the_first_champion_needs_no_contest(draw: Draw) -> None:
 
 def test_a_recorded_lead_lets_a_version_through(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
-    write(given, entry(2, Decision.REFUSED, "2", "1", contest(0.01)))
+    write(given, entry(2, Decision.REFUSED, "2", "1", contest(0.01, 0.11)))
     page = drawn(draw, given)
     assert "The gate would promote it" in page.info[0].value
     press(page, "Promote version 2")
     assert given.champion_version == "2"
-    assert log(given)[-1].contest == contest(0.01)
+    assert log(given)[-1].contest == contest(0.01, 0.11)
 
 
 def test_a_lead_over_an_earlier_champion_is_none_over_the_present_one(draw: Draw) -> None:
     given = services(candidate(1), candidate(2), candidate(3))
-    write(given, entry(2, Decision.REFUSED, "3", "1", contest(0.01)))
-    write(given, entry(3, Decision.PROMOTED, "2", "1", contest(0.01)))
+    write(given, entry(2, Decision.REFUSED, "3", "1", contest(0.01, 0.11)))
+    write(given, entry(3, Decision.PROMOTED, "2", "1", contest(0.01, 0.11)))
     given.champion_version = "2"
     page = drawn(draw, given)
     assert "not been measured" in page.warning[0].value
@@ -137,7 +109,7 @@ def test_what_the_gate_refuses_is_not_forced_without_a_reason(draw: Draw, reason
 
 def test_force_with_a_reason_is_written_down_with_what_spoke_against_it(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
-    write(given, entry(2, Decision.REFUSED, "2", "1", contest(-0.2)))
+    write(given, entry(2, Decision.REFUSED, "2", "1", contest(-0.2, -0.1)))
     page = drawn(draw, given)
     page.text_input[0].set_value("a <b>demo</b>")
     page = press(page, "Force promotion")
@@ -150,7 +122,7 @@ def test_force_with_a_reason_is_written_down_with_what_spoke_against_it(draw: Dr
 
 def test_going_back_needs_a_reason_and_is_written_down(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
-    write(given, entry(2, Decision.PROMOTED, "2", "1", contest(0.01)))
+    write(given, entry(2, Decision.PROMOTED, "2", "1", contest(0.01, 0.11)))
     given.champion_version = "2"
     page = press(drawn(draw, given), "Roll back to version 1")
     assert "needs a reason" in page.error[0].value

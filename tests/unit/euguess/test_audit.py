@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from euguess.clock import utc_now
 from euguess.collection.layout import audit_key
 from euguess.errors import StoreError
 from euguess.messages.records import Interval
@@ -19,23 +18,11 @@ from euguess.promotion.audit import (
 )
 from euguess.promotion.verdict import Contest
 from euguess.storage import ObjectStore
-
-
-def entry(number: int, act: Decision, version: str, before: str | None = None) -> AuditEntry:
-    return AuditEntry(
-        number=number,
-        at=utc_now(),
-        by="someone@somewhere",
-        act=act,
-        version=version,
-        run_id=f"run-{version}",
-        champion_before=before,
-        verdict="because",
-    )
+from tests.support.promotions import audit_entry
 
 
 def history(*acts: tuple[Decision, str, str | None]) -> list[AuditEntry]:
-    return [entry(number, *act) for number, act in enumerate(acts, start=1)]
+    return [audit_entry(number, *act) for number, act in enumerate(acts, start=1)]
 
 
 SHARE = Interval(value=0.5, low=0.4, high=0.6)
@@ -43,28 +30,28 @@ UP, NO, BACK = Decision.PROMOTED, Decision.REFUSED, Decision.ROLLED_BACK
 
 
 async def test_entries_are_read_back_in_order(memory_store: ObjectStore) -> None:
-    written = [entry(number, UP, str(number)) for number in range(1, 12)]
+    written = [audit_entry(number, UP, str(number)) for number in range(1, 12)]
     for one in written:
         assert await append(memory_store, one)
     assert await read_log(memory_store) == written
 
 
 async def test_a_number_is_given_once(memory_store: ObjectStore) -> None:
-    rivals = [entry(1, UP, version) for version in "abcd"]
+    rivals = [audit_entry(1, UP, version) for version in "abcd"]
     won = await asyncio.gather(*(append(memory_store, one) for one in rivals))
     assert won.count(True) == 1
     assert await read_log(memory_store) == [rivals[won.index(True)]]
 
 
 async def test_the_same_entry_sent_again_counts_as_written(memory_store: ObjectStore) -> None:
-    one = entry(1, UP, "1")
+    one = audit_entry(1, UP, "1")
     assert await append(memory_store, one)
     assert await append(memory_store, one)
 
 
 async def test_a_removed_entry_is_noticed(memory_store: ObjectStore) -> None:
     for number in (1, 2, 3):
-        await append(memory_store, entry(number, UP, str(number)))
+        await append(memory_store, audit_entry(number, UP, str(number)))
     await memory_store.delete(audit_key(2))
     with pytest.raises(StoreError, match=audit_key(2)):
         await read_log(memory_store)
@@ -117,7 +104,7 @@ def test_a_contest_counts_for_the_two_that_met_alone() -> None:
         for places in (30, 40)
     ]
     entries = [
-        entry(number, NO, "2", "1").model_copy(update={"contest": contest})
+        audit_entry(number, NO, "2", "1").model_copy(update={"contest": contest})
         for number, contest in enumerate((*contests, None), start=1)
     ]
     assert recorded_contest(entries, "2", "1") == contests[1]

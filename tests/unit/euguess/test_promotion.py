@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from euguess.errors import InvalidInput
-from euguess.messages.records import Interval
 from euguess.promotion.audit import AuditEntry, Decision
 from euguess.promotion.gate import PromotionRequest, promote
 from euguess.promotion.verdict import (
@@ -18,6 +17,7 @@ from euguess.promotion.verdict import (
     leaky_verdict,
 )
 from euguess.promotion.versions import RegisteredVersion
+from tests.support.promotions import contest
 
 CANDIDATE = RegisteredVersion(
     version="2",
@@ -29,19 +29,6 @@ CANDIDATE = RegisteredVersion(
     is_honest=True,
 )
 CHAMPION = replace(CANDIDATE, version="1", accuracy=0.9)
-HALF = Interval(value=0.5, low=0.4, high=0.6)
-
-
-def contest(low: float, high: float) -> Contest:
-    difference = Interval(value=(low + high) / 2, low=low, high=high)
-    return Contest(
-        dataset="demo",
-        manifest_digest="0" * 64,
-        places=64,
-        challenger=HALF,
-        champion=HALF,
-        difference=difference,
-    )
 
 
 @pytest.mark.parametrize(
