@@ -21,6 +21,8 @@ PATH = re.compile(rf"(?<![\w/.-])({FOLDERS}/[\w./*-]*[\w*])")
 MODULE = re.compile(
     r"(?<![\w/.-])((?:euguess|services|dashboard|docs\.tools)(?:\.[a-z_]+)+)\b(?![(/-])"
 )
+MAKE = re.compile(r"(?:^|`|&& |\s{4})make((?: [a-z0-9-]+)+)", re.M)
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
 EUGUESS = re.compile(r"(?:\.venv/bin/)?euguess ((?:dataset |models )?[a-z]+)([^\n`]*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z-]+")
 NO_MODULES = {*TaskName, "euguess.alive", "euguess.stop"}  # tasks, and tags of runs
@@ -39,6 +41,12 @@ def test_every_path_of_a_page_exists(page: Path) -> None:
 def test_every_module_of_a_page_exists(page: Path) -> None:
     named = set(MODULE.findall(page.read_text())) - NO_MODULES
     assert [name for name in sorted(named) if not is_module(name)] == []
+
+
+@pages
+def test_every_make_target_of_a_page_exists(page: Path) -> None:
+    named = {target for targets in MAKE.findall(page.read_text()) for target in targets.split()}
+    assert named - TARGETS == set()
 
 
 @pages
