@@ -4,7 +4,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from euguess.collection.scripts import load_script
+from euguess.collection.redis_connection import load_script
 
 BURST_SECONDS = 0.2  # how much of the rate may be used at once
 

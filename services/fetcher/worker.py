@@ -17,8 +17,9 @@ from celery.signals import (
 from redis.exceptions import RedisError
 
 from euguess.collection.budget import BudgetLedger
-from euguess.collection.ledger import Ledger, open_redis
+from euguess.collection.ledger import Ledger
 from euguess.collection.providers import COLLECTED, ProviderName
+from euguess.collection.redis_connection import open_redis
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.geography.boundaries import load_boundaries
 from euguess.process.logs import configure_logging

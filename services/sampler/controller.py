@@ -18,15 +18,12 @@ from euguess.messages.collection import (
     DatasetSpec,
     DatasetStatus,
     DeadLetter,
-    FetchLocations,
     SlotOutcome,
-    SlotRequest,
 )
 from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets, why_spent
-from services.sampler.candidates import SlotCandidates
 from services.sampler.collection import Collection
-from services.sampler.publisher import Publisher
+from services.sampler.publisher import SlotPublisher
 from services.sampler.slots import SlotEnd, SlotTracker, SlotWork
 
 logger = logging.getLogger(__name__)
@@ -39,9 +36,8 @@ STALLED_SECONDS = 30.0  # without a completed round the sampler is not ready
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits on slots in flight, their leases and failures."""
+    """Limits on slots in flight and their failures."""
 
-    lease_seconds: float = 120.0
     outstanding: int = 400  # slots in flight, over all datasets
     max_failures: int = 8
     reconcile_seconds: float = 1.0
@@ -54,19 +50,16 @@ class CollectionController:
         self,
         store: ObjectStore,
         ledger: Ledger,
-        publisher: Publisher,
-        candidates: SlotCandidates,
+        publisher: SlotPublisher,
         budgets: Budgets,
         limits: Limits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._collections: dict[str, Collection] = {}
-        self.published_slots = 0
         self.outcome_counts: dict[str, int] = {}
         self._store = store
         self._ledger = ledger
         self._publisher = publisher
-        self._candidates = candidates
         self._budgets = budgets
         self._limits = limits
         self._clock = clock
@@ -90,6 +83,10 @@ class CollectionController:
     @property
     def outstanding(self) -> int:
         return sum(len(c.slots.in_flight) for c in self._collections.values())
+
+    @property
+    def published_slots(self) -> int:
+        return self._publisher.published_slots
 
     @property
     def names(self) -> list[str]:
@@ -242,55 +239,14 @@ class CollectionController:
             free = self._limits.outstanding - self.outstanding
             share = free // (len(active) - number)  # each dataset gets an equal share
             for group in collection.slots.take(share, self._clock()):
-                await self._publish(collection.slots, group)
-
-    async def _publish(self, slots: SlotTracker, group: list[SlotWork]) -> None:
-        """Lease and publish. The fence is the time, so that it also grows across restarts."""
-        name = slots.spec.name
-        try:
-            message = await asyncio.to_thread(self._message, slots.spec, group)
-            fences = {work.slot: work.fence for work in group}
-            await self._ledger.lease(name, fences, self._limits.lease_seconds)
-            await asyncio.to_thread(self._publisher.publish, message)
-        except BaseException:
-            slots.give_back(group)
-            raise
-        self.published_slots += len(group)
-
-    def _message(self, spec: DatasetSpec, group: list[SlotWork]) -> FetchLocations:
-        now_ms = int(time.time() * 1000)
-        for work in group:
-            work.fence = max(work.fence + 1, now_ms)
-        candidates = self._candidates.draw(spec, group)
-        requests = [
-            SlotRequest(
-                slot=work.slot,
-                candidates=tuple(candidates[work.slot]),
-                fence=work.fence,
-            )
-            for work in group
-        ]
-        return FetchLocations(dataset=spec.name, slots=tuple(requests))
+                await self._publisher.publish(collection.slots, group)
 
     async def _end(self, collection: Collection, end: SlotEnd | None) -> None:
         """Store the final outcome of a slot that reached a limit; one from a fetcher wins."""
         if end is None:
             return
-        name, work = collection.spec.name, end.work
-        outcome = SlotOutcome(
-            dataset=name,
-            slot=work.slot,
-            fence=work.fence,
-            status=end.status,
-            reason=end.reason,
-            candidates_tried=work.next_candidate,
-            rejections=dict(work.rejections),
-            images=work.images,
-            bytes=work.bytes,
-            cost=work.cost,
-            finished_at=utc_now(),
-        )
-        key = slot_key(name, work.slot)
+        name = collection.spec.name
+        outcome, key = end.outcome(name), slot_key(name, end.work.slot)
         is_ours = await self._store.create(key, outcome.model_dump_json().encode())
         if not is_ours:
             outcome = SlotOutcome.model_validate_json(await self._store.get(key))

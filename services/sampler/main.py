@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from euguess.collection.budget import BudgetLedger
-from euguess.collection.ledger import Ledger, open_redis
+from euguess.collection.ledger import Ledger
+from euguess.collection.redis_connection import open_redis
 from euguess.geography.boundaries import load_boundaries
 from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import open_store
@@ -15,7 +16,7 @@ from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
 from services.sampler.candidates import SlotCandidates
 from services.sampler.controller import CollectionController, Limits
-from services.sampler.publisher import CeleryPublisher
+from services.sampler.publisher import CeleryPublisher, SlotPublisher
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
 
@@ -29,13 +30,13 @@ async def build_app() -> FastAPI:
     ledger, budgets = Ledger(redis), Budgets(store, BudgetLedger(redis))
     candidates = SlotCandidates(load_boundaries())
     limits = Limits(
-        lease_seconds=settings.lease_seconds,
         outstanding=settings.outstanding_limit,
         max_failures=settings.max_failures,
         reconcile_seconds=settings.reconcile_seconds,
     )
     publisher = CeleryPublisher(redis_url)
-    controller = CollectionController(store, ledger, publisher, candidates, budgets, limits)
+    slot_publisher = SlotPublisher(ledger, publisher, candidates, settings.lease_seconds)
+    controller = CollectionController(store, ledger, slot_publisher, budgets, limits)
     await recover(store, ledger, budgets, controller)
     service = SamplerService(store, ledger, budgets, controller, candidates)
 

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
+from euguess.clock import utc_now
 from euguess.collection.status import OutcomeCounts
 from euguess.messages.collection import (
     MAX_CANDIDATES_PER_SLOT,
@@ -52,6 +53,23 @@ class SlotEnd:
     work: SlotWork
     status: SlotStatus
     reason: str | None = None
+
+    def outcome(self, dataset: str) -> SlotOutcome:
+        """Return the final outcome, which repeats the spending of all attempts."""
+        work = self.work
+        return SlotOutcome(
+            dataset=dataset,
+            slot=work.slot,
+            fence=work.fence,
+            status=self.status,
+            reason=self.reason,
+            candidates_tried=work.next_candidate,
+            rejections=dict(work.rejections),
+            images=work.images,
+            bytes=work.bytes,
+            cost=work.cost,
+            finished_at=utc_now(),
+        )
 
 
 class SlotTracker:

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 
 from euguess.collection.budget import BudgetLedger, Sum
 from euguess.collection.layout import spec_key
-from euguess.collection.ledger import Ledger, open_redis
+from euguess.collection.ledger import Ledger
+from euguess.collection.redis_connection import open_redis
 from euguess.geography.boundaries import load_boundaries
 from euguess.messages.collection import DatasetSpec, FetchLocations
 from euguess.storage import ObjectStore

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from euguess.collection.budget import BudgetLedger, BudgetSpent, Sum
-from euguess.collection.ledger import open_redis
+from euguess.collection.redis_connection import open_redis
 from euguess.messages.collection import Budget
 from tests.support.ledger_contract import VIEWS, BudgetContract, is_reserved, opened
 

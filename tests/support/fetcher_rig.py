@@ -14,7 +14,8 @@ from celery import Celery
 
 from euguess.collection.budget import BudgetLedger, Sum
 from euguess.collection.layout import dataset_prefix, spec_key
-from euguess.collection.ledger import Ledger, open_redis
+from euguess.collection.ledger import Ledger
+from euguess.collection.redis_connection import open_redis
 from euguess.geography.boundaries import load_boundaries
 from euguess.messages.collection import (
     Budget,

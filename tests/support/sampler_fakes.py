@@ -29,6 +29,7 @@ from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
 from services.sampler.candidates import SlotCandidates
 from services.sampler.controller import CollectionController, Limits
+from services.sampler.publisher import SlotPublisher
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
 
@@ -162,7 +163,8 @@ class FlakyStore:
 class World:
     """A sampler among fakes; it can be started anew over what outlives it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, lease_seconds: float = 120.0) -> None:
+        self.lease_seconds = lease_seconds
         self.limits = limits or Limits(reconcile_seconds=0)
         self.store = FlakyStore()
         self.ledger = InMemoryLedger()
@@ -185,8 +187,7 @@ class World:
         controller = CollectionController(
             self.store,
             self.ledger,
-            self.publisher,
-            slot_candidates(),
+            SlotPublisher(self.ledger, self.publisher, slot_candidates(), self.lease_seconds),
             self.budgets,
             self.limits,
             self._clock,

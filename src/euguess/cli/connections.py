@@ -47,7 +47,8 @@ async def ledger() -> "Ledger":
     """Open the ledger in Redis. Raises ServiceUnavailable if Redis does not answer."""
     from redis.exceptions import RedisError
 
-    from euguess.collection.ledger import Ledger, open_redis
+    from euguess.collection.ledger import Ledger
+    from euguess.collection.redis_connection import open_redis
 
     redis = open_redis(RedisSettings.load().redis_url.get_secret_value())
     try:

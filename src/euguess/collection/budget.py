@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from euguess.collection.scripts import load_script
+from euguess.collection.redis_connection import load_script
 from euguess.errors import EUGuessError
 from euguess.messages.collection import Budget
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 
 from euguess.clock import utc_now
 from euguess.collection.budget import account_key
-from euguess.collection.scripts import load_script
+from euguess.collection.redis_connection import load_script
 from euguess.messages.collection import DeadLetter, SlotKey, SlotOutcome
 from euguess.messages.queues import Queue
 
@@ -25,20 +25,6 @@ DEAD_LETTERS_LENGTH = 10_000
 MARKER = "euguess:marker"
 PROBE = "euguess:probe"
 LUA = "euguess.collection"
-REDIS_CONNECTIONS = 32  # per process; further calls wait for a free one
-REDIS_WAIT_SECONDS = 30.0
-
-
-def open_redis(url: str) -> Redis:
-    """Open a client whose concurrent calls share a bounded number of connections."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=REDIS_CONNECTIONS,
-        timeout=REDIS_WAIT_SECONDS,
-        socket_connect_timeout=5,
-        socket_timeout=REDIS_WAIT_SECONDS,
-    )
-    return Redis.from_pool(pool)  # which closes the pool with the client
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ async def test_a_slot_that_always_fails_ends_as_a_dead_letter() -> None:
 
 
 async def test_a_poison_slot_is_tried_alone_and_takes_no_other_along() -> None:
-    world = World(Limits(reconcile_seconds=0, max_failures=3, lease_seconds=10.0))
+    world = World(Limits(reconcile_seconds=0, max_failures=3), lease_seconds=10.0)
     world.fetchers.lease_seconds = 10.0
 
     def dies_with(request: SlotRequest) -> SlotStatus | None:
@@ -127,7 +127,7 @@ async def test_a_poison_slot_is_tried_alone_and_takes_no_other_along() -> None:
 
 
 async def test_fetchers_that_never_start_cost_no_slot() -> None:
-    world = World(Limits(reconcile_seconds=0, max_failures=2, lease_seconds=10.0))
+    world = World(Limits(reconcile_seconds=0, max_failures=2), lease_seconds=10.0)
     await world.service.create(SPEC)
     for _ in range(10):
         await world.controller.round()
@@ -138,7 +138,7 @@ async def test_fetchers_that_never_start_cost_no_slot() -> None:
 
 
 async def test_messages_that_arrive_late_are_skipped() -> None:
-    world = World(Limits(reconcile_seconds=0, lease_seconds=10.0))
+    world = World(Limits(reconcile_seconds=0), lease_seconds=10.0)
     await world.service.create(spec(quotas={"FR": 5}))
     await world.controller.round()
     late = world.publisher.take()
@@ -335,7 +335,7 @@ async def test_an_outcome_that_does_not_validate_is_passed_over() -> None:
 
 async def test_an_outcome_that_was_stored_but_not_announced_is_found() -> None:
     """A fetcher died between its commit and the announcement; the next one announces it."""
-    world = World(Limits(reconcile_seconds=0, max_failures=1, lease_seconds=10.0))
+    world = World(Limits(reconcile_seconds=0, max_failures=1), lease_seconds=10.0)
     await world.service.create(spec(quotas={"FR": 1}))
     await world.round()
     (event,) = world.ledger.stream
