@@ -1,10 +1,10 @@
-"""Every error that EUGuess raises on purpose. A class docstring is its default message."""
+"""The errors that EUGuess raises. The docstring of a class is its default message."""
 
 
 class EUGuessError(Exception):
     """Something went wrong in EUGuess."""
 
-    exit_code = 1  # of a program that ends with this error
+    exit_code = 1  # of a program that this error ends
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())
@@ -23,11 +23,11 @@ class Interrupted(EUGuessError):
 
 
 class UnknownCountry(InvalidInput):
-    """The country code is not one that EUGuess knows; see `euguess countries`."""
+    """Unknown country code. List the codes: euguess countries."""
 
 
 class InvalidCoordinate(InvalidInput):
-    """Latitude must be within -90..90 and longitude within -180..180, and both finite."""
+    """Latitude must be in -90..90 and longitude in -180..180."""
 
 
 class InvalidRecipe(InvalidInput):
@@ -43,40 +43,40 @@ class StoreError(EUGuessError):
 
 
 class StoreUnavailable(StoreError):
-    """The object store cannot be reached; start it with `euguess up` or check EUGUESS_STORE_URL."""
+    """The object store does not respond. Run `euguess up` or check EUGUESS_STORE_URL."""
 
 
 class ObjectNotFound(StoreError):
-    """There is no object under that key."""
+    """There is no object with that key."""
 
 
 class ChecksumMismatch(StoreError):
-    """The stored bytes do not have the recorded SHA-256; the object is damaged."""
+    """The object is damaged: its bytes do not match the recorded SHA-256."""
 
 
 class DatasetNotFound(EUGuessError):
-    """There is no dataset of that name; `euguess dataset status` lists them."""
+    """There is no dataset with that name. List them: euguess dataset status."""
 
 
 class DatasetConflict(EUGuessError):
-    """A dataset of that name exists with another specification; choose another name."""
+    """A dataset with that name but another specification exists. Choose another name."""
 
 
 class StaleCache(EUGuessError):
-    """The tensor cache was built from other data or with another specification."""
+    """The tensor cache was built from other data or with other settings."""
 
 
 class DiskFull(EUGuessError):
-    """There is no room left on the disk."""
+    """The disk is full."""
 
 
 class ServiceUnavailable(EUGuessError):
-    """A service that this command needs does not answer; `euguess doctor` says what is missing."""
+    """A required service does not respond. Find out what is missing: euguess doctor."""
 
 
 class PortInUse(EUGuessError):
-    """A port that the stack needs is taken by another program."""
+    """Another program uses a port that the stack needs."""
 
 
 class ProgramMissing(EUGuessError):
-    """A program that the stack needs is neither on PATH nor installed as a wheel."""
+    """A required program is neither on PATH nor installed as a wheel."""

@@ -233,5 +233,5 @@ class FirstRunSettings(Settings):
 
 
 def child_environment(**variables: str) -> dict[str, str]:
-    """The present environment with some variables replaced, for a child process."""
+    """Return the environment of this process with some variables replaced, for a child."""
     return {**os.environ, **variables}  # noqa: TID251 - the one place that passes it on

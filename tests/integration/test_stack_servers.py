@@ -179,7 +179,7 @@ def test_a_server_that_is_never_ready_is_stopped_and_reported(tmp_path: Path) ->
 
 def test_a_program_that_cannot_be_executed_is_reported(tmp_path: Path) -> None:
     spec = ServerSpec(name="sample", argv=(str(tmp_path / "absent"),), ready=lambda: True)
-    with pytest.raises(ServiceUnavailable, match="sample cannot be started"):
+    with pytest.raises(ServiceUnavailable, match="Could not start sample"):
         start(spec, tmp_path / "sample.log")
 
 

@@ -1,4 +1,4 @@
-"""Signs of life that a worker leaves in its home, for the health check beside it."""
+"""Heartbeat file of a worker, read by the health check of its container."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ SILENT_SECONDS = 60.0  # workers beat every 2 s; a busy machine delays that
 
 
 class Heartbeat:
-    """A file whose modification time is the last sign of life."""
+    """A file whose modification time is the time of the last beat."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -18,7 +18,7 @@ class Heartbeat:
 
     @property
     def age_seconds(self) -> float:
-        """Infinite when there was none."""
+        """Seconds since the last beat; infinite if there was none."""
         try:
             return max(0.0, time.time() - self._path.stat().st_mtime)
         except FileNotFoundError:

@@ -24,7 +24,7 @@ _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 def redact(text: str) -> str:
-    """The text without values of keys, signatures, tokens and passwords."""
+    """Remove the values of keys, signatures, tokens and passwords from a text."""
     return _SECRETS.sub(_without_value, text)
 
 
@@ -34,7 +34,7 @@ def _without_value(match: re.Match[str]) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """A sentence for people, `action` and further fields for machines."""
+    """Format a record as JSON: a sentence for people, `action` and other fields for machines."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(service: str, level: int = logging.INFO) -> None:
-    """Send all log records to standard error as JSON; called once by each entry point."""
+    """Write all log records to standard error as JSON. Each entry point calls this once."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -14,7 +14,7 @@ ATTEMPTS = 200
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now."""
+    """Return True if a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -25,7 +25,7 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Distinct ports that are free at the moment, chosen at random."""
+    """Choose distinct free ports at random. Raises ServiceUnavailable if there are too few."""
     found: set[int] = set()
     for _ in range(ATTEMPTS):
         port = random.choice(FREE_PORTS)
@@ -37,10 +37,10 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 
 def require_free(name: str, ports: Iterable[int]) -> None:
-    """Raise PortInUse naming the first port that is taken."""
+    """Raise PortInUse if a port is in use, and name it."""
     for port in ports:
         if not is_free(port):
             raise PortInUse(
-                f"Port {port}, which {name} needs, is taken by another program; stop that "
+                f"Port {port}, which {name} needs, is taken by another program. Stop that "
                 "program or choose another port."
             )

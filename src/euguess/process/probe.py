@@ -8,9 +8,9 @@ TIMEOUT_SECONDS = 8.0
 
 
 def probe(url: str) -> str | None:
-    """Why an address does not answer with success, or None when it does."""
+    """Return why a GET of the URL does not succeed, or None if it does."""
     try:
-        # No proxy stands before loopback.
+        # No proxy for loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=TIMEOUT_SECONDS):
             return None
@@ -21,7 +21,7 @@ def probe(url: str) -> str | None:
 
 
 def main() -> None:
-    """Exit code 1, with the reason on standard output, when the check fails."""
+    """Exit with code 1 and the reason on standard output if the check fails."""
     reason = probe(sys.argv[1])
     if reason is not None:
         sys.stdout.write(f"{sys.argv[1]}: {reason}\n")

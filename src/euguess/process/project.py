@@ -1,4 +1,4 @@
-"""Where the services are, and how to run one as a program."""
+"""Find the services in the checkout, and run one as a program."""
 
 import subprocess
 import sys
@@ -13,23 +13,23 @@ SERVICE_VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def project_root() -> Path:
-    """Folder that holds `services/`: above the working directory, else above this file."""
+    """Return the folder with `services/`, above the working directory or else above this file."""
     for start in (Path.cwd(), Path(__file__).resolve().parent):
         for folder in (start, *start.parents):
             if (folder / "services").is_dir() and (folder / "pyproject.toml").is_file():
                 return folder
     raise EUGuessError(
-        "The folder with EUGuess's services is not found; run this in a checkout of the project."
+        "Could not find the services of EUGuess. Run this in a checkout of the project."
     )
 
 
 def service_command(service: str, *arguments: str) -> list[str]:
-    """Command line that runs a service as a module of this Python."""
+    """Return the command that runs a service with this Python."""
     return [sys.executable, "-m", f"services.{service}", *arguments]
 
 
 def service_environment(**variables: str) -> dict[str, str]:
-    """Environment in which the services can be imported from any working directory."""
+    """Return an environment in which any working directory can import the services."""
     return child_environment(**SERVICE_VARIABLES, PYTHONPATH=str(project_root()), **variables)
 
 

@@ -1,4 +1,4 @@
-"""Secrets of a local stack, made once and kept in its home."""
+"""Secrets of a local stack, generated once and kept in its home."""
 
 import json
 import secrets
@@ -12,7 +12,7 @@ SECRET_BYTES = 24
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Passwords and keys; hexadecimal, so that no file or URL needs quoting."""
+    """Passwords and keys, in hexadecimal, which needs no quoting in files and URLs."""
 
     redis_password: str
     s3_access_key: str
@@ -21,7 +21,7 @@ class Credentials:
 
 
 def load_credentials(home: Path) -> Credentials:
-    """Read them, or make them at the first start; only the owner can read the file."""
+    """Read the credentials, or generate them at the first start. Only the owner can read them."""
     path = home / "credentials.json"
     if not path.exists():
         write_atomically(path, json.dumps(asdict(_new_credentials())), mode=0o600)

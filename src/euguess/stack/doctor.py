@@ -1,4 +1,4 @@
-"""What a machine has and lacks for running EUGuess."""
+"""Check what this machine has and lacks for running EUGuess."""
 
 import importlib.util
 import platform
@@ -27,7 +27,7 @@ EXTRAS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part, what was found of it, and what to do when it is missing."""
+    """A requirement, what was found, and what to do if it is missing."""
 
     part: str
     is_there: bool
@@ -40,7 +40,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything that `euguess up` needs; starts nothing."""
+    """Check everything that `euguess up` needs, without starting anything."""
     programs = {"Redis": find_redis, "S3 server": find_s3_server, "Java": find_java}
     return [
         _python(),
@@ -75,14 +75,14 @@ def _ports() -> Finding:
     last = DEFAULT_PORT_BASE + PORT_COUNT - 1
     part = f"ports {DEFAULT_PORT_BASE}-{last}"
     try:
-        keeper = running_stack(HomeSettings().home.resolve())
+        supervisor = running_stack(HomeSettings().home.resolve())
     except (EUGuessError, OSError):
-        keeper = None
-    if keeper is not None:
-        return Finding(part, True, f"in use by the running stack (process {keeper})")
+        supervisor = None
+    if supervisor is not None:
+        return Finding(part, True, f"in use by the running stack (process {supervisor})")
     taken = [str(port) for port in range(DEFAULT_PORT_BASE, last + 1) if not is_free(port)]
-    advice = "`euguess up --port-base N` takes others" if taken else ""
-    return Finding(part, not taken, f"taken: {', '.join(taken)}" if taken else "free", advice)
+    advice = "choose others: euguess up --port-base N" if taken else ""
+    return Finding(part, not taken, f"in use: {', '.join(taken)}" if taken else "free", advice)
 
 
 def _disk() -> Finding:

@@ -23,14 +23,15 @@ from euguess.stack.supervisor import Announce, Supervisor, supervised
 
 @contextlib.contextmanager
 def local_stack(plan: StackPlan, announce: Announce) -> Iterator[Supervisor]:
-    """Start everything; inside the block it runs, after it nothing is left."""
-    keeper = running_stack(plan.home)
-    if keeper is not None:
+    """Run the stack while the block runs, and leave no process behind."""
+    supervising = running_stack(plan.home)
+    if supervising is not None:
         raise ServiceUnavailable(
-            f"A stack already runs in {plan.home} (process {keeper}); `euguess down` ends it."
+            f"A stack is already running in {plan.home} (process {supervising}). "
+            "Stop it: euguess down"
         )
     if end_stack(plan.home):
-        announce("ended what an earlier stack had left behind")
+        announce("stopped what an earlier stack had left running")
     require_free("the stack (see --port-base)", plan.ports)
     supervisor = Supervisor(plan.home / "logs", announce, partial(record_processes, plan.home))
     try:

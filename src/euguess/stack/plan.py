@@ -29,7 +29,7 @@ DEFAULT_PORT_BASE = 8700
 
 
 class Port(IntEnum):
-    """Ports of a stack, as offsets from its base; the S3 server takes the last ones."""
+    """Ports of a stack, as offsets from its base. The S3 server takes the last ones."""
 
     DASHBOARD = 0
     SAMPLER = 1
@@ -47,7 +47,7 @@ PORT_COUNT = Port.S3 + max(MINIO_PORTS, SEAWEEDFS_PORTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackPlan:
-    """What a local stack consists of."""
+    """The parts of a local stack."""
 
     home: Path
     port_base: int = DEFAULT_PORT_BASE
@@ -63,7 +63,7 @@ class StackPlan:
 
     @property
     def ports(self) -> range:
-        """All ports that the stack takes."""
+        """All ports that the stack uses."""
         return range(self.port_base, self.s3.ports[-1] + 1)
 
     def address(self, port: Port) -> str:
@@ -94,7 +94,7 @@ class StackPlan:
         return self.home / "logs" / f"{name}.log"
 
     def variables(self) -> dict[str, str]:
-        """EUGUESS_* variables by which services and commands find this stack."""
+        """Return the EUGUESS_* variables by which services and commands find this stack."""
         return {
             "EUGUESS_HOME": str(self.home),
             "EUGUESS_REDIS_URL": self.redis.url.get_secret_value(),
@@ -113,11 +113,11 @@ class StackPlan:
         }
 
     def stores(self) -> list[ServerSpec]:
-        """First: what the services need to be up."""
+        """Return the servers that start first because the services need them."""
         return [redis_spec(self.redis), s3_spec(self.s3), self._mlflow(), self._simulator()]
 
     def services(self) -> list[ServerSpec]:
-        """Then the services."""
+        """Return the services, which start after the stores."""
         return [
             self._sampler(),
             self._fetcher(),
@@ -130,7 +130,7 @@ class StackPlan:
         return {**SERVICE_VARIABLES, **self.variables(), "PYTHONPATH": str(project_root())}
 
     def _mlflow(self) -> ServerSpec:
-        """One worker: SQLite serves one writer, and each further worker costs 200 MB."""
+        """Run one worker: SQLite has one writer, and each further worker costs 200 MB."""
         options = {
             "host": LOOPBACK,
             "port": self.port(Port.MLFLOW),
@@ -165,7 +165,7 @@ class StackPlan:
         return ServerSpec(
             name=service,
             argv=tuple(service_command(service, "worker", *arguments)),
-            ready=_log_says(self.log_path(service), " ready."),
+            ready=_log_contains(self.log_path(service), " ready."),
             env=self._environment(),
             ready_seconds=120,
         )
@@ -209,6 +209,6 @@ class StackPlan:
         )
 
 
-def _log_says(path: Path, text: str) -> Callable[[], bool]:
-    """Readiness of a process without a port: a line that it writes when it is ready."""
+def _log_contains(path: Path, text: str) -> Callable[[], bool]:
+    """Check the readiness of a process without a port: a line in its log."""
     return lambda: path.exists() and text in path.read_text(errors="replace")

@@ -1,4 +1,4 @@
-"""Running a server as a child process: start, wait until it is ready, stop without leftovers."""
+"""Run a server as a child process: start it, wait until it is ready, stop it completely."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ Ready = Callable[[], bool | Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSpec:
-    """How to run a server. `ready` answers whether it serves now and must not block for long."""
+    """How to run a server. `ready` returns whether it serves now, without blocking for long."""
 
     name: str
     argv: tuple[str, ...]
@@ -31,15 +31,15 @@ class ServerSpec:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
     cwd: Path | None = None
     ports: tuple[int, ...] = ()
-    folders: tuple[Path, ...] = ()  # made before the start
+    folders: tuple[Path, ...] = ()  # created before the start
     private_files: Mapping[Path, str] = field(default_factory=dict, repr=False)  # mode 600
     ready_seconds: float = 60.0
     stop_seconds: float = 10.0  # between SIGTERM and SIGKILL
-    removed_after: tuple[Path, ...] = ()  # files that a killed server leaves behind
+    removed_after: tuple[Path, ...] = ()  # files that a killed server leaves
 
 
 class RunningServer:
-    """A started server: the leader of its own session, hence out of reach of Ctrl-C."""
+    """A started server. It leads its own session, so Ctrl-C does not reach it."""
 
     def __init__(self, spec: ServerSpec, process: subprocess.Popen[bytes], log_path: Path) -> None:
         self.spec = spec
@@ -48,16 +48,16 @@ class RunningServer:
 
     @property
     def pid(self) -> int:
-        """Process id, and id of the process group."""
+        """Process id, which is also the id of the process group."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; minus the signal number when a signal ended it."""
+        """None while the server runs; minus the signal number if a signal ended it."""
         return self._process.poll()
 
     def wait_ready(self) -> None:
-        """Block until it serves. Raises ServiceUnavailable when it ends or takes too long."""
+        """Block until the server is ready. Raises ServiceUnavailable if it ends or is too slow."""
         deadline = time.monotonic() + self.spec.ready_seconds
         while self.exit_code is None:
             if _is_ready(self.spec.ready):
@@ -68,7 +68,7 @@ class RunningServer:
         raise self._failure(f"ended with exit code {self.exit_code}")
 
     def stop(self) -> None:
-        """End the server and every process of its group; harmless when it has ended."""
+        """End the server and every process of its group; harmless if it has ended."""
         end_group(self._process, self.spec.stop_seconds)
         for path in self.spec.removed_after:
             path.unlink(missing_ok=True)
@@ -81,7 +81,7 @@ class RunningServer:
 
 
 def start(spec: ServerSpec, log_path: Path) -> RunningServer:
-    """Start without waiting. Raises PortInUse, or ServiceUnavailable when it cannot be started."""
+    """Start a server without waiting. Raises PortInUse, or ServiceUnavailable if that fails."""
     require_free(spec.name, spec.ports)
     for folder in (*spec.folders, log_path.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,13 +99,13 @@ def start(spec: ServerSpec, log_path: Path) -> RunningServer:
                 start_new_session=True,
             )
         except OSError as error:
-            raise ServiceUnavailable(f"{spec.name} cannot be started: {error}.") from None
+            raise ServiceUnavailable(f"Could not start {spec.name}: {error}.") from None
     return RunningServer(spec, process, log_path)
 
 
 @contextlib.contextmanager
 def started(spec: ServerSpec, log_path: Path) -> Iterator[RunningServer]:
-    """A server that is ready inside the block and gone after it."""
+    """Run a server while the block runs; it is ready inside the block and gone after it."""
     server = start(spec, log_path)
     try:
         server.wait_ready()

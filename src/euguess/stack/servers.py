@@ -20,7 +20,7 @@ PROBE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
-    """What a Redis needs."""
+    """Configuration of a Redis server."""
 
     program: Program
     port: int
@@ -35,7 +35,7 @@ class RedisServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Server:
-    """What an S3 server needs. SeaweedFS takes eight ports, MinIO two; the first is the S3 one."""
+    """Configuration of an S3 server. SeaweedFS takes eight ports, MinIO two; S3 is the first."""
 
     program: Program
     ports: tuple[int, ...]
@@ -53,13 +53,13 @@ MINIO_PORTS = 2
 
 
 def s3_port_count(program: Program) -> int:
-    """How many ports S3Server.ports must hold for a program."""
+    """Return the number of ports that a program takes."""
     return MINIO_PORTS if program.name == "minio" else SEAWEEDFS_PORTS
 
 
 def redis_spec(server: RedisServer) -> ServerSpec:
-    """Redis that refuses writes when full rather than dropping accepted messages."""
-    config = server.data / "redis.conf"  # not on the command line, where every user sees it
+    """Run Redis so that it refuses writes when full, rather than dropping messages."""
+    config = server.data / "redis.conf"  # a command line would show the password to every user
     return ServerSpec(
         name="redis",
         argv=(str(server.program.path), str(config)),
@@ -71,12 +71,12 @@ def redis_spec(server: RedisServer) -> ServerSpec:
 
 
 def s3_spec(server: S3Server) -> ServerSpec:
-    """MinIO or SeaweedFS, by the program found."""
+    """Run MinIO or SeaweedFS, whichever was found."""
     return _minio_spec(server) if server.program.name == "minio" else _seaweedfs_spec(server)
 
 
 def http_ready(url: str) -> Callable[[], bool]:
-    """A readiness check: GET answers with a 2xx status."""
+    """Return a readiness check: GET responds with a 2xx status."""
 
     def answers() -> bool:
         try:
@@ -108,7 +108,7 @@ def _redis_config(server: RedisServer) -> str:
 
 
 def _redis_answers(port: int) -> bool:
-    """Whether Redis serves: "+PONG", or "-NOAUTH" when it has a password ("-LOADING" does not)."""
+    """Return True for "+PONG" or, with a password, "-NOAUTH", but not for "-LOADING"."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=PROBE_SECONDS) as connection:
             connection.sendall(b"PING\r\n")
@@ -141,10 +141,10 @@ def _seaweedfs_spec(server: S3Server) -> ServerSpec:
         name="seaweedfs",
         argv=(str(server.program.path), *_seaweedfs_arguments(server, config)),
         ready=http_ready(f"{server.endpoint}/healthz"),
-        # Volumes made at the first write to a bucket: by default seven; with one, that write
-        # waits 5 s for the next heartbeat.
+        # Volumes created at the first write to a bucket. The default is seven; with one, that
+        # write waits 5 s for the next heartbeat.
         env={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "2"},
-        stop_seconds=2.0,  # it ends after 15 s only; what it acknowledged survives SIGKILL
+        stop_seconds=2.0,  # it takes 15 s to end; acknowledged writes survive SIGKILL
         removed_after=_seaweedfs_sockets(server.ports),
         ports=server.ports,
         folders=(server.data,),
@@ -166,7 +166,7 @@ def _seaweedfs_arguments(server: S3Server, config: Path) -> list[str]:
         "volume.port": volume,
         "volume.port.grpc": volume_grpc,
         "volume.preStopSeconds": 0,
-        "volume.max": 10_000,  # the disk is the limit; a bucket takes at least one volume
+        "volume.max": 10_000,  # limited by the disk; a bucket takes at least one volume
         "filer": "true",
         "filer.port": filer,
         "filer.port.grpc": filer_grpc,
@@ -183,7 +183,7 @@ def _seaweedfs_arguments(server: S3Server, config: Path) -> list[str]:
 
 
 def _seaweedfs_sockets(ports: tuple[int, ...]) -> tuple[Path, ...]:
-    """Unix sockets that it opens besides its ports, at paths of its own choice."""
+    """Return the Unix sockets that SeaweedFS opens at fixed paths besides its ports."""
     s3, s3_grpc, filer, filer_grpc, _, volume_grpc, _, master_grpc = ports
     names = (
         f"s3-{s3}",

@@ -1,4 +1,4 @@
-"""What a running stack leaves in its home, so that commands find it and nothing outlives it."""
+"""Files in a home that record the running stack, so that commands can find and stop it."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ END_SECONDS = 30.0
 
 
 def record_processes(home: Path, servers: Mapping[str, int]) -> None:
-    """Note the process ids of the servers and of this process, which keeps them running."""
+    """Record the process ids of the servers and of this process, which supervises them."""
     processes = {"euguess": os.getpid(), **servers}
     started = {name: _start_time(pid) for name, pid in processes.items()}
     state = json.dumps({"pids": processes, "started": started})
@@ -25,38 +25,38 @@ def record_processes(home: Path, servers: Mapping[str, int]) -> None:
 
 
 def publish_addresses(home: Path, variables: Mapping[str, str]) -> None:
-    """Write where the stack's services are; for the owner only, since it holds passwords."""
+    """Write the addresses of the services. The file holds passwords: only the owner can read it."""
     lines = "".join(f"{name}={value}\n" for name, value in variables.items())
     write_atomically(home / ENV_FILE, lines, mode=0o600)
 
 
 def remove_state(home: Path) -> None:
-    """Forget a stack that has ended."""
+    """Remove the files of a stack that has ended."""
     for name in (ENV_FILE, STATE_FILE):
         (home / name).unlink(missing_ok=True)
 
 
 def running_stack(home: Path) -> int | None:
-    """Process id of the command that keeps the home's stack running, if one does."""
+    """Return the process id of the command that supervises the stack of a home, if any."""
     return _recorded(home).get("euguess")
 
 
 def end_stack(home: Path) -> bool:
-    """Ask the stack to end, then end whatever it left behind; False when there was nothing."""
+    """Stop the stack and whatever it left running. Return False if there was nothing to stop."""
     processes = _recorded(home)
-    keeper = processes.pop("euguess", None)
-    if keeper is not None:
+    supervisor = processes.pop("euguess", None)
+    if supervisor is not None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            end_tree(psutil.Process(keeper), END_SECONDS)
+            end_tree(psutil.Process(supervisor), END_SECONDS)
     left = {name: pid for name, pid in _recorded(home).items() if name != "euguess"}
     for pid in left.values():
         kill_group(pid)
     remove_state(home)
-    return keeper is not None or bool(left)
+    return supervisor is not None or bool(left)
 
 
 def _recorded(home: Path) -> dict[str, int]:
-    """Recorded processes that still live; a process id that was given anew does not count."""
+    """Return the recorded processes that still run. A reused process id does not count."""
     try:
         state = json.loads((home / STATE_FILE).read_text())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Keeps the servers of a stack running and ends all of them together."""
+"""Keep the servers of a stack running, and stop all of them together."""
 
 import contextlib
 import threading
@@ -11,14 +11,14 @@ from euguess.errors import EUGuessError, ServiceUnavailable
 from euguess.stack.processes import RunningServer, ServerSpec, start
 
 CHECK_SECONDS = 0.5
-MAX_RESTARTS = 5  # per server; one that keeps ending has a cause that a restart does not mend
+MAX_RESTARTS = 5  # per server; restarts do not help one that keeps ending
 
 Announce = Callable[[str], None]
 Record = Callable[[Mapping[str, int]], None]  # takes the process ids by server name
 
 
 class Supervisor:
-    """Servers that run together: what ends by itself is started again, a few times."""
+    """A group of servers. One that ends by itself is restarted, up to a limit."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Supervisor:
         self._failure: EUGuessError | None = None
 
     def start_all(self, specs: Sequence[ServerSpec]) -> None:
-        """Start side by side and wait until all are ready."""
+        """Start servers in parallel and wait until all are ready."""
         for spec in specs:
             path = self._log_folder / f"{spec.name}.log"
             path.unlink(missing_ok=True)  # a worker's readiness is read from it
@@ -50,11 +50,11 @@ class Supervisor:
             self._announce(f"{spec.name} is ready")
 
     def pids(self) -> dict[str, int]:
-        """Process ids by server name; each is also its process group."""
+        """Return process ids by server name; each is also the id of a process group."""
         return {name: server.pid for name, server in self._servers.items()}
 
     def watch(self) -> None:
-        """Block until `stop_all`; start again what ended. Gives up, for `wait` to tell."""
+        """Restart servers that end, until `stop_all`. `wait` raises the error if that fails."""
         try:
             while not self._stopping.wait(CHECK_SECONDS):
                 self._restart_ended()
@@ -62,13 +62,13 @@ class Supervisor:
             self._failure = error
 
     def wait(self) -> None:
-        """Block until interrupted. Raises ServiceUnavailable when a server cannot be kept up."""
+        """Block until interrupted. Raises ServiceUnavailable if a server keeps ending."""
         while self._failure is None:
             time.sleep(CHECK_SECONDS)
         raise self._failure
 
     def stop_all(self) -> None:
-        """End all servers, the last started first."""
+        """Stop all servers in reverse order of start."""
         self._stopping.set()
         with self._lock:
             for server in reversed(list(self._servers.values())):
@@ -85,9 +85,9 @@ class Supervisor:
         self._restarts[name] += 1
         if self._restarts[name] > self._max_restarts:
             raise ServiceUnavailable(
-                f"{name} ended {self._restarts[name]} times; its log is {server.log_path}."
+                f"{name} ended {self._restarts[name]} times. See its log: {server.log_path}"
             )
-        self._announce(f"{name} ended with exit code {server.exit_code}; starting it again")
+        self._announce(f"{name} ended with exit code {server.exit_code}; restarting it")
         server.stop()  # whatever is left of its process group
         self._start(server.spec, server.log_path)
 
@@ -100,7 +100,7 @@ class Supervisor:
 def supervised(
     supervisor: Supervisor, stages: Sequence[Callable[[], Sequence[ServerSpec]]]
 ) -> Iterator[None]:
-    """Start stage after stage; the servers run inside the block and are gone after it."""
+    """Start one stage after another. The servers run while the block runs."""
     try:
         for stage in stages:
             supervisor.start_all(stage())

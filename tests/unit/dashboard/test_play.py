@@ -58,7 +58,7 @@ def test_a_photo_that_the_store_lacks_is_not_named_by_its_key(draw: Draw) -> Non
     asyncio.run(_lose_photos(given))
     page = started(draw, given)
     place, sent = game_of(page).location, everything_on(page)
-    assert page.error[0].value.startswith("There is no object under that key")
+    assert page.error[0].value.startswith("There is no object with that key")
     assert "cannot be shown" in page.warning[0].value
     assert not [key for key in place.keys if key in sent]
 

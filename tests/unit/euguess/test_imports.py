@@ -85,7 +85,7 @@ async def records(target: ObjectStore) -> list[LocationRecord]:
         ({"location_id": "../../x"}, "location_id"),
         ({"sha256": "0" * 64}, "sha256"),
         ({"file": "broken.jpg"}, "damaged"),
-        ({"file": "manifest.csv"}, "Not an image"),
+        ({"file": "manifest.csv"}, "Unknown image format"),
         ({"file": "0.jpg"}, "same photo as line 2"),
         ({"file": "same.jpg"}, "same photo as line 2"),
         ({"location_id": "place-0", "country_code": "DE"}, "is in DE here and in FR at line 2"),

@@ -108,7 +108,7 @@ def test_serve_without_java_says_how_to_get_it(
     monkeypatch.setattr("euguess.process.programs.metadata.files", lambda wheel: [])
     assert _exit_code("serve") == 1
     assert (
-        "java is neither on PATH nor installed as a wheel; get it with" in capsys.readouterr().err
+        "java is neither on PATH nor installed as a wheel. Install it: " in capsys.readouterr().err
     )
 
 
