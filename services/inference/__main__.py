@@ -44,25 +44,26 @@ def working_directory() -> Path:
     return (HomeSettings().home / "inference").resolve()
 
 
+Port = Annotated[int, typer.Option(help="Port for predictions")]
+Host = Annotated[str, typer.Option(help="Address for predictions")]
+ManagementPort = Annotated[int, typer.Option(help="Management port; always on loopback")]
+MetricsPort = Annotated[int, typer.Option(help="Port for Prometheus; always on loopback")]
+ClientTokenFile = Annotated[
+    Path | None, typer.Option(help="Write the token for predictions, and no other, to this file")
+]
 Photos = Annotated[list[Path], typer.Argument(help=f"1 to {MAX_VIEWS} photos of ONE place")]
+Model = Annotated[str, typer.Option(help="Folder of a model package, or champion")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Worker processes; one per core")]
 Poll = Annotated[float, typer.Option(min=0.1, help="Seconds between checks of the registry")]
 
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="Port for predictions")] = 8080,
-    host: Annotated[str, typer.Option(help="Address for predictions")] = LOOPBACK,
-    management_port: Annotated[
-        int, typer.Option(help="Management port; always on loopback")
-    ] = 8081,
-    metrics_port: Annotated[
-        int, typer.Option(help="Port for Prometheus; always on loopback")
-    ] = 8082,
-    client_token: Annotated[
-        Path | None,
-        typer.Option(help="Write the token for predictions, and no other, to this file"),
-    ] = None,
+    port: Port = 8080,
+    host: Host = LOOPBACK,
+    management_port: ManagementPort = 8081,
+    metrics_port: MetricsPort = 8082,
+    client_token: ClientTokenFile = None,
     workers: Workers = 1,
     poll_seconds: Poll = 5.0,
 ) -> None:
@@ -81,17 +82,14 @@ def serve(
         grpc_ports=(first, second),
         client_token=client_token,
     )
+    supervision.serve(find_java().path, options, _agent_command(workers, poll_seconds))
+
+
+def _agent_command(workers: int, poll_seconds: float) -> Command:
     arguments = ("agent", "--workers", str(workers), "--poll-seconds", str(poll_seconds))
-    command = tuple(service_command("inference", *arguments))
-    supervision.serve(
-        find_java().path,
-        options,
-        Command(
-            "model agent",
-            command,
-            Path.cwd(),
-            service_environment(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"),
-        ),
+    environment = service_environment(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false")
+    return Command(
+        "model agent", tuple(service_command("inference", *arguments)), Path.cwd(), environment
     )
 
 
@@ -111,9 +109,7 @@ def agent(workers: Workers = 1, poll_seconds: Poll = 5.0) -> None:
 @app.command()
 def predict(
     images: Photos,
-    model: Annotated[
-        str, typer.Option(help="Folder of a model package, or champion")
-    ] = local.CHAMPION_MODEL,
+    model: Model = local.CHAMPION_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
     """Predict the country of a place in this process, without TorchServe."""
@@ -128,9 +124,7 @@ def predict(
 @app.command()
 def explain(
     images: Photos,
-    model: Annotated[
-        str, typer.Option(help="Folder of a model package, or champion")
-    ] = local.CHAMPION_MODEL,
+    model: Model = local.CHAMPION_MODEL,
     out: Annotated[Path, typer.Option(help="Folder for the pictures")] = explanations.FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:

@@ -66,7 +66,7 @@ async def test_the_served_champion_answers_for_one_and_three_views(
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"), [(b"", "empty"), (b"hello", "Not an image")], ids=["empty", "text"]
+    ("data", "reason"), [(b"", "empty"), (b"hello", "Unknown image format")], ids=["empty", "text"]
 )
 def test_a_bad_photo_gets_the_servers_reason(
     demo_stack: DemoStack, tmp_path: Path, data: bytes, reason: str

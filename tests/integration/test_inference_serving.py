@@ -127,7 +127,7 @@ def test_a_place_is_explained_with_a_heat_map_and_an_effect_per_view(server: Ser
 
 
 def test_explanations_reject_bad_photos_too(server: Serving) -> None:
-    with pytest.raises(InvalidInput, match="Not an image"):
+    with pytest.raises(InvalidInput, match="Unknown image format"):
         server.client.explain([b"words"])
     with pytest.raises(InvalidInput, match="View 2"):
         server.client.explain([photo(1), photo(1)[:500]])

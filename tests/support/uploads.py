@@ -54,8 +54,8 @@ def _sixteen_bit() -> bytes:
 # name -> function that draws it, HTTP status, part of the reason
 BAD_UPLOADS: dict[str, tuple[Draw, int, str]] = {
     "zero_bytes": (lambda: b"", 400, "empty"),
-    "text": (lambda: b"no photo, but words", 400, "Not an image"),
-    "gif": (lambda: photo(kind="GIF"), 400, "Not an image"),
+    "text": (lambda: b"no photo, but words", 400, "Unknown image format"),
+    "gif": (lambda: photo(kind="GIF"), 400, "Unknown image format"),
     "truncated": (lambda: photo(side=256)[:1500], 400, "truncated"),
     "truncated_png": (lambda: photo(side=256, kind="PNG")[:-3000], 400, "truncated"),
     "one_pixel": (lambda: photo(side=1, kind="PNG"), 400, "1 x 1 pixels"),

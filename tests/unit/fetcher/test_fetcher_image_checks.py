@@ -62,7 +62,7 @@ def png(size: int) -> bytes:
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"<html>Sign in</html>", "Not an image"),
+        (b"<html>Sign in</html>", "Unknown image format"),
         (photo(size=64)[: len(photo(size=64)) // 2], "damaged"),
         (photo(size=64)[:-200], "damaged"),
         (photo(size=32), "32 x 32 instead of 64 x 64"),

@@ -248,7 +248,7 @@ def test_a_bad_photo_is_rejected_with_a_reason(package: Path, name: str) -> None
 
 def test_a_rejection_names_the_bad_view(package: Path) -> None:
     classifier = load_classifier(package, decode_photo)
-    assert str(_rejection(classifier, photo(), b"words")).startswith("View 2: Not an image")
+    assert str(_rejection(classifier, photo(), b"words")).startswith("View 2: Unknown image format")
 
 
 def test_the_archive_accepts_as_many_views_as_the_clients_send() -> None:

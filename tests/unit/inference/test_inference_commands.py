@@ -60,7 +60,7 @@ def test_predict_prints_a_table(
 
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
-    [("gone.jpg", None, "No such file"), ("words.jpg", b"words", "Not an image")],
+    [("gone.jpg", None, "No such file"), ("words.jpg", b"words", "Unknown image format")],
 )
 def test_predict_rejects_a_bad_photo_in_one_line(
     package: Path,

@@ -181,7 +181,7 @@ def test_explanations_and_predictions_share_a_batch(handler: Any, archive: Path)
     assert all(view.effect is not None for view in explanation.views)
     assert Prediction.model_validate_json(second).views == 1
     assert context.statuses == {2: 400}
-    assert "Not an image" in json.loads(third)["message"]
+    assert "Unknown image format" in json.loads(third)["message"]
 
 
 def test_an_explanation_matches_the_prediction(handler: Any, archive: Path) -> None:
