@@ -1,4 +1,4 @@
-"""Budgets against a real Redis: exact, whoever takes and whatever is lost."""
+"""Budgets against a real Redis: exact with parallel fetchers and after data loss."""
 
 import asyncio
 import random

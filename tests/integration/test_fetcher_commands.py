@@ -1,4 +1,4 @@
-"""The fetcher's command line when something that it needs is missing."""
+"""The fetcher's command line when a dependency is missing."""
 
 import subprocess
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_without_redis_the_worker_does_not_start(tmp_path: Path, free_port: int)
     assert "Traceback" not in answer.stderr
 
 
-def test_a_key_of_google_without_its_terms_is_told_and_stops_no_other_provider(
+def test_a_google_key_without_accepted_terms_is_reported_and_stops_no_other_provider(
     tmp_path: Path, redis_url: str
 ) -> None:
     log = tmp_path / "fetcher.log"

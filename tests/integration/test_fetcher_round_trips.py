@@ -1,4 +1,4 @@
-"""Number of Redis round trips that a slot costs."""
+"""Number of Redis round trips per slot."""
 
 import random
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from tests.support.fetcher_fakes import SPEC, FakeProvider, request, two_countri
 
 
 class CountingConnection(Connection):
-    """Counts what is sent at once: a command, or a pipeline of commands."""
+    """Counts round trips; a pipeline of commands is one."""
 
     sent = 0
     _is_ready = False
@@ -59,7 +59,7 @@ async def open_account(redis: Redis, budget: Budget | None) -> None:
 
 
 async def round_trips(fetcher: MessageFetcher, redis: Redis, first: int, slots: int) -> int:
-    """Round trips of a message whose slots are all stored with three views."""
+    """Count the round trips of a message whose slots are all stored with three views."""
     requests = tuple(request(index) for index in range(first, first + slots))
     text = FetchLocations(dataset=SPEC.name, slots=requests).model_dump_json()
     CountingConnection.sent = 0

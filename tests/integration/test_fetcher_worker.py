@@ -1,4 +1,4 @@
-"""A real Celery worker with real Redis, S3 and an imagery server: counts must be right."""
+"""A real Celery worker with real Redis, S3 and imagery server: counts must be correct."""
 
 import asyncio
 import os
@@ -52,7 +52,7 @@ async def finals(rig: Rig) -> dict[str, SlotStatus]:
 
 
 async def publish_until_stored(rig: Rig, wanted: FetchLocations) -> None:
-    """What the sampler does: publish again, with a new fence, what has no final outcome."""
+    """Publish slots without a final outcome again with a new fence, as the sampler does."""
     pending = wanted.slots
     for fence in range(wanted.slots[0].fence, MAX_ATTEMPTS):
         requests = [r.model_copy(update={"fence": fence}) for r in pending]
@@ -77,7 +77,7 @@ async def heard_of(rig: Rig, wanted: set[str], fence: int) -> None:
     await eventually(are_all_heard_of, seconds=100)
 
 
-async def test_a_message_of_fifty_slots_ends_with_right_counts(
+async def test_a_message_of_fifty_slots_ends_with_correct_counts(
     rig: Rig, store: ObjectStore
 ) -> None:
     with rig.worker() as worker:
@@ -143,7 +143,7 @@ async def test_a_worker_killed_in_the_middle_loses_nothing_and_stores_nothing_tw
 
 
 def view_of(key: str) -> str:
-    """A stored image as the simulator's counters name it: panorama/heading."""
+    """Return the name of a stored image in the simulator's counters: panorama/heading."""
     *_, location_id, name = key.split("/")
     return f"{location_id.removeprefix('simulator-')}/{name.removesuffix('.jpg')}"
 
@@ -167,7 +167,7 @@ async def test_a_denied_key_costs_one_call_and_pauses_the_provider(
     assert statuses == {SlotStatus.DEFERRED: 50}
 
 
-async def test_every_kind_of_bad_answer_is_survived(rig: Rig, store: ObjectStore) -> None:
+async def test_every_kind_of_bad_response_is_handled(rig: Rig, store: ObjectStore) -> None:
     metadata_faults = ("far_pano", "null_island", "lat_eq_lng", "user_photosphere", "across_border")
     image_faults = ("truncated_jpeg", "wrong_size_jpeg", "placeholder", "stale_pano_id")
     passing = ("500_then_ok", "over_limit_then_ok")
@@ -190,7 +190,7 @@ async def test_every_kind_of_bad_answer_is_survived(rig: Rig, store: ObjectStore
     assert rig.counters()["billed_images"] <= 150 + possibly_paid
 
 
-async def test_a_message_that_is_none_is_a_dead_letter_and_stops_no_other(
+async def test_an_invalid_message_is_a_dead_letter_and_stops_no_other(
     rig: Rig, store: ObjectStore
 ) -> None:
     broken = FetchLocations.model_construct(dataset="demo", slots=(), schema_version=1)
@@ -203,7 +203,9 @@ async def test_a_message_that_is_none_is_a_dead_letter_and_stops_no_other(
     assert "slots" in letter.reason
 
 
-async def test_a_lost_imagery_server_gives_the_slots_back(rig: Rig, store: ObjectStore) -> None:
+async def test_slots_are_returned_while_the_imagery_server_is_unreachable(
+    rig: Rig, store: ObjectStore
+) -> None:
     rig.faults({"mode": "disconnect"})
     with rig.worker():
         rig.publish(message(slots(4)))

@@ -71,7 +71,7 @@ async def test_outcomes_announced_and_kept_by_version_0_1_are_read(
     assert await ledger.dead_letter_count() == 0
 
 
-async def test_emptied_data_have_another_identity(redis: Redis, ledger: Ledger) -> None:
+async def test_emptied_data_have_a_new_identity(redis: Redis, ledger: Ledger) -> None:
     before = await ledger.identity()
     assert await ledger.identity() == before
     await redis.flushall()
@@ -88,9 +88,7 @@ async def test_a_full_redis_is_not_writable(redis: Redis, ledger: Ledger) -> Non
         await redis.config_set("maxmemory", 0)
 
 
-async def test_messages_that_no_worker_has_taken_are_counted(
-    redis_url: str, ledger: Ledger
-) -> None:
+async def test_queued_messages_are_counted(redis_url: str, ledger: Ledger) -> None:
     request = SlotRequest(slot=FR0, candidates=((45.0, 5.0),), fence=1)
     publisher = CeleryPublisher(redis_url)
     publisher.publish(FetchLocations(dataset="demo", slots=(request,)))

@@ -189,7 +189,7 @@ async def test_two_datasets_without_coverage_and_with_a_bad_slot_end(stack: Stac
     assert await stored_slots_of(stack.store_settings) == 20
 
 
-def test_places_without_coverage_end_as_such(stack: Stack) -> None:
+def test_places_without_coverage_end_as_no_coverage(stack: Stack) -> None:
     stack.start_sampler()
     stack.start_worker("exhausted")
     stack.client.create(SPEC.model_copy(update={"quotas": {"FR": 30}}))
@@ -221,7 +221,7 @@ async def test_a_killed_redis_a_killed_sampler_and_a_killed_worker_lose_no_slot(
     assert [s.spec.name for s in stack.client.datasets()] == ["demo"]
 
 
-def test_redis_that_loses_all_its_data_is_filled_again(stack: Stack) -> None:
+def test_redis_is_refilled_after_it_lost_all_data(stack: Stack) -> None:
     stack.start_sampler()
     stack.start_worker()
     stack.client.create(SPEC)
@@ -231,7 +231,7 @@ def test_redis_that_loses_all_its_data_is_filled_again(stack: Stack) -> None:
     assert stack.redis_client.hlen("euguess:outcomes:demo") == 200
 
 
-def test_a_redis_that_comes_back_empty_is_filled_again(stack: Stack) -> None:
+def test_redis_is_refilled_after_it_restarts_empty(stack: Stack) -> None:
     stack.start_sampler()
     stack.start_worker()
     stack.client.create(SPEC)
@@ -243,7 +243,7 @@ def test_a_redis_that_comes_back_empty_is_filled_again(stack: Stack) -> None:
     assert wait_for(stack, is_complete).total.stored == 200
 
 
-def test_a_stopped_dataset_waits_until_it_is_posted_again(stack: Stack) -> None:
+def test_a_stopped_dataset_resumes_only_when_posted_again(stack: Stack) -> None:
     stack.start_sampler()
     stack.start_worker()
     stack.client.create(SPEC)
@@ -266,7 +266,7 @@ def test_a_full_redis_accepts_no_dataset(stack: Stack) -> None:
     assert stack.client.create(SPEC).total.pending == 200
 
 
-def test_a_store_that_is_down_at_the_start_is_one_line(stack: Stack) -> None:
+def test_a_store_that_is_down_at_the_start_is_reported_in_one_line(stack: Stack) -> None:
     ended = _run(stack, {"EUGUESS_S3_ENDPOINT": f"http://127.0.0.1:{free_ports(1)[0]}"})
     assert ended.returncode == 1
     assert ended.stderr.startswith("sampler: The ")

@@ -1,4 +1,4 @@
-"""A provider, a ledger and boundaries in memory, for tests of the fetcher."""
+"""Fakes of the fetcher's dependencies."""
 
 import asyncio
 import io
@@ -36,7 +36,7 @@ IN_FRANCE = Coordinate(47.0, 2.0)
 
 
 def photo(seed: int = 0, size: int = SIZE) -> bytes:
-    """A noisy JPEG."""
+    """Return a noisy JPEG."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG")
@@ -62,7 +62,7 @@ def panorama(name: str = "pano", at: Coordinate = IN_FRANCE, **changes: object) 
 
 
 class FakeProvider:
-    """Answers by functions that a test may replace; counts what it was asked for."""
+    """Answers by functions that a test may replace, and counts calls."""
 
     name = "simulator"
     price_per_image = 0.5
@@ -91,7 +91,7 @@ class FakeProvider:
 
 @dataclass
 class Bench:
-    """Everything that the work on slots needs, in memory."""
+    """The dependencies of a fetcher, in memory."""
 
     store: ObjectStore
     provider: FakeProvider = field(default_factory=FakeProvider)
@@ -102,11 +102,11 @@ class Bench:
     def __post_init__(self) -> None:
         self.open_account(None)
         unlimited = RateLimit(Redis(), "simulator", None)
-        # A chance of 0 makes all waits nothing.
+        # A jitter of 0 makes all delays 0.
         self.calls = Calls(unlimited, chance=_NoChance())
 
     def open_account(self, budget: Budget | None) -> None:
-        """As the sampler does before it publishes."""
+        """Open an account, as the sampler does before it publishes."""
         self.budgets.epochs["demo"] = "epoch"
         self.budgets.sums["demo"], self.budgets.budgets["demo"] = Sum(), budget
 
@@ -123,7 +123,7 @@ class _NoChance(Random):
 
 
 def request(index: int = 0, *candidates: Coordinate, fence: int = 1) -> SlotRequest:
-    """A slot of FR; its own candidate if none is given."""
+    """Build a request for a slot of FR, with a candidate of its own if none is given."""
     places = candidates or (Coordinate(45 + index / 100, 2.0),)
     return SlotRequest(
         slot=SlotKey(country_code="FR", index=index),

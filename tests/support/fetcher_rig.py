@@ -40,7 +40,7 @@ CANARY = "canary-key"
 
 @dataclass(frozen=True)
 class Rig:
-    """Addresses of the servers, and what a test wants of them."""
+    """Addresses of the servers, and operations on them."""
 
     folder: Path
     redis_url: str
@@ -61,7 +61,7 @@ class Rig:
             yield server
 
     def variables(self) -> dict[str, str]:
-        """The environment of the services."""
+        """Return the environment of the services."""
         store = self.store_settings
         return {
             "PYTHONPATH": f"{project_root()}:{project_root() / 'src'}",
@@ -85,7 +85,7 @@ class Rig:
         return answer
 
     def reset(self) -> None:
-        """Without faults and counts, as at the start."""
+        """Remove faults and counts."""
         self.faults()
         httpx.delete(f"{self.simulator_url}/counters").raise_for_status()
 
@@ -95,7 +95,7 @@ class Rig:
             yield Ledger(redis)
 
     async def open_account(self, budget: Budget | None = None) -> None:
-        """As the sampler does before it publishes; nothing is spent yet."""
+        """Open an account without spending, as the sampler does before it publishes."""
         async with open_redis(self.redis_url) as redis:
             accounts = BudgetLedger(redis)
             epoch = await accounts.prepare(SPEC.name)
@@ -113,7 +113,7 @@ class Rig:
 
 @contextlib.contextmanager
 def running_simulator(folder: Path) -> Iterator[str]:
-    """Address of a simulator with coverage nearly everywhere."""
+    """Run a simulator with coverage nearly everywhere; yield its address."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     options = ("--port", str(port), "--coverage", "0.8", "--key", CANARY)
@@ -137,7 +137,7 @@ def _answers(url: str) -> bool:
 
 
 def message(slots: Sequence[SlotKey], spec: DatasetSpec = SPEC, fence: int = 1) -> FetchLocations:
-    """Slots with their first 16 candidates, as the sampler sends them."""
+    """Build a message with the first 16 candidates of each slot, as the sampler does."""
     source = CandidateSource(load_boundaries(), spec.border_buffer_km)
     requests = []
     for slot in slots:
@@ -150,7 +150,7 @@ def message(slots: Sequence[SlotKey], spec: DatasetSpec = SPEC, fence: int = 1) 
 
 
 def slots(count: int) -> list[SlotKey]:
-    """Half of them in France, half in Poland."""
+    """Return slots, half of them in France and half in Poland."""
     return [SlotKey(country_code=("FR", "PL")[n % 2], index=n // 2) for n in range(count)]
 
 
@@ -166,11 +166,11 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
     """Poll until a condition holds; fail after a time."""
     deadline = time.monotonic() + seconds
     while not await condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         await asyncio.sleep(0.05)
 
 
 async def announced(ledger: Ledger) -> list[SlotOutcome]:
-    """All outcomes so far."""
+    """Return all outcomes announced so far."""
     events = await ledger.events("0-0", block_ms=1, count=10_000)
     return [outcome for _, outcome in events if outcome is not None]

@@ -1,4 +1,4 @@
-"""What every ledger must do; run over the fake and the ledger in Redis by subclasses.
+"""Contract of every ledger; subclasses run it over the fake and over Redis.
 
 A subclass lives in a module with a fixture `ledger`, or `accounts`.
 """
@@ -30,7 +30,7 @@ def letter(reason: str) -> DeadLetter:
 
 
 def inherited_operations(fake: type) -> list[str]:
-    """Public operations that a fake does not implement itself."""
+    """Return public operations that a fake does not implement itself."""
     operations = inspect.getmembers(fake.__mro__[1], inspect.iscoroutinefunction)
     return [name for name, _ in operations if name[0] != "_" and name not in vars(fake)]
 

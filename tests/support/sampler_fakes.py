@@ -1,4 +1,4 @@
-"""Fakes of what the sampler talks to, and fetchers that follow a script."""
+"""Fakes of the sampler's dependencies, and fetchers that follow a script."""
 
 import functools
 import time
@@ -42,14 +42,14 @@ def squares() -> Boundaries:
 
 @functools.cache
 def slot_candidates() -> SlotCandidates:
-    """Keeps its prepared countries; which candidates are drawn depends on no state."""
+    """Cached, since preparing countries takes time; draws do not depend on state."""
     return SlotCandidates(squares())
 
 
 def outcome_of(
     dataset: str, request: SlotRequest, status: SlotStatus, reason: str | None = None
 ) -> SlotOutcome:
-    """An outcome as a fetcher sends it."""
+    """Build an outcome as a fetcher sends it."""
     is_stored = status is SlotStatus.STORED
     return SlotOutcome(
         dataset=dataset,
@@ -67,7 +67,7 @@ def outcome_of(
 
 
 class FakePublisher:
-    """Keeps what was published."""
+    """Keeps published messages."""
 
     def __init__(self) -> None:
         self.messages: list[FetchLocations] = []
@@ -96,7 +96,7 @@ def always(status: SlotStatus) -> Answer:
 
 @dataclass
 class FakeFetchers:
-    """Answers messages as told: a status, or None for a fetcher that dies at work."""
+    """Answers messages by a script: a status, or None for a fetcher that dies."""
 
     store: ObjectStore
     ledger: InMemoryLedger
@@ -127,7 +127,7 @@ class FakeFetchers:
 
 
 class FlakyStore:
-    """A store in memory; raises while `is_down`."""
+    """A store in memory that raises while `is_down`."""
 
     def __init__(self) -> None:
         self.is_down = False
@@ -161,7 +161,7 @@ class FlakyStore:
 
 
 class World:
-    """A sampler among fakes; it can be started anew over what outlives it."""
+    """A sampler with fakes; it can be restarted while the fakes keep their state."""
 
     def __init__(self, limits: Limits | None = None, *, lease_seconds: float = 120.0) -> None:
         self.lease_seconds = lease_seconds
@@ -183,7 +183,7 @@ class World:
         return create_app(self.service, self.publisher)
 
     def start(self) -> SamplerService:
-        """A sampler that knows nothing yet, as after a restart."""
+        """Create a sampler without any state, as after a restart."""
         controller = CollectionController(
             self.store,
             self.ledger,
@@ -202,11 +202,11 @@ class World:
         await recover(self.store, self.ledger, self.budgets, self.controller)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass for the sampler and for leases."""
+        """Advance the clocks of the sampler and of leases."""
         self.ledger.skew_ms += int(seconds * 1000)
 
     def lose_redis(self) -> None:
-        """All data and all queued messages are gone."""
+        """Lose all data and all queued messages."""
         self.ledger.wipe()
         self.accounts.wipe()
         self.publisher.take()
@@ -215,7 +215,7 @@ class World:
         return self.controller.status(name)
 
     async def round(self) -> list[FetchLocations]:
-        """The sampler publishes and the fetchers answer; returns the messages."""
+        """Let the sampler publish and the fetchers answer; return the messages."""
         await self.controller.round()
         messages = self.publisher.take()
         await self.fetchers.work(messages)
@@ -224,7 +224,7 @@ class World:
     async def run(
         self, name: str = "demo", *, rounds: int = 300, step_seconds: float = 0
     ) -> DatasetStatus:
-        """Go on until a dataset is complete."""
+        """Run rounds until a dataset is complete."""
         for _ in range(rounds):
             await self.round()
             self.wait(step_seconds)

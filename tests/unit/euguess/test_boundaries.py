@@ -1,4 +1,4 @@
-"""Which country a place is in, and how far the border is."""
+"""Locating coordinates and measuring distances to borders."""
 
 import json
 from pathlib import Path
@@ -151,7 +151,7 @@ def test_a_place_just_off_the_coast_belongs_to_the_country(boundaries: Boundarie
     assert boundaries.locate(quay) == "PL"
 
 
-def test_many_places_are_located_as_one_by_one(boundaries: Boundaries) -> None:
+def test_many_places_are_located_like_single_ones(boundaries: Boundaries) -> None:
     lats, lons = np.random.default_rng(0).uniform((36, -9), (70, 40), (300, 2)).T
     many = boundaries.locate_many(lats, lons)
     assert many == [boundaries.locate(Coordinate(a, o)) for a, o in zip(lats, lons, strict=True)]
@@ -206,7 +206,7 @@ def test_border_distances_are_those_to_the_nearest_of_all_others(boundaries: Bou
         assert boundaries.border_km(Coordinate(*city), str(code)) == pytest.approx(slow / 1000)
 
 
-def test_a_country_alone_in_the_world_has_its_border_at_the_cap(tmp_path: Path) -> None:
+def test_a_country_without_neighbours_has_its_border_at_the_cap(tmp_path: Path) -> None:
     alone = load_boundaries(geojson(tmp_path / "own.json", area(SQUARE, code="FR")))
     assert alone.border_km(Coordinate(50.5, 0.5), "FR") == 1000
 
@@ -220,7 +220,7 @@ def test_a_country_alone_in_the_world_has_its_border_at_the_cap(tmp_path: Path) 
         ("Kars", 40.6, 43.1, 0.024),
     ],
 )
-def test_distances_are_as_wrong_as_documented(
+def test_distance_errors_are_as_documented(
     place: str, lat: float, lon: float, limit: float
 ) -> None:
     azimuths = np.arange(0.0, 360.0, 15.0)
@@ -302,7 +302,7 @@ def test_a_wrong_boundary_file_is_refused_with_the_reason(
         load_boundaries(path)
 
 
-def test_a_missing_boundary_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_boundary_file_is_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"missing\.json"):
         load_boundaries(tmp_path / "missing.json")
 
@@ -327,7 +327,7 @@ def test_a_parquet_file_without_the_columns_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["own.json", "own.parquet"])
-def test_a_file_that_is_something_else_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0 no map")
     with pytest.raises(InvalidInput, match=name):
         load_boundaries(tmp_path / name)

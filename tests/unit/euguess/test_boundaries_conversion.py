@@ -1,4 +1,4 @@
-"""From TopoJSON to the boundaries that are shipped."""
+"""Conversion of TopoJSON to the packaged boundaries."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ SCALE, WEST, SOUTH = 0.1, -180.0, -90.0
 
 
 def arc(*points: tuple[float, float]) -> list[list[int]]:
-    """A line of (lon, lat) as TopoJSON stores it: steps of a grid, each from the one before."""
+    """Encode a line of (lon, lat) as TopoJSON does: as differences on a grid."""
     grid = np.round((np.array(points) - (WEST, SOUTH)) / SCALE).astype(int)
     steps: list[list[int]] = np.diff(grid, axis=0, prepend=[[0, 0]]).tolist()
     return steps
@@ -98,7 +98,7 @@ def test_overseas_territory_is_cut_off(place: str, number: str, bounds: tuple[fl
         ("North Cape", "578", (25.5, 70.5, 26, 71.1), "NO"),
     ],
 )
-def test_european_islands_and_tips_are_kept_whole(
+def test_european_islands_and_tips_are_kept(
     place: str, number: str, bounds: tuple[float, float, float, float], code: str
 ) -> None:
     territory = single(number, *bounds)[code]
@@ -139,7 +139,7 @@ def command() -> Typer:
     return app
 
 
-def test_the_command_writes_what_can_be_loaded(command: Typer, tmp_path: Path) -> None:
+def test_the_command_writes_a_file_that_loads(command: Typer, tmp_path: Path) -> None:
     source, target = tmp_path / "source.json", tmp_path / "target.parquet"
     source.write_text(json.dumps(topology([box_arc(2, 46, 4, 48)], country("250", [[0]]))))
     result = CliRunner().invoke(command, [str(source), str(target)])

@@ -84,7 +84,7 @@ def test_the_test_of_uniformity_finds_points_uniform_in_degrees(
 
 
 @pytest.mark.parametrize(("code", "lat"), [("NO", 65.0), ("ES", 40.0)])
-def test_norths_and_souths_have_equally_many_candidates_for_their_area(
+def test_north_and_south_have_candidates_in_proportion_to_their_area(
     boundaries: Boundaries, code: str, lat: float
 ) -> None:
     points = draw(CandidateSource(boundaries, 0.0), code, DRAWN)
@@ -103,7 +103,7 @@ def test_norths_and_souths_have_equally_many_candidates_for_their_area(
     assert (points[:, 0] < lat).mean() == pytest.approx(share, abs=4 * 0.5 / DRAWN**0.5)
 
 
-def test_the_border_is_kept_clear_and_the_coast_is_not(tmp_path: Path) -> None:
+def test_candidates_keep_away_from_borders_but_not_from_the_coast(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     path.write_text(json.dumps({"features": [square("AT", 10.0), square("DE", 10.5)]}))
     source = CandidateSource(load_boundaries(path), 10.0)
@@ -127,7 +127,7 @@ def square(code: str, west: float) -> dict[str, object]:
     head=st.integers(0, 10),
     tail=st.integers(1, 10),
 )
-def test_a_stream_is_the_same_in_whatever_pieces_it_is_drawn(
+def test_a_stream_is_the_same_in_any_chunks(
     source: CandidateSource, slots: list[int], first: int, head: int, tail: int
 ) -> None:
     whole = source.draw("FR", seed=1, slots=slots, first=first, count=head + tail)
@@ -141,7 +141,7 @@ def test_a_new_source_draws_the_same(source: CandidateSource) -> None:
     np.testing.assert_array_equal(again.draw("LU", seed=1, slots=[0], first=0, count=2), first)
 
 
-def test_streams_stay_what_they_were(source: CandidateSource) -> None:
+def test_streams_do_not_change_between_versions(source: CandidateSource) -> None:
     # Of the packaged boundaries, with GEOS 3.14: a dataset that is resumed goes on in its streams.
     first = source.draw("LU", seed=1, slots=[0, 122], first=0, count=1)[:, 0]
     expected = [[49.7612835, 6.3517055], [49.9579046, 5.9169128]]
@@ -155,7 +155,7 @@ def test_streams_do_not_depend_on_what_was_drawn_before(boundaries: Boundaries) 
     np.testing.assert_array_equal(draw(used, "LU", 3), draw(fresh, "LU", 3))
 
 
-def test_seeds_slots_and_positions_have_candidates_of_their_own(source: CandidateSource) -> None:
+def test_seeds_slots_and_positions_have_different_candidates(source: CandidateSource) -> None:
     points = [
         source.draw("FR", seed=seed, slots=range(50), first=0, count=50).reshape(-1, 2)
         for seed in range(4)
@@ -169,7 +169,7 @@ def test_neighbouring_slots_and_positions_are_not_correlated(source: CandidateSo
     assert abs(np.corrcoef(lats[:, 0], lats[:, 1])[0, 1]) < 4 / 5000**0.5
 
 
-def test_countries_of_the_same_shape_have_streams_of_their_own(tmp_path: Path) -> None:
+def test_countries_of_the_same_shape_have_different_streams(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     path.write_text(json.dumps({"features": [square("AT", 10.0), square("DE", 12.0)]}))
     source = CandidateSource(load_boundaries(path), 0.0)
@@ -177,12 +177,12 @@ def test_countries_of_the_same_shape_have_streams_of_their_own(tmp_path: Path) -
     assert abs(np.corrcoef(west, east)[0, 1]) < 4 / 2000**0.5
 
 
-def test_nothing_is_drawn_where_nothing_is_asked_for(source: CandidateSource) -> None:
+def test_no_slots_and_no_count_draw_nothing(source: CandidateSource) -> None:
     assert source.draw("FR", seed=0, slots=[], first=0, count=4).shape == (0, 4, 2)
     assert source.draw("FR", seed=0, slots=[1, 2], first=0, count=0).shape == (2, 0, 2)
 
 
-def test_a_buffer_that_swallows_the_country_is_refused(boundaries: Boundaries) -> None:
+def test_a_buffer_that_covers_the_country_is_refused(boundaries: Boundaries) -> None:
     with pytest.raises(InvalidInput, match="border_buffer_km"):
         CandidateSource(boundaries, 30.0).draw("LI", seed=0, slots=[0], first=0, count=1)
 

@@ -8,7 +8,7 @@ from euguess.errors import InvalidInput, UnknownCountry
 from euguess.geography.countries import COUNTRIES, PRESETS, country, preset
 
 
-def test_eu32_asks_for_the_studys_locations() -> None:
+def test_eu32_requests_the_studys_locations() -> None:
     assert len(preset("eu32").codes) == 32
     assert sum(preset("eu32").quotas.values()) == 14_260
     assert Counter(preset("eu32").quotas.values()) == {860: 8, 369: 18, 123: 6}
@@ -30,7 +30,7 @@ def test_every_country_has_its_label_in_every_preset() -> None:
         assert [one.codes.index(code) for code in one.codes] == list(range(len(one.codes)))
 
 
-def test_europe_goes_on_after_eu32() -> None:
+def test_europe_continues_after_eu32() -> None:
     codes = preset("europe").codes
     assert codes[:32] == preset("eu32").codes
     assert {"IE", "NO", "IS", "UA"} <= set(codes[32:])
@@ -40,7 +40,7 @@ def test_codes_are_unique() -> None:
     assert len({one.code for one in COUNTRIES}) == len(COUNTRIES)
 
 
-def test_unknown_names_are_answered_with_the_known_ones() -> None:
+def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(UnknownCountry, match="XX"):
         country("XX")
     with pytest.raises(InvalidInput, match="eu32, europe"):

@@ -1,4 +1,4 @@
-"""Great-circle distances against published values and geometry's rules."""
+"""Great-circle distances against published values and rules of geometry."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Final outcomes of the store and of the live view, brought together."""
+"""Reconciling final outcomes of the store and of the live view."""
 
 from collections.abc import AsyncIterator
 
@@ -27,7 +27,7 @@ def stored(index: int) -> SlotOutcome:
 
 
 async def keep(store: FlakyStore, ledger: InMemoryLedger, outcome: SlotOutcome) -> None:
-    """As a fetcher does: the store first."""
+    """Store an outcome as a fetcher does: in the store first."""
     key = slot_key(SPEC.name, outcome.slot)
     await store.create(key, outcome.model_dump_json().encode())
     await ledger.record(outcome)
@@ -47,7 +47,7 @@ class BusyStore(FlakyStore):
             yield key
 
 
-async def test_an_outcome_that_comes_during_the_look_is_kept() -> None:
+async def test_an_outcome_that_arrives_while_reading_is_kept() -> None:
     ledger = InMemoryLedger()
     store = BusyStore(ledger)
     await keep(store, ledger, stored(0))
@@ -57,7 +57,7 @@ async def test_an_outcome_that_comes_during_the_look_is_kept() -> None:
     assert sorted(slot.index for slot in ledger.datasets[SPEC.name].outcomes) == [0, 1, 2]
 
 
-async def test_what_only_the_live_view_has_is_of_a_deleted_dataset() -> None:
+async def test_an_outcome_that_is_only_in_the_live_view_is_dropped() -> None:
     store, ledger = FlakyStore(), InMemoryLedger()
     await keep(store, ledger, stored(0))
     await ledger.record(stored(1))
@@ -66,7 +66,7 @@ async def test_what_only_the_live_view_has_is_of_a_deleted_dataset() -> None:
     assert [slot.index for slot in ledger.datasets[SPEC.name].outcomes] == [0]
 
 
-async def test_what_only_the_store_has_comes_back() -> None:
+async def test_an_outcome_that_is_only_in_the_store_is_restored() -> None:
     store, ledger = FlakyStore(), InMemoryLedger()
     await keep(store, ledger, stored(0))
     ledger.wipe()

@@ -1,4 +1,4 @@
-"""What a collection will cost."""
+"""Quotes of collections."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_the_study_costs_what_the_price_list_says() -> None:
     assert (found.shortage, found.places_in_budget) == (None, 14_260)
 
 
-def test_the_simulator_costs_nothing_and_knows_no_limit() -> None:
+def test_the_simulator_is_free_and_has_no_limit() -> None:
     found = quote(spec(provider="simulator"))
     assert (found.dollars, found.free_images, found.hours_at_rate_limit) == (0, 0, None)
 

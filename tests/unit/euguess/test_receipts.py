@@ -1,4 +1,4 @@
-"""What the store knows of a collection's spending."""
+"""Spending of a collection by the receipts in the store."""
 
 from euguess.collection.budget import Sum, cost
 from euguess.collection.layout import view_key
@@ -8,7 +8,7 @@ from euguess.storage import ObjectStore
 PRICE = 0.007
 
 
-async def test_receipts_count_though_no_image_was_stored(memory_store: ObjectStore) -> None:
+async def test_receipts_count_even_if_no_image_was_stored(memory_store: ObjectStore) -> None:
     await write_receipt(memory_store, "demo", "google-a", cost(3, PRICE))
     await write_receipt(memory_store, "demo", "google-a", cost(1, PRICE))
     assert await stored_spending(memory_store, "demo", PRICE) == Sum(4, 28_000)

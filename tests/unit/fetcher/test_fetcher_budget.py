@@ -1,4 +1,4 @@
-"""One slot under a budget: whole places, and what was not bought is given back."""
+"""One slot under a budget: complete locations only, and unused images are released."""
 
 import pytest
 
@@ -26,13 +26,13 @@ async def run(bench: Bench, index: int = 0) -> SlotOutcome:
 
 
 async def spent(bench: Bench) -> int:
-    """Images by the account; the store agrees."""
+    """Return the images in the account; check that the store agrees."""
     images = bench.budgets.sums["demo"].images
     assert (await stored_spending(bench.store, "demo", 0.5)).images == images
     return images
 
 
-async def test_a_place_that_does_not_fit_is_not_begun(bench: Bench) -> None:
+async def test_a_location_that_exceeds_the_budget_is_not_begun(bench: Bench) -> None:
     bench.open_account(Budget(images=5))
     assert (await run(bench, 0)).status is SlotStatus.STORED
     refused = await run(bench, 1)
@@ -54,7 +54,7 @@ async def test_nothing_is_bought_from_a_closed_account(bench: Bench) -> None:
     assert not bench.provider.fetched
 
 
-async def test_an_account_lost_before_the_receipt_was_there_lets_nothing_be_bought(
+async def test_nothing_is_bought_if_the_account_is_lost_before_the_receipt_is_stored(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.open_account(Budget(images=30))
@@ -71,7 +71,7 @@ async def test_an_account_lost_before_the_receipt_was_there_lets_nothing_be_boug
     assert [key async for key in bench.store.list(receipts_prefix("demo"))] == []
 
 
-async def test_views_that_were_not_billed_are_given_back(bench: Bench) -> None:
+async def test_views_that_were_not_billed_are_released(bench: Bench) -> None:
     def gone(pano: str, view: View) -> bytes:
         raise ImageryGone
 
@@ -106,7 +106,7 @@ async def test_a_repeated_call_that_may_have_been_billed_stays_within_the_cap(
     assert await spent(bench) == 4
 
 
-async def test_a_slot_tried_again_pays_only_for_what_it_lacks(bench: Bench) -> None:
+async def test_a_retried_slot_pays_only_for_missing_views(bench: Bench) -> None:
     def busy(pano: str, view: View) -> bytes:
         if view.heading == 120:
             raise TransientError("busy")
@@ -121,7 +121,7 @@ async def test_a_slot_tried_again_pays_only_for_what_it_lacks(bench: Bench) -> N
     assert await spent(bench) == 3
 
 
-async def test_without_a_budget_all_is_counted_and_no_receipt_is_written(bench: Bench) -> None:
+async def test_without_a_budget_spending_is_counted_and_no_receipt_is_written(bench: Bench) -> None:
     await run(bench)
     assert bench.budgets.sums["demo"].images == 3
     assert [key async for key in bench.store.list(receipts_prefix("demo"))] == []

@@ -1,4 +1,4 @@
-"""Calls to a provider: bounded, repeated, stopped when refused."""
+"""Calls to a provider: bounded, retried, stopped when refused."""
 
 import asyncio
 from random import Random
@@ -25,7 +25,7 @@ def calls() -> Calls:
 
 
 class Service:
-    """Raises what it is given, one after the other, and then answers."""
+    """Raises the given errors in turn, then answers."""
 
     def __init__(self, *troubles: Exception) -> None:
         self.troubles = list(troubles)
@@ -42,20 +42,20 @@ class Service:
         return "answer"
 
 
-async def test_a_passing_trouble_is_waited_out(calls: Calls) -> None:
+async def test_a_temporary_error_is_retried(calls: Calls) -> None:
     service = Service(TransientError("HTTP 500"), TransientError("HTTP 503"))
     assert await calls.make(service) == "answer"
     assert service.calls == 3
 
 
-async def test_a_lasting_trouble_ends_after_a_few_attempts(calls: Calls) -> None:
+async def test_a_lasting_error_ends_after_a_few_attempts(calls: Calls) -> None:
     service = Service(*[TransientError("HTTP 500")] * 10)
     with pytest.raises(TransientFailure):
         await calls.make(service)
     assert service.calls == MAX_ATTEMPTS
 
 
-async def test_a_refusal_costs_one_call_however_many_wait(calls: Calls) -> None:
+async def test_a_refusal_costs_one_call_however_many_are_waiting(calls: Calls) -> None:
     service = Service(*[AccessDenied()] * 100)
     ended = await asyncio.gather(*[calls.make(service) for _ in range(50)], return_exceptions=True)
     assert service.calls == 1
@@ -78,12 +78,12 @@ async def test_no_more_than_the_limit_are_in_flight(calls: Calls) -> None:
     assert service.most_at_once == CALLS_IN_FLIGHT
 
 
-async def test_a_trouble_of_one_panorama_does_not_stop_the_others(calls: Calls) -> None:
+async def test_an_error_of_one_panorama_does_not_stop_the_others(calls: Calls) -> None:
     with pytest.raises(CallFailed):
         await calls.make(Service(ImageryGone()))
     assert await calls.make(Service()) == "answer"
 
 
-async def test_without_a_limit_redis_is_not_asked() -> None:
+async def test_without_a_rate_limit_redis_is_not_called() -> None:
     calls = Calls(RateLimit(Redis(port=1), "simulator", None), chance=Random(0))
     assert await calls.make(Service()) == "answer"

@@ -1,4 +1,4 @@
-"""Whether a panorama may stand for a candidate: a table."""
+"""Checks of panoramas: a table."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def boundaries() -> Boundaries:
         (Coordinate(20.0, 2.0), True, "too_far"),
     ],
 )
-def test_impossible_foreign_and_far_panoramas_are_refused(
+def test_impossible_and_distant_panoramas_are_rejected(
     boundaries: Boundaries, spot: Coordinate, is_official: bool, reason: str
 ) -> None:
     found = panorama(at=spot, is_official=is_official)
@@ -54,7 +54,7 @@ def test_a_good_panorama_is_measured(boundaries: Boundaries) -> None:
     assert found.border_km == pytest.approx(7.6, abs=0.1)
 
 
-def test_the_own_limit_counts_and_not_the_search_radius(boundaries: Boundaries) -> None:
+def test_the_distance_limit_is_exact(boundaries: Boundaries) -> None:
     found = panorama(at=Coordinate(47.001, 2.0))  # 111 m away
     assert check_panorama(found, IN_FRANCE, Requirements("FR", 111, 2), boundaries) == "too_far"
     assert isinstance(

@@ -1,4 +1,4 @@
-"""Answers of the Street View Static API, as they come."""
+"""Responses of the Street View Static API."""
 
 import json
 
@@ -40,7 +40,7 @@ def metadata(**changes: object) -> Answer:
     return Answer(200, "application/json", json.dumps(body).encode())
 
 
-def test_a_found_panorama_carries_its_own_position_and_date() -> None:
+def test_a_panorama_has_its_own_position_and_date() -> None:
     found = parse_metadata(metadata())
     assert found is not None
     assert found.coordinate == Coordinate(48.2082, 16.3738)
@@ -71,7 +71,7 @@ def test_photos_of_users_are_not_official(changes: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("status", ["ZERO_RESULTS", "NOT_FOUND"])
-def test_a_miss_is_no_trouble(status: str) -> None:
+def test_no_coverage_is_not_an_error(status: str) -> None:
     assert parse_metadata(metadata(status=status)) is None
 
 
@@ -92,7 +92,7 @@ def test_a_miss_is_no_trouble(status: str) -> None:
         ({"location": None}, UnusablePanorama),
     ],
 )
-def test_metadata_troubles_have_their_type(
+def test_metadata_errors_have_their_type(
     changes: dict[str, object], trouble: type[ProviderError]
 ) -> None:
     with pytest.raises(trouble) as caught:
@@ -100,7 +100,7 @@ def test_metadata_troubles_have_their_type(
     assert type(caught.value) is trouble
 
 
-def test_an_error_message_never_gets_into_an_error() -> None:
+def test_the_providers_error_message_is_never_repeated() -> None:
     answer = metadata(status="REQUEST_DENIED", error_message="key=canary-key is wrong")
     with pytest.raises(AccessDenied) as caught:
         parse_metadata(answer)
@@ -125,7 +125,7 @@ def test_an_error_message_never_gets_into_an_error() -> None:
         (Answer(200, "image/jpeg", b"x" * MAX_IMAGE_BYTES), BadImage),
     ],
 )
-def test_picture_troubles_have_their_type(answer: Answer, trouble: type[ProviderError]) -> None:
+def test_image_errors_have_their_type(answer: Answer, trouble: type[ProviderError]) -> None:
     with pytest.raises(trouble) as caught:
         parse_image(answer)
     assert type(caught.value) is trouble
@@ -137,7 +137,7 @@ def test_retry_after_is_passed_on() -> None:
     assert caught.value.retry_after_seconds == 12
 
 
-def test_pictures_are_asked_for_by_panorama_with_a_heading() -> None:
+def test_images_are_requested_by_panorama_with_a_heading() -> None:
     query = image_query("abc", View(heading=0, fov=90, pitch=-5, size=640))
     assert query == {
         "pano": "abc",

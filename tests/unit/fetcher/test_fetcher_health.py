@@ -50,15 +50,15 @@ def test_a_silent_worker_is_not(health: Health, tmp_path: Path) -> None:
     assert health.problem(Queue(0)) == "the worker has no heartbeat"
 
 
-def test_an_idle_worker_is_healthy_for_ever(health: Health, tmp_path: Path) -> None:
+def test_an_idle_worker_stays_healthy(health: Health, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "progress", 1e6)
     assert health.problem(Queue(0)) is None
 
 
-def test_a_live_worker_that_ends_nothing_is_not_healthy(health: Health, tmp_path: Path) -> None:
+def test_a_live_worker_that_finishes_nothing_is_not_healthy(health: Health, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "progress", STALLED_SECONDS + 10)
     assert "3 messages queued" in str(health.problem(Queue(3)))
 
 
-def test_a_broker_that_does_not_answer_is_trouble(health: Health) -> None:
+def test_a_broker_that_does_not_answer_is_a_problem(health: Health) -> None:
     assert "Redis does not answer" in str(health.problem(Queue(None)))

@@ -1,4 +1,4 @@
-"""Whether downloaded bytes are the photo that was asked for."""
+"""Checks of downloaded images."""
 
 import io
 
@@ -12,7 +12,7 @@ from tests.support.fetcher_fakes import photo
 
 
 def placeholder(grey: tuple[int, int, int], size: int, quality: int) -> bytes:
-    """Text on one colour, as the provider answers where it has no imagery."""
+    """Text on one colour, as the provider sends where it has no imagery."""
     picture = Image.new("RGB", (size, size), grey)
     pen = ImageDraw.Draw(picture)
     pen.text((size / 2, size / 2), "Sorry, we have no imagery here.", (117, 117, 117), anchor="mm")
@@ -23,7 +23,7 @@ def placeholder(grey: tuple[int, int, int], size: int, quality: int) -> bytes:
 
 
 def snow(size: int) -> bytes:
-    """A scene that is nearly all white, with the texture that photos have."""
+    """An almost white scene with the texture of a photo."""
     noise = np.random.default_rng(0).normal(235, 8, (size, size, 1))
     pixels = np.repeat(noise.clip(0, 255), 3, axis=2).astype(np.uint8)
     buffer = io.BytesIO()
@@ -48,7 +48,7 @@ def test_placeholders_are_found_in_any_shade_and_size(
         check_image(placeholder(grey, size, quality), size)
 
 
-def test_snow_is_no_placeholder() -> None:
+def test_snow_is_not_a_placeholder() -> None:
     check_image(snow(640), 640)
 
 

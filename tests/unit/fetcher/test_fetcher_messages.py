@@ -1,4 +1,4 @@
-"""One message: every slot comes to its outcome, whatever happens to the others."""
+"""One message: every slot gets its outcome, whatever happens to the others."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ async def test_fifty_slots_end_as_fifty_outcomes(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"dataset": "../x", "slots": []}', "\x00"])
-async def test_what_does_not_validate_is_a_dead_letter(bench: Bench, text: str) -> None:
+async def test_an_invalid_message_is_a_dead_letter(bench: Bench, text: str) -> None:
     await fetcher(bench).fetch(text)
     (letter,) = bench.ledger.letters
     assert (letter.source, letter.payload) == ("fetcher", text)
@@ -63,7 +63,7 @@ async def test_a_message_for_an_unknown_dataset_is_a_dead_letter(bench: Bench) -
     assert "nowhere" in letter.reason
 
 
-async def test_an_outdated_attempt_is_left_alone(bench: Bench) -> None:
+async def test_a_slot_with_an_outdated_fence_is_skipped(bench: Bench) -> None:
     await bench.ledger.lease("demo", {SlotKey(country_code="FR", index=0): 7}, 100)
     await fetcher(bench).fetch(message(request(0, fence=6), request(1)))
     assert outcomes(bench) == {1: SlotStatus.STORED}
@@ -107,8 +107,8 @@ async def test_a_long_slot_keeps_its_lease(bench: Bench) -> None:
     assert outcomes(bench) == {0: SlotStatus.STORED}
 
 
-async def test_a_cancellation_that_redis_swallows_holds_nothing_up(bench: Bench) -> None:
-    """redis-py under Python 3.11 goes on when it is cancelled while a command is being sent."""
+async def test_a_cancellation_that_redis_swallows_delays_nothing(bench: Bench) -> None:
+    """redis-py on Python 3.11 continues if it is cancelled while sending a command."""
     is_sending = asyncio.Event()
 
     class Swallowing(InMemoryLedger):
@@ -131,7 +131,7 @@ async def test_a_cancellation_that_redis_swallows_holds_nothing_up(bench: Bench)
     assert outcomes(bench) == {0: SlotStatus.STORED}
 
 
-async def test_what_is_unexpected_costs_one_slot_and_tells_no_text(
+async def test_an_unexpected_error_affects_one_slot_and_its_text_is_not_logged(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     def find(at: Coordinate) -> Panorama:
@@ -149,7 +149,7 @@ async def test_what_is_unexpected_costs_one_slot_and_tells_no_text(
     assert "canary" not in told + str(bench.ledger.recorded)
 
 
-async def test_trouble_with_redis_in_one_slot_leaves_the_others_alone(bench: Bench) -> None:
+async def test_a_redis_error_in_one_slot_does_not_affect_the_others(bench: Bench) -> None:
     class Flaky(InMemoryLedger):
         async def record(self, outcome: SlotOutcome) -> None:
             if outcome.slot.index == 2:
@@ -172,7 +172,7 @@ async def test_a_denied_key_costs_one_call_and_defers_all_slots(bench: Bench) ->
     assert outcomes(bench) == dict.fromkeys(range(50), SlotStatus.DEFERRED)
 
 
-async def test_while_the_provider_is_paused_no_call_is_made_and_then_again(bench: Bench) -> None:
+async def test_no_call_is_made_while_the_provider_is_paused(bench: Bench) -> None:
     worker = fetcher(bench)
     bench.provider.on_find = _denied
     await worker.fetch(message(request(0)))
@@ -197,7 +197,7 @@ async def test_a_provider_that_may_not_be_used_is_paused_with_the_reason(bench: 
     assert bench.ledger.pauses == {"simulator": ("accept the terms first", None)}
 
 
-async def test_when_the_store_is_down_all_slots_are_given_back(bench: Bench) -> None:
+async def test_all_slots_are_returned_while_the_store_is_down(bench: Bench) -> None:
     class Down:
         def __getattr__(self, name: str) -> object:
             async def fail(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Requests as they leave, seen by a server on the loopback; and where secrets must not appear."""
+"""Requests as a local server receives them, and places where secrets must not appear."""
 
 import logging
 import traceback
@@ -26,7 +26,7 @@ def _nothing_found() -> web.Response:
 
 
 class Provider:
-    """A server that notes raw request targets and gives one answer."""
+    """A server that records raw request targets and sends one response."""
 
     def __init__(self) -> None:
         self.targets: list[str] = []
@@ -61,7 +61,7 @@ async def google(provider: Provider) -> AsyncIterator[GoogleProvider]:
 async def test_the_signature_fits_the_target_as_it_arrives(
     google: GoogleProvider, provider: Provider
 ) -> None:
-    """A library that encodes the address anew after signing would break it."""
+    """A library that encodes the address again after signing would break it."""
     await google.find(Coordinate(48.2, 16.37), 1000)
     target, _, signed = provider.targets[0].rpartition("&signature=")
     assert "location=48.2000000%2C16.3700000" in target
@@ -101,7 +101,7 @@ async def test_no_secret_gets_into_an_error_its_traceback_or_the_log(
     assert SECRET not in told + caplog.text
 
 
-async def test_a_server_that_is_gone_leaks_no_address(free_port: int) -> None:
+async def test_an_unreachable_server_leaks_no_address(free_port: int) -> None:
     access = GoogleAccess(base_url=f"http://127.0.0.1:{free_port}", key=SecretStr(KEY))
     async with aiohttp.ClientSession() as session:
         with pytest.raises(NoAnswer) as caught:

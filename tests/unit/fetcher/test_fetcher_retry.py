@@ -1,4 +1,4 @@
-"""What follows from a error: a table."""
+"""Retry decisions: a table."""
 
 import pytest
 
@@ -47,12 +47,12 @@ from services.fetcher.retry import RetryAction, RetryDecision, decide
         (ProviderError(), 1, 0, RetryDecision(RetryAction.FAIL_SLOT)),
     ],
 )
-def test_a_trouble_leads_to_its_step(
+def test_each_error_leads_to_its_action(
     error: ProviderError, attempt: int, elapsed_seconds: float, expected: RetryDecision
 ) -> None:
     assert decide(error, attempt, elapsed_seconds, jitter=1.0) == expected
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.25, 1.0])
-def test_waits_are_spread_over_their_whole_length(jitter: float) -> None:
+def test_delays_are_spread_over_their_full_length(jitter: float) -> None:
     assert decide(TransientError("x"), 2, 0, jitter).seconds == pytest.approx(jitter * 1.0)

@@ -35,7 +35,7 @@ def test_the_signature_comes_last_and_keeps_its_padding() -> None:
     assert sign(METADATA, DOCUMENTED_SECRET).endswith("&signature=TMlhJoQd92bvDTcjBE16md7o3cQ=")
 
 
-def test_a_secret_that_is_no_base64_is_named_but_not_shown() -> None:
+def test_a_secret_that_is_not_base64_is_reported_but_not_shown() -> None:
     with pytest.raises(InvalidInput, match="EUGUESS_GOOGLE_SIGNING_SECRET") as caught:
         signature("secret-canary", "/")
     assert "canary" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""One slot: what is stored, what is paid, and what happens when it is done again."""
+"""One slot: what is stored and paid, also when the slot is repeated."""
 
 from collections.abc import AsyncIterator
 
@@ -52,7 +52,7 @@ class Crash(BaseException):
 
 
 class CrashingStore:
-    """A store that crashes at the n-th creation, before or after it took effect."""
+    """A store that crashes at the n-th creation, before or after it takes effect."""
 
     def __init__(self, store: ObjectStore, at: int, *, after: bool) -> None:
         self._store, self._left, self._after = store, at, after
@@ -117,7 +117,9 @@ async def test_one_panorama_is_stored_for_one_slot_only(bench: Bench) -> None:
     assert (outcome.status, outcome.rejections) == (SlotStatus.EXHAUSTED, {"duplicate": 1})
 
 
-async def test_so_it_is_after_redis_lost_its_reservations(bench: Bench) -> None:
+async def test_one_panorama_is_stored_once_even_if_redis_loses_its_reservations(
+    bench: Bench,
+) -> None:
     bench.provider.on_find = lambda at: panorama("same", at)
     await run(bench, request(0, FIRST))
     bench.ledger.datasets["demo"].panoramas.clear()
@@ -126,7 +128,7 @@ async def test_so_it_is_after_redis_lost_its_reservations(bench: Bench) -> None:
     assert bench.provider.fetched.total() == 3
 
 
-async def test_a_finished_slot_is_announced_again_and_not_worked_on(bench: Bench) -> None:
+async def test_a_finished_slot_is_announced_again_but_not_fetched(bench: Bench) -> None:
     first = await run(bench, request(0, FIRST))
     assert await run(bench, request(0, SECOND, fence=2)) == first
     assert bench.provider.finds == 1
@@ -170,7 +172,7 @@ async def test_stored_views_are_not_paid_again_when_redis_was_lost(bench: Bench)
         (NoAnswer("TimeoutError"), 2, 2),
     ],
 )
-async def test_a_lasting_trouble_gives_the_slot_back(
+async def test_a_lasting_error_returns_the_slot(
     bench: Bench, trouble: Exception, calls: int, possibly_paid: int
 ) -> None:
     def fetch(pano: str, view: View) -> bytes:
@@ -192,7 +194,7 @@ async def test_a_lasting_trouble_gives_the_slot_back(
 
 
 @pytest.mark.parametrize("trouble", [ImageryGone(), BadImage("grey")])
-async def test_a_panorama_without_good_views_gives_way_and_leaves_nothing(
+async def test_a_panorama_without_good_views_is_skipped_and_leaves_nothing(
     bench: Bench, trouble: Exception
 ) -> None:
     def fetch(pano: str, view: View) -> bytes:
@@ -210,7 +212,7 @@ async def test_a_panorama_without_good_views_gives_way_and_leaves_nothing(
 
 
 async def test_every_image_that_was_billed_is_stored_or_counted(bench: Bench) -> None:
-    """Two bad views of three, each asked for twice, of a panorama that is then given up."""
+    """Two of three views are bad; each is requested twice, then the panorama is skipped."""
     bench.provider.on_fetch = lambda pano, view: photo(view.heading) if view.heading == 0 else b"x"
     await run(bench, request(0, FIRST))
     billed = bench.provider.fetched.total()

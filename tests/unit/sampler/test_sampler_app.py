@@ -1,4 +1,4 @@
-"""The HTTP interface: what is accepted, what is refused, and how that is said."""
+"""HTTP interface: accepted requests, refused requests and error texts."""
 
 import json
 from collections.abc import AsyncIterator
@@ -94,7 +94,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("change", "reason"), INVALID, ids=[str(row[0]) for row in INVALID])
-async def test_an_invalid_specification_is_refused_with_a_sentence(
+async def test_an_invalid_specification_is_refused_with_a_readable_reason(
     world: World, client: httpx.AsyncClient, change: dict[str, Any], reason: str
 ) -> None:
     answer = await client.post("/datasets", json={**SPEC, **change})
@@ -126,7 +126,7 @@ async def test_only_small_json_bodies_are_read(
     assert reason in str(answer.json()["detail"])
 
 
-async def test_a_large_body_is_refused_whatever_length_it_claims(
+async def test_a_large_body_is_refused_whatever_length_it_declares(
     client: httpx.AsyncClient,
 ) -> None:
     async def endless() -> AsyncIterator[bytes]:
@@ -198,9 +198,7 @@ async def test_an_unknown_dataset_is_not_found(client: httpx.AsyncClient, method
     assert "'nothing'" in answer.json()["detail"]
 
 
-async def test_a_status_says_what_became_of_each_slot(
-    world: World, client: httpx.AsyncClient
-) -> None:
+async def test_a_status_shows_how_each_slot_ended(world: World, client: httpx.AsyncClient) -> None:
     world.fetchers.answer = lambda request: (
         SlotStatus.STORED if request.slot.country_code == "FR" else SlotStatus.EXHAUSTED
     )
@@ -211,7 +209,7 @@ async def test_a_status_says_what_became_of_each_slot(
     assert (status.images, status.rejections) == (9, {"no_imagery": 32})
 
 
-async def test_all_datasets_are_listed_imported_ones_included(
+async def test_all_datasets_are_listed_including_imported_ones(
     world: World, client: httpx.AsyncClient
 ) -> None:
     await client.post("/datasets", json=SPEC)

@@ -1,4 +1,4 @@
-"""Collections whose budget is spent, among fakes."""
+"""Collections whose budget is spent, with fakes."""
 
 from collections.abc import AsyncIterator
 

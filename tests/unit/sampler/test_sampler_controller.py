@@ -1,4 +1,4 @@
-"""Collections from start to end, among fakes."""
+"""Collections from start to end, with fakes."""
 
 from collections import Counter
 
@@ -25,14 +25,14 @@ def spec(**changes: object) -> DatasetSpec:
 
 
 def first_candidate(request: SlotRequest) -> int:
-    """Position of a request's first candidate in the stream of its slot."""
+    """Return the position of a request's first candidate in its slot's stream."""
     source = CandidateSource(squares(), SPEC.border_buffer_km)
     country, index = request.slot.country_code, request.slot.index
     (stream,) = source.draw(country, seed=SPEC.seed, slots=[index], first=0, count=100)
     return [tuple(point) for point in stream.tolist()].index(request.candidates[0])
 
 
-async def test_a_collection_runs_to_its_end() -> None:
+async def test_a_collection_runs_to_completion() -> None:
     world = World()
     await world.service.create(SPEC)
     status = await world.run()
@@ -40,7 +40,7 @@ async def test_a_collection_runs_to_its_end() -> None:
     assert status.countries["PL"].stored == 30
 
 
-async def test_calls_paid_twice_are_told_with_the_last_outcome_and_after_a_restart() -> None:
+async def test_calls_paid_twice_are_reported_with_the_last_outcome_and_after_a_restart() -> None:
     world = World(Limits(reconcile_seconds=3600))
     await world.service.create(spec())
     await world.round()
@@ -50,14 +50,14 @@ async def test_calls_paid_twice_are_told_with_the_last_outcome_and_after_a_resta
     assert world.status().possibly_paid == 7
 
 
-async def test_each_slot_is_worked_on_once_when_all_goes_well() -> None:
+async def test_each_slot_is_fetched_once_without_failures() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
     await world.service.create(SPEC)
     await world.run()
     assert set(Counter(str(r.slot) for _, r in world.fetchers.begun).values()) == {1}
 
 
-async def test_no_more_than_the_limit_is_ever_outstanding_over_all_datasets() -> None:
+async def test_slots_in_flight_never_exceed_the_limit_over_all_datasets() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=25))
     await world.service.create(SPEC)
     await world.service.create(spec(name="other"))
@@ -108,7 +108,7 @@ async def test_a_slot_that_always_fails_ends_as_a_dead_letter() -> None:
     assert "3 attempts" in letter.reason
 
 
-async def test_a_poison_slot_is_tried_alone_and_takes_no_other_along() -> None:
+async def test_a_poison_slot_is_retried_alone_and_does_not_affect_others() -> None:
     world = World(Limits(reconcile_seconds=0, max_failures=3), lease_seconds=10.0)
     world.fetchers.lease_seconds = 10.0
 
@@ -126,7 +126,7 @@ async def test_a_poison_slot_is_tried_alone_and_takes_no_other_along() -> None:
     assert (status.total.stored, status.total.failed) == (7, 1)
 
 
-async def test_fetchers_that_never_start_cost_no_slot() -> None:
+async def test_slots_do_not_fail_if_no_fetcher_starts() -> None:
     world = World(Limits(reconcile_seconds=0, max_failures=2), lease_seconds=10.0)
     await world.service.create(SPEC)
     for _ in range(10):
@@ -137,7 +137,7 @@ async def test_fetchers_that_never_start_cost_no_slot() -> None:
     assert (await world.run()).total.stored == 90
 
 
-async def test_messages_that_arrive_late_are_skipped() -> None:
+async def test_late_messages_are_skipped() -> None:
     world = World(Limits(reconcile_seconds=0), lease_seconds=10.0)
     await world.service.create(spec(quotas={"FR": 5}))
     await world.controller.round()
@@ -165,7 +165,7 @@ async def test_nothing_is_published_while_the_provider_is_paused() -> None:
     assert (await world.run()).total.stored == 90
 
 
-async def test_deferred_slots_do_not_fail_however_often() -> None:
+async def test_deferred_slots_never_fail() -> None:
     world = World(Limits(reconcile_seconds=0, max_failures=2))
     world.fetchers.answer = always(SlotStatus.DEFERRED)
     await world.service.create(SPEC)
@@ -177,7 +177,7 @@ async def test_deferred_slots_do_not_fail_however_often() -> None:
     assert (await world.run()).total.stored == 90
 
 
-async def test_posting_again_lifts_a_pause() -> None:
+async def test_posting_again_ends_a_pause() -> None:
     world = World()
     await world.service.create(SPEC)
     await world.ledger.pause("simulator", "denied", None)
@@ -186,7 +186,7 @@ async def test_posting_again_lifts_a_pause() -> None:
     assert world.ledger.pauses == {}
 
 
-async def test_a_stopped_dataset_stays_stopped_over_a_restart_and_goes_on_when_posted() -> None:
+async def test_a_stopped_dataset_stays_stopped_across_restarts_and_resumes_when_posted() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
     await world.service.create(SPEC)
     await world.round()
@@ -202,7 +202,7 @@ async def test_a_stopped_dataset_stays_stopped_over_a_restart_and_goes_on_when_p
     assert (await world.run()).total.stored == 90
 
 
-async def test_stopping_outdates_what_waits_in_the_queue() -> None:
+async def test_stopping_outdates_queued_slots() -> None:
     world = World()
     await world.service.create(SPEC)
     await world.controller.round()
@@ -225,7 +225,7 @@ async def test_a_complete_dataset_stays_complete_when_it_is_stopped() -> None:
 # --- restarts and losses ---
 
 
-async def test_a_restarted_sampler_goes_on_where_it_was() -> None:
+async def test_a_restarted_sampler_resumes_its_collections() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
     await world.service.create(SPEC)
     for _ in range(3):
@@ -235,7 +235,7 @@ async def test_a_restarted_sampler_goes_on_where_it_was() -> None:
     assert set(Counter(str(r.slot) for _, r in world.fetchers.begun).values()) == {1}
 
 
-async def test_a_restarted_sampler_goes_on_with_the_next_candidates() -> None:
+async def test_a_restarted_sampler_continues_with_the_next_candidates() -> None:
     world = World()
     world.fetchers.answer = always(SlotStatus.EXHAUSTED)
     await world.service.create(spec(quotas={"FR": 1}))
@@ -248,7 +248,7 @@ async def test_a_restarted_sampler_goes_on_with_the_next_candidates() -> None:
     assert [first_candidate(request) for _, request in world.fetchers.begun] == [0, 16]
 
 
-async def test_failures_are_counted_over_restarts() -> None:
+async def test_failures_are_counted_across_restarts() -> None:
     world = World(Limits(reconcile_seconds=0, max_failures=4))
     world.fetchers.answer = always(SlotStatus.RETRY)
     await world.service.create(spec(quotas={"FR": 1}))
@@ -263,7 +263,7 @@ async def test_failures_are_counted_over_restarts() -> None:
 
 
 @pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted"])
-async def test_attempts_grow_although_redis_lost_its_data(restarts: bool) -> None:
+async def test_fences_grow_even_if_redis_loses_its_data(restarts: bool) -> None:
     world = World()
     world.fetchers.answer = always(SlotStatus.EXHAUSTED)
     await world.service.create(spec(quotas={"FR": 1}, max_candidates=1000))
@@ -292,7 +292,7 @@ async def test_an_old_message_is_outdated_after_redis_lost_its_data() -> None:
     assert (await world.run()).total.stored == 3
 
 
-async def test_redis_that_loses_its_data_while_the_sampler_runs_costs_nothing_stored() -> None:
+async def test_stored_slots_survive_a_loss_of_redis_data_while_the_sampler_runs() -> None:
     world = World(Limits(reconcile_seconds=0, outstanding=20))
     await world.service.create(SPEC)
     for _ in range(3):
@@ -304,7 +304,7 @@ async def test_redis_that_loses_its_data_while_the_sampler_runs_costs_nothing_st
     assert status.images == 270
 
 
-async def test_outcomes_that_only_the_live_view_has_are_not_believed() -> None:
+async def test_outcomes_that_are_not_in_the_store_are_dropped() -> None:
     world = World()
     await world.service.create(spec(quotas={"FR": 2}))
     await world.run()
@@ -315,7 +315,7 @@ async def test_outcomes_that_only_the_live_view_has_are_not_believed() -> None:
     assert (await world.run()).total.stored == 2
 
 
-async def test_a_damaged_dataset_does_not_keep_the_others_from_going_on() -> None:
+async def test_a_damaged_dataset_does_not_stop_the_others() -> None:
     world = World()
     await world.service.create(SPEC)
     await world.store.put(spec_key("broken"), b"{")
@@ -326,14 +326,14 @@ async def test_a_damaged_dataset_does_not_keep_the_others_from_going_on() -> Non
     assert world.controller.names == ["demo"]
 
 
-async def test_an_outcome_that_does_not_validate_is_passed_over() -> None:
+async def test_an_invalid_outcome_is_skipped() -> None:
     world = World()
     await world.service.create(SPEC)
     world.ledger.stream.append(None)
     assert (await world.run()).total.stored == 90
 
 
-async def test_an_outcome_that_was_stored_but_not_announced_is_found() -> None:
+async def test_an_outcome_that_was_stored_but_not_announced_is_recovered() -> None:
     """A fetcher died between its commit and the announcement; the next one announces it."""
     world = World(Limits(reconcile_seconds=0, max_failures=1), lease_seconds=10.0)
     await world.service.create(spec(quotas={"FR": 1}))
@@ -349,7 +349,7 @@ async def test_an_outcome_that_was_stored_but_not_announced_is_found() -> None:
     assert world.ledger.letters == []
 
 
-async def test_a_store_that_fails_while_slots_end_is_asked_again() -> None:
+async def test_ending_a_slot_is_retried_after_a_store_failure() -> None:
     world = World()
     world.fetchers.answer = always(SlotStatus.EXHAUSTED)
     await world.service.create(spec(quotas={"FR": 1}, max_candidates=1))

@@ -1,4 +1,4 @@
-"""The state machine of slots: what is published, and what an outcome changes."""
+"""State machine of slots: publishing and outcomes."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def test_a_slot_in_flight_is_not_taken_again() -> None:
     assert taken(tracker) == []
 
 
-def test_exhausted_candidates_are_followed_by_the_next_ones_up_to_the_limit() -> None:
+def test_exhausted_candidates_are_followed_by_the_next_up_to_the_limit() -> None:
     tracker, positions, end = a_tracker(), [], None
     while end is None:
         ((work,),) = tracker.take(1, 0)
@@ -55,7 +55,7 @@ def test_exhausted_candidates_are_followed_by_the_next_ones_up_to_the_limit() ->
     assert end.status is SlotStatus.NO_COVERAGE
 
 
-def test_a_failed_slot_waits_longer_each_time_and_then_ends() -> None:
+def test_a_failed_slot_is_delayed_longer_each_time_and_then_ends() -> None:
     tracker, ends, now = a_tracker(), list[SlotEnd | None](), 0.0
     for wait in (1.0, 2.0, None):
         assert len(tracker.take(1, now)) == 1
@@ -68,14 +68,14 @@ def test_a_failed_slot_waits_longer_each_time_and_then_ends() -> None:
     assert (ends[2].status, ends[2].reason) == (SlotStatus.FAILED, "503 (3 attempts)")
 
 
-def test_a_slot_that_failed_goes_alone() -> None:
+def test_a_failed_slot_is_published_alone() -> None:
     tracker = a_tracker(FR=3)
     tracker.take(2, 0)
     tracker.apply(outcome(SlotStatus.RETRY), 0)
     assert taken(tracker, now=1) == [["FR/0"], ["FR/2"]]
 
 
-def test_a_slot_that_failed_and_was_given_back_still_goes_alone() -> None:
+def test_a_failed_slot_that_was_returned_is_still_published_alone() -> None:
     tracker = a_tracker(FR=3)
     tracker.take(2, 0)
     tracker.apply(outcome(SlotStatus.RETRY), 0)
@@ -83,7 +83,7 @@ def test_a_slot_that_failed_and_was_given_back_still_goes_alone() -> None:
     assert taken(tracker, now=1) == [["FR/0"], ["FR/2"]]
 
 
-def test_a_deferred_slot_comes_again_without_a_failure() -> None:
+def test_a_deferred_slot_is_published_again_without_a_failure() -> None:
     tracker = a_tracker(max_failures=1)
     tracker.take(1, 0)
     assert tracker.apply(outcome(SlotStatus.DEFERRED), 0) is None
@@ -93,7 +93,7 @@ def test_a_deferred_slot_comes_again_without_a_failure() -> None:
 
 
 @pytest.mark.parametrize("status", [SlotStatus.STORED, SlotStatus.NO_COVERAGE, SlotStatus.FAILED])
-def test_the_first_final_outcome_stays_whatever_its_attempt(status: SlotStatus) -> None:
+def test_the_first_final_outcome_stays_whatever_its_fence(status: SlotStatus) -> None:
     tracker = a_tracker()
     tracker.take(1, 0)
     tracker.apply(outcome(status, fence=99), 0)
@@ -103,7 +103,7 @@ def test_the_first_final_outcome_stays_whatever_its_attempt(status: SlotStatus) 
 
 
 @pytest.mark.parametrize("late", [SlotStatus.EXHAUSTED, SlotStatus.RETRY, SlotStatus.DEFERRED])
-def test_an_outcome_of_an_outdated_attempt_changes_nothing(late: SlotStatus) -> None:
+def test_an_outcome_with_an_outdated_fence_changes_nothing(late: SlotStatus) -> None:
     tracker = a_tracker()
     ((work,),) = tracker.take(1, 0)
     work.fence = 7
@@ -118,7 +118,7 @@ def test_an_outcome_of_a_slot_that_does_not_exist_is_ignored(slot: str) -> None:
     assert tracker.counts.total().pending == 1
 
 
-def test_withdrawn_slots_are_taken_again_and_their_attempt_is_outdated() -> None:
+def test_withdrawn_slots_are_taken_again_and_their_fence_is_outdated() -> None:
     tracker = a_tracker()
     ((work,),) = tracker.take(1, 0)
     tracker.withdraw({FR0: 8})
@@ -126,7 +126,7 @@ def test_withdrawn_slots_are_taken_again_and_their_attempt_is_outdated() -> None
     assert taken(tracker) == [["FR/0"]]
 
 
-def test_what_all_attempts_spent_is_counted_once() -> None:
+def test_the_spending_of_all_attempts_is_counted_once() -> None:
     tracker = a_tracker()
     tracker.take(1, 0)
     spent: dict[str, Any] = {"images": 2, "cost": 0.5, "rejections": {"duplicate": 1}}
@@ -141,7 +141,7 @@ def test_what_all_attempts_spent_is_counted_once() -> None:
 # --- after a restart ---
 
 
-def test_what_an_earlier_sampler_published_is_not_taken_while_its_lease_lives() -> None:
+def test_a_slot_of_an_earlier_sampler_is_not_taken_while_its_lease_is_live() -> None:
     tracker = a_tracker(FR=3)
     tracker.adopt(FR0, fence=5)
     assert taken(tracker) == [["FR/1", "FR/2"]]
@@ -157,7 +157,7 @@ def test_progress_of_an_earlier_sampler_is_kept() -> None:
     assert taken(tracker) == [["FR/0"], ["FR/1"]]
 
 
-def test_progress_of_a_slot_that_ended_is_of_no_interest() -> None:
+def test_progress_of_an_ended_slot_is_ignored() -> None:
     tracker = a_tracker()
     tracker.finish(outcome(SlotStatus.STORED))
     tracker.recall(FR0, next_candidate=16, failures=1)

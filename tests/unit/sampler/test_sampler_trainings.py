@@ -1,4 +1,4 @@
-"""Trainings over HTTP: queued as they were sent, or refused with the reason."""
+"""Training runs over HTTP: queued as sent, or refused with a reason."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ async def sent(world: World, **changes: Any) -> httpx.Response:
         return await client.post("/trainings", json={**ORDER, **changes})
 
 
-async def test_a_training_is_queued_as_it_was_sent(world: World) -> None:
+async def test_a_training_run_is_queued_as_sent(world: World) -> None:
     answer = await sent(world)
     assert answer.status_code == 202
     assert world.publisher.trainings == [TrainRun(**ORDER)]
@@ -46,7 +46,7 @@ async def test_a_training_is_queued_as_it_was_sent(world: World) -> None:
         ({"epochs": 3}, 422, "epochs"),
     ],
 )
-async def test_what_cannot_be_trained_is_refused(
+async def test_an_invalid_training_request_is_refused(
     world: World, changes: dict[str, Any], status: int, reason: str
 ) -> None:
     answer = await sent(world, **changes)
@@ -55,14 +55,14 @@ async def test_what_cannot_be_trained_is_refused(
     assert world.publisher.trainings == []
 
 
-async def test_a_broker_that_is_down_is_told(world: World) -> None:
+async def test_a_broker_that_is_down_is_reported(world: World) -> None:
     world.publisher.is_down = True
     answer = await sent(world)
     assert answer.status_code == 503
     assert "broker" in answer.json()["detail"]
 
 
-async def test_a_full_redis_is_told_and_takes_no_training(world: World) -> None:
+async def test_a_full_redis_is_reported_and_accepts_no_training_run(world: World) -> None:
     world.ledger.is_full = True
     answer = await sent(world)
     assert answer.status_code == 503
