@@ -81,7 +81,7 @@ def test_a_bad_photo_gets_the_servers_reason(
 def test_a_second_stack_in_the_same_home_is_refused(demo_stack: DemoStack) -> None:
     answer = demo_stack.euguess("up")
     assert answer.returncode == 1
-    assert "already runs" in answer.stderr
+    assert "already running" in answer.stderr
 
 
 def test_a_taken_port_is_named(demo_stack: DemoStack, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs the command line as a module."""
+"""Run the command line as a module: python -m euguess.cli."""
 
 from euguess.cli.main import run
 

@@ -1,4 +1,4 @@
-"""`euguess dataset plan` and `budget`: what a collection costs, and the most it may cost."""
+"""`euguess dataset plan` and `budget`: the price of a collection, and its limit."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
 
 def plan(
-    name: Annotated[str, typer.Argument(help="Dataset name; nothing is made")] = "plan",
+    name: Annotated[str, typer.Argument(help="Dataset name; nothing is created")] = "plan",
     preset_name: PresetName = "eu32",
     countries: Countries = "",
     per_country: PerCountry = None,
@@ -38,9 +38,10 @@ def plan(
     budget_dollars: BudgetDollars = None,
     as_json: AsJson = False,
 ) -> None:
-    """Quote a collection before anything is spent: places, images, price, hours. Needs no network.
+    """Quote a collection before spending anything: places, images, price and hours.
 
-    Takes the options of `create`. The price is the provider's list price, as the budget counts.
+    Takes the options of `create` and needs no network. Prices are the provider's list prices, which
+    the budget counts too.
 
     Example: euguess dataset plan --provider google --per-country 100 --budget-dollars 50
     """
@@ -62,26 +63,26 @@ def plan(
 
 def budget(
     name: Annotated[str, typer.Argument(help="Dataset name")],
-    images: Annotated[int | None, typer.Option(help="Most images to pay for")] = None,
-    dollars: Annotated[float | None, typer.Option(help="Most US dollars, at list price")] = None,
-    unlimited: Annotated[bool, typer.Option("--unlimited", help="Take the limit away")] = False,
+    images: Annotated[int | None, typer.Option(help="Maximum number of paid images")] = None,
+    dollars: Annotated[float | None, typer.Option(help="Maximum US dollars at list price")] = None,
+    unlimited: Annotated[bool, typer.Option("--unlimited", help="Remove the limit")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show spending against the budget; with --images or --dollars, replace the budget.
 
-    It counts from the start of the collection, so to raise 300 images to 600 give 600. A
-    collection that its budget paused goes on by itself.
+    The budget counts from the start of the collection: to raise 300 images to 600, give 600. A
+    collection that its budget paused resumes automatically.
 
     Example: euguess dataset budget demo --images 600
     """
-    wanted = budget_of(images, dollars)
-    if unlimited and wanted is not None:
+    new_budget = budget_of(images, dollars)
+    if unlimited and new_budget is not None:
         raise InvalidInput("Give either --unlimited or a budget.")
     client = connections.sampler_client()
-    if wanted is None and not unlimited:
+    if new_budget is None and not unlimited:
         status = client.status(name)
     else:
-        status = client.set_budget(name, wanted or Budget())
+        status = client.set_budget(name, new_budget or Budget())
     if as_json:
         print_json(status)
     else:
@@ -108,12 +109,12 @@ def _show_quote(found: "Quote") -> None:
         table.add_row(label, value)
     console.print(table)
     if found.budget is None:
-        console.print("No budget: nothing would stop it before its end.")
+        console.print("No budget set: the collection runs to completion.")
     elif found.shortage is None:
-        console.print("The budget suffices.")
+        console.print("The budget covers the whole collection.")
     else:
-        enough = f"it is enough for {found.places_in_budget:,} of {found.places:,} places"
-        console.print(f"[yellow]The budget does not suffice: {enough}.[/yellow]")
+        covered = f"{found.places_in_budget:,} of {found.places:,} places"
+        console.print(f"[yellow]The budget covers only {covered}.[/yellow]")
 
 
 def _show_spending(status: DatasetStatus) -> None:
@@ -123,9 +124,7 @@ def _show_spending(status: DatasetStatus) -> None:
     dollars = "no limit" if limit.dollars is None else f"${limit.dollars:,.2f}"
     table.add_row("images", f"{status.images_spent:,}", images)
     table.add_row("US dollars", f"${status.dollars_spent:,.2f}", dollars)
-    table.add_row("possibly paid, result unknown", f"{status.possibly_paid:,}", "")
+    table.add_row("possibly paid, outcome unknown", f"{status.possibly_paid:,}", "")
     console.print(table)
     if status.is_budget_spent:
-        console.print(
-            f"[yellow]Paused: {status.reason}. Places that wait: {status.total.pending:,}"
-        )
+        console.print(f"[yellow]Paused: {status.reason}. Places pending: {status.total.pending:,}")

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def sampler_client() -> SamplerClient:
-    """Raises ServiceUnavailable when no sampler is configured, as when no stack runs."""
+    """Open a client of the sampler. Raises ServiceUnavailable if none is configured."""
     url = ServiceSettings.load().sampler_url
     if not url:
         raise ServiceUnavailable(
-            "No stack is running here: start one with `euguess up`, or set EUGUESS_SAMPLER_URL."
+            "No stack is running here. Start one with `euguess up`, or set EUGUESS_SAMPLER_URL."
         )
     return SamplerClient(url)
 
 
 def inference_client() -> InferenceClient | None:
-    """Client of TorchServe, or None when none is configured."""
+    """Open a client of TorchServe; None if none is configured."""
     settings = ServiceSettings.load()
     if not settings.inference_url:
         return None
@@ -36,7 +36,7 @@ def inference_client() -> InferenceClient | None:
 
 
 async def store() -> ObjectStore:
-    """The configured object store; says so when it is only a folder."""
+    """Open the configured object store. Print a note if it is only a folder."""
     settings = StoreSettings.load()
     if not settings.store_url:
         messages.print(f"[dim]No stack is running; using the folder {settings.url}[/dim]")
@@ -55,7 +55,7 @@ async def ledger() -> "Ledger":
         await redis.ping()
     except RedisError as error:
         raise ServiceUnavailable(
-            f"Redis does not answer ({type(error).__name__}); start the stack with `euguess up`, "
+            f"Redis does not answer ({type(error).__name__}). Start the stack with `euguess up`, "
             "or check EUGUESS_REDIS_URL."
         ) from None
     return Ledger(redis)

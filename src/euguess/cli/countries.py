@@ -15,7 +15,7 @@ def countries(
     ] = "eu32",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """List the countries of a preset in label order, with the locations wanted for each."""
+    """List the countries of a preset in label order, with the number of locations of each."""
     chosen = preset(name)
     if as_json:
         print_json({"preset": chosen.name, "countries": _rows(chosen)})

@@ -1,4 +1,4 @@
-"""`euguess dataset`: collect, import, watch and rebuild datasets."""
+"""`euguess dataset`: collect, import, monitor and rebuild datasets."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.settings import ServiceSettings
 from euguess.terminal.output import console, counts_table, messages, print_json
 
-app = typer.Typer(help="Collect, import, watch and rebuild datasets.", no_args_is_help=True)
+app = typer.Typer(help="Collect, import, monitor and rebuild datasets.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Name = Annotated[str, typer.Argument(help="Dataset name: lower-case letters, digits, . _ -")]
 POLL_SECONDS = 0.5
@@ -41,16 +41,16 @@ def create(
     per_country: PerCountry = None,
     provider: Provider = "simulator",
     headings: Headings = "0,120,240",
-    seed: Annotated[int, typer.Option(help="Same seed, same coordinates")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same coordinates")] = 0,
     budget_images: BudgetImages = None,
     budget_dollars: BudgetDollars = None,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until complete")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the sampler to collect a dataset: random places, three views of each.
+    """Collect a dataset: random places, with three views of each by default.
 
-    `euguess dataset plan` quotes the price first. A spent budget pauses the collection, until
-    `euguess dataset budget` raises it.
+    Quote the price first with `euguess dataset plan`. A spent budget pauses the collection. Raise
+    it with `euguess dataset budget`.
 
     Example: euguess dataset create demo --countries FR,PL,GB --per-country 40 --wait
     """
@@ -75,7 +75,7 @@ app.command()(budget)
 
 @app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(help="All datasets if left out")] = None,
+    name: Annotated[str | None, typer.Argument(help="Default: all datasets")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show counts per country: requested = stored + no coverage + failed + pending."""
@@ -86,12 +86,12 @@ def status(
     for one in found:
         console.print(counts_table(one))
     if not found:
-        console.print("There is no dataset yet; see `euguess dataset create --help`.")
+        console.print("No datasets yet. Collect one: euguess dataset create --help")
 
 
 @app.command()
 def stop(name: Name, as_json: AsJson = False) -> None:
-    """Stop a collection; what is stored stays. `create` with the same values resumes it."""
+    """Stop a collection and keep its photos. Run `create` with the same values to resume it."""
     _show(connections.sampler_client().stop(name), as_json=as_json)
 
 
@@ -100,8 +100,7 @@ app.command("import")(import_photos)
 
 @app.command()
 def rebuild(name: Name, as_json: AsJson = False) -> None:
-    """Rebuild the live view in Redis from the object store, which is the truth."""
-
+    """Rebuild the counts in Redis from the object store."""
     from euguess.collection import datasets
 
     async def run() -> DatasetStatus:
@@ -111,8 +110,7 @@ def rebuild(name: Name, as_json: AsJson = False) -> None:
 
 
 def wait_until_complete(client: SamplerClient, name: str) -> DatasetStatus:
-    """Show a progress bar until no slot is pending, or the collection is stopped or its budget
-    is spent."""
+    """Show a progress bar until a collection is complete or stopped, or its budget is spent."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=messages) as progress:
         current = client.status(name)
@@ -125,7 +123,7 @@ def wait_until_complete(client: SamplerClient, name: str) -> DatasetStatus:
             current = client.status(name)
         progress.update(bar, completed=current.total.requested - current.total.pending)
     if current.is_budget_spent:
-        messages.print(f"Paused: {current.reason}. `euguess dataset budget {name}` raises it.")
+        messages.print(f"Paused: {current.reason}. Raise it: euguess dataset budget {name}")
     return current
 
 

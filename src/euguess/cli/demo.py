@@ -1,4 +1,4 @@
-"""The demonstration: collect, train, promote, query."""
+"""The demonstration: collect, train, promote and query."""
 
 import asyncio
 import time
@@ -21,22 +21,22 @@ from euguess.terminal.output import console, counts_table, messages, prediction_
 COUNTRIES = ("ES", "FI", "FR", "GB", "GR", "NL", "PL", "SE")
 LOCATIONS_PER_COUNTRY = 40
 DEMO = DatasetSpec(name="demo", quotas=dict.fromkeys(COUNTRIES, LOCATIONS_PER_COUNTRY), seed=1)
-# Places that no training has seen, to query the served model with.
+# Places that no training has seen, for queries to the served model.
 NEW_PLACES = DatasetSpec(name="demo-new-places", quotas=dict.fromkeys(COUNTRIES, 1), seed=2)
 SERVE_SECONDS = 180.0
 POLL_SECONDS = 1.0
 
 
 def run_demo() -> None:
-    """Run against the stack of the settings. Raises EUGuessError when a step fails."""
-    _step("Collecting three views each of random places, through sampler, Redis and fetchers")
+    """Run the demonstration on the configured stack. Raises EUGuessError if a step fails."""
+    _step("Collecting three views of each of some random places")
     _collect(DEMO)
     _collect(NEW_PLACES)
-    _step("Training under the leaky split (over images) and the honest one (over places)")
+    _step("Training under the leaky split (by image) and the honest split (by place)")
     _train()
-    _step("Waiting until TorchServe serves the champion")
+    _step("Waiting for TorchServe to serve the champion")
     client = _served_champion()
-    _step("Asking it about a place that it has never seen, with one view and with three")
+    _step("Querying it with one view and with three views of a new place")
     _ask(client)
 
 
@@ -50,7 +50,7 @@ def run_demo_once() -> None:
     if champion is None:
         run_demo()
     else:
-        console.print(f"There is a champion (version {champion.version}); nothing to do.")
+        console.print(f"There is a champion already (version {champion.version}); nothing to do.")
 
 
 def _collect(spec: DatasetSpec) -> None:
@@ -63,14 +63,14 @@ def _train() -> None:
     recipe = project_root() / "experiments" / "demo.toml"
     code = run_service("trainer", "compare", DEMO.name, "--recipe", str(recipe), "--promote")
     if code != 0:
-        raise EUGuessError("The training failed; its messages are above.")
+        raise EUGuessError("The training failed. Its messages are above.")
 
 
 def _served_champion() -> InferenceClient:
     champion = RegistryClient(MlflowSettings.load().mlflow_url).champion()
     client = connections.inference_client()
     if champion is None or client is None:
-        raise ServiceUnavailable("There is no champion to serve; was the model promoted?")
+        raise ServiceUnavailable("No champion to serve. Was the model promoted?")
     views = asyncio.run(_views_of_a_new_place())[1]
     with messages.status("Loading the model") as status:
         _poll(lambda: client.predict(views[:1]).model.version == champion.version, status)
@@ -82,15 +82,15 @@ def _poll(is_done: Callable[[], bool], status: Status) -> None:
     while not _tolerantly(is_done):
         if time.monotonic() > deadline:
             raise ServiceUnavailable(
-                f"TorchServe did not serve the champion within {SERVE_SECONDS:g} seconds; "
-                "its log is inference.log in the folder logs of EUGUESS_HOME."
+                f"TorchServe did not serve the champion within {SERVE_SECONDS:g} seconds. "
+                "See logs/inference.log in EUGUESS_HOME."
             )
         status.update("Loading the model")
         time.sleep(POLL_SECONDS)
 
 
 def _tolerantly(is_done: Callable[[], bool]) -> bool:
-    """TorchServe answers "no such model" until the first one is loaded."""
+    """Treat errors as "not yet": TorchServe has no model until the first one is loaded."""
     try:
         return is_done()
     except (ServiceUnavailable, InvalidInput):
@@ -117,7 +117,7 @@ async def _views_of_a_new_place() -> tuple[LocationRecord, list[bytes]]:
     store = await connections.store()
     keys = sorted([key async for key in store.list(locations_prefix(NEW_PLACES.name))])
     if not keys:
-        raise EUGuessError("No new place could be collected; see `euguess dataset status`.")
+        raise EUGuessError("Could not collect a new place. See `euguess dataset status`.")
     record = LocationRecord.model_validate_json(await store.get(keys[0]))
     return record, [await store.get(view.key, sha256=view.sha256) for view in record.views]
 

@@ -20,7 +20,8 @@ def import_photos(
     name: Annotated[str, typer.Argument(help="Name of the new dataset")],
     path: Annotated[Path, typer.Argument(help="CSV or Parquet manifest, or a folder of FR/*.jpg")],
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out bad rows instead of refusing all")
+        bool,
+        typer.Option("--skip-bad", help="Leave out invalid rows instead of refusing the import"),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
@@ -35,7 +36,7 @@ def import_photos(
 async def import_dataset(name: str, path: Path, *, skip_bad: bool, as_json: bool) -> None:
     """Check all photos, store them and print the counts.
 
-    Raises InvalidInput, which lists all bad rows, or DatasetConflict.
+    Raises InvalidInput, which lists all invalid rows, or DatasetConflict.
     """
     # redis, pyarrow and Pillow would slow the start of every other command.
     from euguess.collection.datasets import stored_status
@@ -47,7 +48,7 @@ async def import_dataset(name: str, path: Path, *, skip_bad: bool, as_json: bool
         found = read_labelled(path, _bar(progress, "Checking photos"))
         _report(found.problems, skip_bad=skip_bad)
         if not found.photos:
-            raise InvalidManifest(f"{path} holds no good photo; nothing was imported.")
+            raise InvalidManifest(f"{path} has no valid photos. Nothing was imported.")
         store = await open_store(StoreSettings.load())
         await store_dataset(store, name, found.photos, _bar(progress, "Storing places"))
     status = await stored_status(store, name)
@@ -59,7 +60,7 @@ async def import_dataset(name: str, path: Path, *, skip_bad: bool, as_json: bool
 
 
 def _report(problems: Sequence[str], *, skip_bad: bool) -> None:
-    """Print the problems if bad rows may be left out. Raises InvalidManifest otherwise."""
+    """Print the problems if invalid rows may be left out. Raises InvalidManifest otherwise."""
     if not problems:
         return
     lines = [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
@@ -68,9 +69,10 @@ def _report(problems: Sequence[str], *, skip_bad: bool) -> None:
     text = "\n".join(lines)
     if not skip_bad:
         raise InvalidManifest(
-            f"{len(problems)} bad rows, nothing was imported (--skip-bad leaves them out):\n{text}"
+            f"{len(problems)} invalid rows, nothing was imported. "
+            f"--skip-bad leaves them out:\n{text}"
         )
-    messages.print(f"{len(problems)} bad rows are left out:\n{text}", markup=False)
+    messages.print(f"Leaving out {len(problems)} invalid rows:\n{text}", markup=False)
 
 
 def _progress() -> Progress:
@@ -79,6 +81,6 @@ def _progress() -> Progress:
 
 
 def _bar(progress: Progress, label: str) -> Callable[[int, int], None]:
-    """Add a bar; the result takes what is done and how much there is."""
+    """Add a progress bar and return the function that updates it with (done, total)."""
     task = progress.add_task(label, total=None)
     return lambda done, total: progress.update(task, completed=done, total=total)

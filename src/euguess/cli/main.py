@@ -7,8 +7,8 @@ from euguess.process.exits import run_program
 
 app = typer.Typer(
     help="Names the European country of a street-level photo: collect, train, serve, play.\n\n"
-    "Start with `euguess up --demo`; it collects a small dataset, trains, serves and queries. "
-    "`euguess doctor` says what this machine has and lacks.",
+    "Start with `euguess up --demo`: it collects a small dataset, trains, serves and queries. "
+    "`euguess doctor` shows what is missing on this machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -19,17 +19,17 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of ONE place")],
+    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of the same place")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Name the country of a place seen on 1 to 8 photos.
+    """Predict the country of a place from 1 to 8 photos.
 
-    Asks the running TorchServe; without a stack, the champion answers in this process.
+    TorchServe answers if it is running. Without a stack, the champion runs in this process.
     """
     views = [_read(path) for path in images]
     client = connections.inference_client()
     if client is None:
-        messages.print("[dim]No stack is running; the champion answers in this process.[/dim]")
+        messages.print("[dim]No stack is running; the champion runs in this process.[/dim]")
         options = ["--json"] if as_json else []
         raise typer.Exit(run_service("inference", "predict", *map(str, images), *options))
     prediction = client.predict(views)
@@ -40,19 +40,19 @@ def predict(
 
 
 def explain(
-    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of ONE place")],
-    out: Annotated[Path, typer.Option(help="Folder of the pictures")] = explanations.FOLDER,
+    images: Annotated[list[Path], typer.Argument(help="1 to 8 photos of the same place")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures")] = explanations.FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Show why a place was given its country: where on each photo, and what each photo adds.
+    """Explain a prediction: where on each photo, and what each photo adds.
 
-    Writes each photo's central square with its heat map over it. Asks the running TorchServe;
-    without a stack, the champion answers in this process.
+    Writes the central square of each photo with a heat map. TorchServe answers if it is running.
+    Without a stack, the champion runs in this process.
     """
     views = [_read(path) for path in images]
     client = connections.inference_client()
     if client is None:
-        messages.print("[dim]No stack is running; the champion answers in this process.[/dim]")
+        messages.print("[dim]No stack is running; the champion runs in this process.[/dim]")
         options = ["--out", str(out), *(["--json"] if as_json else [])]
         raise typer.Exit(run_service("inference", "explain", *map(str, images), *options))
     explanations.show(client.explain(views), views, images, out, as_json=as_json)

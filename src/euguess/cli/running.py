@@ -22,11 +22,11 @@ from euguess.terminal.output import console, print_json
 
 PortBase = Annotated[
     int,
-    typer.Option(min=1024, max=65000, help="First of the 16 ports that the stack takes"),
+    typer.Option(min=1024, max=65000, help="First of the 16 ports that the stack uses"),
 ]
-Fetchers = Annotated[int, typer.Option(min=1, help="Fetcher processes")]
+Fetchers = Annotated[int, typer.Option(min=1, help="Number of fetcher processes")]
 ExitAfterDemo = Annotated[
-    bool, typer.Option("--exit-after-demo", help="Run the demo, then end everything")
+    bool, typer.Option("--exit-after-demo", help="Run the demo, then stop the stack")
 ]
 
 
@@ -44,10 +44,10 @@ def up(
     port_base: PortBase = DEFAULT_PORT_BASE,
     fetchers: Fetchers = 2,
 ) -> None:
-    """Start the whole stack as local processes; Ctrl-C ends all of it.
+    """Start the stack as local processes and stop it on Ctrl-C.
 
-    Redis, an S3 server, MLflow, the imagery simulator, sampler, fetchers, trainer, TorchServe and
-    dashboard run until Ctrl-C; data, logs and credentials stay in .euguess (EUGUESS_HOME).
+    Runs Redis, an S3 server, MLflow, the imagery simulator, sampler, fetchers, trainer, TorchServe
+    and dashboard. Data, logs and credentials stay in .euguess (EUGUESS_HOME).
     """
     home = HomeSettings().home.resolve()
     plan = _plan(home, port_base, fetchers)
@@ -57,23 +57,23 @@ def up(
         _announce_addresses(plan)
         if exit_after_demo:
             return
-        console.print("Press Ctrl-C to end the stack.")
+        console.print("Press Ctrl-C to stop the stack.")
         try:
             supervisor.wait()
         except KeyboardInterrupt:
-            _announce("ending the stack")
+            _announce("stopping")
 
 
 def demo(
     once: Annotated[
         bool,
-        typer.Option("--once", help="In the configured stack, and only if it has no champion yet"),
+        typer.Option("--once", help="Use the configured stack, and only if it has no champion yet"),
     ] = False,
     exit_after_demo: ExitAfterDemo = False,
     port_base: PortBase = DEFAULT_PORT_BASE,
     fetchers: Fetchers = 2,
 ) -> None:
-    """Collect, train, serve and query a small dataset, in the running stack or in a new one."""
+    """Collect, train, serve and query a small dataset in the running stack or a new one."""
     if once:
         run_demo_once()
         return
@@ -85,15 +85,17 @@ def demo(
 
 
 def down() -> None:
-    """End the stack of this home, and whatever one that was killed has left behind."""
+    """Stop the stack of this home, and whatever a killed stack left running."""
     home = HomeSettings().home.resolve()
-    console.print("The stack has ended." if end_stack(home) else f"No stack runs in {home}.")
+    console.print(
+        "The stack has stopped." if end_stack(home) else f"No stack is running in {home}."
+    )
 
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Say what this machine has, what is missing, and how to get it."""
+    """Show what this machine has, what is missing and how to install it."""
     findings = examine()
     if as_json:
         print_json([finding.as_dict() for finding in findings])
@@ -130,7 +132,7 @@ def _announce_addresses(plan: StackPlan) -> None:
 
 def _findings_table(findings: list[Finding]) -> Table:
     table = Table()
-    for name in ("", "part", "found", "if missing"):
+    for name in ("", "requirement", "found", "if missing"):
         table.add_column(name)
     for finding in findings:
         mark = "[green]✓[/green]" if finding.is_there else "[red]✗[/red]"
@@ -140,9 +142,9 @@ def _findings_table(findings: list[Finding]) -> Table:
 
 @contextmanager
 def _terminating_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the stack in the same order as Ctrl-C does.
+    """Let SIGTERM and a closed terminal stop the stack as Ctrl-C does.
 
-    Ctrl-C itself is set too: it is ignored in what a shell script starts in the background.
+    Sets Ctrl-C too, which shells ignore in background jobs.
     """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Options that describe a dataset, and the specification that they make."""
+"""Options that describe a dataset, and the specification made from them."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -12,20 +12,20 @@ from euguess.messages.collection import Budget, DatasetSpec
 Checked = TypeVar("Checked", bound=BaseModel)
 
 PresetName = Annotated[str, typer.Option("--preset", help="eu32 or europe")]
-Countries = Annotated[str, typer.Option(help="Only these codes, comma separated, e.g. FR,DE,PL")]
+Countries = Annotated[str, typer.Option(help="Only these country codes, e.g. FR,DE,PL")]
 PerCountry = Annotated[
     int | None, typer.Option(help="Locations per country instead of the preset's quotas")
 ]
 Provider = Annotated[str, typer.Option(help="Imagery provider")]
-Headings = Annotated[str, typer.Option(help="Degrees from north")]
-BudgetImages = Annotated[int | None, typer.Option(help="Most images to pay for")]
-BudgetDollars = Annotated[float | None, typer.Option(help="Most US dollars, at list price")]
+Headings = Annotated[str, typer.Option(help="Degrees clockwise from north, separated by commas")]
+BudgetImages = Annotated[int | None, typer.Option(help="Maximum number of paid images")]
+BudgetDollars = Annotated[float | None, typer.Option(help="Maximum US dollars at list price")]
 
 
 def read_spec_options(
     name: str, places: tuple[str, str, int | None], headings: str, **fields: Any
 ) -> DatasetSpec:
-    """The specification of options; `places` are preset, country codes and number per country.
+    """Build the specification; `places` holds preset, country codes and number per country.
 
     Raises InvalidInput.
     """
@@ -34,7 +34,7 @@ def read_spec_options(
 
 
 def budget_of(images: int | None, dollars: float | None) -> Budget | None:
-    """None when neither is given. Raises InvalidInput."""
+    """Build a budget; None if neither limit is given. Raises InvalidInput."""
     if images is None and dollars is None:
         return None
     return _checked(Budget, images=images, dollars=dollars)
@@ -46,8 +46,8 @@ def _quotas(preset_name: str, countries: str, per_country: int | None) -> dict[s
     unknown = [code for code in codes if code not in quotas]
     if unknown:
         raise InvalidInput(
-            f"{', '.join(unknown)}: not in the preset {preset_name}; see `euguess countries "
-            f"--preset {preset_name}`."
+            f"{', '.join(unknown)}: not in the preset {preset_name}. List its countries: "
+            f"euguess countries --preset {preset_name}"
         )
     return {code: quotas[code] if per_country is None else per_country for code in codes}
 
@@ -56,7 +56,9 @@ def _integers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise InvalidInput(f"{text!r}: give whole degrees separated by commas.") from None
+        raise InvalidInput(
+            f"{text!r} is invalid. Give whole degrees separated by commas."
+        ) from None
 
 
 def _checked(kind: type[Checked], **fields: Any) -> Checked:

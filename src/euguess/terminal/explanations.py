@@ -1,4 +1,4 @@
-"""How explanations are shown: a picture per view and what each view adds."""
+"""Output of explanations: a heat map per view, and a table of what each view adds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +20,9 @@ def show(
     *,
     as_json: bool,
 ) -> None:
-    """Write a picture per view into a folder and print what was found.
+    """Write a picture per view to a folder and print the explanation.
 
-    views: the bytes of the images, in the same order. Raises InvalidInput when out is no folder.
+    views: bytes of the images, in the same order. Raises InvalidInput if `out` is not a folder.
     """
     pictures = _write(explanation, views, images, out)
     if as_json:
@@ -33,7 +33,7 @@ def show(
 
 
 def explanation_table(explanation: Explanation, images: Sequence[Path]) -> Table:
-    """What each view adds to the probability of the country."""
+    """Build a table of what each view adds to the probability of the country."""
     title = f"{explanation.country} ({explanation.probability:.0%})"
     table = Table("view", title=title)
     table.add_column("adds, in points", justify="right")
@@ -54,5 +54,5 @@ def _write(
         for path, photo, view in zip(pictures, views, explanation.views, strict=True):
             overlay(photo, view.heat_map).save(path)
     except OSError as error:
-        raise InvalidInput(f"{out}: {error.strerror}; choose another folder with --out.") from None
+        raise InvalidInput(f"{out}: {error.strerror}. Choose another folder with --out.") from None
     return pictures

@@ -1,4 +1,4 @@
-"""How commands print: JSON for programs, tables for people."""
+"""Output of commands: JSON for programs, tables for people."""
 
 import sys
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from euguess.messages.collection import DatasetStatus, StatusCounts
 from euguess.messages.serving import Prediction
 
 console = Console()
-messages = Console(stderr=True)  # progress and notes, so that standard output stays parseable
+messages = Console(stderr=True)  # for progress and notes, so that standard output stays parseable
 
 
 def print_json(value: BaseModel | Mapping[str, Any] | list[Any]) -> None:
@@ -21,7 +21,7 @@ def print_json(value: BaseModel | Mapping[str, Any] | list[Any]) -> None:
 
 
 def counts_table(status: DatasetStatus) -> Table:
-    """Counts per country against quota."""
+    """Build a table of counts per country."""
     title = f"{status.spec.name}: {status.state.value}"
     table = Table(title=title + (f" ({status.reason})" if status.reason else ""))
     table.add_column("country")
@@ -46,9 +46,9 @@ def _cells(counts: StatusCounts) -> list[str]:
 
 
 def prediction_table(prediction: Prediction) -> Table:
-    """The five most likely countries with bars."""
+    """Build a table of the five most likely countries, with bars."""
     likely = f"90 % sure: {', '.join(prediction.country_set)}"
-    caption = f"too unsure to say; {likely}" if prediction.abstain else likely
+    caption = f"too uncertain to say; {likely}" if prediction.abstain else likely
     table = Table(title=f"{prediction.country} ({prediction.probability:.0%})", caption=caption)
     for name in ("country", "probability", ""):
         table.add_column(name, justify="right" if name == "probability" else "left")

@@ -116,7 +116,7 @@ def test_torchserve_that_is_down_is_reported(
 def test_down_without_a_stack_is_harmless(run: Run) -> None:
     code, out, _ = run("down")
     assert code == 0
-    assert "No stack runs" in out
+    assert "No stack is running" in out
 
 
 def test_doctor_finds_what_the_stack_needs(run: Run) -> None:
@@ -136,7 +136,7 @@ def test_a_plan_quotes_a_collection_without_any_server(run: Run) -> None:
         "the budget of $50.00 is spent",
         2380,
     )
-    assert "enough for 2,380 of 3,200 places" in run("dataset", "plan", *options)[1]
+    assert "covers only 2,380 of 3,200 places" in run("dataset", "plan", *options)[1]
 
 
 @pytest.mark.parametrize(

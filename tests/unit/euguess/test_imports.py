@@ -235,7 +235,7 @@ async def test_a_photo_that_changed_since_its_check_is_not_stored(
 
 async def test_nothing_is_stored_unless_all_rows_are_good(folder: Path) -> None:
     path = manifest(folder, [row(0), row(1, lat="95")])
-    with pytest.raises(InvalidManifest, match="1 bad rows, nothing was imported"):
+    with pytest.raises(InvalidManifest, match="1 invalid rows, nothing was imported"):
         await import_dataset("real", path, skip_bad=False, as_json=True)
     target = await open_store(StoreSettings.load())
     assert [key async for key in target.list(dataset_prefix("real"))] == []
