@@ -83,7 +83,7 @@ def _models(*models: Any) -> str:
 
 def _idle_controller() -> CollectionController:
     nothing = cast(Any, None)  # it collects nothing, so it calls none of its parts
-    return CollectionController(nothing, nothing, nothing, nothing, nothing, nothing)
+    return CollectionController(nothing, nothing, nothing, nothing, nothing)
 
 
 def _metrics() -> str:
