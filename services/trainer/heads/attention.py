@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from euguess.images.postprocessing import log_softmax
 from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.metrics import LogProbabilities
-from services.trainer.heads.linear import Examples, fit_path
+from services.trainer.heads.linear import Examples, fit_logistic
 from services.trainer.heads.view_sets import NO_VIEW, ViewSets
 
 COMPONENTS = 128  # principal components of the features that are used
@@ -66,7 +66,7 @@ def fit_attention(examples: Examples, members: Rows, c: float, seed: int) -> Att
     reduced = examples.features @ basis
     means = ViewSets(np.array([], dtype=np.str_), members).means(reduced)
     start = Examples(means, examples.labels, examples.weights, examples.num_countries)
-    (linear,) = fit_path(start, (c,))
+    (linear,) = fit_logistic(start, (c,))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = GatedAttention(basis.shape[1], examples.num_countries).double()

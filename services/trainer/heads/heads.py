@@ -12,8 +12,8 @@ from services.trainer.heads.linear import (
     Examples,
     LinearModel,
     balanced_weights,
-    fit_path,
-    fit_squares_path,
+    fit_least_squares,
+    fit_logistic,
 )
 from services.trainer.heads.recipe import HeadOptions, Pooling
 from services.trainer.heads.view_sets import ViewSets, first_view_sets, random_view_sets
@@ -107,7 +107,7 @@ def fit_heads(training: TrainingFeatures, options: HeadOptions, seed: int) -> li
 
 
 def _models(examples: Examples, options: HeadOptions) -> list[LinearModel]:
-    fit = fit_path if options.model == "logistic" else fit_squares_path
+    fit = fit_logistic if options.model == "logistic" else fit_least_squares
     return fit(examples, options.regularisation)
 
 

@@ -1,4 +1,4 @@
-"""Linear heads with an L2 penalty: logistic regression and least squares.
+"""Linear heads with an L2 penalty: logistic regression and least squares, by scikit-learn.
 
 Both are pure functions of their arguments and repeat bit for bit.
 """
@@ -6,20 +6,20 @@ Both are pure functions of their arguments and repeat bit for bit.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from euguess.images.postprocessing import log_softmax
 from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.metrics import LogProbabilities
 
-MAX_STEPS = 500
-TOLERANCE = 1e-6  # of the gradient of the summed loss, scaled by curvature
+# Of the gradient of the mean loss. Measured for six values of C on 2,500 x 1,024 features of 26
+# countries: 5.4 s of CPU, and a loss within 3e-9 of the minimum. With the default of 1e-4: 1.5 s,
+# but within 2e-3 only.
+TOLERANCE = 1e-7
+MAX_STEPS = 10_000
 # A country without training samples is e^10 times less likely than any other.
 UNSEEN_MARGIN = 10.0
-NEGLIGIBLE = 1e-10  # of the largest eigenvalue
 # Fitted values lie between 0 and 1; as logits they would hardly separate the countries.
 SHARPNESS = 10.0
 
@@ -46,27 +46,45 @@ class Examples:
     num_countries: int
 
 
-def fit_path(examples: Examples, regularisation: tuple[float, ...]) -> list[LinearModel]:
+def fit_logistic(examples: Examples, regularisation: tuple[float, ...]) -> list[LinearModel]:
     """Fit one model per C that minimises sum(weight x cross-entropy) + |W|^2 / (2 C).
 
-    The bias is not penalised, as in scikit-learn's objective. L-BFGS solves for the countries that
-    occur, in the span of the training rows, where the minimum lies (Hastie and Tibshirani,
-    Efficient quadratic regularization for expression arrays, 2004). Each C starts from the
-    solution for the one before it.
+    The bias is not penalised. Each C starts from the solution for the one before it.
     """
     present = np.unique(examples.labels)
-    basis, energies = row_space(torch.from_numpy(examples.features))
-    inputs = torch.from_numpy(examples.features) @ basis
-    labels = torch.from_numpy(np.searchsorted(present, examples.labels))
-    weights = torch.from_numpy(examples.weights)
-    parameters = torch.zeros(inputs.shape[1] + 1, len(present), dtype=torch.float64)
+    if len(present) == 1:
+        constant = np.zeros((examples.features.shape[1], 1)), np.zeros(1)
+        return [_all_countries(*constant, present, examples.num_countries) for _ in regularisation]
+    # scikit-learn fits two classes by one logit, whose penalty is twice that of two of half size.
+    is_binary = len(present) == 2
+    classifier = LogisticRegression(tol=TOLERANCE, max_iter=MAX_STEPS, warm_start=True)
     models = []
     for c in regularisation:
-        # About the inverse root of the loss's curvature along each axis: a fifth of the steps.
-        scale = torch.rsqrt(energies / len(present) + 1 / c)
-        parameters = _minimise(parameters, scale, inputs, labels, weights, c)
-        found, bias = (basis @ parameters[:-1]).numpy(), parameters[-1].numpy()
-        models.append(all_countries(found, bias, present, examples.num_countries))
+        classifier.set_params(C=2 * c if is_binary else c)
+        classifier.fit(examples.features, examples.labels, sample_weight=examples.weights)
+        weights, bias = classifier.coef_.T, classifier.intercept_
+        if is_binary:
+            weights, bias = weights * [-0.5, 0.5], bias * [-0.5, 0.5]
+        models.append(_all_countries(weights, bias, present, examples.num_countries))
+    return models
+
+
+def fit_least_squares(examples: Examples, regularisation: tuple[float, ...]) -> list[LinearModel]:
+    """Fit one model per C that minimises sum(weight x |y - W x - b|^2) / 2 + |W|^2 / (2 C).
+
+    Linear regression on one-hot countries (Hastie, Tibshirani and Friedman, The elements of
+    statistical learning, 2009, chapter 4.2), read as log-probabilities.
+    """
+    present, labels = np.unique(examples.labels, return_inverse=True)
+    one_hot = np.eye(len(present))[labels]
+    models = []
+    for c in regularisation:
+        ridge = Ridge(alpha=1 / c, solver="cholesky")
+        ridge.fit(examples.features, one_hot, sample_weight=examples.weights)
+        weights, bias = np.atleast_2d(ridge.coef_).T, np.atleast_1d(ridge.intercept_)
+        models.append(
+            _all_countries(SHARPNESS * weights, SHARPNESS * bias, present, examples.num_countries)
+        )
     return models
 
 
@@ -76,71 +94,9 @@ def balanced_weights(labels: Rows) -> Floats:
     return np.asarray(len(labels) / (np.count_nonzero(counts) * counts[labels]))
 
 
-def row_space(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return orthonormal columns (D, rank) that span the rows, and the energy along each."""
-    rows, width = inputs.shape
-    gram = inputs @ inputs.T if rows < width else inputs.T @ inputs
-    energies, vectors = torch.linalg.eigh(gram)
-    kept = energies > NEGLIGIBLE * energies[-1]
-    energies, vectors = energies[kept], vectors[:, kept]
-    return (inputs.T @ vectors / energies.sqrt() if rows < width else vectors), energies
-
-
-def _minimise(
-    start: Tensor, scale: Tensor, inputs: Tensor, labels: Tensor, weights: Tensor, c: float
-) -> Tensor:
-    """Return the weights (rank, countries) with the bias as the last row."""
-    scale = torch.cat([scale, scale.new_ones(1)])[:, None]
-    scaled = (start / scale).requires_grad_()
-    optimiser = torch.optim.LBFGS(
-        [scaled],
-        max_iter=MAX_STEPS,
-        tolerance_grad=TOLERANCE,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        parameters = scaled * scale
-        logits = inputs @ parameters[:-1] + parameters[-1]
-        losses = cross_entropy(logits, labels, reduction="none")
-        loss = (weights * losses).sum() + parameters[:-1].square().sum() / (2 * c)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return (scaled * scale).detach()
-
-
-def all_countries(weights: Floats, bias: Floats, present: Rows, num_countries: int) -> LinearModel:
+def _all_countries(weights: Floats, bias: Floats, present: Rows, num_countries: int) -> LinearModel:
     """Extend a model of the countries that occur to all countries."""
     every = np.zeros((len(weights), num_countries))
     biases = np.full(num_countries, bias.min() - UNSEEN_MARGIN)
     every[:, present], biases[present] = weights, bias
     return LinearModel(every, biases)
-
-
-def fit_squares_path(examples: Examples, regularisation: tuple[float, ...]) -> list[LinearModel]:
-    """Fit one model per C that minimises sum(weight x |y - W x - b|^2) / 2 + |W|^2 / (2 C).
-
-    Linear regression on one-hot countries (Hastie, Tibshirani and Friedman, The elements of
-    statistical learning, 2009, chapter 4.2), read as log-probabilities.
-    Solved in closed form in the span of the training rows; b makes the weighted means right.
-    """
-    present = np.unique(examples.labels)
-    weights = torch.from_numpy(examples.weights)[:, None]
-    share = weights / weights.sum()
-    inputs = torch.from_numpy(examples.features)
-    wanted = torch.from_numpy(np.eye(len(present))[np.searchsorted(present, examples.labels)])
-    centre, mean = (share * inputs).sum(dim=0), (share * wanted).sum(dim=0)
-    roots = weights.sqrt()
-    basis, energies = row_space(roots * (inputs - centre))
-    projected = (roots * (inputs - centre) @ basis).T @ (roots * (wanted - mean))
-    models = []
-    for c in regularisation:
-        found = basis @ (projected / (energies + 1 / c)[:, None])
-        bias = mean - centre @ found
-        fitted, offset = (SHARPNESS * found).numpy(), (SHARPNESS * bias).numpy()
-        models.append(all_countries(fitted, offset, present, examples.num_countries))
-    return models
