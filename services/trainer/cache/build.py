@@ -1,4 +1,4 @@
-"""Building the tensor cache of a dataset: parallel, resumable, incremental."""
+"""Build of the tensor cache of a dataset: parallel, resumable, incremental."""
 
 import hashlib
 import io
@@ -40,7 +40,7 @@ from services.trainer.dataset.manifest import Manifest
 
 @dataclass(frozen=True)
 class CacheRequest:
-    """What to build and where; folder is that of cache_format.cache_folder."""
+    """What to build and where; folder is the one of cache.format.cache_folder."""
 
     folder: Path
     image: ImageSpec
@@ -48,11 +48,11 @@ class CacheRequest:
 
 
 async def build_cache(store: ObjectStore, manifest: Manifest, request: CacheRequest) -> TensorCache:
-    """The cache of a manifest: as it is if it is up to date, else built.
+    """Return the cache of a manifest; build it unless it is up to date.
 
-    A build that was cut short is continued, and images of the previous cache or of unfinished
-    builds are reused by the SHA-256 of their photo. Raises DiskFull, and StoreError naming the key
-    of a damaged photo unless those are to be skipped; the previous cache is left as it was.
+    An interrupted build is resumed. Images of the previous cache and of unfinished builds are
+    reused by the SHA-256 of their photo. Raises DiskFull, and StoreError with the key of a damaged
+    photo unless damaged photos are skipped; the previous cache then stays unchanged.
     """
     folder = request.folder
     with locked(folder), room_errors(folder):

@@ -1,4 +1,4 @@
-"""Filling missing rows of a cache: concurrent downloads, decoding in threads."""
+"""Download and decoding of the missing rows of a cache, concurrently and in threads."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from services.trainer.progress import Progress, no_progress
 
 
 class OnDamage(StrEnum):
-    """What to do with a photo that is missing, changed or not decodable."""
+    """Policy for photos that are missing, changed or not decodable."""
 
     RAISE = "raise"
     SKIP = "skip"
@@ -24,19 +24,19 @@ class OnDamage(StrEnum):
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """How missing rows are filled."""
+    """Settings for filling missing rows."""
 
     on_damage: OnDamage = OnDamage.RAISE
     downloads: int = 32  # photos in memory at a time
     threads: int = field(default_factory=lambda: os.cpu_count() or 2)
-    rows_per_sync: int = 1024  # a sync takes 5 to 20 ms; a kill costs at most so many rows
+    rows_per_sync: int = 1024  # a sync takes 5 to 20 ms; a kill costs at most this many rows
     progress: Progress = no_progress
 
 
 async def decode_missing(
     store: ObjectStore, manifest: Manifest, rows: ImageRows, options: DecodeOptions
 ) -> dict[int, str]:
-    """Fill all missing rows; returns the reason of each row that was skipped."""
+    """Fill all missing rows; return the reason for each row that was skipped."""
     with ThreadPoolExecutor(options.threads) as pool:
         work = _Decoding(store, manifest, rows, options, pool)
         try:
@@ -86,7 +86,7 @@ class _Decoding:
             self._options.progress(self._done, self._total)
 
     def commit(self) -> None:
-        """Make the rows written so far survive."""
+        """Sync the rows written so far to the disk."""
         written, self._written = self._written, []
         if written:
             self._rows.commit(written)

@@ -1,4 +1,4 @@
-"""Durable writing of a cache's files, and putting finished ones in their place."""
+"""Files of a cache build: lock, disk space, and installation of finished files."""
 
 import contextlib
 import errno
@@ -24,17 +24,17 @@ def locked(folder: Path) -> AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def room_errors(folder: Path) -> Iterator[None]:
-    """Turn the system's errors of a full disk into DiskFull."""
+    """Turn the system's errors for a full disk into DiskFull."""
     try:
         yield
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise _no_room(folder, "no room is left for the tensor cache") from None
+        raise _no_room(folder, "no space is left for the tensor cache") from None
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:
-    """Raises DiskFull before work is done that cannot be kept."""
+    """Raise DiskFull early if the bytes do not fit on the disk."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         fault = (
@@ -44,9 +44,9 @@ def require_room(folder: Path, needed_bytes: int) -> None:
 
 
 def install_finished(folder: Path) -> None:
-    """Move finished files from where they were built; a move that was cut short is completed.
+    """Move finished files from their build folder; complete an interrupted move.
 
-    The old header goes first and the new one comes last, so that no mixture can be opened.
+    The old header is removed first and the new one moved last, so a mixture cannot be opened.
     """
     for building in folder.glob(f"{BUILDING}*"):
         if (building / HEADER).is_file():
@@ -59,7 +59,7 @@ def install_finished(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Drop builds for other states of the dataset."""
+    """Delete builds of other states of the dataset."""
     for building in folder.glob(f"{BUILDING}*"):
         shutil.rmtree(building)
 
@@ -67,5 +67,5 @@ def remove_unfinished(folder: Path) -> None:
 def _no_room(folder: Path, fault: str) -> DiskFull:
     return DiskFull(
         f"{folder}: {fault}. Free some space, or set EUGUESS_HOME to a folder on another disk, "
-        "and start again: a build continues where it stopped."
+        "and run it again: the build resumes where it stopped."
     )

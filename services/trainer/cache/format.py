@@ -1,7 +1,7 @@
 """The tensor cache on disk: images.npy (N, S, S, 3) uint8, index.parquet, cache.json.
 
-cache.json is written last. It binds the other two: it holds the size of images.npy and the SHA-256
-of index.parquet, which holds a CRC-32 of every image.
+cache.json is written last and has the size of images.npy and the SHA-256 of index.parquet, which
+in turn has a CRC-32 of every image.
 """
 
 import hashlib
@@ -37,14 +37,14 @@ Pixels = NDArray[np.uint8]
 
 
 class SkippedView(Record):
-    """A view that is not in the cache because its photo is damaged."""
+    """A view that was skipped because its photo is damaged."""
 
     key: str
     reason: str
 
 
 class CacheHeader(Record):
-    """cache.json."""
+    """Contents of cache.json."""
 
     format_version: int = FORMAT_VERSION
     pixels_version: int = PIXELS_VERSION
@@ -59,7 +59,7 @@ class CacheHeader(Record):
 
 @dataclass(frozen=True)
 class TensorCache:
-    """An open cache; images is mapped from the file, so that only what is read is loaded."""
+    """An open cache; images are memory-mapped, so only rows that are read are loaded."""
 
     folder: Path
     header: CacheHeader
@@ -74,20 +74,20 @@ class TensorCache:
         return self.header.images
 
     def damaged_rows(self) -> Rows:
-        """Rows whose pixels do not have their checksum; reads the whole file."""
+        """Return the rows whose pixels do not match their checksum; reads the full file."""
         recorded = crcs_of(self.table)
         found = [row_crc32(image) for chunk in _chunks(self.images) for image in chunk]
         return np.flatnonzero(np.array(found, dtype=np.uint32) != recorded)
 
 
 def spec_digest(image: ImageSpec) -> str:
-    """Name of the caches with the same pixels: by size and preprocessing, not by mean and std."""
+    """Return the name of caches with the same pixels: by size and preprocessing only."""
     facts = {"format": FORMAT_VERSION, "pixels": PIXELS_VERSION, "size": image.size}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def cache_folder(home: Path, dataset: str, image: ImageSpec) -> Path:
-    """Where the cache of a dataset lies on this machine."""
+    """Return the folder of a dataset's cache on this machine."""
     return home / "caches" / dataset / spec_digest(image)
 
 
@@ -106,7 +106,7 @@ def open_cache(
     manifest_digest: str | None = None,
     verify: bool = False,
 ) -> TensorCache:
-    """Map a finished cache. Raises StaleCache saying what differs from what is expected.
+    """Open a finished cache. Raises StaleCache with the difference from what is expected.
 
     Sizes and the index are always checked; verify also reads and checks every image.
     """

@@ -1,4 +1,4 @@
-"""The images of a cache that is being built: an array on disk, and which of its rows are done."""
+"""Images of a cache build: an array on disk and a journal of the rows that are done."""
 
 import io
 import os
@@ -21,18 +21,18 @@ DONE = np.uint64(1 << 32)
 
 @dataclass(frozen=True, slots=True)
 class WrittenRow:
-    """A row that is in the file, but perhaps not yet on the disk."""
+    """A row that is written to the file, but perhaps not yet synced to disk."""
 
     row: int
     crc32: int
 
 
 class ImageRows:
-    """Write rows in any order; a context manager.
+    """A context manager to write rows in any order.
 
     Rows are synced before they are marked as done, and done rows are checked against their CRC-32
-    when a build is continued: a kill or a power cut at any point costs only unmarked rows.
-    Plain writes rather than a memory map: on a full disk a mapped write ends the process (SIGBUS).
+    when a build is resumed, so a kill or a power cut at any point costs only unmarked rows.
+    It uses plain writes, since on a full disk a memory-mapped write kills the process (SIGBUS).
     """
 
     def __init__(self, folder: Path, *, images: int, size: int) -> None:
@@ -68,11 +68,11 @@ class ImageRows:
 
     @property
     def crc32s(self) -> NDArray[np.uint32]:
-        """Of each row; only those of done rows mean anything."""
+        """CRC-32 of each row; valid for done rows only."""
         return (self.marks & (DONE - np.uint64(1))).astype(np.uint32)
 
     def write(self, row: int, pixels: Pixels) -> WrittenRow:
-        """Put one image (S, S, 3) into the file; safe to call from several threads."""
+        """Write one image (S, S, 3) to the file; thread-safe."""
         _write_all(self._images, memoryview(pixels.tobytes()), self._at(row))
         return WrittenRow(row, row_crc32(pixels))
 
@@ -90,7 +90,7 @@ class ImageRows:
         os.fsync(self._journal)
 
     def keep(self, rows: Rows) -> None:
-        """Shrink the file to some of its rows; nothing can be read or written afterwards."""
+        """Reduce the file to some of its rows; it can not be read or written afterwards."""
         with staged(self._path, durable=True) as part, part.open("wb") as file:
             file.write(_npy_preamble((len(rows), *self._shape[1:])))
             for row in rows:
@@ -100,7 +100,7 @@ class ImageRows:
         return len(self._preamble) + row * self._row_bytes
 
     def _continue(self) -> NDArray[np.uint64]:
-        """Marks of the rows that are whole, from an earlier build of the same shape if any."""
+        """Return the marks of complete rows from an earlier build of the same shape, if any."""
         marks = np.zeros(self._shape[0], dtype="<u8")
         if os.pread(self._images, len(self._preamble), 0) == self._preamble:
             found = np.frombuffer(os.pread(self._journal, marks.nbytes, 0), dtype="<u8")
@@ -122,7 +122,7 @@ class ImageRows:
 
 
 def _npy_preamble(shape: tuple[int, ...]) -> bytes:
-    """The bytes before the pixels in a .npy file."""
+    """Return the bytes before the pixels in a .npy file."""
     buffer = io.BytesIO()
     header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(buffer, header)
@@ -130,7 +130,7 @@ def _npy_preamble(shape: tuple[int, ...]) -> bytes:
 
 
 def _write_all(handle: int, data: memoryview, offset: int) -> None:
-    """Write all bytes; a file system that is nearly full may take a part only, then fail."""
+    """Write all bytes; a nearly full file system may accept only some of them, then fail."""
     while data:
         count = os.pwrite(handle, data, offset)
         data, offset = data[count:], offset + count

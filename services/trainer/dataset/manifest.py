@@ -60,9 +60,9 @@ class Manifest:
 async def build_manifest(
     store: ObjectStore, dataset: str, *, progress: Progress = no_progress
 ) -> Manifest:
-    """Bring the manifest up to date with the store, and return it.
+    """Update the manifest from the store and return it.
 
-    It holds the views of every location record; in a collected dataset only of those that the
+    It has the views of every location record; in a collected dataset only of records that the
     stored outcome of their slot names. Records never change, so rows of the previous manifest
     are reused. Raises DatasetNotFound, StoreError, and InvalidInput when nothing is stored.
     """
@@ -71,8 +71,8 @@ async def build_manifest(
     keys = await _committed_keys(store, spec, previous)
     if not keys:
         raise InvalidInput(
-            f"Dataset {dataset!r} has no stored locations yet; `euguess dataset status {dataset}` "
-            "shows how its collection goes."
+            f"Dataset {dataset!r} has no stored locations yet. Check the collection: "
+            f"`euguess dataset status {dataset}`."
         )
     unread = [key for key in keys if key not in previous]
     records = await _read_records(store, unread, progress)
@@ -84,19 +84,19 @@ async def build_manifest(
 
 
 async def load_manifest(store: ObjectStore, dataset: str) -> Manifest:
-    """The manifest as last built. Raises ObjectNotFound, or ChecksumMismatch when damaged."""
+    """Read the last manifest. Raises ObjectNotFound, or ChecksumMismatch if it is damaged."""
     try:
         data = await store.get(manifest_key(dataset))
     except ObjectNotFound:
         raise ObjectNotFound(
-            f"Dataset {dataset!r} has no manifest yet; `euguess train` on it writes one."
+            f"Dataset {dataset!r} has no manifest yet. `euguess train {dataset}` writes one."
         ) from None
     table, digest = decode_manifest(data, manifest_key(dataset))
     return Manifest(dataset, digest, table)
 
 
 async def _previous_rows(store: ObjectStore, dataset: str) -> dict[str, list[Row]]:
-    """Rows of the manifest in the store by the key of their location record; none if unusable."""
+    """Return the stored manifest's rows by key of their location record; empty if unusable."""
     rows: dict[str, list[Row]] = {}
     try:
         manifest = await load_manifest(store, dataset)
@@ -111,7 +111,7 @@ async def _previous_rows(store: ObjectStore, dataset: str) -> dict[str, list[Row
 async def _committed_keys(
     store: ObjectStore, spec: DatasetSpec, previous: dict[str, list[Row]]
 ) -> list[str]:
-    """Sorted keys of the location records that belong in the manifest."""
+    """Return the sorted keys of the location records that belong in the manifest."""
     present = sorted([key async for key in store.list(locations_prefix(spec.name))])
     if spec.provider == ProviderName.FOLDER:
         return present
@@ -122,7 +122,7 @@ async def _committed_keys(
 async def _named_by_outcomes(
     store: ObjectStore, dataset: str, previous: dict[str, list[Row]]
 ) -> set[str]:
-    """Keys of the location records that a stored outcome names; outcomes never change either."""
+    """Return the keys of location records that a stored outcome names; outcomes never change."""
     slots = set(await stored_slots(store, dataset))
     named = set()
     for key, rows in previous.items():

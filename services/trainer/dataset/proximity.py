@@ -1,4 +1,4 @@
-"""Distances between many places at once."""
+"""Distances between many locations, and a spatial index of them."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from services.trainer.dataset.view_index import Floats, Rows
 def distances_km(
     lats_a: ArrayLike, lons_a: ArrayLike, lats_b: ArrayLike, lons_b: ArrayLike
 ) -> Floats:
-    """Great-circle distances by the haversine formula, element by element; degrees in."""
+    """Return great-circle distances (haversine), element by element; coordinates in degrees."""
     phi_a, phi_b = np.radians(lats_a), np.radians(lats_b)
     half_dlon = (np.radians(lons_b) - np.radians(lons_a)) / 2
     chord = (
@@ -22,18 +22,18 @@ def distances_km(
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(chord))))
 
 
-FAR_AWAY = 10.0  # earth radii, from the earth and from each other
+FAR_AWAY = 10.0  # earth radii: distance of unknown positions from the earth and each other
 
 
 @dataclass(frozen=True)
 class SpatialIndex:
-    """Places on the unit sphere, searchable by distance."""
+    """Points on the unit sphere, searchable by distance."""
 
     points: Floats  # (N, 3)
 
     @classmethod
     def of(cls, lats: Floats, lons: Floats) -> "SpatialIndex":
-        """Places of unknown position (NaN) are near to nothing."""
+        """Index coordinates in degrees; an unknown position (NaN) is near to nothing."""
         phi, lam = np.radians(lats), np.radians(lons)
         parts = (np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))
         points = np.stack(parts, axis=1)
@@ -43,20 +43,20 @@ class SpatialIndex:
         return cls(points)
 
     def pairs_within_km(self, km: float) -> NDArray[np.int64]:
-        """All pairs (i < j) at most km apart, shape (P, 2)."""
+        """Return all pairs (i < j) at most km apart, shape (P, 2)."""
         tree = cKDTree(self.points)
         return np.asarray(tree.query_pairs(_chord(km), output_type="ndarray"), dtype=np.int64)
 
     def nearest(self, others: Rows, rows: Rows, km: float) -> Rows:
-        """For each of rows the nearest of others if at most km away, else -1."""
+        """Return for each of rows the nearest of others if at most km away, else -1."""
         if not len(others):
             return np.full(len(rows), -1, dtype=np.int64)
         tree = cKDTree(self.points[others])
         _, found = tree.query(self.points[rows], distance_upper_bound=np.nextafter(_chord(km), 3))
-        padded = np.append(others, -1)  # the tree answers len(others) where nothing is near
+        padded = np.append(others, -1)  # the tree returns len(others) if nothing is near
         return np.asarray(padded[found], dtype=np.int64)
 
 
 def _chord(km: float) -> float:
-    """Straight line through the unit sphere between points km apart on the earth's surface."""
+    """Return the chord of the unit sphere between points km apart on the earth's surface."""
     return float(2 * np.sin(min(km / (2 * EARTH_RADIUS_KM), np.pi / 2)))

@@ -1,4 +1,4 @@
-"""The views of a dataset as NumPy columns: what splits, leak checks and metrics look at."""
+"""The views of a dataset as NumPy columns, for splits, leak checks and metrics."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +17,8 @@ Rows = NDArray[np.int64]
 class ViewIndex:
     """One entry per view; all columns have the same length. lats, lons and headings in degrees.
 
-    NaN as lat and lon stands for an unknown position. Hashes are perceptual ones of the pixels,
-    which a manifest does not have.
+    lat and lon are NaN if the position is unknown. hashes are perceptual hashes of the pixels; a
+    manifest has none.
     """
 
     location_ids: Strings
@@ -32,7 +32,7 @@ class ViewIndex:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
-        """Read the columns that a manifest and a tensor cache have in common."""
+        """Read the columns that manifests and tensor caches have in common."""
         return cls(
             location_ids=_strings(table, "location_id"),
             country_codes=_strings(table, "country_code"),
@@ -48,11 +48,11 @@ class ViewIndex:
 
     @cached_property
     def countries(self) -> tuple[str, ...]:
-        """Codes that occur, sorted."""
+        """Sorted codes of the countries that occur."""
         return tuple(str(code) for code in np.unique(self.country_codes))
 
     def labels(self, codes: tuple[str, ...]) -> Rows:
-        """Position of each view's country in codes. Raises KeyError for a country not in them."""
+        """Return the position of each view's country in codes. Raises KeyError if it has none."""
         position = {code: label for label, code in enumerate(codes)}
         return np.array([position[str(code)] for code in self.country_codes], dtype=np.int64)
 

@@ -1,4 +1,4 @@
-"""Assigning groups of units to train, val and test, country by country."""
+"""Assignment of groups of units to train, val and test, country by country."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -10,12 +10,12 @@ from services.trainer.dataset.proximity import SpatialIndex, distances_km
 from services.trainer.dataset.view_index import Rows
 from services.trainer.splits.units import Units
 
-MIN_UNITS_IN_TRAIN = 3  # a country with as many units is always trained on
-MAX_DROPPED_SHARE = 0.5  # a cut that costs more of a group than this is not made
+MIN_UNITS_IN_TRAIN = 3  # a country with at least this many units always has some in train
+MAX_DROPPED_SHARE = 0.5  # a group is not cut if that would drop a larger share of it
 
 
 class Assignment(IntEnum):
-    """Where a unit goes. A dropped one lies too near to another part."""
+    """Where a unit goes; dropped units lie too near to units assigned elsewhere."""
 
     DROPPED = -1
     TRAIN = 0
@@ -28,13 +28,13 @@ Assignments = NDArray[np.int64]  # of Assignment values
 
 @dataclass(frozen=True)
 class Shares:
-    """Fractions of a country's units."""
+    """Fractions of a country's units for val and test."""
 
     val: float
     test: float
 
     def counts(self, units: int) -> tuple[int, int]:
-        """Wanted numbers of val and test units: at least one each when there are three units."""
+        """Return the target numbers of val and test units: at least one each of three units."""
         test = max(round(units * self.test), 1) if self.test else 0
         test = min(test, units - 1)
         val = max(round(units * self.val), 1) if self.val else 0
@@ -55,7 +55,7 @@ def assign_units(units: Units, shares: Shares, rng: np.random.Generator) -> Assi
 
 
 def _home_countries(units: Units) -> NDArray[np.str_]:
-    """The country that has most units of each group (the first by code in a tie)."""
+    """Return the country with most units of each group (the first by code in a tie)."""
     codes, labels = np.unique(units.country_codes, return_inverse=True)
     pairs, counts = np.unique(units.groups * len(codes) + labels, return_counts=True)
     groups, labels = np.divmod(pairs, len(codes))
@@ -67,7 +67,7 @@ def _home_countries(units: Units) -> NDArray[np.str_]:
 def _fill(units: Units, shares: Shares, mine: Rows, assignments: Assignments) -> None:
     """Divide the groups of one country, whose units come in random order.
 
-    Groups larger than the country's test part are cut, or else stay in train.
+    Groups larger than the country's test share are cut, or else stay in train.
     """
     groups = _by_group(units.groups[mine], mine)
     limit = shares.counts(len(mine))[1]
@@ -96,7 +96,7 @@ def _by_group(groups: Rows, units: Rows) -> list[Rows]:
 def _cut(units: Units, shares: Shares, members: Rows) -> Assignments:
     """Divide a large group by distance from its first unit: test, then train, then val.
 
-    Units within the buffer of another part are dropped; if that costs too many, all are train.
+    Units within the buffer of others are dropped; if these are too many, all stay in train.
     """
     whole = np.full(len(members), Assignment.TRAIN, dtype=np.int64)
     lats, lons = units.lats[members], units.lons[members]
@@ -120,7 +120,7 @@ def _cut(units: Units, shares: Shares, members: Rows) -> Assignments:
 
 
 def _mixed(twins: Rows, assignments: Assignments) -> NDArray[np.bool_]:
-    """Which units share an image with a unit of another part."""
+    """Find the units that share an image with a unit assigned elsewhere."""
     _, inverse = np.unique(twins, return_inverse=True)
     low = np.full(inverse.max() + 1, Assignment.TEST, dtype=np.int64)
     high = np.full(inverse.max() + 1, Assignment.DROPPED, dtype=np.int64)

@@ -18,18 +18,18 @@ NAMED_PAIRS = 20  # of each kind
 
 
 class LeakKind(StrEnum):
-    """What is shared."""
+    """What a test view and a training view share."""
 
     LOCATION = "location"
     PANORAMA = "panorama"
     IMAGE = "image"  # the same bytes
-    COPY = "copy"  # other bytes, but the same picture by its perceptual hash
+    COPY = "copy"  # other bytes, but the same picture by perceptual hash
     DISTANCE = "distance"
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A row of the index that is tested, and one that is trained on, which are not independent."""
+    """A test row and a training row of the index that are not independent."""
 
     kind: LeakKind
     train_row: int
@@ -37,10 +37,10 @@ class Leak:
 
 
 def find_leaks(index: ViewIndex, split: Split, *, buffer_km: float = 0.0) -> list[Leak]:
-    """At most one leak of each kind per test row; distances are looked at if buffer_km > 0.
+    """Find at most one leak of each kind per test row; distances count if buffer_km > 0.
 
-    A test view of a location that is trained on counts as a location leak, and as an image leak
-    if it has the same bytes, but as no further kind; one of the same bytes is no copy as well.
+    A test view of a training location is a location leak, and an image leak if it has the same
+    bytes, but no other kind. An image with the same bytes is not counted as a copy.
     """
     leaks = [
         *_shared(LeakKind.LOCATION, index.location_ids, split),
@@ -58,13 +58,13 @@ def find_leaks(index: ViewIndex, split: Split, *, buffer_km: float = 0.0) -> lis
 
 
 def count_leaks(leaks: Sequence[Leak]) -> dict[str, int]:
-    """Tested views by what they share; a view may count under several kinds."""
+    """Count test views by kind of leak; a view may count under several kinds."""
     kinds = [leak.kind.value for leak in leaks]
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
 
 def name_pairs(index: ViewIndex, leaks: Sequence[Leak]) -> tuple[LeakingPair, ...]:
-    """The first NAMED_PAIRS leaks of each kind."""
+    """Describe the first NAMED_PAIRS leaks of each kind."""
     by_kind = ([leak for leak in leaks if leak.kind is kind] for kind in LeakKind)
     return tuple(_named(index, leak) for some in by_kind for leak in some[:NAMED_PAIRS])
 
@@ -123,10 +123,10 @@ def _leaks(kind: LeakKind, train: Rows, test: Rows) -> Iterator[Leak]:
 
 
 def unseen_locations(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> Strings:
-    """Sorted ids of the locations of which a model has seen nothing.
+    """Return the sorted ids of locations that a model has not seen.
 
-    Neither the location, nor a copy of any of its photos, nor, where apart_km is above zero,
-    another place within that distance.
+    It has seen neither the location nor a copy of one of its photos nor, with apart_km above zero,
+    another location within that distance.
     """
     is_known = np.isin(index.location_ids, seen.location_ids) | np.isin(index.sha256s, seen.sha256s)
     if index.hashes is not None:

@@ -27,7 +27,7 @@ from services.trainer.splits.units import Units, block_units, image_units, locat
 class SplitProtocol(StrEnum):
     """What train, val and test may not share."""
 
-    IMAGE = "image"  # only the image itself: the study's way, which leaks sibling headings
+    IMAGE = "image"  # only the image itself, as in the study: leaks other headings
     LOCATION = "location"
     LOCATION_BUFFER = "location+buffer"
     SPATIAL = "spatial"  # blocks of land: Roberts et al., Cross-validation strategies, 2017
@@ -35,14 +35,14 @@ class SplitProtocol(StrEnum):
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """How to split. The same spec on the same index gives the same split."""
+    """Settings of a split. The same spec on the same index gives the same split."""
 
     protocol: SplitProtocol
     seed: int = 0
     val_fraction: float = 0.1
     test_fraction: float = 0.2
-    buffer_km: float = 5.0  # used by location+buffer alone
-    block_km: float = 100.0  # side of a block, used by spatial alone
+    buffer_km: float = 5.0  # for location+buffer
+    block_km: float = 100.0  # side of a block, for spatial
 
     def __post_init__(self) -> None:
         fractions = (self.val_fraction, self.test_fraction)
@@ -73,7 +73,7 @@ class Split:
 
 
 def split_views(index: ViewIndex, spec: SplitSpec) -> Split:
-    """Split all views. Raises InvalidInput when there is nothing to train on."""
+    """Split all views. Raises InvalidInput if there are none."""
     if not len(index):
         raise InvalidInput("There are no views to split; collect or import a dataset first.")
     units = _units(index, spec)

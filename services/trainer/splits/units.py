@@ -1,4 +1,4 @@
-"""What must stay together in a split: units and the groups that they form."""
+"""Units of a split and the groups that must stay together."""
 
 from dataclasses import dataclass, replace
 
@@ -30,15 +30,15 @@ class Units:
 
 
 def image_units(index: ViewIndex) -> Units:
-    """Every image for itself."""
+    """Make every image a unit and a group of its own."""
     rows = np.arange(len(index))
     return Units(index.country_codes, index.lats, index.lons, rows, rows, rows, 0.0)
 
 
 def location_units(index: ViewIndex, *, buffer_km: float = 0.0) -> Units:
-    """Locations, grouped where they share a photo or lie within buffer_km (0: no distance).
+    """Make units of locations, grouped if they share a photo or are within buffer_km (if > 0).
 
-    A panorama in common, and a photo that is a copy by its perceptual hash, count as shared.
+    A common panorama and a copy by perceptual hash also count as a shared photo.
     """
     _, first, of_view = np.unique(index.location_ids, return_index=True, return_inverse=True)
     lats, lons = index.lats[first], index.lons[first]
@@ -53,7 +53,7 @@ def location_units(index: ViewIndex, *, buffer_km: float = 0.0) -> Units:
 
 
 def block_units(index: ViewIndex, *, block_km: float) -> Units:
-    """Locations, grouped by block of land, and where they share a photo."""
+    """Make units of locations, grouped by block of land and by shared photos."""
     units = location_units(index)
     known = np.flatnonzero(~np.isnan(units.lats) & ~np.isnan(units.lons))
     blocks = _blocks(units.lats[known], units.lons[known], block_km)
@@ -67,7 +67,7 @@ def block_units(index: ViewIndex, *, block_km: float) -> Units:
 
 
 def _blocks(lats: Floats, lons: Floats, block_km: float) -> Rows:
-    """Row and column of the block of each place: squares of about block_km a side, (N, 2)."""
+    """Return row and column of each location's block, squares of about block_km: (N, 2)."""
     km_per_degree = np.pi / 180 * EARTH_RADIUS_KM
     rows = np.floor(lats * km_per_degree / block_km)
     middles = np.radians((rows + 0.5) * block_km / km_per_degree)
@@ -76,12 +76,12 @@ def _blocks(lats: Floats, lons: Floats, block_km: float) -> Rows:
 
 
 def _identities(index: ViewIndex) -> list[Strings]:
-    """Columns of which two locations must not share a value across parts."""
+    """Return the columns whose values link two locations."""
     return [index.sha256s] + ([] if index.panorama_ids is None else [index.panorama_ids])
 
 
 def _shared(names: Strings, locations: Rows) -> NDArray[np.int64]:
-    """Pairs of locations that have a name in common: neighbours in the order of names."""
+    """Return pairs of locations with a common name: neighbours in the order of names."""
     order = np.argsort(names, kind="stable")
     same = names[order][1:] == names[order][:-1]
     pairs = np.stack([locations[order][:-1], locations[order][1:]], axis=1)
