@@ -1,6 +1,7 @@
 """The reference page of the HTTP interfaces."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 from docs.tools.fields import model_table, nested_models
@@ -82,8 +83,9 @@ def _models(*models: Any) -> str:
 
 
 def _idle_controller() -> CollectionController:
-    nothing = cast(Any, None)  # it collects nothing, so it calls none of its parts
-    return CollectionController(nothing, nothing, nothing, nothing, nothing)
+    nothing = cast(Any, None)  # it collects nothing, so it calls none of these parts
+    publisher = cast(Any, SimpleNamespace(published_slots=0))
+    return CollectionController(nothing, nothing, publisher, nothing, nothing)
 
 
 def _metrics() -> str:
