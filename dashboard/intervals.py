@@ -4,11 +4,11 @@ import math
 
 from euguess.messages.records import Interval
 
-NORMAL_975 = 1.959964  # of the standard normal distribution, for 95 %
+NORMAL_975 = 1.959964  # of the standard normal distribution, for 95%
 
 
 def wilson(right: float, total: int) -> Interval:
-    """Return a share with its 95 % score interval (Wilson, J. Am. Stat. Assoc. 22, 1927).
+    """Return a share with its 95% score interval (Wilson, J. Am. Stat. Assoc. 22, 1927).
 
     total must be at least 1.
     """

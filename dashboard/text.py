@@ -2,8 +2,10 @@
 
 import re
 
+from euguess.geography.countries import COUNTRIES
 from euguess.messages.records import Interval
 
+_COUNTRY_NAMES = {country.code: country.name for country in COUNTRIES}
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 _LINKED = re.compile(r"(:(?=[^\s\d])|www(?=\.)|@(?=\S))", re.IGNORECASE)
 _JOINER = "\N{WORD JOINER}"  # has no width
@@ -19,6 +21,11 @@ def plain(text: object) -> str:
     return _MARKUP.sub(r"\\\1", joined)
 
 
+def country_name(code: str) -> str:
+    """Return the English name of a country, or the code if it is unknown."""
+    return _COUNTRY_NAMES.get(code, code)
+
+
 def duration(seconds: float) -> str:
     """Format a duration, such as 40 s, 12 min or 3.5 h."""
     if seconds < 60:
@@ -32,6 +39,6 @@ def counted(number: int, noun: str) -> str:
 
 
 def percent(interval: Interval) -> str:
-    """Format a share with its interval, such as 61.2 % [55, 67]."""
+    """Format a share with its interval, such as 61.2% [55, 67]."""
     value, low, high = (100 * number for number in (interval.value, interval.low, interval.high))
-    return f"{value:.1f} % [{low:.0f}, {high:.0f}]"
+    return f"{value:.1f}% [{low:.0f}, {high:.0f}]"

@@ -1,15 +1,13 @@
 """Charts of a champion's metrics. No module of dashboard.charts imports Streamlit."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.marks import LayeredChart, chance_line
 from dashboard.charts.palette import ORANGE, SKY, VERMILLION
 from euguess.messages.records import Interval
-
-LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 BAR_STEP = 28  # pixels for a bar and its name
 METRIC_NAMES = {
@@ -23,7 +21,7 @@ METRIC_NAMES = {
 
 
 def metrics_chart(metrics: Mapping[str, Interval], chance: float) -> LayeredChart:
-    """Draw the known metrics with their 95 % intervals; the dashed line is chance."""
+    """Draw the known metrics with their 95% intervals; the dashed line is chance."""
     rows = [
         {"metric": name, "value": m.value, "low": m.low, "high": m.high}
         for key, name in METRIC_NAMES.items()
@@ -39,6 +37,5 @@ def metrics_chart(metrics: Mapping[str, Interval], chance: float) -> LayeredChar
         tooltip=["metric", alt.Tooltip("value:Q", format=".1%")],
     )
     intervals = base.mark_rule(strokeWidth=3, color=ORANGE).encode(x="low:Q", x2="high:Q")
-    line = alt.Chart(pd.DataFrame({"chance": [chance]})).encode(x="chance:Q")
-    dashed = line.mark_rule(strokeDash=[4, 4], color=VERMILLION)
+    dashed = chance_line([chance], colour=VERMILLION)
     return alt.layer(bars, intervals, dashed).properties(height=alt.Step(BAR_STEP))

@@ -4,18 +4,15 @@ Each point counts places, one prediction each, so that Wilson's interval applies
 """
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figures import percents
+from dashboard.charts.marks import LayeredChart, share_tooltips
 from dashboard.charts.palette import BLUE, GREY
 from dashboard.charts.series import colours, dashes
 from dashboard.intervals import wilson
 from euguess.training.report import Certainty
-
-LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 SHARES = alt.Scale(domain=[0, 1])
 CHART_HEIGHT, LEGEND_LINE = 360, 30  # pixels
@@ -50,7 +47,7 @@ def reliability_chart(certainty: Certainty) -> LayeredChart:
             scale=alt.Scale(range=[30, 260]),
             legend=alt.Legend(orient="top", title="Places", tickCount=3, symbolFillColor=BLUE),
         ),
-        tooltip=["places", *percents("confidence", "value", "low", "high")],
+        tooltip=["places", *share_tooltips("confidence", "value", "low", "high")],
     )
     ends = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
     ideal = alt.Chart(ends).mark_line(strokeDash=[4, 4], color=GREY).encode(x="x:Q", y="y:Q")
@@ -88,7 +85,7 @@ def coverage_chart(certainties: Mapping[str, Certainty]) -> LayeredChart:
     line = base.mark_line(strokeWidth=2).encode(
         y=alt.Y("value:Q", axis=accuracy),
         strokeDash=dashes(names),
-        tooltip=["run", *percents("coverage", "confidence", "value", "low", "high")],
+        tooltip=["run", *share_tooltips("coverage", "confidence", "value", "low", "high")],
     )
     height = CHART_HEIGHT + LEGEND_LINE * (len(names) if len(names) > 1 else 0)
     return alt.layer(band, line).properties(height=height)

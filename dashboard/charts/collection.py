@@ -39,7 +39,7 @@ def counts_chart(countries: Mapping[str, StatusCounts]) -> alt.LayerChart | alt.
     )
     scale = alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values()))
     bars = base.mark_bar().encode(
-        y=alt.Y("sum(locations):Q", title="Locations", axis=alt.Axis(format="d", tickMinStep=1)),
+        y=alt.Y("sum(locations):Q", title="Places", axis=alt.Axis(format="d", tickMinStep=1)),
         color=alt.Color("status:N", scale=scale, title="Status"),
         order="order:Q",
         tooltip=["country", "status", "locations", "quota"],

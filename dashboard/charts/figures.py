@@ -8,10 +8,10 @@ from typing import TypeAlias
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from dashboard.charts.marks import LayeredChart, chance_line, share_tooltips
+from dashboard.charts.palette import BLUE, GREEN, ORANGE, VERMILLION
 from euguess.messages.records import Interval
 
-LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 Styles: TypeAlias = Mapping[str, tuple[str, str]]  # colour and shape of each kind
 
 KIND_HEIGHT, GAP, LEGEND_LINE, FRAME = 20, 12, 30, 80  # pixels
@@ -41,7 +41,7 @@ class Figure:
 def figures_chart(
     figures: Sequence[Figure], styles: Styles, chance: float, row_title: str
 ) -> LayeredChart:
-    """Draw the kinds of each row with 95 % intervals; the dashed line is chance."""
+    """Draw the kinds of each row with 95% intervals; the dashed line is chance."""
     frame = pd.DataFrame(
         [
             {"row": one.row, "label": _wrapped(one.row), "kind": one.kind}
@@ -62,18 +62,12 @@ def figures_chart(
     points = base.mark_point(filled=True, size=90, opacity=1).encode(
         x=alt.X("value:Q", axis=axis),
         shape=alt.Shape("kind:N", scale=_scale(kinds, styles, 1), legend=legend),
-        tooltip=["row", "kind", *percents("value", "low", "high")],
+        tooltip=["row", "kind", *share_tooltips("value", "low", "high")],
     )
-    line = alt.Chart(pd.DataFrame({"chance": [chance]})).encode(x="chance:Q")
-    dashed = line.mark_rule(strokeDash=[4, 4], color=GREY)
+    dashed = chance_line([chance])
     height = frame["row"].nunique() * (KIND_HEIGHT * len(kinds) + GAP)
     height += LEGEND_LINE * len(kinds) + FRAME
     return alt.layer(dashed, lines, points).properties(height=height)
-
-
-def percents(*names: str) -> list[alt.Tooltip]:
-    """Return tooltips of shares."""
-    return [alt.Tooltip(f"{name}:Q", format=".1%") for name in names]
 
 
 def _wrapped(row: str) -> str:

@@ -51,7 +51,7 @@ def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -
 def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -> pydeck.Deck:
     """Shade countries by probability (0..1, by code), and outline the country set.
 
-    Opacity is the square root of the probability, so that 4 % is visible beside 90 %.
+    Opacity is the square root of the probability, so that 4% is visible beside 90%.
     """
     rows = [
         {

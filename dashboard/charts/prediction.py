@@ -1,19 +1,17 @@
 """Charts of a prediction."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.marks import LayeredChart
 from dashboard.charts.palette import BLUE, GREY, ORANGE
 from euguess.messages.serving import Prediction
 
-LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
-
 AGREES, DIFFERS = "same country", "different country"
 VIEW_COLOURS = {AGREES: BLUE, DIFFERS: ORANGE}
-IN_SET, OUTSIDE = "in the 90 % set", "not in the set"
+IN_SET, OUTSIDE = "in the 90% set", "not in the set"
 SET_COLOURS = {IN_SET: BLUE, OUTSIDE: GREY}
 WIDEST = 1.15  # leaves room for the number beside a full bar
 ROW_HEIGHT = 34  # pixels

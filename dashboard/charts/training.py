@@ -1,17 +1,14 @@
 """Charts of learning curves and test accuracies (the study's figures 5 to 8)."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figures import percents
+from dashboard.charts.marks import LayeredChart, chance_line, share_tooltips
 from dashboard.charts.palette import GREY
 from dashboard.charts.series import colours
 from euguess.messages.records import Interval
-
-LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 CHART_HEIGHT = 320  # pixels
 PARTS = {"train": [1, 0], "val": [5, 3]}  # dashes
@@ -51,7 +48,7 @@ def curves_chart(curves: Mapping[str, pd.DataFrame], measure: str, title: str) -
 
 
 def accuracies_chart(accuracies: Mapping[str, Interval], chance: float) -> LayeredChart:
-    """Draw a bar with its 95 % interval per run, in the given order; the dashed line is chance."""
+    """Draw a bar with its 95% interval per run, in the given order; the dashed line is chance."""
     names = list(accuracies)
     frame = pd.DataFrame([{"run": name, **one.model_dump()} for name, one in accuracies.items()])
     axis = alt.Axis(format="%", tickCount=6, title="Accuracy over test photos (%); dashed: chance")
@@ -61,10 +58,9 @@ def accuracies_chart(accuracies: Mapping[str, Interval], chance: float) -> Layer
     bars = base.mark_bar(opacity=0.8).encode(
         x=alt.X("value:Q", axis=axis, scale=alt.Scale(zero=True)),
         color=colours(names),
-        tooltip=["run", *percents("value", "low", "high")],
+        tooltip=["run", *share_tooltips("value", "low", "high")],
     )
     intervals = base.mark_rule(strokeWidth=3, color=GREY).encode(x="low:Q", x2="high:Q")
-    line = alt.Chart(pd.DataFrame({"chance": [chance]})).encode(x="chance:Q")
-    dashed = line.mark_rule(strokeDash=[4, 4], color=GREY)
+    dashed = chance_line([chance])
     height = (BAR_HEIGHT + LEGEND_LINE) * len(names) + FRAME_HEIGHT
     return alt.layer(bars, intervals, dashed).properties(height=height)

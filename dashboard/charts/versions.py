@@ -1,15 +1,13 @@
 """A chart that compares versions of the model."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import altair as alt
 import pandas as pd
 
+from dashboard.charts.marks import LayeredChart, share_tooltips
 from dashboard.charts.palette import BLUE, ORANGE
 from euguess.messages.records import Interval
-
-LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 CHAMPION, OTHER = "champion", "other version"
 COLOURS = {CHAMPION: ORANGE, OTHER: BLUE}
@@ -18,7 +16,7 @@ CHART_HEIGHT = 340  # pixels
 
 
 def versions_chart(accuracies: Mapping[str, Interval], champion: str | None) -> LayeredChart:
-    """Draw accuracy (0..1) with its 95 % interval by version number."""
+    """Draw accuracy (0..1) with its 95% interval by version number."""
     rows = [
         {
             "version": version,
@@ -43,9 +41,6 @@ def versions_chart(accuracies: Mapping[str, Interval], champion: str | None) -> 
     points = base.mark_point(filled=True, size=110, opacity=1).encode(
         y=alt.Y("value:Q", axis=axis),
         shape=alt.Shape("kind:N", scale=shapes, legend=None),
-        tooltip=[
-            "version",
-            *(alt.Tooltip(f"{name}:Q", format=".1%") for name in ("value", "low", "high")),
-        ],
+        tooltip=["version", *share_tooltips("value", "low", "high")],
     )
     return alt.layer(lines, points).properties(height=CHART_HEIGHT)

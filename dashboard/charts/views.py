@@ -1,17 +1,13 @@
 """A chart of accuracy by number of views."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.figures import percents
-from dashboard.charts.palette import GREY
+from dashboard.charts.marks import LayeredChart, chance_line, share_tooltips
 from dashboard.charts.series import colours, shapes
 from euguess.training.report import Report
-
-LayeredChart: TypeAlias = alt.LayerChart | alt.FacetChart
 
 TOP1 = "top1_accuracy"
 CHART_HEIGHT, LEGEND_LINE = 340, 30  # pixels
@@ -33,7 +29,7 @@ def views_frame(reports: Mapping[str, Report]) -> pd.DataFrame:
 
 
 def fusion_chart(reports: Mapping[str, Report]) -> LayeredChart:
-    """Draw accuracy over places with its 95 % interval, by number of fused views."""
+    """Draw accuracy over places with its 95% interval, by number of fused views."""
     names = list(reports)
     base = alt.Chart(views_frame(reports)).encode(
         x=alt.X("views:O", title="Views per place", axis=alt.Axis(labelAngle=0)),
@@ -47,10 +43,9 @@ def fusion_chart(reports: Mapping[str, Report]) -> LayeredChart:
     points = base.mark_point(filled=True, size=90, opacity=1).encode(
         y=alt.Y("value:Q", axis=axis),
         shape=shapes(names),
-        tooltip=["run", "views", "places", *percents("value", "low", "high")],
+        tooltip=["run", "views", "places", *share_tooltips("value", "low", "high")],
     )
     chances = sorted({report.baselines.chance for report in reports.values()})
-    chance = alt.Chart(pd.DataFrame({"chance": chances})).encode(y="chance:Q")
-    dashed = chance.mark_rule(strokeDash=[4, 4], color=GREY)
+    dashed = chance_line(chances, "y")
     height = CHART_HEIGHT + LEGEND_LINE * (len(names) if len(names) > 1 else 0)
     return alt.layer(dashed, lines, points).properties(height=height)

@@ -19,7 +19,7 @@ MAX_GAMES = 2000  # the newest; each is a separate object
 
 @dataclass(frozen=True)
 class Averages:
-    """Accuracy of people and of the model on the same photos, with 95 % intervals."""
+    """Accuracy of people and of the model on the same photos, with 95% intervals."""
 
     people: Interval
     model: Interval

@@ -6,13 +6,11 @@ import streamlit as st
 from dashboard.sources.manifests import DatasetContents
 from dashboard.sources.photos import read_pictures
 from dashboard.store import Store
-from dashboard.text import plain
-from euguess.geography.countries import COUNTRIES
+from dashboard.text import country_name, plain
 
 LOCATIONS_PER_PAGE = 4
 PICTURE_SIDE = 320
 PICTURE_WIDTH = 240
-NAMES = {country.code: country.name for country in COUNTRIES}
 
 
 def gallery(contents: DatasetContents, store: Store) -> None:
@@ -27,12 +25,10 @@ def gallery(contents: DatasetContents, store: Store) -> None:
 
 
 def _filtered(contents: DatasetContents) -> tuple[pd.DataFrame, list[float]]:
-    codes = sorted(contents.locations["country_code"].unique(), key=lambda c: NAMES.get(c, c))
+    codes = sorted(contents.locations["country_code"].unique(), key=country_name)
     headings = sorted(contents.views["heading"].unique())
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        code = st.selectbox(
-            "Country", codes, format_func=lambda c: NAMES.get(c, c), key="gallery-country"
-        )
+        code = st.selectbox("Country", codes, format_func=country_name, key="gallery-country")
         chosen = st.pills(
             "Headings (degrees from north)",
             headings,

@@ -59,7 +59,7 @@ def _summary(contents: DatasetContents, spec: DatasetSpec) -> None:
         st.metric("Countries", f"{contents.locations['country_code'].nunique()}")
         if not contents.is_sample:
             st.metric("Views", f"{len(contents.views):,}")
-            st.metric("Photos", f"{contents.views['bytes'].sum() / 1e6:,.0f} MB")
+            st.metric("Size", f"{contents.views['bytes'].sum() / 1e6:,.0f} MB")
     if contents.is_sample:
         shown, stored = len(contents.locations), contents.stored_locations
         empty_state(

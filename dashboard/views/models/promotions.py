@@ -128,7 +128,7 @@ def audit_log(entries: Sequence[AuditEntry]) -> None:
         return
     st.dataframe([_row(entry) for entry in reversed(entries)], hide_index=True)
     st.caption(
-        "Lead: challenger minus champion on the same places, in percentage points, with its 95 % "
+        "Lead: challenger minus champion on the same places, in percentage points, with its 95% "
         "interval."
     )
 

@@ -9,13 +9,10 @@ import streamlit as st
 from dashboard.charts.accuracy import METRIC_NAMES, metrics_chart
 from dashboard.notices import show_errors
 from dashboard.sources.versions import read_report
-from dashboard.text import plain
+from dashboard.text import country_name, plain
 from euguess.clients import RegistryClient
-from euguess.geography.countries import COUNTRIES
 from euguess.messages.serving import ModelCard
 from euguess.promotion.versions import RegisteredVersion
-
-NAMES = {country.code: country.name for country in COUNTRIES}
 
 
 def report(version: RegisteredVersion, card: ModelCard | None, registry: RegistryClient) -> None:
@@ -25,7 +22,7 @@ def report(version: RegisteredVersion, card: ModelCard | None, registry: Registr
         return
     if any(name in card.metrics for name in METRIC_NAMES):
         st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))
-        st.caption("Orange: 95 % interval. Dashed: chance.")
+        st.caption("Orange: 95% interval. Dashed: chance.")
     names = ", ".join(country.name for country in card.countries)
     with st.expander(f"{len(card.countries)} countries", icon=":material/flag:"):
         st.markdown(plain(names))
@@ -52,7 +49,7 @@ def _full(version: RegisteredVersion, found: Mapping[str, Any]) -> None:
 def _country(row: Mapping[str, Any]) -> dict[str, object]:
     code = str(row.get("country_code", ""))
     return {
-        "Country": NAMES.get(code, code),
+        "Country": country_name(code),
         "Test photos": row.get("images"),
         "Recall (%)": _rounded(row.get("recall")),
         "Precision (%)": _rounded(row.get("precision")),

@@ -59,7 +59,7 @@ def _champion(registry: RegistryClient) -> None:
     _accuracy(card)
     with st.expander("All metrics", icon=":material/bar_chart:", expanded=True):
         st.altair_chart(metrics_chart(card.metrics, chance=1 / len(card.countries)))
-        st.caption("Orange: 95 % interval. Dashed: chance.")
+        st.caption("Orange: 95% interval. Dashed: chance.")
 
 
 def _accuracy(card: ModelCard) -> None:
@@ -71,7 +71,7 @@ def _accuracy(card: ModelCard) -> None:
     with st.container(horizontal=True):
         for label, interval in shown.items():
             if interval is not None:
-                st.metric(label, percent(interval), help="With its 95 % interval", border=True)
+                st.metric(label, percent(interval), help="With its 95% interval", border=True)
         st.metric("Chance", f"{chance:.1%}", border=True)
     kind = "leaky" if card.split_protocol == LEAKY_PROTOCOL else "honest"
     colour = "orange" if kind == "leaky" else "green"

@@ -7,10 +7,9 @@ import streamlit as st
 from dashboard.game.rules import GameResult, RoundResult
 from dashboard.game.scoreboard import averages, ranked, read_results
 from dashboard.store import Store
-from euguess.geography.countries import COUNTRIES
+from dashboard.text import country_name
 from euguess.messages.records import Interval
 
-NAMES = {country.code: country.name for country in COUNTRIES}
 BEST_SHOWN = 50
 KEPT_SECONDS = 10.0
 
@@ -31,7 +30,7 @@ def final_score(answers: Sequence[RoundResult]) -> None:
         st.metric("The model", f"{model_right} of {len(answers)}", border=True)
     rows = [
         {
-            "Country": NAMES.get(answer.truth, answer.truth),
+            "Country": country_name(answer.truth),
             "You": _cell(answer.guess, is_right=answer.is_right),
             "The model": _cell(answer.model, is_right=answer.is_model_right),
         }
@@ -47,7 +46,7 @@ def _verdict(right: int, model_right: int) -> str:
 
 
 def _cell(code: str, *, is_right: bool) -> str:
-    return f"{'✓' if is_right else '✗'} {NAMES.get(code, code)}"
+    return f"{'✓' if is_right else '✗'} {country_name(code)}"
 
 
 def scoreboard(results: Sequence[GameResult]) -> None:
@@ -61,7 +60,7 @@ def scoreboard(results: Sequence[GameResult]) -> None:
         st.metric("People", _percent(means.people), border=True)
         st.metric("The model, same photos", _percent(means.model), border=True)
         st.metric("Rounds", f"{means.rounds:,}", border=True)
-    st.caption("Accuracy, with Wilson's 95 % interval over rounds, taken as independent.")
+    st.caption("Accuracy, with Wilson's 95% interval over rounds, taken as independent.")
     rows = [_row(rank, result) for rank, result in enumerate(ranked(results), start=1)]
     st.dataframe(rows[:BEST_SHOWN], hide_index=True)
 
@@ -79,4 +78,4 @@ def _row(rank: int, result: GameResult) -> dict[str, object]:
 
 def _percent(interval: Interval) -> str:
     value, low, high = (100 * number for number in (interval.value, interval.low, interval.high))
-    return f"{value:.0f} % [{low:.0f}, {high:.0f}]"
+    return f"{value:.0f}% [{low:.0f}, {high:.0f}]"

@@ -4,11 +4,8 @@ import streamlit as st
 
 from dashboard.charts.maps import MAP_HEIGHT, probability_map
 from dashboard.charts.prediction import top_chart
-from dashboard.text import plain
-from euguess.geography.countries import COUNTRIES
+from dashboard.text import country_name, plain
 from euguess.messages.serving import Prediction
-
-NAMES = {country.code: country.name for country in COUNTRIES}
 
 
 def answer(prediction: Prediction, truth: str | None = None) -> None:
@@ -37,7 +34,7 @@ def answer(prediction: Prediction, truth: str | None = None) -> None:
 
 
 def _truth(prediction: Prediction, truth: str) -> None:
-    name = plain(NAMES.get(truth, truth))
+    name = plain(country_name(truth))
     if prediction.country_code == truth:
         st.success(f"Correct: this is {name}.", icon=":material/check_circle:")
     elif truth in prediction.country_set:
@@ -47,7 +44,7 @@ def _truth(prediction: Prediction, truth: str) -> None:
 
 
 def _country_set(prediction: Prediction) -> None:
-    names = ", ".join(plain(NAMES.get(code, code)) for code in prediction.country_set)
+    names = ", ".join(plain(country_name(code)) for code in prediction.country_set)
     count = len(prediction.country_set)
     st.markdown(f"**Country set** ({count}): {names}")
     st.caption(

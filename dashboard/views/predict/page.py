@@ -22,7 +22,7 @@ def render(connections: Connections) -> None:
     st.markdown(
         f"Where were these photos taken? Show the model 1 to {MAX_VIEWS} photos of one place."
     )
-    source = st.segmented_control("Photos", [UPLOAD, EXAMPLE], default=UPLOAD, key="predict-source")
+    source = st.segmented_control("Source", [UPLOAD, EXAMPLE], default=UPLOAD, key="predict-source")
     chosen: ChosenPhotos | None = None
     with show_errors():
         chosen = example(connections) if source == EXAMPLE else uploaded()

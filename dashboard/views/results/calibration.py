@@ -37,7 +37,7 @@ def calibration(compared: Mapping[str, Report]) -> None:
     st.caption(
         f"Over {one.locations:,} test places, one prediction each, calibrated on "
         f"{one.calibration.locations:,} validation places. Below the dashed line the model is "
-        "overconfident, above it underconfident. Bands and lines: 95 % intervals."
+        "overconfident, above it underconfident. Bands and lines: 95% intervals."
     )
 
 
@@ -56,5 +56,5 @@ def _summary(one: Certainty) -> None:
         st.metric("Answered places", percent(one.answered))
         accuracy = percent(one.answered_accuracy) if one.answered_accuracy else "none answered"
         st.metric("Accuracy when answered", accuracy)
-        st.metric("Coverage of the 90 % sets", percent(one.set_coverage))
+        st.metric("Coverage of the 90% sets", percent(one.set_coverage))
         st.metric("Countries per set", f"{one.set_size.value:.1f}")

@@ -54,7 +54,7 @@ def _table(report: Report) -> None:
     st.dataframe([_row(names[row.country_code], row) for row in rows], hide_index=True)
     st.caption(
         "Single test photos. Recall: share of the country's photos that are predicted as such. "
-        "Precision: share of predictions of the country that are correct. The 95 % intervals count "
+        "Precision: share of predictions of the country that are correct. The 95% intervals count "
         "places, because photos of a place are alike; reports of older runs lack these counts."
     )
 
@@ -65,9 +65,9 @@ def _row(name: str, row: CountryAccuracy) -> dict[str, object]:
         "Photos": row.images,
         "Places": row.locations,
         "Recall (%)": _rounded(row.recall, row.images),
-        "Recall, 95 % interval": _interval(row.recall, row.locations),
+        "Recall, 95% interval": _interval(row.recall, row.locations),
         "Precision (%)": _rounded(row.precision, row.predicted),
-        "Precision, 95 % interval": _interval(row.precision, row.predicted_locations),
+        "Precision, 95% interval": _interval(row.precision, row.predicted_locations),
     }
 
 

@@ -71,7 +71,7 @@ def _summary(report: Report, *, is_champion: bool) -> None:
         st.metric("Chance", f"{report.baselines.chance:.1%}")
     champion = "The champion's run. " if is_champion else ""
     facts = f"{report.network} at {report.image_size} px, {report.protocol} split"
-    st.caption(f"{champion}{plain(facts)}. In brackets: 95 % confidence intervals over places.")
+    st.caption(f"{champion}{plain(facts)}. In brackets: 95% confidence intervals over places.")
     if report.faults:
         faults = plain(", ".join(fault.replace("_", " ") for fault in report.faults))
         st.info(

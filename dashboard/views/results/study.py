@@ -138,7 +138,7 @@ def honesty(run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryCli
     st.altair_chart(figures_chart(figures, HONESTY_STYLES, chance, "Recipe"))
     st.dataframe([_pair(recipe, *both) for recipe, both in pairs.items()], hide_index=True)
     st.caption(
-        "Single photos, with 95 % intervals. A leaky test contains places that were also trained "
+        "Single photos, with 95% intervals. A leaky test contains places that were also trained "
         "on. The two tests use different photos, so their difference is not paired."
     )
 

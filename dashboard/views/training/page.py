@@ -148,7 +148,7 @@ def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     chance = next(iter(reports.values())).baselines.chance
     accuracies = {name: report.metrics[TOP1] for name, report in reports.items()}
     st.altair_chart(accuracies_chart(accuracies, chance))
-    st.caption("Single photos, with 95 % intervals over places, as in the study's figures 7 and 8.")
+    st.caption("Single photos, with 95% intervals over places, as in the study's figures 7 and 8.")
 
 
 def _tested_name(run: TrainingRun, report: Report) -> str:

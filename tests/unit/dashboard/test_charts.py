@@ -18,7 +18,7 @@ def test_the_bars_of_a_country_add_up_to_its_quota() -> None:
 
 def test_each_axis_has_a_name() -> None:
     text = counts_chart(COUNTS).to_json()
-    assert "Locations" in text
+    assert "Places" in text
     assert "Country" in text
 
 

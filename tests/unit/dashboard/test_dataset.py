@@ -91,7 +91,7 @@ def test_the_page_sums_up_the_manifest(draw: Draw) -> None:
         "Requested": "6",
         "Countries": "2",
         "Views": "18",
-        "Photos": "1 MB",
+        "Size": "1 MB",
     }
 
 

@@ -59,7 +59,7 @@ def test_versions_are_listed_with_their_accuracy_and_the_champion_marked(draw: D
     rows = page.dataframe[0].value
     assert rows["Version"].tolist() == [3, 2, 1]
     assert rows["Status"].tolist() == ["", "", "★ champion"]
-    assert rows["Accuracy, all views"].tolist() == ["53.0 % [41, 66]"] * 3
+    assert rows["Accuracy, all views"].tolist() == ["53.0% [41, 66]"] * 3
     tested = ["faulty: no_shuffling", "LEAKY, location split", "honest, location split"]
     assert rows["Test"].tolist() == tested
 

@@ -83,7 +83,7 @@ def test_the_nearer_cap_tells_how_much_is_spent() -> None:
 def test_the_champion_is_shown_with_its_interval_and_chance(draw: Draw) -> None:
     drawn = draw("overview", running().connections())
     shown = {m.label: m.value for m in drawn.metric}
-    assert shown["Accuracy, all views fused"] == "53.0 % [41, 66]"
+    assert shown["Accuracy, all views fused"] == "53.0% [41, 66]"
     assert shown["Chance"] == "50.0%"
     assert any("honest" in m.value for m in drawn.markdown)
 

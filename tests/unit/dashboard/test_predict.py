@@ -164,7 +164,7 @@ def test_names_of_containers_are_not_shown_to_people() -> None:
 def test_the_bars_name_their_axes_and_mark_the_country_set() -> None:
     text = top_chart(unsure()).to_json()
     assert "Probability (%)" in text
-    assert "in the 90 % set" in text
+    assert "in the 90% set" in text
 
 
 def test_the_map_shades_all_countries_of_the_model_and_outlines_the_country_set() -> None:

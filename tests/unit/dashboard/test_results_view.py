@@ -90,7 +90,7 @@ def test_countries_have_intervals_where_the_report_counts_places(
         given.runs = {"run-1": HONEST.model_copy(update={"per_country": tuple(old)})}
     page = opened(drawn(draw, given), "Countries")
     page = page.segmented_control(key="results-countries").set_value("Table").run(timeout=30)
-    intervals = page.dataframe[0].value["Recall, 95 % interval"]
+    intervals = page.dataframe[0].value["Recall, 95% interval"]
     assert all(bool(cell) is is_known for cell in intervals)
 
 
