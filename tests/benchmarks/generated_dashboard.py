@@ -1,4 +1,4 @@
-"""The dashboard over generated services, for a browser: streamlit run FILE -- full|small|blank."""
+"""The dashboard over generated services: streamlit run FILE -- full|small|blank."""
 
 import sys
 

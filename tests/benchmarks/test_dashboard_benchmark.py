@@ -1,4 +1,4 @@
-"""Seconds until a page of the dashboard is drawn, at the study's full size and as a small one.
+"""Seconds until a page of the dashboard is drawn, at the study's full size and at a small size.
 
 Run with `pytest tests/benchmarks/test_dashboard_benchmark.py -m benchmark -s`. Streamlit's own test
 runner stands in for a browser: the time is that of the server, with what it sends serialised.
@@ -45,7 +45,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def first_paint(view: str, connections: Connections) -> float:
-    """With nothing in Streamlit's caches, as after a start."""
+    """Measure with empty Streamlit caches, as after a start."""
     st.cache_data.clear()
     st.cache_resource.clear()
     return seconds(lambda: painted(view, connections))
@@ -69,7 +69,7 @@ def start_of_a_game(connections: Connections) -> float:
 
 
 def choice_of_an_example(connections: Connections) -> float:
-    """The place alone: generated datasets have no photos."""
+    """Measure the choice of the place only: generated datasets have no photos."""
     drawn = painted("predict", connections)
     drawn.segmented_control[0].set_value("Example")
     return seconds(lambda: drawn.run(timeout=60))
@@ -82,7 +82,7 @@ def choice_of_a_version(connections: Connections) -> float:
 
 
 def choices_of_sections(view: str, connections: Connections) -> dict[str, float]:
-    """Seconds until each section is drawn; five of the runs are compared where that is possible."""
+    """Measure each section, with five runs compared where possible."""
     drawn = painted(view, connections)
     if view == "training":
         drawn.multiselect(key="training-runs").set_value([f"run-{n}" for n in range(MAX_RUNS)])

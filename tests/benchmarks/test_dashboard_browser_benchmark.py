@@ -67,7 +67,7 @@ IDLE = """() => new Promise(done => {
 
 
 def dashboard(size: str) -> AbstractContextManager[str]:
-    """Address of a dashboard over generated services."""
+    """Serve a dashboard over generated services and return its address."""
     return served(APP, size)
 
 
@@ -79,7 +79,7 @@ def browser() -> Iterator[Browser]:
 
 
 def first_paint(browser: Browser, url: str, text: str) -> float:
-    """Seconds until the page is drawn."""
+    """Return seconds until the page is drawn."""
     with browser.new_context(viewport={"width": DESKTOP[0], "height": 900}) as context:
         page = context.new_page()
         start = time.perf_counter()
@@ -89,7 +89,7 @@ def first_paint(browser: Browser, url: str, text: str) -> float:
 
 
 def chosen(page: Page, section: str, text: str) -> tuple[float, float]:
-    """Seconds until the section is drawn, and until the browser is idle."""
+    """Return seconds until the section is drawn, and until the browser is idle."""
     button = page.locator("button", has_text=section).first
     start = time.perf_counter()
     button.click()

@@ -1,4 +1,4 @@
-"""Each page of the dashboard in a real browser, beside the running stack."""
+"""Each page of the dashboard in a real browser, with a running stack."""
 
 import contextlib
 import io
@@ -52,12 +52,12 @@ def open_page(page: Page, stack: DemoStack, name: str) -> None:
 
 
 def press(page: Page, label: str) -> None:
-    """Click a button once it is there and enabled."""
+    """Click a button as soon as it is enabled."""
     page.get_by_role("button", name=label).first.click()
 
 
 def choose(page: Page, label: str) -> None:
-    """Click one of several buttons of which one is always chosen."""
+    """Click a button of a segmented control."""
     page.locator("button", has_text=label).first.click()
 
 
@@ -71,7 +71,7 @@ def test_the_overview_shows_the_counts_and_the_champion(page: Page, demo_stack: 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_each_page_is_drawn_by_day_and_by_night(
+def test_each_page_is_drawn_in_light_and_dark(
     page: Page, demo_stack: DemoStack, name: str, scheme: str
 ) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -165,7 +165,7 @@ def test_each_section_of_the_results_is_drawn(
     save_screenshot(page, f"dashboard-results-{section.lower()}")
 
 
-def test_test_accuracies_of_trainings_stand_side_by_side(page: Page, demo_stack: DemoStack) -> None:
+def test_test_accuracies_of_runs_are_shown_side_by_side(page: Page, demo_stack: DemoStack) -> None:
     open_page(page, demo_stack, "training")
     expect(page.locator(CHARTS).nth(1)).to_be_visible(timeout=WAIT_MS)
     save_screenshot(page, "dashboard-curves")
@@ -174,7 +174,7 @@ def test_test_accuracies_of_trainings_stand_side_by_side(page: Page, demo_stack:
     save_screenshot(page, "dashboard-tests")
 
 
-def test_an_uploaded_photo_is_answered_by_the_served_model(
+def test_an_uploaded_photo_is_predicted_by_the_served_model(
     page: Page, demo_stack: DemoStack, tmp_path: Path
 ) -> None:
     photo = tmp_path / "photo.jpg"
@@ -185,7 +185,7 @@ def test_an_uploaded_photo_is_answered_by_the_served_model(
     save_screenshot(page, "dashboard-prediction")
 
 
-def test_an_upload_that_is_no_photo_gets_the_servers_reason(
+def test_an_invalid_upload_shows_the_servers_reason(
     page: Page, demo_stack: DemoStack, tmp_path: Path
 ) -> None:
     text = tmp_path / "notes.jpg"
@@ -196,7 +196,7 @@ def test_an_upload_that_is_no_photo_gets_the_servers_reason(
     save_screenshot(page, "dashboard-refused")
 
 
-def test_a_held_out_place_is_predicted_and_its_truth_told(
+def test_a_held_out_place_is_predicted_and_its_country_shown(
     page: Page, demo_stack: DemoStack
 ) -> None:
     open_page(page, demo_stack, "predict")
@@ -211,7 +211,7 @@ def test_a_held_out_place_is_predicted_and_its_truth_told(
     save_screenshot(page, "dashboard-why")
 
 
-def test_a_round_of_the_game_is_played_by_keys_against_the_served_model(
+def test_a_round_is_played_with_the_keyboard_against_the_served_model(
     page: Page, demo_stack: DemoStack
 ) -> None:
     open_page(page, demo_stack, "play")
@@ -227,7 +227,7 @@ def test_a_round_of_the_game_is_played_by_keys_against_the_served_model(
     save_screenshot(page, "dashboard-truth")
 
 
-def test_a_country_is_chosen_by_a_click_on_the_map(page: Page, demo_stack: DemoStack) -> None:
+def test_a_click_on_the_map_selects_a_country(page: Page, demo_stack: DemoStack) -> None:
     open_page(page, demo_stack, "play")
     press(page, "Start")
     wait_for_text(page, "Round 1 of 10")
@@ -240,7 +240,7 @@ def test_a_country_is_chosen_by_a_click_on_the_map(page: Page, demo_stack: DemoS
 
 
 def choose_on_map(page: Page, code: str) -> None:
-    """Click until it is heard: a map has no sign of being ready."""
+    """Click until it takes effect, because the map does not signal that it is ready."""
     chosen = page.get_by_test_id("stSelectbox").locator("input").first
     for _ in range(WAIT_MS // CLICK_MS):
         click_on_map(page, centres()[code])
@@ -251,7 +251,7 @@ def choose_on_map(page: Page, code: str) -> None:
 
 
 def click_on_map(page: Page, place: Coordinate) -> None:
-    """Where the map (web Mercator, tiles of 512 pixels) shows the place."""
+    """Click the pixel where the map (web Mercator, 512-pixel tiles) shows the place."""
     box = page.get_by_test_id("stDeckGlJsonChart").bounding_box()
     assert box is not None
     right, down = (a - b for a, b in zip(_world(place), _world(MAP_CENTRE), strict=True))

@@ -1,4 +1,4 @@
-"""Promotion and rollback from the page Models, as the model server sees them."""
+"""Promotion and rollback on the Models page, observed at the model server."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -24,7 +24,7 @@ REASON, REGRET = "It shall *bold*ly be tried", "The _first_ was better"
 
 @pytest.fixture(scope="module")
 def challenger(demo_stack: DemoStack) -> str:
-    """A version of one epoch, which the gate refuses."""
+    """Train a version for one epoch, which the gate refuses."""
     recipe = str(PROJECT_ROOT / "experiments" / "demo.toml")
     one_epoch = ("--set", "epochs=1", "--set", "schedule.t_0=1")
     trained = demo_stack.euguess("train", "demo", "--recipe", recipe, *one_epoch, "--promote")
@@ -63,7 +63,7 @@ def _open(page: Page, stack: DemoStack) -> None:
     wait_until_drawn(page)
 
 
-def test_a_version_is_promoted_by_force_served_and_rolled_back(
+def test_a_version_is_force_promoted_served_and_rolled_back(
     page: Page, demo_stack: DemoStack, challenger: str
 ) -> None:
     before = _champion(demo_stack)

@@ -1,4 +1,4 @@
-"""Each page while one service is away: what is down is said, the rest works, and it recovers."""
+"""Each page during an outage of one service: it names the service, works otherwise and recovers."""
 
 import json
 import os
@@ -44,7 +44,7 @@ PAGES = {
 
 @dataclass(frozen=True)
 class Outage:
-    """A service by its name in the stack, how pages call it, and the pages that need it."""
+    """A service: its name in the stack, its name on pages, and the pages that need it."""
 
     server: str
     called: str
@@ -68,7 +68,7 @@ OUTAGES = (
 
 
 def _pid(stack: DemoStack, server: str) -> int:
-    """Of the server, and of its process group."""
+    """Return the process ids of the server and its process group."""
     pids: dict[str, int] = json.loads((stack.home / STATE_FILE).read_text())["pids"]
     names = S3_SERVERS if server == "s3" else (server,)
     return next(pids[name] for name in names if name in pids)
@@ -76,7 +76,7 @@ def _pid(stack: DemoStack, server: str) -> int:
 
 @contextmanager
 def _hanging(stack: DemoStack, server: str) -> Iterator[None]:
-    """The server takes connections and answers nothing."""
+    """Suspend the server, so that it accepts connections but does not respond."""
     group = _pid(stack, server)
     os.killpg(group, signal.SIGSTOP)
     try:
@@ -109,7 +109,7 @@ def _address(stack: DemoStack, port: Port) -> str:
 def dashboard_without(
     request: pytest.FixtureRequest, demo_stack: DemoStack, tmp_path: Path
 ) -> Iterator[str]:
-    """Address of a dashboard beside the stack, told a wrong address of one service."""
+    """Start another dashboard with a wrong address for one service."""
     outage: Outage = request.param
     port, nobody = free_ports(2)
     plan = StackPlan(
@@ -126,7 +126,7 @@ def dashboard_without(
 
 
 def _moved(spec: ServerSpec, port: int) -> ServerSpec:
-    """The same dashboard at another port."""
+    """Return the same service specification with another port."""
     old = str(spec.ports[0])
     address = f"http://{LOOPBACK}:{port}/_stcore/health"
     return ServerSpec(
@@ -151,7 +151,7 @@ def _open(page: Page, address: str, name: str) -> None:
 
 
 def _check_outage(page: Page, address: str, outage: Outage, how: str) -> None:
-    """Every page is drawn; those that need the service say so and what to do."""
+    """Check that each page is drawn, and that pages that need the service show what to do."""
     for name, usual in PAGES.items():
         _open(page, address, name)
         main = page.get_by_test_id("stMain")
@@ -167,7 +167,7 @@ def _check_outage(page: Page, address: str, outage: Outage, how: str) -> None:
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.server)
-def test_while_a_service_hangs_pages_say_so_and_recover(
+def test_pages_report_a_hanging_service_and_recover(
     page: Page, demo_stack: DemoStack, outage: Outage
 ) -> None:
     address = _address(demo_stack, Port.DASHBOARD)
@@ -188,7 +188,7 @@ def test_while_a_service_hangs_pages_say_so_and_recover(
     ids=[outage.server for outage in OUTAGES if outage.variable],
     indirect=["dashboard_without"],
 )
-def test_while_a_service_refuses_connections_pages_say_so(
+def test_pages_report_a_service_that_refuses_connections(
     page: Page, dashboard_without: str, outage: Outage
 ) -> None:
     _check_outage(page, dashboard_without, outage, "refused")

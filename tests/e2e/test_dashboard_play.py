@@ -1,4 +1,4 @@
-"""The game in a browser: by keys alone, with nothing to be read of the answer, kept for good."""
+"""The game in a browser: by keyboard alone, without hints of the answer, stored durably."""
 
 import io
 import json
@@ -43,7 +43,7 @@ FOCUSED = """() => {
 
 @dataclass
 class Received:
-    """All that a page has been sent since it was cleared."""
+    """Everything that a page has received since the last clear()."""
 
     frames: list[bytes] = field(default_factory=list)
     responses: list[Response] = field(default_factory=list)
@@ -90,7 +90,7 @@ def _open(page: Page, stack: DemoStack) -> None:
 
 
 def _tab_to(page: Page, label: str) -> None:
-    """Press Tab until the element of that label has the focus."""
+    """Press Tab until the element with this label has the focus."""
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
         if label in page.evaluate(FOCUSED):
@@ -119,12 +119,12 @@ def _guess(page: Page, name: str) -> None:
 
 
 def _owed_to(page: Page) -> list[str]:
-    """Attribution, licence and name of the place, as the page tells them after the guess."""
+    """Return attribution, licence and id of the place, shown after the guess."""
     captions = page.get_by_test_id("stCaptionContainer")
     return captions.filter(has_text=" · ").last.inner_text().split(" · ")
 
 
-def test_nothing_that_the_browser_gets_tells_the_place_before_the_guess(
+def test_the_browser_receives_nothing_about_the_place_before_the_guess(
     page: Page, demo_stack: DemoStack, received: Received
 ) -> None:
     _open(page, demo_stack)
@@ -148,9 +148,7 @@ def test_nothing_that_the_browser_gets_tells_the_place_before_the_guess(
     assert all(not Image.open(io.BytesIO(photo)).getexif() for photo in photos)
 
 
-def test_a_whole_game_is_played_by_keys_on_held_out_places_and_kept(
-    page: Page, demo_stack: DemoStack
-) -> None:
+def test_a_game_is_played_with_the_keyboard_and_stored(page: Page, demo_stack: DemoStack) -> None:
     _open(page, demo_stack)
     _start(page, PLAYER)
     save_screenshot(page, "dashboard-play-keys")

@@ -1,4 +1,4 @@
-"""A training from its start to its end by the dashboard alone, beside the running stack."""
+"""A training run from start to finish on the dashboard alone, with a running stack."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def fill_form(page: Page, changes: str) -> None:
     box.press("Control+Enter")
 
 
-def test_a_run_is_started_stopped_resumed_and_finished_by_the_page(
+def test_a_run_is_started_stopped_and_resumed_on_the_page(
     page: Page, demo_stack: DemoStack
 ) -> None:
     open_trainings(page, demo_stack)
@@ -73,9 +73,7 @@ def test_a_run_is_started_stopped_resumed_and_finished_by_the_page(
     assert ALIVE_TAG in found["tags"]
 
 
-def test_a_recipe_that_the_trainer_refuses_is_shown_with_its_reason(
-    page: Page, demo_stack: DemoStack
-) -> None:
+def test_a_rejected_recipe_is_shown_with_its_reason(page: Page, demo_stack: DemoStack) -> None:
     open_trainings(page, demo_stack)
     open_form(page)
     fill_form(page, "name=refused\nnetwork=perceptron")
@@ -87,7 +85,7 @@ def test_a_recipe_that_the_trainer_refuses_is_shown_with_its_reason(
     save_screenshot(page, "dashboard-training-refused")
 
 
-def test_a_run_that_a_command_queued_is_shown(page: Page, demo_stack: DemoStack) -> None:
+def test_a_run_queued_on_the_command_line_is_shown(page: Page, demo_stack: DemoStack) -> None:
     changes = ("--set", "name=queued", "--set", "epochs=2")
     recipe = ("--recipe", "experiments/demo.toml")
     answer = demo_stack.euguess("train", "demo", *recipe, *changes, "--queue")

@@ -1,4 +1,4 @@
-"""Text from outside in each element that reads Markdown; the text is the first argument."""
+"""Show the first argument in each Streamlit element that parses Markdown."""
 
 import sys
 

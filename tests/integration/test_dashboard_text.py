@@ -1,4 +1,4 @@
-"""Names with markup in them, as a browser shows them."""
+"""Names with markup, as shown by a browser."""
 
 from pathlib import Path
 

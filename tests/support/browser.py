@@ -1,4 +1,4 @@
-"""A real browser for tests, and what looking at the dashboard with it needs."""
+"""A real browser for tests of the dashboard."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ FLAGS = (
 
 @contextmanager
 def opened_browser() -> Iterator[Page]:
-    """A page of headless Chromium; the test is skipped where there is none."""
+    """Open a page in headless Chromium; skips the test if Chromium is not installed."""
     chromium = shutil.which("chromium")
     if chromium is None:
         skip_without(Requirement.CHROMIUM, "chromium is not on PATH")
@@ -40,12 +40,12 @@ def opened_browser() -> Iterator[Page]:
 
 
 def wait_for_text(page: Page, text: str) -> None:
-    """Until the text is to be seen."""
+    """Wait until the page contains the text."""
     expect(page.locator("body")).to_contain_text(re.compile(re.escape(text)), timeout=WAIT_MS)
 
 
 def wait_until_drawn(page: Page) -> None:
-    """Until Streamlit has run the whole script, without an exception."""
+    """Wait until Streamlit has finished the script without an exception."""
     page.wait_for_timeout(SCRIPT_START_MS)
     expect(page.locator(ENDED)).to_have_count(1, timeout=WAIT_MS)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=WAIT_MS)
@@ -53,7 +53,7 @@ def wait_until_drawn(page: Page) -> None:
 
 
 def save_screenshot(page: Page, name: str) -> Path:
-    """Kept for people to look at."""
+    """Save a screenshot to artifacts/screenshots."""
     wait_until_drawn(page)
     path = SCREENSHOTS / f"{name}.png"
     page.screenshot(path=path)

@@ -1,4 +1,4 @@
-"""Services that answer the dashboard's clients from memory, and can be down one by one."""
+"""Fake services that respond to the dashboard's clients from memory, each with optional outage."""
 
 import asyncio
 import base64
@@ -55,7 +55,7 @@ TRAINED_AT = datetime(2026, 2, 3, tzinfo=UTC)
 
 
 def model_card(*codes: str, dataset: str = "demo", protocol: str = "location") -> ModelCard:
-    """A champion that names some countries."""
+    """Build the card of a champion for some countries."""
     return ModelCard(
         version="7",
         network="googlenet",
@@ -71,7 +71,7 @@ def model_card(*codes: str, dataset: str = "demo", protocol: str = "location") -
 
 
 def prediction(code: str, probability: float = 0.6) -> Prediction:
-    """An answer that names a country; the rest of the probability is that of one other."""
+    """Build a prediction of a country; one other country has the remaining probability."""
     name, other = country(code).name, "DE" if code == "FR" else "FR"
     row = CountryProbability(country_code=code, country=name, probability=probability)
     return Prediction(
@@ -88,7 +88,7 @@ def prediction(code: str, probability: float = 0.6) -> Prediction:
 
 
 def explanation(prediction: Prediction, views: int) -> Explanation:
-    """Heat maps that are bright everywhere; each view adds more than the one before it."""
+    """Build an explanation with uniform heat maps and an effect that grows from view to view."""
     buffer = io.BytesIO()
     Image.new("L", (8, 8), 255).save(buffer, "PNG")
     heat_map = base64.b64encode(buffer.getvalue()).decode()
@@ -112,7 +112,7 @@ class UnreachableStore(Store):
 
 @dataclass
 class FakeServices:
-    """What each service answers; names in `down` (sampler, mlflow, torchserve, store) do not."""
+    """The responses of each service; those in `down` (sampler, mlflow, torchserve, store) fail."""
 
     statuses: list[DatasetStatus] = field(default_factory=list)
     queues: QueueStatus = field(
@@ -130,7 +130,7 @@ class FakeServices:
     trainings: list[TrainingRun] = field(default_factory=list)  # newest first
     histories: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # by run and metric
     recipes: dict[str, str] = field(default_factory=dict)  # TOML by run id
-    ordered: list[TrainRun] = field(default_factory=list)  # trainings that the sampler was sent
+    train_requests: list[TrainRun] = field(default_factory=list)  # sent to the sampler
     tagged: list[tuple[str, str, str]] = field(default_factory=list)  # (set-tag.., run id, key)
     seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
     guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
@@ -166,7 +166,7 @@ class FakeServices:
         if request.url.path == "/readyz":
             return httpx.Response(503 if self.troubles else 200, json=self.troubles)
         if request.url.path == "/trainings":
-            self.ordered.append(TrainRun.model_validate_json(request.content))
+            self.train_requests.append(TrainRun.model_validate_json(request.content))
             return httpx.Response(202, json={})
         if request.url.path == "/queues":
             return httpx.Response(200, json=self.queues.model_dump(mode="json"))
@@ -177,13 +177,13 @@ class FakeServices:
         if request.url.path == "/health":
             return httpx.Response(200)
         if request.url.path.endswith(("/experiments/get-by-name", "/runs/search")):
-            return self._runs_asked_for(request)
+            return self._runs_response(request)
         if request.url.path.endswith(("/set-tag", "/delete-tag")):
             body, verb = json.loads(request.content), request.url.path.rpartition("/")[2]
             self.tagged.append((verb, body["run_id"], body["key"]))
             return httpx.Response(200, json={})
         if request.url.path.endswith("/metrics/get-history"):
-            return self._history_asked_for(request)
+            return self._history_response(request)
         asked = request.url.params
         if asked.get("path") == RECIPE_FILE and asked["run_uuid"] in self.recipes:
             return httpx.Response(200, text=self.recipes[asked["run_uuid"]])
@@ -193,7 +193,7 @@ class FakeServices:
             found = [_version(candidate) for candidate in self.versions]
             return httpx.Response(200, json={"model_versions": found})
         if self.versions and request.url.path != "/get-artifact":
-            return self._version_asked_for(request)
+            return self._version_response(request)
         if self.card is None:
             return httpx.Response(404, json={})
         if request.url.path == "/get-artifact":
@@ -205,7 +205,7 @@ class FakeServices:
         version = {"run_id": "run", "version": self.card.version}
         return httpx.Response(200, json={"model_version": version})
 
-    def _runs_asked_for(self, request: httpx.Request) -> httpx.Response:
+    def _runs_response(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
             experiment = {"experiment": {"experiment_id": "1"}}
             is_there = bool(self.runs or self.trainings)
@@ -215,14 +215,14 @@ class FakeServices:
             found = [_training(run) for run in self.trainings]
         return httpx.Response(200, json={"runs": found})
 
-    def _history_asked_for(self, request: httpx.Request) -> httpx.Response:
+    def _history_response(self, request: httpx.Request) -> httpx.Response:
         curves = self.histories.get(request.url.params["run_id"], {})
         name = request.url.params["metric_key"]
         points = enumerate(curves.get(name, ()), start=1)
         metrics = [{"key": name, "value": value, "step": step} for step, value in points]
         return httpx.Response(200, json={"metrics": metrics})
 
-    def _version_asked_for(self, request: httpx.Request) -> httpx.Response:
+    def _version_response(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             self.champion_version = json.loads(request.content)["version"]
             return httpx.Response(200, json={})
@@ -243,7 +243,7 @@ class FakeServices:
 
 
 def candidate(number: int, **changes: Any) -> RegisteredVersion:
-    """A registered version with an honest test."""
+    """Build a registered version with an honest test."""
     made = RegisteredVersion(
         version=str(number),
         run_id=f"run-{number}",
@@ -257,7 +257,7 @@ def candidate(number: int, **changes: Any) -> RegisteredVersion:
 
 
 def _version(one: RegisteredVersion) -> dict[str, object]:
-    """As MLflow sends it."""
+    """Convert to MLflow's JSON."""
     tags = {
         "dataset": one.dataset,
         "manifest_digest": one.manifest_digest,
@@ -270,7 +270,7 @@ def _version(one: RegisteredVersion) -> dict[str, object]:
 
 
 def _run(run_id: str, report: Report) -> dict[str, object]:
-    """As MLflow sends it."""
+    """Convert to MLflow's JSON."""
     trained_at = report.trained_at or TRAINED_AT
     params = {"name": report.recipe_name, "network": report.network}
     tags = {"dataset": report.dataset, "protocol": report.protocol}
@@ -281,7 +281,7 @@ def _run(run_id: str, report: Report) -> dict[str, object]:
 
 
 def _training(run: TrainingRun) -> dict[str, object]:
-    """As MLflow sends it."""
+    """Convert to MLflow's JSON."""
     started = int(run.started_at.timestamp() * MILLISECONDS)
     tags = {"dataset": run.dataset, "protocol": run.protocol}
     marks = {STOP_TAG: run.is_stopping, PROMOTE_TAG: run.promotes}
@@ -299,7 +299,7 @@ def _rows(pairs: Mapping[str, object]) -> list[dict[str, object]]:
 
 
 def fill(services: FakeServices, *objects: tuple[str, bytes]) -> None:
-    """Put objects into the store."""
+    """Store objects."""
 
     async def put() -> None:
         for key, data in objects:

@@ -1,4 +1,4 @@
-"""Reports of runs that never were: answers at random, the likelier the nearer a country is."""
+"""Generated test reports, with random predictions that favour nearby countries."""
 
 import functools
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def generated_report(
     places: int = 4,
     seed: int = 0,
 ) -> Report:
-    """Of a network that knows so much more for more skill; places are those of a country."""
+    """Generate a report; accuracy grows with skill, and places are per country."""
     labels = np.repeat(np.arange(len(codes)), places * VIEWS)
     ids = np.array([f"place-{row // VIEWS:05}" for row in range(len(labels))])
     single = _answers(codes, labels, skill + is_leaky, seed)
@@ -78,7 +78,7 @@ def _answers(codes: tuple[str, ...], labels: Rows, skill: float, seed: int) -> L
 
 @functools.cache
 def _nearness(codes: tuple[str, ...]) -> Floats:
-    """Square, 0 to 3."""
+    """Return a square matrix of values from 0 to 3."""
     rows = [[great_circle_km(centres()[a], centres()[b]) for b in codes] for a in codes]
     return np.asarray(3 * np.exp(-np.array(rows) / 600))
 

@@ -1,4 +1,4 @@
-"""What the dashboard draws at full size: a generated manifest, ten runs, 50 versions."""
+"""Fake services with a generated manifest, ten runs and 50 versions."""
 
 from datetime import UTC, datetime
 

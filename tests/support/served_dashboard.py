@@ -1,4 +1,4 @@
-"""A script of Streamlit, served as the dashboard is, for tests in a browser."""
+"""Serve a Streamlit script like the dashboard, for tests in a browser."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ serve(Path(script), host, int(port))"""
 
 @contextmanager
 def served(script: Path, *arguments: str) -> Iterator[str]:
-    """Its address; the script finds the arguments from sys.argv[1] on."""
+    """Serve a script and yield its address; the arguments are in sys.argv[1:]."""
     (port,) = free_ports(1)
     argv = (sys.executable, "-c", SERVE, *arguments, str(script), LOOPBACK, str(port))
     root = project_root()

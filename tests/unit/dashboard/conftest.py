@@ -1,4 +1,4 @@
-"""Each test sees its own services, not what an earlier one left in Streamlit's caches."""
+"""Fixtures that clear Streamlit's caches between tests and draw pages."""
 
 from collections.abc import Callable, Iterator
 
@@ -22,7 +22,7 @@ def _fresh_caches() -> Iterator[None]:
 
 @pytest.fixture
 def draw() -> Draw:
-    """Draws the page of a module of dashboard.views."""
+    """Draw a page by the name of its package in dashboard.views."""
 
     def page(view, connections):  # type: ignore[no-untyped-def] # runs as a script of its own
         import importlib

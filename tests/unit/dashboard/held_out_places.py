@@ -1,4 +1,4 @@
-"""Services with photos that the champion has not seen."""
+"""Fake services with photos that the champion has not seen."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ PLACES = 12
 
 
 def services(**changes: object) -> FakeServices:
-    """A stored dataset of twelve places, two of which the champion has seen."""
+    """Store a dataset of twelve places, two of which the champion has seen."""
     made = FakeServices(card=model_card("FR", "PL"), **changes)  # type: ignore[arg-type] # fields
 
     async def build() -> None:

@@ -1,4 +1,4 @@
-"""Every axis of every chart has a name, with its unit where it has one."""
+"""Every axis of every chart has a title, with its unit if it has one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ CURVES = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "val_loss": [2
 
 @pytest.fixture(scope="module")
 def charts() -> dict[str, dict[str, Any]]:
-    """All charts as Vega-Lite, by name."""
+    """Build all charts as Vega-Lite, by name."""
     built = {
         "measures": metrics_chart({"top1_accuracy": HALF}, 0.25),
         "reliability": reliability_chart(CERTAINTY),
@@ -54,20 +54,20 @@ def charts() -> dict[str, dict[str, Any]]:
 
 
 def encodings(chart: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Channel and definition of all that is encoded, in all layers."""
+    """Yield channel and definition of each encoding, in all layers."""
     yield from chart.get("encoding", {}).items()
     for layer in chart.get("layer", ()):
         yield from encodings(layer)
 
 
 def title_of(definition: dict[str, Any]) -> str | None:
-    """As it is given; a name of a column is none."""
+    """Return the explicit title; column names do not count."""
     axis = definition.get("axis") or {}
     title: str | None = definition.get("title") or axis.get("title")
     return title
 
 
-def test_each_axis_has_one_name_for_people(charts: dict[str, dict[str, Any]]) -> None:
+def test_each_axis_has_exactly_one_title(charts: dict[str, dict[str, Any]]) -> None:
     for name, chart in charts.items():
         for channel in ("x", "y"):
             found = [one for key, one in encodings(chart) if key == channel]

@@ -38,14 +38,14 @@ def test_places_are_counted_once_however_many_views_they_have(contents: DatasetC
     assert not contents.is_sample
 
 
-def test_the_balance_knows_the_quota_and_the_studys(contents: DatasetContents) -> None:
+def test_the_balance_contains_the_quota_and_the_studys_quota(contents: DatasetContents) -> None:
     rows = balance_frame(contents.locations, {"FR": 10, "LU": 2, "DE": 1}).set_index("country")
     assert rows["stored"].to_dict() == {"FR": 4, "LU": 2, "DE": 0}
     assert rows["quota"].to_dict() == {"FR": 10, "LU": 2, "DE": 1}
     assert rows["the study's quota"].to_dict() == {"FR": 860, "LU": 123, "DE": 860}
 
 
-def test_each_chart_names_its_axes(contents: DatasetContents) -> None:
+def test_each_chart_has_axis_titles(contents: DatasetContents) -> None:
     charts = {
         "Country (ISO 3166-1)": balance_chart(contents.locations, QUOTAS),
         "Capture year": years_chart(contents.locations),
@@ -65,7 +65,7 @@ def test_every_known_country_is_on_the_map_and_neighbours_differ_in_colour() -> 
         assert painted[one] != painted[other]
 
 
-def test_the_map_draws_each_place_and_asks_no_tile_server(contents: DatasetContents) -> None:
+def test_the_map_draws_each_place_without_a_tile_server(contents: DatasetContents) -> None:
     text = places_map(contents.locations, colours(), "country_code").to_json()
     spec = json.loads(text)
     points = [layer for layer in spec["layers"] if layer["id"] == PLACES]
@@ -76,13 +76,13 @@ def test_the_map_draws_each_place_and_asks_no_tile_server(contents: DatasetConte
     assert "mapProvider" not in spec
 
 
-def test_places_of_unknown_position_are_left_off_the_map(contents: DatasetContents) -> None:
+def test_places_without_coordinates_are_left_off_the_map(contents: DatasetContents) -> None:
     places = contents.locations.assign(lat=None, lon=None)
     layers = json.loads(places_map(places, colours(), "country_code").to_json())["layers"]
     assert [layer["data"] for layer in layers if layer["id"] == PLACES] == [[]]
 
 
-def test_the_page_sums_up_the_manifest(draw: Draw) -> None:
+def test_the_page_summarises_the_manifest(draw: Draw) -> None:
     drawn = draw("dataset", stored().connections())
     assert not drawn.exception
     shown = {m.label: m.value for m in drawn.metric}
@@ -114,7 +114,7 @@ def test_the_gallery_shows_the_views_of_a_place_with_its_attribution(draw: Draw)
     assert sum("drawn" in caption.value for caption in drawn.caption) == 2
 
 
-def test_the_map_by_use_counts_what_the_champion_has_seen(draw: Draw) -> None:
+def test_the_map_by_use_counts_seen_and_held_out_places(draw: Draw) -> None:
     made = stored()
     seen = [row["location_id"] for row in generated_rows("demo", {"FR": 1})]
     made.seen = made.seen.model_copy(update={"location_ids": tuple(seen)})
@@ -126,7 +126,7 @@ def test_the_map_by_use_counts_what_the_champion_has_seen(draw: Draw) -> None:
     assert "held out: 5" in badges
 
 
-def test_without_a_manifest_some_records_are_read(
+def test_without_a_manifest_a_sample_of_records_is_read(
     draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifests, "MAX_RECORDS", 3)
@@ -138,12 +138,12 @@ def test_without_a_manifest_some_records_are_read(
     assert "euguess train demo" in drawn.code[0].value
 
 
-def test_empty_stores_teach_the_next_step(draw: Draw) -> None:
+def test_an_empty_store_shows_the_next_step(draw: Draw) -> None:
     drawn = draw("dataset", FakeServices().connections())
     assert "euguess dataset create" in drawn.code[0].value
 
 
-def test_a_dataset_without_places_teaches_where_its_collection_is_seen(draw: Draw) -> None:
+def test_a_dataset_without_places_shows_the_status_command(draw: Draw) -> None:
     made = FakeServices()
     asyncio.run(DatasetBuilder(made.objects).create({"FR": 5}))
     drawn = draw("dataset", made.connections())
@@ -151,7 +151,7 @@ def test_a_dataset_without_places_teaches_where_its_collection_is_seen(draw: Dra
     assert drawn.code[0].value == "euguess dataset status demo"
 
 
-def test_a_store_that_is_down_is_said(draw: Draw) -> None:
+def test_a_store_outage_is_shown(draw: Draw) -> None:
     drawn = draw("dataset", FakeServices(down={"store"}).connections())
     assert not drawn.exception
     assert "object store" in drawn.error[0].value

@@ -54,7 +54,7 @@ def result(*right: bool, player: str = "Ada", model: str = "FR") -> GameResult:
     )
 
 
-def test_a_place_of_which_any_photo_is_known_is_not_played(contents: DatasetContents) -> None:
+def test_a_place_with_a_seen_photo_is_not_played(contents: DatasetContents) -> None:
     ids = contents.locations["location_id"].tolist()
     copied = contents.views.loc[contents.views["location_id"] == ids[1], "sha256"].iloc[2]
     seen = SeenViews(location_ids=(ids[0],), sha256s=(str(copied),))
@@ -62,13 +62,13 @@ def test_a_place_of_which_any_photo_is_known_is_not_played(contents: DatasetCont
     assert left == set(ids) - {ids[0], ids[1]}
 
 
-def test_only_countries_that_the_model_can_name_are_played(contents: DatasetContents) -> None:
+def test_only_countries_of_the_model_are_played(contents: DatasetContents) -> None:
     views = held_out(contents, SeenViews(location_ids=(), sha256s=()), {"PL"})
     assert set(views["country_code"]) == {"PL"}
 
 
 @pytest.mark.parametrize(("is_with_all_views", "photos"), [(False, 1), (True, 3)])
-def test_places_differ_and_have_the_photos_that_were_asked_for(
+def test_drawn_places_are_distinct_and_have_the_requested_photos(
     contents: DatasetContents, is_with_all_views: bool, photos: int
 ) -> None:
     places = draw_locations(
@@ -100,7 +100,7 @@ def test_a_game_goes_from_guess_to_truth_to_the_next_place_and_ends() -> None:
     assert (kept.right, kept.model_right, len(kept.answers)) == (1, 1, 2)
 
 
-def test_wilsons_interval_is_that_of_the_literature() -> None:
+def test_wilsons_interval_matches_published_values() -> None:
     # Newcombe, Statistics in Medicine 17 (1998), table I, method 3: 81 of 263 and 0 of 20.
     many, none = wilson(81, 263), wilson(0, 20)
     assert (round(many.low, 4), round(many.high, 4)) == (0.2553, 0.3662)
@@ -117,14 +117,14 @@ def test_the_best_game_comes_first() -> None:
     assert [game.player for game in ranked(games)] == ["Cy", "Bo"]
 
 
-async def test_results_of_the_same_moment_are_all_kept(memory_store: ObjectStore) -> None:
+async def test_results_with_the_same_time_are_all_stored(memory_store: ObjectStore) -> None:
     games = [result(True, player=f"player {n}") for n in range(5)]
     await asyncio.gather(*(save_result(memory_store, game) for game in games))
     found = await read_results(memory_store)
     assert {game.player for game in found} == {game.player for game in games}
 
 
-async def test_a_damaged_result_is_left_out(memory_store: ObjectStore) -> None:
+async def test_a_damaged_result_is_skipped(memory_store: ObjectStore) -> None:
     await save_result(memory_store, result(True))
     await memory_store.put(game_key("20260101T000000-broken"), b"{")
     assert len(await read_results(memory_store)) == 1

@@ -1,4 +1,4 @@
-"""The page of models: what the gate says is what happens, and the audit log tells of it."""
+"""The models page: promotions follow the gate and are in the audit log."""
 
 import asyncio
 from functools import partial
@@ -19,7 +19,7 @@ entry = partial(audit_entry, verdict="<b>because</b>")
 
 
 def services(*versions: RegisteredVersion, champion: str | None = "1") -> FakeServices:
-    """Versions, newest first in the page; the champion was promoted by the audit log."""
+    """Register versions; the audit log contains the promotion of the champion."""
     made = FakeServices(
         card=model_card("FR", "PL"), versions=list(versions), champion_version=champion
     )
@@ -74,7 +74,7 @@ def test_the_first_champion_needs_no_contest(draw: Draw) -> None:
     assert written.by.endswith("(dashboard)")
 
 
-def test_a_recorded_lead_lets_a_version_through(draw: Draw) -> None:
+def test_a_version_with_a_recorded_lead_is_promoted(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
     write(given, entry(2, Decision.REFUSED, "2", "1", contest(0.01, 0.11)))
     page = drawn(draw, given)
@@ -84,7 +84,7 @@ def test_a_recorded_lead_lets_a_version_through(draw: Draw) -> None:
     assert log(given)[-1].contest == contest(0.01, 0.11)
 
 
-def test_a_lead_over_an_earlier_champion_is_none_over_the_present_one(draw: Draw) -> None:
+def test_a_lead_over_an_earlier_champion_does_not_count(draw: Draw) -> None:
     given = services(candidate(1), candidate(2), candidate(3))
     write(given, entry(2, Decision.REFUSED, "3", "1", contest(0.01, 0.11)))
     write(given, entry(3, Decision.PROMOTED, "2", "1", contest(0.01, 0.11)))
@@ -95,7 +95,7 @@ def test_a_lead_over_an_earlier_champion_is_none_over_the_present_one(draw: Draw
 
 
 @pytest.mark.parametrize("reason", ["", "   "])
-def test_what_the_gate_refuses_is_not_forced_without_a_reason(draw: Draw, reason: str) -> None:
+def test_a_forced_promotion_needs_a_reason(draw: Draw, reason: str) -> None:
     given = services(candidate(1), candidate(2, is_honest=False))
     page = drawn(draw, given)
     assert "The gate would refuse it" in page.warning[0].value
@@ -107,7 +107,7 @@ def test_what_the_gate_refuses_is_not_forced_without_a_reason(draw: Draw, reason
     assert len(log(given)) == 1
 
 
-def test_force_with_a_reason_is_written_down_with_what_spoke_against_it(draw: Draw) -> None:
+def test_a_forced_promotion_is_logged_with_its_reason_and_the_verdict(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
     write(given, entry(2, Decision.REFUSED, "2", "1", contest(-0.2, -0.1)))
     page = drawn(draw, given)
@@ -120,7 +120,7 @@ def test_force_with_a_reason_is_written_down_with_what_spoke_against_it(draw: Dr
     assert page.dataframe[-1].value["Reason"].tolist()[0] == "a <b>demo</b>"
 
 
-def test_going_back_needs_a_reason_and_is_written_down(draw: Draw) -> None:
+def test_a_rollback_needs_a_reason_and_is_logged(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
     write(given, entry(2, Decision.PROMOTED, "2", "1", contest(0.01, 0.11)))
     given.champion_version = "2"
@@ -142,20 +142,20 @@ def test_the_full_report_is_read_on_demand(draw: Draw) -> None:
     assert page.dataframe[1].value["Recall (%)"].tolist() == [66.7]
 
 
-def test_without_versions_the_page_teaches_how_to_get_one(draw: Draw) -> None:
+def test_without_versions_the_page_shows_how_to_train_one(draw: Draw) -> None:
     page = drawn(draw, FakeServices())
     assert "euguess train" in page.code[0].value
     assert "No promotions or refusals" in page.info[-1].value
 
 
 @pytest.mark.parametrize("name", ["mlflow", "store"])
-def test_what_is_down_is_said(draw: Draw, name: str) -> None:
+def test_an_outage_is_shown(draw: Draw, name: str) -> None:
     given = services(candidate(1), candidate(2))
     given.down = {name}
     assert len(drawn(draw, given).error) == 1
 
 
-def test_a_store_that_is_down_is_asked_once_and_the_versions_are_shown(draw: Draw) -> None:
+def test_versions_are_shown_while_the_store_is_down(draw: Draw) -> None:
     given = services(candidate(1), candidate(2))
     given.down = {"store"}
     page = drawn(draw, given)
@@ -169,20 +169,20 @@ def test_cards_are_read_once(draw: Draw) -> None:
     assert read_cards(registry, ("run-1",))["run-1"] is card
 
 
-def test_a_version_that_is_gone_is_named() -> None:
+def test_a_missing_version_is_reported_by_its_number() -> None:
     registry = services(candidate(1)).connections().registry
     assert registry.version("1") == candidate(1)
     with pytest.raises(InvalidInput, match="no version 9"):
         registry.version("9")
 
 
-def test_the_chart_of_versions_names_its_axes() -> None:
+def test_the_chart_of_versions_has_axis_titles() -> None:
     text = versions_chart({"2": HALF, "10": HALF}, "2").to_json()
     assert "Accuracy over places (%)" in text
     assert text.index('"version": "2"') < text.index('"version": "10"')
 
 
-def test_a_store_that_is_down_is_asked_for_the_audit_log_once(
+def test_a_store_that_is_down_is_queried_for_the_audit_log_once(
     draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []

@@ -1,4 +1,4 @@
-"""Names from outside show as text on every page: no markup, no links, no formulas, no icons."""
+"""External names are shown as text on every page: no markup, links, formulas or icons."""
 
 from datetime import UTC, datetime
 
@@ -62,7 +62,7 @@ def test_the_name_itself_is_shown(draw: Draw, view: str) -> None:
     assert [text for text in written(page) if r"\*\*y\*\*" in text]
 
 
-def test_the_truth_of_a_round_is_no_markup(draw: Draw) -> None:
+def test_the_truth_of_a_round_is_shown_as_text(draw: Draw) -> None:
     page = draw("play", nasty_services().connections())
     page.button[0].click().run(timeout=30)
     page.selectbox[0].set_value("FR").run(timeout=30)

@@ -65,7 +65,7 @@ def test_a_spent_budget_is_shown_with_the_command_that_raises_it(draw: Draw) -> 
     assert "euguess dataset budget demo --images 303 --dollars 5.00" in commands
 
 
-def test_the_raised_budget_suffices_for_all_places_that_wait() -> None:
+def test_the_raised_budget_covers_all_pending_places() -> None:
     spent = status(DatasetState.PAUSED, budget=Budget(images=0, dollars=1))
     google = spent.model_copy(
         update={"spec": DatasetSpec(name="demo", quotas={"FR": 5}, provider="google")}
@@ -73,7 +73,7 @@ def test_the_raised_budget_suffices_for_all_places_that_wait() -> None:
     assert raise_command(google).endswith(" --images 303 --dollars 1.28")  # 1.25 + 3 x 0.007
 
 
-def test_the_nearer_cap_tells_how_much_is_spent() -> None:
+def test_the_spent_share_is_that_of_the_closest_cap() -> None:
     spent = status(DatasetState.COLLECTING, budget=Budget(images=600, dollars=2))
     assert spent_share(spent) == 0.625
     assert spent_text(spent) == r"300 of 600 images, \$1.25 of \$2.00 spent"
@@ -88,7 +88,7 @@ def test_the_champion_is_shown_with_its_interval_and_chance(draw: Draw) -> None:
     assert any("honest" in m.value for m in drawn.markdown)
 
 
-def test_a_champion_of_the_leaky_split_is_called_leaky(draw: Draw) -> None:
+def test_a_champion_with_a_leaky_split_is_marked_leaky(draw: Draw) -> None:
     services = FakeServices(card=model_card("FR", "PL", protocol="image"))
     drawn = draw("overview", services.connections())
     assert any("-badge[leaky]" in m.value for m in drawn.markdown)
@@ -105,7 +105,7 @@ def test_queues_and_dead_letters_are_shown(draw: Draw) -> None:
     assert list(drawn.dataframe[-1].value["Reason"]) == ["poison"]
 
 
-def test_empty_states_teach_the_next_step(draw: Draw) -> None:
+def test_empty_states_show_the_next_step(draw: Draw) -> None:
     drawn = draw("overview", FakeServices().connections())
     commands = " ".join(code.value for code in drawn.code)
     assert "euguess dataset create" in commands
@@ -121,9 +121,7 @@ def test_empty_states_teach_the_next_step(draw: Draw) -> None:
         ("store", "Store"),
     ],
 )
-def test_a_service_that_is_down_takes_only_its_part_along(
-    draw: Draw, name: str, shown: str
-) -> None:
+def test_a_service_that_is_down_affects_only_its_part(draw: Draw, name: str, shown: str) -> None:
     services = running()
     services.down = {name}
     drawn = draw("overview", services.connections())

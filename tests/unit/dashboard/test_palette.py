@@ -48,7 +48,7 @@ APART = 6 * 2.3
 
 
 def seen_lab(colour: str, vision: str) -> Array:
-    """CIE L*a*b* of a colour as someone of that vision sees it."""
+    """Return a colour in CIE L*a*b* as seen with a kind of colour vision."""
     share = np.array(rgb(colour)) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     ratio = TO_XYZ @ np.clip(VISIONS[vision] @ linear, 0, 1) / WHITE
@@ -62,7 +62,7 @@ def least_difference(colours: list[str], vision: str) -> float:
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-def test_colours_that_stand_beside_each_other_are_told_apart(vision: str) -> None:
+def test_adjacent_colours_are_distinguishable(vision: str) -> None:
     styles = (STUDY_STYLES, HONESTY_STYLES)
     kinds = [[colour for colour, _ in style.values()] for style in styles]
     kinds += [list(meaning.values()) for meaning in (STATUS_COLOURS, SERIES, USE_COLOURS)]

@@ -1,4 +1,4 @@
-"""The game as a page: nothing of the answer before the guess, everything after it."""
+"""The play page: nothing about the answer before the guess, everything after it."""
 
 import asyncio
 import io
@@ -38,11 +38,11 @@ def game_of(page: AppTest) -> Game:
 
 
 def everything_on(page: AppTest) -> str:
-    """All that the browser is sent."""
+    """Return everything that is sent to the browser."""
     return "".join(str(element.proto) for element in page.main) + str(page.main)
 
 
-def test_the_page_tells_nothing_of_the_place_before_the_guess(draw: Draw) -> None:
+def test_the_page_reveals_nothing_about_the_place_before_the_guess(draw: Draw) -> None:
     page = started(draw, services())
     place, sent = game_of(page).location, everything_on(page)
     assert place.location_id not in sent
@@ -53,7 +53,7 @@ def test_the_page_tells_nothing_of_the_place_before_the_guess(draw: Draw) -> Non
     assert list(page.selectbox[0].options) == ["France", "Poland"]
 
 
-def test_a_photo_that_the_store_lacks_is_not_named_by_its_key(draw: Draw) -> None:
+def test_the_error_of_a_missing_photo_does_not_contain_its_key(draw: Draw) -> None:
     given = services()
     asyncio.run(_lose_photos(given))
     page = started(draw, given)
@@ -69,7 +69,7 @@ async def _lose_photos(given: FakeServices) -> None:
             await given.objects.delete(key)
 
 
-def test_places_that_the_champion_has_seen_are_not_played(draw: Draw) -> None:
+def test_places_seen_by_the_champion_are_not_played(draw: Draw) -> None:
     ids = {place.location_id for place in game_of(started(draw, services())).locations}
     assert len(ids) == 10
     assert not ids & {"simulator-FR0", "simulator-FR1"}
@@ -83,7 +83,7 @@ def test_after_the_guess_the_truth_the_model_and_the_attribution_are_shown(draw:
     assert any("drawn" in caption.value for caption in page.caption)
 
 
-def test_a_game_ends_with_its_score_and_is_kept(draw: Draw) -> None:
+def test_a_finished_game_shows_its_score_and_is_stored(draw: Draw) -> None:
     given = services(guess=lambda _: prediction("PL"))
     page = started(draw, given)
     for _ in range(10):
@@ -96,7 +96,7 @@ def test_a_game_ends_with_its_score_and_is_kept(draw: Draw) -> None:
     assert len(asyncio.run(read_results(given.objects))) == 1
 
 
-def test_without_the_models_answer_the_round_stays_open(draw: Draw) -> None:
+def test_a_round_stays_open_while_torchserve_is_down(draw: Draw) -> None:
     given = services()
     given.down = {"torchserve"}
     page = give(started(draw, given), "FR")
@@ -116,7 +116,7 @@ def test_a_new_champion_ends_the_game(draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("name", ["mlflow", "store"])
-def test_what_is_down_is_said(draw: Draw, name: str) -> None:
+def test_an_outage_is_shown(draw: Draw, name: str) -> None:
     given = services()
     given.down = {name}
     page = draw("play", given.connections())
@@ -124,12 +124,12 @@ def test_what_is_down_is_said(draw: Draw, name: str) -> None:
     assert len(page.error) == 1
 
 
-def test_without_a_champion_the_page_teaches_how_to_get_one(draw: Draw) -> None:
+def test_without_a_champion_the_page_shows_how_to_train_one(draw: Draw) -> None:
     page = draw("play", FakeServices().connections())
     assert "euguess train" in page.code[0].value
 
 
-def test_a_champion_that_has_seen_everything_cannot_be_played(draw: Draw) -> None:
+def test_a_champion_that_has_seen_every_place_cannot_be_played(draw: Draw) -> None:
     given = services()
     ids = tuple(f"simulator-FR{index}" for index in range(PLACES))
     given.seen = SeenViews(location_ids=ids, sha256s=())
@@ -138,7 +138,7 @@ def test_a_champion_that_has_seen_everything_cannot_be_played(draw: Draw) -> Non
     assert "seen every place" in page.info[0].value
 
 
-def test_pictures_carry_no_note_of_where_they_were_taken() -> None:
+def test_pictures_have_no_location_metadata() -> None:
     exif = Image.Exif()
     exif[0x010E] = "Paris, France"
     buffer = io.BytesIO()
@@ -150,14 +150,14 @@ def test_pictures_carry_no_note_of_where_they_were_taken() -> None:
         assert (image.size, dict(image.getexif())) == ((64, 48), {})
 
 
-def test_the_map_offers_the_countries_of_the_model_and_colours_the_chosen_one() -> None:
+def test_the_map_offers_the_countries_of_the_model_and_highlights_the_selected_one() -> None:
     rows = choice_map({"FR", "PL"}, "PL").layers[1].data
     fills = {row["properties"]["code"]: row["properties"]["fill"] for row in rows}
     assert set(fills) == {"FR", "PL"}
     assert fills["PL"] != fills["FR"]
 
 
-def test_the_truth_is_told_on_the_map_after_the_guess_alone(draw: Draw) -> None:
+def test_the_map_shows_the_truth_only_after_the_guess(draw: Draw) -> None:
     page = started(draw, services())
     assert "Orange border: the truth." not in everything_on(page)
     assert "Orange border: the truth." in everything_on(give(page, "FR"))

@@ -1,4 +1,4 @@
-"""The page of predictions: photos in, an answer or the server's reason out."""
+"""The predict page: photos in, a prediction or the server's reason out."""
 
 import io
 
@@ -39,7 +39,7 @@ def example(draw: Draw, given: FakeServices) -> AppTest:
     return page.segmented_control[0].set_value("Example").run(timeout=30)
 
 
-def test_uploaded_photos_are_answered_in_words_bars_and_a_map(draw: Draw) -> None:
+def test_uploaded_photos_get_a_prediction_with_chart_and_map(draw: Draw) -> None:
     page = asked(draw, FakeServices(), photo(), photo())
     assert not page.exception
     assert page.header[0].value == "France, 60%"
@@ -47,14 +47,14 @@ def test_uploaded_photos_are_answered_in_words_bars_and_a_map(draw: Draw) -> Non
     assert not page.warning
 
 
-def test_an_unsure_model_is_said_to_abstain(draw: Draw) -> None:
+def test_an_abstaining_model_is_shown_as_such(draw: Draw) -> None:
     page = asked(draw, FakeServices(guess=lambda _: unsure()), photo())
     assert page.header[0].value == "Perhaps France, 30%"
     assert "The model abstains" in page.warning[0].value
     assert any("France, Poland, Germany" in text.value for text in page.markdown)
 
 
-def test_what_is_no_photo_gets_the_servers_reason_and_the_page_goes_on(draw: Draw) -> None:
+def test_an_invalid_photo_shows_the_servers_reason_and_the_page_recovers(draw: Draw) -> None:
     given = FakeServices(refusal="View 2: not an image <b>at all</b>")
     page = asked(draw, given, photo(), b"no photo")
     assert r"View 2\: not an image \<b\>at all" in page.error[0].value
@@ -85,14 +85,14 @@ def test_another_example_is_drawn_on_demand_only(draw: Draw) -> None:
     assert page.run(timeout=30).session_state["predict-example"] == first
 
 
-def test_where_nothing_is_held_out_the_page_teaches_how_to_get_an_example(draw: Draw) -> None:
+def test_without_held_out_places_the_page_shows_how_to_train_with_some(draw: Draw) -> None:
     given = services()
     ids = tuple(f"simulator-FR{index}" for index in range(PLACES))
     given.seen = SeenViews(location_ids=ids, sha256s=())
     assert "seen every place" in example(draw, given).info[0].value
 
 
-def test_without_a_champion_an_example_teaches_how_to_get_one(draw: Draw) -> None:
+def test_without_a_champion_the_example_shows_how_to_train_one(draw: Draw) -> None:
     page = example(draw, FakeServices())
     assert not page.exception
     assert "No model to query yet" in page.info[0].value
@@ -100,7 +100,7 @@ def test_without_a_champion_an_example_teaches_how_to_get_one(draw: Draw) -> Non
 
 
 @pytest.mark.parametrize("name", ["mlflow", "store", "torchserve"])
-def test_what_is_down_is_said(draw: Draw, name: str) -> None:
+def test_an_outage_is_shown(draw: Draw, name: str) -> None:
     given = services()
     given.down = {name}
     page = example(draw, given)
@@ -108,7 +108,7 @@ def test_what_is_down_is_said(draw: Draw, name: str) -> None:
     assert len(page.error) == 1
 
 
-def test_each_photo_is_asked_about_alone_on_demand(draw: Draw) -> None:
+def test_each_photo_is_predicted_alone_on_demand(draw: Draw) -> None:
     asked_about: list[bytes] = []
 
     def guess(body: bytes) -> Prediction:
@@ -123,7 +123,7 @@ def test_each_photo_is_asked_about_alone_on_demand(draw: Draw) -> None:
     assert asked_about[1:] == [first, second]
 
 
-def test_heat_maps_and_what_each_photo_adds_are_shown_on_demand(draw: Draw) -> None:
+def test_heat_maps_and_the_effect_of_each_photo_are_shown_on_demand(draw: Draw) -> None:
     page = asked(draw, FakeServices(views_explained=2), photo(), photo(200))
     assert not page.get("image")[2:]
     page = page.toggle(key="predict-why").set_value(True).run(timeout=30)
@@ -133,13 +133,13 @@ def test_heat_maps_and_what_each_photo_adds_are_shown_on_demand(draw: Draw) -> N
     assert any("grad\\-cam" in text.value for text in page.caption)
 
 
-def test_one_photo_alone_has_a_heat_map_and_no_share(draw: Draw) -> None:
+def test_a_single_photo_has_a_heat_map_and_no_effect(draw: Draw) -> None:
     page = asked(draw, FakeServices(), photo())
     page = page.toggle(key="predict-why").set_value(True).run(timeout=30)
     assert [image.proto.imgs[0].caption for image in page.get("image")[1:]] == ["View 1"]
 
 
-def test_a_photo_that_names_another_country_is_told_apart() -> None:
+def test_a_photo_with_a_different_prediction_is_distinguished() -> None:
     frame = views_frame(prediction("FR"), [prediction("FR", 0.9), prediction("PL", 0.7)])
     assert frame["agrees"].tolist() == ["same country", "different country"]
     assert frame["probability"].tolist() == [0.9, 0.3]
@@ -155,13 +155,13 @@ def test_the_token_stays_in_a_variable() -> None:
     assert command.endswith("http://127.0.0.1:8703/predictions/euguess")
 
 
-def test_names_of_containers_are_not_shown_to_people() -> None:
+def test_commands_do_not_contain_container_names() -> None:
     url = "http://inference:8080"
     assert "http://127.0.0.1:8703/" in predict_command(url, 1)
     assert "docker compose exec" in token_command(url, "/run/tokens/inference.json")
 
 
-def test_the_bars_name_their_axes_and_mark_the_country_set() -> None:
+def test_the_chart_has_axis_titles_and_marks_the_country_set() -> None:
     text = top_chart(unsure()).to_json()
     assert "Probability (%)" in text
     assert "in the 90% set" in text

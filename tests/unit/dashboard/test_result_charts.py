@@ -32,11 +32,11 @@ def length_km(codes: tuple[str, ...]) -> float:
     return sum(great_circle_km(centres()[a], centres()[b]) for a, b in itertools.pairwise(codes))
 
 
-def test_countries_of_a_row_come_from_west_to_east() -> None:
+def test_countries_are_ordered_from_west_to_east() -> None:
     assert by_geography(frozenset({"PL", "DE", "FR", "PT", "ES"})) == ("PT", "ES", "FR", "DE", "PL")
 
 
-def test_all_countries_come_once_on_a_path_that_no_turn_shortens() -> None:
+def test_the_path_visits_each_country_once_and_is_2_optimal() -> None:
     path = by_geography(ALL)
     assert (set(path), len(path)) == (set(ALL), len(ALL))
     for start, end in itertools.combinations(range(1, len(path)), 2):
@@ -44,7 +44,7 @@ def test_all_countries_come_once_on_a_path_that_no_turn_shortens() -> None:
         assert length_km(turned) > length_km(path) - 1e-3
 
 
-def test_the_path_is_far_shorter_than_the_alphabets() -> None:
+def test_the_path_is_far_shorter_than_in_alphabetical_order() -> None:
     assert length_km(by_geography(ALL)) < length_km(tuple(sorted(ALL))) / 3
 
 
@@ -52,7 +52,7 @@ def test_unknown_countries_come_last() -> None:
     assert by_geography(frozenset({"XX", "FR", "ES"})) == ("ES", "FR", "XX")
 
 
-def test_confusions_are_all_that_is_off_the_diagonal() -> None:
+def test_confusions_are_the_cells_off_the_diagonal() -> None:
     matrix = np.array(REPORT.confusion)
     found = confusions(REPORT)
     assert sum(one.photos for one in found) == matrix.sum() - np.trace(matrix)
@@ -65,7 +65,7 @@ def test_shares_of_a_true_country_add_up_to_one() -> None:
     assert sums.to_numpy() == pytest.approx(np.ones(len(CODES)))
 
 
-def test_arcs_lead_from_the_true_country_to_the_named_one() -> None:
+def test_arcs_run_from_the_true_to_the_predicted_country() -> None:
     deck = json.loads(confusion_map(confusions(REPORT)[:2]).to_json())
     arcs = deck["layers"][-1]
     assert arcs["@@type"] == "ArcLayer"
@@ -75,7 +75,7 @@ def test_arcs_lead_from_the_true_country_to_the_named_one() -> None:
     assert deck.get("mapProvider") is None
 
 
-def test_bins_hold_all_places_and_their_intervals_the_accuracy() -> None:
+def test_bins_contain_all_places_and_intervals_the_accuracy() -> None:
     certainty = REPORT.certainty[-1]
     frame = reliability_frame(certainty)
     assert frame["places"].sum() == certainty.locations
@@ -83,13 +83,13 @@ def test_bins_hold_all_places_and_their_intervals_the_accuracy() -> None:
     assert (frame["value"] <= frame["high"] + ROUNDING).all()
 
 
-def test_the_curve_ends_where_all_places_are_answered() -> None:
+def test_the_curve_ends_at_full_coverage() -> None:
     last = coverage_frame({"one": REPORT.certainty[-1]}).sort_values("coverage").iloc[-1]
     assert last["coverage"] == 1.0
     assert last["value"] == pytest.approx(REPORT.fused[-1].metrics["top1_accuracy"].value)
 
 
-def test_each_number_of_views_has_its_accuracy() -> None:
+def test_each_number_of_views_has_an_accuracy() -> None:
     frame = views_frame({"one": REPORT})
     assert frame["views"].tolist() == [1, 2, 3]
     assert frame["value"].tolist() == [f.metrics["top1_accuracy"].value for f in REPORT.fused]
@@ -112,13 +112,13 @@ def test_each_axis_has_a_name_and_a_unit() -> None:
         assert all(title in text for title in titles)
 
 
-def test_kinds_differ_by_more_than_their_colour() -> None:
+def test_kinds_differ_in_shape_as_well_as_colour() -> None:
     for styles in (STUDY_STYLES, HONESTY_STYLES):
         assert len({shape for _, shape in styles.values()}) == len(styles)
     assert len(SHAPES) == len({str(dash) for dash in DASHES}) == MAX_RUNS
 
 
-def test_runs_that_are_compared_are_named_in_a_legend() -> None:
+def test_compared_runs_are_in_the_legend() -> None:
     certainty = REPORT.certainty[-1]
     pair = {"one": REPORT, "other": REPORT}
     for chart in (fusion_chart(pair), coverage_chart(dict.fromkeys(pair, certainty))):

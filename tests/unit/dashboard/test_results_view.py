@@ -1,4 +1,4 @@
-"""The page of results: what reports say is what it shows, and what is missing it teaches."""
+"""The results page: figures of the reports, and commands for what is missing."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ GOOGLENET = generated_report(CODES, "study-table2-googlenet", is_leaky=True, see
 
 
 def services() -> FakeServices:
-    """The champion's run is the second newest."""
+    """Create three runs; the champion's is the second newest."""
     return FakeServices(
         card=model_card(*CODES),
         versions=[candidate(1)],
@@ -59,13 +59,13 @@ def test_table_2_shows_the_studys_figures_beside_ours(draw: Draw) -> None:
     assert rows["Ours, one view"]["This run"]
 
 
-def test_a_leaky_run_says_that_it_flatters(draw: Draw) -> None:
+def test_a_leaky_run_warns_that_its_figures_are_too_high(draw: Draw) -> None:
     page = drawn(draw, services())
     page = page.selectbox(key="results-run").set_value("run-9").run(timeout=30)
     assert "too high" in page.warning[0].value
 
 
-def test_leaky_and_honest_tests_stand_side_by_side(draw: Draw) -> None:
+def test_leaky_and_honest_tests_are_shown_side_by_side(draw: Draw) -> None:
     page = opened(drawn(draw, services()), "Honesty")
     rows = page.dataframe[0].value
     assert rows["Recipe"].tolist() == ["demo"]
@@ -73,7 +73,7 @@ def test_leaky_and_honest_tests_stand_side_by_side(draw: Draw) -> None:
     assert rows["Inflation (points)"].tolist() == [f"{100 * gap:+.1f}"]
 
 
-def test_a_recipe_tested_one_way_teaches_how_to_test_it_both_ways(draw: Draw) -> None:
+def test_a_recipe_tested_with_one_split_shows_how_to_test_both(draw: Draw) -> None:
     given = services()
     given.runs = {"run-1": HONEST}
     page = opened(drawn(draw, given), "Honesty")
@@ -81,9 +81,7 @@ def test_a_recipe_tested_one_way_teaches_how_to_test_it_both_ways(draw: Draw) ->
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_countries_have_intervals_where_the_report_counts_places(
-    draw: Draw, is_known: bool
-) -> None:
+def test_countries_have_intervals_if_the_report_counts_places(draw: Draw, is_known: bool) -> None:
     given = services()
     if not is_known:
         old = [row.model_copy(update={"locations": None}) for row in HONEST.per_country]
@@ -109,7 +107,7 @@ def test_runs_are_compared(draw: Draw, section: str) -> None:
     assert not page.error
 
 
-def test_runs_of_a_recipe_within_one_minute_are_told_apart(draw: Draw) -> None:
+def test_runs_of_a_recipe_within_one_minute_are_distinguished(draw: Draw) -> None:
     given = services()
     trained = [datetime(2026, 2, 3, 10, 0, second, tzinfo=UTC) for second in (1, 40)]
     seeds = [generated_report(CODES, seed=seed) for seed in (4, 5)]
@@ -121,7 +119,7 @@ def test_runs_of_a_recipe_within_one_minute_are_told_apart(draw: Draw) -> None:
     assert page.dataframe[0].value["One view"].tolist() == shown
 
 
-def test_a_run_without_calibration_says_how_to_get_one(draw: Draw) -> None:
+def test_a_run_without_calibration_shows_how_to_get_one(draw: Draw) -> None:
     given = services()
     bare = HONEST.model_copy(update={"certainty": (), "calibration": ()})
     given.runs = {"run-1": bare}
@@ -129,18 +127,18 @@ def test_a_run_without_calibration_says_how_to_get_one(draw: Draw) -> None:
     assert "split.val_fraction" in page.code[0].value
 
 
-def test_without_runs_the_page_teaches_how_to_get_one(draw: Draw) -> None:
+def test_without_runs_the_page_shows_how_to_train_one(draw: Draw) -> None:
     assert "euguess compare" in drawn(draw, FakeServices()).code[0].value
 
 
-def test_a_service_that_is_down_is_named(draw: Draw) -> None:
+def test_the_error_names_the_service_that_is_down(draw: Draw) -> None:
     given = services()
     given.down = {"mlflow"}
     assert "MLflow" in drawn(draw, given).error[0].value
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_names_of_recipes_show_as_they_are(draw: Draw, section: str) -> None:
+def test_recipe_names_are_shown_literally(draw: Draw, section: str) -> None:
     given = services()
     given.runs = {"run-1": HONEST.model_copy(update={"network": "<b>net</b>"})}
     page = opened(drawn(draw, given), section)

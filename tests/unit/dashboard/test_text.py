@@ -1,4 +1,4 @@
-"""Text from data, and plain words for numbers."""
+"""Escaped text and formatted numbers."""
 
 import pytest
 
@@ -11,7 +11,7 @@ JOINER = "\N{WORD JOINER}"
 @pytest.mark.parametrize(
     "text", ["<b>bold</b>", "![x](http://evil)", "**a** _b_ `c`", ":red[x] $y$ # z", "a\\b", "&lt;"]
 )
-def test_no_character_of_markdown_is_left_unescaped(text: str) -> None:
+def test_every_markdown_character_is_escaped(text: str) -> None:
     escaped = plain(text)
     seen = escaped.replace("\\", "").replace(JOINER, "")
     assert seen == text.replace("\\", "")
@@ -24,22 +24,22 @@ def test_no_character_of_markdown_is_left_unescaped(text: str) -> None:
     "text",
     ["http://evil.example", "https://x", "www.x.de", "a@x.de", ":material/home:", ":smile:"],
 )
-def test_addresses_icons_and_emoji_are_broken_without_being_seen(text: str) -> None:
+def test_addresses_icons_and_emoji_are_broken_invisibly(text: str) -> None:
     shown = plain(text).replace("\\", "")  # as after parsing, when they are looked for
     assert text not in shown
     assert shown.replace(JOINER, "") == text
 
 
-def test_times_and_plain_names_carry_no_joiner() -> None:
+def test_times_and_plain_names_have_no_joiner() -> None:
     assert JOINER not in plain("demo 2026-02-03 12:30:05: no network")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (720, "12 min"), (12_600, "3.5 h")])
-def test_durations_read_well(seconds: float, text: str) -> None:
+def test_durations_have_a_readable_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_the_pace_is_that_of_the_last_minute() -> None:
+def test_the_rate_is_that_of_the_last_minute() -> None:
     rate = CollectionRate()
     rate.add("demo", 0.0, 0)
     assert rate.per_second("demo") is None
@@ -49,7 +49,7 @@ def test_the_pace_is_that_of_the_last_minute() -> None:
     assert rate.per_second("demo") == 0
 
 
-def test_a_dataset_that_is_made_again_starts_a_new_pace() -> None:
+def test_a_recreated_dataset_starts_a_new_rate() -> None:
     rate = CollectionRate()
     rate.add("demo", 0.0, 100)
     rate.add("demo", 1.0, 0)

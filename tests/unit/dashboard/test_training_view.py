@@ -1,4 +1,4 @@
-"""The page of trainings: curves of chosen runs, their tests, and what they were told."""
+"""The training page: learning curves, tests and settings of the selected runs."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -61,7 +61,7 @@ def opened(page: AppTest, section: str) -> AppTest:
     return page
 
 
-def test_what_runs_now_is_shown_first_with_its_progress(draw: Draw) -> None:
+def test_runs_in_progress_are_selected_first(draw: Draw) -> None:
     page = drawn(draw, services())
     assert page.multiselect(key="training-runs").value == ["run-2"]
     assert [header.value for header in page.subheader] == ["Accuracy", "Log loss"]
@@ -70,7 +70,7 @@ def test_what_runs_now_is_shown_first_with_its_progress(draw: Draw) -> None:
     assert "epoch 2 of 8" in bar.proto.text
 
 
-def test_without_a_running_one_the_newest_are_shown(draw: Draw) -> None:
+def test_the_newest_runs_are_selected_if_none_is_in_progress(draw: Draw) -> None:
     ended = replace(LATER, status="KILLED")
     page = drawn(draw, services(trainings=[ended, EARLIER]))
     assert page.multiselect(key="training-runs").value == ["run-2", "run-1"]
@@ -79,7 +79,7 @@ def test_without_a_running_one_the_newest_are_shown(draw: Draw) -> None:
     assert not any("stopped" in option for option in page.multiselect(key="training-runs").options)
 
 
-def test_a_run_without_an_epoch_says_so(draw: Draw) -> None:
+def test_a_run_without_a_finished_epoch_has_an_empty_state(draw: Draw) -> None:
     page = drawn(draw, services(histories={}))
     assert "No finished epochs yet" in page.info[-1].value
 
@@ -91,7 +91,7 @@ def test_only_finished_runs_have_a_test(draw: Draw) -> None:
     assert [header.value for header in page.subheader] == ["Test accuracy"]
 
 
-def test_settings_that_differ_are_set_apart(draw: Draw) -> None:
+def test_differing_settings_are_shown_separately(draw: Draw) -> None:
     page = opened(drawn(draw, services(), "run-2", "run-1"), "Settings")
     assert any("3 of 4 settings differ" in text.value for text in page.markdown)
     differing = page.dataframe[0].value
@@ -99,7 +99,7 @@ def test_settings_that_differ_are_set_apart(draw: Draw) -> None:
     assert list(differing.loc["network"]) == ["googlenet", "smallnet"]
 
 
-def test_a_setting_that_a_run_lacks_is_empty() -> None:
+def test_a_missing_setting_is_empty() -> None:
     more = replace(EARLIER, settings={**EARLIER.settings, "ema": "0.99"})
     frame = settings_frame([LATER, more])
     assert list(frame.loc["ema"]) == ["", "0.99"]
@@ -113,24 +113,24 @@ def test_commands_name_the_dataset(draw: Draw) -> None:
     assert resume == f"{start} --resume"  # other settings would be another run
 
 
-def test_without_any_run_the_page_tells_how_to_start_one(draw: Draw) -> None:
+def test_without_runs_the_page_shows_how_to_start_one(draw: Draw) -> None:
     page = drawn(draw, FakeServices())
     assert "euguess dataset create" in page.code[0].value
     assert "euguess train demo" in page.code[1].value
 
 
-def test_names_with_markup_stay_text(draw: Draw) -> None:
+def test_names_with_markup_are_shown_as_text(draw: Draw) -> None:
     page = drawn(draw, services(trainings=[replace(LATER, dataset="**x**")]))
     (bar,) = page.get("progress")
     assert r"\*\*x\*\*" in bar.proto.text
 
 
-def test_a_registry_that_is_down_is_told(draw: Draw) -> None:
+def test_an_mlflow_outage_is_shown(draw: Draw) -> None:
     page = drawn(draw, services(down={"mlflow"}))
     assert "MLflow" in page.error[0].value
 
 
-def test_curves_of_ended_runs_are_read_once() -> None:
+def test_curves_of_finished_runs_are_cached() -> None:
     made = services()
     registry = made.connections().registry
     first = read_curves(registry, [LATER, EARLIER])
@@ -152,7 +152,7 @@ def test_curves_are_drawn_for_train_and_val_with_named_axes() -> None:
     assert "Mean log loss (nats)" in text
 
 
-def test_curves_of_a_run_that_is_resumed_go_on() -> None:
+def test_curves_of_a_resumed_run_continue() -> None:
     made = services()
     registry = made.connections().registry
     stopped = replace(LATER, status="KILLED")

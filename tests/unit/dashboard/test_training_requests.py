@@ -1,4 +1,4 @@
-"""Starting, stopping and resuming trainings on their page."""
+"""Start, stop and resume runs on the training page."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -72,7 +72,7 @@ def text_of(page: AppTest) -> str:
     return "\n".join(str(element.value) for block in blocks for element in block)
 
 
-def test_a_run_is_started_as_its_preview_says(draw: Draw) -> None:
+def test_a_run_is_started_with_the_previewed_recipe(draw: Draw) -> None:
     given = services()
     page = drawn(draw, given)
     page.session_state["training-start"] = True
@@ -83,34 +83,34 @@ def test_a_run_is_started_as_its_preview_says(draw: Draw) -> None:
     preview = page.code[0].value
     assert "epochs = 2" in preview
     page = pressed(page, "Start")
-    (order,) = given.ordered
+    (order,) = given.train_requests
     assert (order.dataset, order.recipe.strip(), order.promote) == ("demo", preview, True)
     assert 'name = "sgd"' in preview
     assert "Queued on demo" in page.success[0].value
 
 
-def test_the_second_click_of_a_double_click_starts_nothing(draw: Draw) -> None:
+def test_a_double_click_starts_one_run(draw: Draw) -> None:
     given = services()
     page = drawn(draw, given)
     (first,) = buttons(page, "Start")
     pressed(page, "Start")
     first.click().run(timeout=30)
-    assert len(given.ordered) == 1
+    assert len(given.train_requests) == 1
 
 
-def test_the_recipe_of_a_run_can_be_started_again(draw: Draw) -> None:
+def test_a_run_can_be_started_with_the_recipe_of_another_run(draw: Draw) -> None:
     given = services(replace(RUN, status="FINISHED"))
     page = drawn(draw, given)
     page = page.selectbox(key="start-recipe").set_value("run run-1").run(timeout=30)
     pressed(page, "Start")
-    assert given.ordered == [TrainRun(dataset="demo", recipe=RECIPE)]
+    assert given.train_requests == [TrainRun(dataset="demo", recipe=RECIPE)]
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [("epochs", "write it as key=value"), ("name.first=x", "name is a value, not a table")],
 )
-def test_a_change_that_is_none_is_told_and_cannot_be_sent(
+def test_an_invalid_override_is_shown_and_cannot_be_submitted(
     draw: Draw, changes: str, reason: str
 ) -> None:
     page = drawn(draw, services())
@@ -119,16 +119,16 @@ def test_a_change_that_is_none_is_told_and_cannot_be_sent(
     assert not buttons(page, "Start")
 
 
-def test_an_order_that_the_sampler_does_not_take_is_told_beside_the_form(draw: Draw) -> None:
+def test_a_sampler_error_is_shown_beside_the_form(draw: Draw) -> None:
     given = services()
     page = drawn(draw, given)
     given.down.add("sampler")
     page = pressed(page, "Start")
     assert "sampler" in page.error[0].value
-    assert given.ordered == []
+    assert given.train_requests == []
 
 
-def test_a_run_that_begins_after_an_order_is_chosen(draw: Draw) -> None:
+def test_a_run_that_starts_after_a_request_is_selected(draw: Draw) -> None:
     given = services(replace(RUN, run_id="run-0", status="FINISHED"))
     page = pressed(drawn(draw, given), "Start")
     given.trainings.insert(0, RUN)
@@ -139,13 +139,13 @@ def test_a_run_that_begins_after_an_order_is_chosen(draw: Draw) -> None:
 
 
 def clear_caches() -> None:
-    """As after the seconds that they keep their values for."""
+    """Clear the caches, as if their time to live had passed."""
     from dashboard.sources.runs import read_trainings
 
     read_trainings.clear()
 
 
-def test_a_running_run_is_told_to_stop_once(draw: Draw) -> None:
+def test_a_run_in_progress_is_stopped_once(draw: Draw) -> None:
     given = services(RUN)
     page = pressed(drawn(draw, given), "Stop")
     assert given.tagged == [("set-tag", "run-1", STOP_TAG)]
@@ -157,28 +157,28 @@ def test_a_running_run_is_told_to_stop_once(draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("status", ["KILLED", "FAILED"])
-def test_a_run_that_was_cut_short_is_resumed_by_its_own_recipe(draw: Draw, status: str) -> None:
+def test_a_stopped_or_failed_run_is_resumed_with_its_own_recipe(draw: Draw, status: str) -> None:
     given = services(replace(STOPPED, status=status))
     page = pressed(drawn(draw, given), "Resume")
     order = TrainRun(dataset="demo", recipe=RECIPE, promote=True, resumes="run-1")
-    assert given.ordered == [order]
+    assert given.train_requests == [order]
     assert given.tagged == [("delete-tag", "run-1", STOP_TAG)]
     assert "queued. It resumes" in text_of(page)
     again = page.run(timeout=30)
     assert not buttons(again, "Resume")
 
 
-def test_a_run_whose_process_is_gone_is_resumed_and_not_stopped(draw: Draw) -> None:
+def test_a_lost_run_can_be_resumed_but_not_stopped(draw: Draw) -> None:
     given = services(replace(RUN, alive_at=STARTED))
     page = drawn(draw, given)
     assert "no heartbeat since 03 Feb 00:00 UTC" in page.warning[0].value
     assert not buttons(page, "Stop")
     page = pressed(page, "Resume")
-    assert [order.resumes for order in given.ordered] == ["run-1"]
+    assert [order.resumes for order in given.train_requests] == ["run-1"]
     assert not buttons(page.run(timeout=30), "Resume")
 
 
-def test_a_run_is_lost_after_minutes_without_a_sign_of_life() -> None:
+def test_a_run_is_lost_after_minutes_without_a_heartbeat() -> None:
     alive = replace(RUN, alive_at=STARTED)
     assert not alive.is_lost(STARTED + LOST_AFTER)
     assert alive.is_lost(STARTED + 2 * LOST_AFTER)
@@ -186,17 +186,17 @@ def test_a_run_is_lost_after_minutes_without_a_sign_of_life() -> None:
     assert not RUN.is_lost(STARTED + 2 * LOST_AFTER)
 
 
-def test_a_resumption_that_was_refused_can_be_asked_for_again(draw: Draw) -> None:
+def test_a_rejected_resume_can_be_requested_again(draw: Draw) -> None:
     given = services(STOPPED)
     page = pressed(drawn(draw, given), "Resume")
-    given.letters = [letter(given.ordered[0], at=datetime(2100, 1, 1, tzinfo=UTC))]
+    given.letters = [letter(given.train_requests[0], at=datetime(2100, 1, 1, tzinfo=UTC))]
     from dashboard.sources.collections import read_dead_letters
 
     read_dead_letters.clear()
     assert buttons(page.run(timeout=30), "Resume")
 
 
-def test_a_resumption_without_a_checkpoint_is_said_to_be_a_new_run(draw: Draw) -> None:
+def test_a_resume_without_a_checkpoint_is_shown_as_a_new_run(draw: Draw) -> None:
     given = services(STOPPED)
     page = pressed(drawn(draw, given), "Resume")
     anew = replace(RUN, run_id="run-2", started_at=datetime(2100, 1, 1, tzinfo=UTC))
@@ -211,7 +211,7 @@ def letter(order: TrainRun, at: datetime = STARTED) -> DeadLetter:
     )
 
 
-def test_trainings_that_wait_or_were_refused_are_shown(draw: Draw) -> None:
+def test_queued_and_rejected_requests_are_shown(draw: Draw) -> None:
     queues = QueueStatus(messages={"fetch": 5, "train": 2}, slots_in_flight=0, dead_letters=2)
     order = TrainRun(dataset="demo", recipe=RECIPE)
     foreign = DeadLetter(source="fetcher", reason="damaged photo", payload="{}", at=STARTED)
@@ -224,7 +224,7 @@ def test_trainings_that_wait_or_were_refused_are_shown(draw: Draw) -> None:
     assert "damaged" not in shown
 
 
-def test_without_the_sampler_runs_are_still_shown_and_stopped(draw: Draw) -> None:
+def test_runs_are_shown_and_stopped_while_the_sampler_is_down(draw: Draw) -> None:
     given = services(RUN, down={"sampler"})
     page = drawn(draw, given)
     assert "sampler" in page.error[0].value
@@ -232,15 +232,15 @@ def test_without_the_sampler_runs_are_still_shown_and_stopped(draw: Draw) -> Non
     assert given.tagged
 
 
-def test_without_mlflow_a_run_can_still_be_started(draw: Draw) -> None:
+def test_a_run_can_be_started_while_mlflow_is_down(draw: Draw) -> None:
     given = services(RUN, down={"mlflow"})
     page = drawn(draw, given)
     assert "MLflow" in page.error[0].value
     pressed(page, "Start")
-    assert len(given.ordered) == 1
+    assert len(given.train_requests) == 1
 
 
-def test_shipped_recipes_leave_out_what_is_none(tmp_path: Path) -> None:
+def test_shipped_recipes_exclude_other_toml_files(tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "deep.toml").write_text(RECIPE)
     (tmp_path / "sweep.toml").write_text('name = "sweep"\n')
@@ -249,7 +249,7 @@ def test_shipped_recipes_leave_out_what_is_none(tmp_path: Path) -> None:
     assert "demo" in shipped_recipes()
 
 
-def test_a_recipe_without_changes_keeps_its_comments() -> None:
+def test_a_recipe_without_overrides_keeps_its_comments() -> None:
     commented = f"# Why so.\n{RECIPE}"
     assert with_overrides(commented, " \n") == commented
     assert with_overrides(commented, "optimizer.learning_rate=1e-3").endswith(
