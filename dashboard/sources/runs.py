@@ -48,12 +48,12 @@ def read_run_report(registry: RegistryClient, run_id: str) -> Report:
 def read_run_reports(registry: RegistryClient, runs: Iterable[FinishedRun]) -> dict[str, Report]:
     """Return reports by run id, without runs whose report is missing."""
     kept = _kept_reports()
-    wanted = [run.run_id for run in runs]
-    missing = [run_id for run_id in wanted if run_id not in kept]
+    run_ids = [run.run_id for run in runs]
+    missing = [run_id for run_id in run_ids if run_id not in kept]
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         found = pool.map(lambda run_id: _report(registry, run_id), missing)
     kept.update({i: report for i, report in zip(missing, found, strict=True) if report})
-    return {run_id: kept[run_id] for run_id in wanted if run_id in kept}
+    return {run_id: kept[run_id] for run_id in run_ids if run_id in kept}
 
 
 def _report(registry: RegistryClient, run_id: str) -> Report | None:
@@ -87,13 +87,13 @@ def read_curves(registry: RegistryClient, runs: Sequence[TrainingRun]) -> dict[s
     runs are cached, because others may still grow. Raises ServiceUnavailable.
     """
     kept = _kept_curves()
-    wanted = [run for run in runs if run.run_id not in kept]
+    uncached = [run for run in runs if run.run_id not in kept]
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        pairs = list(product((run.run_id for run in wanted), METRICS))
+        pairs = list(product((run.run_id for run in uncached), METRICS))
         histories = list(pool.map(lambda pair: registry.history(*pair), pairs))
     by_pair = dict(zip(pairs, histories, strict=True))
-    found = {run.run_id: _frame(run.run_id, by_pair) for run in wanted}
-    kept.update({run.run_id: found[run.run_id] for run in wanted if run.is_finished})
+    found = {run.run_id: _frame(run.run_id, by_pair) for run in uncached}
+    kept.update({run.run_id: found[run.run_id] for run in uncached if run.is_finished})
     return {run.run_id: (found if run.run_id in found else kept)[run.run_id] for run in runs}
 
 

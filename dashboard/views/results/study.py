@@ -64,7 +64,7 @@ def draw_table(
 
 def reproduced(
     run: FinishedRun,
-    wanted: Iterable[StudyRun],
+    study_runs: Iterable[StudyRun],
     runs: Sequence[FinishedRun],
     registry: RegistryClient,
 ) -> dict[str, Report]:
@@ -72,7 +72,7 @@ def reproduced(
     newest: dict[str, FinishedRun] = {}
     for other in (other for other in runs if other.dataset == run.dataset):
         newest.setdefault(other.recipe, other)
-    files = {one.recipe: newest.get(one.recipe.replace("/", "-")) for one in wanted}
+    files = {one.recipe: newest.get(one.recipe.replace("/", "-")) for one in study_runs}
     known = {file: one for file, one in files.items() if one is not None}
     reports = read_run_reports(registry, known.values())
     return {file: reports[one.run_id] for file, one in known.items() if one.run_id in reports}
@@ -151,10 +151,10 @@ def tested_with_both_splits(
     protocols: dict[str, set[str]] = {}
     for other in own:
         protocols.setdefault(other.recipe, set()).add(other.protocol)
-    wanted = [other for other in own if len(protocols[other.recipe]) > 1]
-    reports = read_run_reports(registry, wanted)
+    tested = [other for other in own if len(protocols[other.recipe]) > 1]
+    reports = read_run_reports(registry, tested)
     by_kind: dict[str, dict[bool, Report]] = {}
-    for other in sorted(wanted, key=lambda other: other.recipe != run.recipe):
+    for other in sorted(tested, key=lambda other: other.recipe != run.recipe):
         if other.run_id in reports:
             report = reports[other.run_id]
             by_kind.setdefault(other.recipe, {}).setdefault(not report.leaks, report)
