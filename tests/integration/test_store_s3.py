@@ -75,7 +75,7 @@ async def test_a_server_that_never_answers_is_unavailable_in_time() -> None:
         await reader.read()
 
     async with tcp_server(hang) as settings:
-        with pytest.raises(StoreUnavailable, match="does not answer; start it with `euguess up`"):
+        with pytest.raises(StoreUnavailable, match=r"does not answer\. Start it with `euguess up`"):
             await open_store(settings, answer_within_seconds=0.3)
 
 
@@ -110,7 +110,7 @@ async def test_wrong_credentials_are_refused_without_being_told(
 
 async def test_a_missing_bucket_is_named(s3_server: StoreSettings) -> None:
     settings = s3_server.model_copy(update={"store_url": "s3://never-made"})
-    with pytest.raises(StoreError, match=r"s3://never-made does not exist; create it"):
+    with pytest.raises(StoreError, match=r"s3://never-made does not exist\. Create it"):
         await open_store(settings)
 
 

@@ -1,4 +1,4 @@
-"""What the clients share."""
+"""Base of the clients, and the reasons in error responses."""
 
 from typing import Self
 
@@ -8,7 +8,7 @@ TIMEOUT_SECONDS = 30.0
 
 
 class Client:
-    """One HTTP client, closed at the end of a `with` block."""
+    """An HTTP client; a context manager that closes it."""
 
     def __init__(
         self,
@@ -21,7 +21,7 @@ class Client:
 
     @property
     def url(self) -> str:
-        """Where the service is."""
+        """Address of the service."""
         return str(self._http.base_url)
 
     def __enter__(self) -> Self:
@@ -32,7 +32,7 @@ class Client:
 
 
 def reason(answer: httpx.Response) -> str:
-    """What a refusal says for itself, or its status."""
+    """Return the reason that an error response gives, or its status."""
     try:
         body = answer.json()
     except ValueError:

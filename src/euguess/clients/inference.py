@@ -18,7 +18,7 @@ Answer = TypeVar("Answer", Prediction, Explanation)
 
 
 class InferenceClient(Client):
-    """Predictions by TorchServe. key_file is its key_file.json, read for each request."""
+    """Client of TorchServe's predictions. key_file is its key_file.json."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class InferenceClient(Client):
         return self._ask(f"/explanations/{REGISTERED_MODEL}", views, Explanation)
 
     def check(self) -> None:
-        """Raises ServiceUnavailable unless TorchServe answers."""
+        """Raise ServiceUnavailable unless TorchServe answers."""
         answer = self._send("GET", "/ping")
         if not answer.is_success:
             raise ServiceUnavailable(f"TorchServe is not healthy: {reason(answer)}")
 
     def _ask(self, path: str, views: Sequence[bytes], kind: type[Answer]) -> Answer:
         if not 1 <= len(views) <= MAX_VIEWS:
-            raise InvalidInput(f"{len(views)} photos given; send 1 to {MAX_VIEWS} of one place.")
+            raise InvalidInput(f"{len(views)} photos given. Send 1 to {MAX_VIEWS} of one place.")
         answer = self._send("POST", path, **_body(views))
         if answer.status_code in (400, 413) and "InvalidKeyException" not in answer.text:
             raise InvalidInput(reason(answer))
@@ -66,7 +66,7 @@ class InferenceClient(Client):
             return kind.model_validate_json(answer.content)
         except ValidationError:
             raise ServiceUnavailable(
-                f"{self._http.base_url} did not answer as the EUGuess model server does."
+                f"{self._http.base_url} is not the model server of EUGuess: unexpected response."
             ) from None
 
     def _send(self, method: str, path: str, **body: Any) -> httpx.Response:
@@ -74,8 +74,8 @@ class InferenceClient(Client):
             return self._http.request(method, path, headers=self._headers(), **body)
         except httpx.TransportError as error:
             raise ServiceUnavailable(
-                f"TorchServe at {self._http.base_url} does not answer ({type(error).__name__}); "
-                "start the stack with `euguess up`, or see `euguess doctor`."
+                f"TorchServe at {self._http.base_url} does not answer ({type(error).__name__}). "
+                "Start the stack with `euguess up`, or see `euguess doctor`."
             ) from None
 
     def _headers(self) -> dict[str, str]:
@@ -93,7 +93,7 @@ def read_token(key_file: Path, interface: str) -> str:
         token: str = json.loads(key_file.read_text())[interface]["key"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ServiceUnavailable(
-            f"TorchServe's key file {key_file} is missing or unreadable; is the stack running?"
+            f"TorchServe's key file {key_file} is missing or unreadable. Is the stack running?"
         ) from None
     return token
 

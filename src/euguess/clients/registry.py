@@ -1,4 +1,4 @@
-"""Client of an MLflow server: versions, runs and their files."""
+"""Client of an MLflow server: model versions, runs and their files."""
 
 import json
 from collections.abc import Mapping
@@ -36,37 +36,37 @@ _API = "/api/2.0/mlflow"
 
 
 class RegistryClient(Client):
-    """Versions in an MLflow server. Raises ServiceUnavailable when it is down."""
+    """Client of MLflow. Raises ServiceUnavailable if MLflow does not answer."""
 
     def versions(self) -> list[RegisteredVersion]:
-        """The newest versions, newest first."""
+        """Return the newest versions, newest first."""
         query = {"filter": f"name = '{REGISTERED_MODEL}'", "max_results": str(MOST_VERSIONS)}
         answer = self._get(f"{_API}/model-versions/search", query)
         self._raise(answer)
-        found = [_candidate(version) for version in answer.json().get("model_versions", ())]
+        found = [_registered(version) for version in answer.json().get("model_versions", ())]
         return sorted(found, key=lambda candidate: -int(candidate.version))
 
     def version(self, number: str) -> RegisteredVersion:
-        """Raises InvalidInput when there is no such version."""
+        """Return a version. Raises InvalidInput if it does not exist."""
         query = {"name": REGISTERED_MODEL, "version": number}
         answer = self._get(f"{_API}/model-versions/get", query)
         if answer.status_code in (400, 404):
             raise InvalidInput(f"The registry has no version {number} (any more).")
         self._raise(answer)
-        return _candidate(answer.json()["model_version"])
+        return _registered(answer.json()["model_version"])
 
     def champion_version(self) -> RegisteredVersion | None:
-        """None before the first promotion."""
+        """Return the champion's version, or None before the first promotion."""
         found = self._champion_version()
-        return None if found is None else _candidate(found)
+        return None if found is None else _registered(found)
 
     def set_champion(self, version: str) -> None:
-        """Give a version the alias that is served; the rules are in euguess.promotion.gate."""
+        """Move the alias `champion` to a version. The rules are in euguess.promotion.gate."""
         body = {"name": REGISTERED_MODEL, "alias": CHAMPION, "version": version}
         self._raise(self._ask("POST", f"{_API}/registered-models/alias", json=body))
 
     def card(self, run_id: str) -> ModelCard:
-        """Of the model of a run; its version is that of the registry for champions alone."""
+        """Return the model card of a run. Its version is not the registry's; see `champion`."""
         data = self._artifact(run_id, f"{MODEL_ARTIFACTS}/model.json")
         try:
             return ModelCard.model_validate_json(data)
@@ -74,22 +74,22 @@ class RegistryClient(Client):
             raise ServiceUnavailable(f"Run {run_id} has no readable model card.") from None
 
     def report(self, run_id: str) -> dict[str, Any]:
-        """The evaluation report that was stored with the model of a run."""
+        """Return the evaluation report stored with the model of a run."""
         data = self._artifact(run_id, f"{MODEL_ARTIFACTS}/report.json")
         report: dict[str, Any] = json.loads(data)
         return report
 
     def finished_runs(self) -> list[FinishedRun]:
-        """The newest runs that were tested, newest first."""
+        """Return the newest tested runs, newest first."""
         return [FinishedRun.of(run) for run in self._runs(FINISHED_AND_TESTED)]
 
     def training_runs(self) -> list[TrainingRun]:
-        """The newest trainings, newest first, those that still run or failed too."""
+        """Return the newest trainings, newest first, including running and failed ones."""
         found = (TrainingRun.of(run) for run in self._runs(""))
         return [run for run in found if run.is_training]
 
     def history(self, run_id: str, metric: str) -> dict[int, float]:
-        """Values of a metric by epoch, from 1; of an epoch that was run twice the later one."""
+        """Return a metric by epoch, from 1. For a repeated epoch, the later value counts."""
         query = {"run_id": run_id, "metric_key": metric}
         answer = self._get(f"{_API}/metrics/get-history", query)
         self._raise(answer)
@@ -113,7 +113,7 @@ class RegistryClient(Client):
         return runs
 
     def run_report(self, run_id: str) -> Report:
-        """The evaluation report of a finished run, registered or not."""
+        """Return the evaluation report of a finished run, registered or not."""
         data = self._artifact(run_id, REPORT_FILE)
         try:
             return Report.model_validate_json(data)
@@ -121,23 +121,23 @@ class RegistryClient(Client):
             raise ServiceUnavailable(f"Run {run_id} has no readable report.") from None
 
     def recipe(self, run_id: str) -> str:
-        """TOML text that a run was trained by."""
+        """Return the recipe of a run as TOML."""
         return self._artifact(run_id, RECIPE_FILE).decode()
 
     def ask_stop(self, run_id: str) -> None:
-        """Have the trainer end a run after its present epoch."""
+        """Ask the trainer to stop a run after the current epoch."""
         body = {"run_id": run_id, "key": STOP_TAG, "value": utc_now().isoformat()}
         self._raise(self._ask("POST", f"{_API}/runs/set-tag", json=body))
 
     def clear_stop_request(self, run_id: str) -> None:
-        """Take such a wish back; harmless where there is none."""
+        """Withdraw a request to stop; harmless if there is none."""
         body = {"run_id": run_id, "key": STOP_TAG}
         answer = self._ask("POST", f"{_API}/runs/delete-tag", json=body)
         if answer.status_code != 404:
             self._raise(answer)
 
     def champion(self) -> ModelCard | None:
-        """Card of the champion with its registry version, or None before the first promotion."""
+        """Return the champion's card and registry version, or None before the first promotion."""
         version = self._champion_version()
         if version is None:
             return None
@@ -145,14 +145,14 @@ class RegistryClient(Client):
         return card.model_copy(update={"version": str(version["version"])})
 
     def champion_seen(self) -> SeenViews | None:
-        """What the champion was trained on or chosen by."""
+        """Return the views that the champion was trained or selected on."""
         version = self._champion_version()
         if version is None:
             return None
         return SeenViews.model_validate_json(self._artifact(version["run_id"], SEEN_FILE))
 
     def check(self) -> None:
-        """Raises ServiceUnavailable unless MLflow answers."""
+        """Raise ServiceUnavailable unless MLflow answers."""
         self._raise(self._get("/health", {}))
 
     def _champion_version(self) -> dict[str, Any] | None:
@@ -178,8 +178,8 @@ class RegistryClient(Client):
             return self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise ServiceUnavailable(
-                f"MLflow at {self._http.base_url} does not answer ({type(error).__name__}); "
-                "start the stack with `euguess up`, or see `euguess doctor`."
+                f"MLflow at {self._http.base_url} does not answer ({type(error).__name__}). "
+                "Start the stack with `euguess up`, or see `euguess doctor`."
             ) from None
 
     def _raise(self, answer: httpx.Response) -> None:
@@ -187,6 +187,6 @@ class RegistryClient(Client):
             raise ServiceUnavailable(f"MLflow answered HTTP {answer.status_code}.")
 
 
-def _candidate(version: Mapping[str, Any]) -> RegisteredVersion:
+def _registered(version: Mapping[str, Any]) -> RegisteredVersion:
     tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
     return RegisteredVersion.of(str(version["version"]), str(version["run_id"]), tags)

@@ -18,10 +18,10 @@ from euguess.messages.training import TrainRun
 
 
 class SamplerClient(Client):
-    """Datasets and trainings. Raises ServiceUnavailable when the sampler does not answer."""
+    """Client of the sampler. Raises ServiceUnavailable if the sampler does not answer."""
 
     def create(self, spec: DatasetSpec) -> DatasetStatus:
-        """Ask for a dataset; the same spec again is harmless and resumes a stopped one."""
+        """Request a dataset. The same request again is harmless and resumes a stopped one."""
         answer = self._send("POST", "/datasets", json=spec.model_dump(mode="json"))
         return DatasetStatus.model_validate_json(answer)
 
@@ -32,17 +32,17 @@ class SamplerClient(Client):
         return _DATASETS.validate_json(self._send("GET", "/datasets"))
 
     def stop(self, name: str) -> DatasetStatus:
-        """End a collection; what is stored stays."""
+        """Stop a collection and keep its photos."""
         return DatasetStatus.model_validate_json(self._send("DELETE", f"/datasets/{name}"))
 
     def set_budget(self, name: str, budget: Budget) -> DatasetStatus:
-        """Replace the budget of a collection, which goes on if it allows more."""
+        """Replace the budget of a collection. A higher one resumes a paused collection."""
         body = budget.model_dump(mode="json")
         answer = self._send("PUT", f"/datasets/{name}/budget", json=body)
         return DatasetStatus.model_validate_json(answer)
 
     def train(self, order: TrainRun) -> None:
-        """Queue a training; one of the same dataset and recipe that was cut short goes on."""
+        """Queue a training. Resumes an interrupted run of the same dataset and recipe."""
         self._send("POST", "/trainings", json=order.model_dump(mode="json"))
 
     def dead_letters(self) -> list[DeadLetter]:
@@ -52,7 +52,7 @@ class SamplerClient(Client):
         return QueueStatus.model_validate_json(self._send("GET", "/queues"))
 
     def troubles(self) -> dict[str, str]:
-        """What keeps the sampler from working, by part (redis, store, collection)."""
+        """Return the problems of the sampler by component (redis, store, collection)."""
         answer = self._answer("GET", "/readyz")
         if answer.is_success:
             return {}
@@ -71,8 +71,8 @@ class SamplerClient(Client):
             return self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise ServiceUnavailable(
-                f"The sampler at {self._http.base_url} does not answer ({type(error).__name__}); "
-                "start the stack with `euguess up`, or see `euguess doctor`."
+                f"The sampler at {self._http.base_url} does not answer ({type(error).__name__}). "
+                "Start the stack with `euguess up`, or see `euguess doctor`."
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""Reading a manifest or a folder of labelled photos, and checking every row of it."""
+"""Read a manifest or folder of labelled photos, and check every row."""
 
 import csv
 import hashlib
@@ -26,7 +26,7 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledPhoto:
-    """A checked photo with its label. `where` says where in the manifest it stands."""
+    """A checked photo with its label. `where` is its position in the manifest."""
 
     where: str
     path: Path
@@ -40,22 +40,22 @@ class LabelledPhoto:
     captured_at: str | None
     sha256: str
     size: tuple[int, int]
-    suffix: str  # of the format that its bytes are in
+    suffix: str  # of the actual format of its bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Good photos, and what is wrong with the others (a sentence each)."""
+    """Valid photos, and a sentence about each invalid one."""
 
     photos: list[LabelledPhoto]
     problems: list[str]
 
 
 def read_labelled(path: Path, progress: Callable[[int, int], None]) -> Labelled:
-    """Read and check all rows. Raises InvalidManifest when there is nothing to read."""
+    """Read and check all rows. Raises InvalidManifest if there is nothing to read."""
     rows = list(_rows(path))
     if not rows:
-        raise InvalidManifest(f"{path} holds no photos ({', '.join(FORMATS)}).")
+        raise InvalidManifest(f"{path} has no photos ({', '.join(FORMATS)}).")
     found = Labelled([], [])
     seen: dict[str, str] = {}
     for number, (where, folder, row) in enumerate(rows, start=1):
@@ -77,7 +77,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
 
 
 def _folder_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
-    """One sub-folder per country code; each photo is a place of its own."""
+    """Yield a row per photo of FR/*.jpg and the like; each photo is a location of its own."""
     for photo in sorted(p for p in path.glob("*/*") if p.suffix.lower() in SUFFIXES):
         name = str(photo.relative_to(path))
         yield name, path, {"file": name, "country_code": photo.parent.name}
@@ -111,13 +111,13 @@ def _check_columns(path: Path, columns: object) -> None:
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
     if missing:
         raise InvalidManifest(
-            f"{path} lacks the column {' and '.join(missing)}; a manifest has file, country_code "
+            f"{path} lacks the column {' and '.join(missing)}. A manifest has file, country_code "
             "and, if known, lat, lon, heading, location_id, attribution, sha256, captured_at."
         )
 
 
 def _check(where: str, folder: Path, row: Row) -> LabelledPhoto:
-    """Raises InvalidInput or InvalidImage with what is wrong."""
+    """Check a row and its photo. Raises InvalidInput or InvalidImage with the reason."""
     path = folder / row["file"]
     code = country(row["country_code"]).code
     coordinate, heading = _coordinate(row), _heading(row)
@@ -186,7 +186,7 @@ def _add(found: Labelled, seen: dict[str, str], photo: LabelledPhoto) -> None:
 
 
 def _with_one_country_each(found: Labelled) -> Labelled:
-    """A location in two countries is a labelling error of its later rows."""
+    """Reject rows that put a location into another country than its first row does."""
     countries: dict[str, LabelledPhoto] = {}
     good, problems = [], list(found.problems)
     for photo in found.photos:

@@ -1,4 +1,4 @@
-"""Storing labelled photos as a dataset."""
+"""Store labelled photos as a dataset."""
 
 import asyncio
 import hashlib
@@ -38,7 +38,7 @@ async def store_dataset(
     photos: Sequence[LabelledPhoto],
     progress: Callable[[int, int], None],
 ) -> None:
-    """Store photos by location, the record last; importing the same again changes nothing."""
+    """Store photos by location, each record last. Importing the same again changes nothing."""
     places: dict[str, list[LabelledPhoto]] = {}
     for photo in photos:
         places.setdefault(photo.location_id, []).append(photo)
@@ -62,7 +62,7 @@ async def store_dataset(
 
 
 async def store_location(store: ObjectStore, name: str, photos: Sequence[LabelledPhoto]) -> None:
-    """Raises DatasetConflict when the place is stored with other photos."""
+    """Store a location. Raises DatasetConflict if it is stored with other photos."""
     record = location_record(name, photos)
     key = location_key(name, record.country_code, record.location_id)
     try:
@@ -74,31 +74,31 @@ async def store_location(store: ObjectStore, name: str, photos: Sequence[Labelle
         return
     if earlier.model_copy(update={"fetched_at": record.fetched_at}) != record:
         raise DatasetConflict(
-            f"{name!r} holds other photos of {record.location_id}; import under another name."
+            f"{name!r} has other photos of {record.location_id}. Import under another name."
         )
 
 
 async def _store_photo(store: ObjectStore, key: str, photo: LabelledPhoto) -> None:
     data = await asyncio.to_thread(_read_again, photo)
     if not await store.create(key, data) and await store.get(key) != data:
-        raise DatasetConflict(f"{key} is stored with other content; import under another name.")
+        raise DatasetConflict(f"{key} is stored with other content. Import under another name.")
 
 
 def _read_again(photo: LabelledPhoto) -> bytes:
-    """Hours may have passed since the check of a large collection."""
+    """Read a photo and check its digest again: a large import may take hours."""
     try:
         data = photo.path.read_bytes()
     except OSError as error:
         raise InvalidManifest(f"{photo.path} cannot be read: {error.strerror}.") from None
     if hashlib.sha256(data).hexdigest() != photo.sha256:
-        raise InvalidManifest(f"{photo.path} has changed since it was checked; import again.")
+        raise InvalidManifest(f"{photo.path} has changed since it was checked. Import again.")
     return data
 
 
 def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecord:
-    """The record of a place with all its photos; the first one gives the position.
+    """Build the record of a location. Its first photo gives the position.
 
-    Photos are stored as they are: the key of a PNG or WebP photo ends in its own suffix.
+    Photos are stored unchanged, so the key of a PNG or WebP photo has that suffix.
     """
     first = photos[0]
     repeats: Counter[float] = Counter()
@@ -110,15 +110,15 @@ def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecor
         key = f"{jpeg_key.removesuffix('.jpg')}{photo.suffix}"
         repeats[photo.heading] += 1
         views.append(_view(key, photo))
-    spot = first.coordinate
+    coordinate = first.coordinate
     return LocationRecord(
         location_id=first.location_id,
         dataset=name,
         provider=ProviderName.FOLDER,
         panorama_id=first.location_id.removeprefix("folder-"),
         country_code=first.country_code,
-        lat=None if spot is None else spot.lat,
-        lon=None if spot is None else spot.lon,
+        lat=None if coordinate is None else coordinate.lat,
+        lon=None if coordinate is None else coordinate.lon,
         captured_at=first.captured_at,
         attribution=first.attribution,
         license=first.license,
@@ -129,7 +129,7 @@ def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecor
 
 
 def dataset_spec(name: str, photos: Iterable[LabelledPhoto]) -> DatasetSpec:
-    """What an imported dataset would have been asked for: as many places as there are."""
+    """Build the specification that requests exactly the imported locations."""
     places = {photo.location_id: photo.country_code for photo in photos}
     headings = sorted({int(photo.heading) for photo in photos})
     return DatasetSpec(
@@ -155,12 +155,12 @@ def _view(key: str, photo: LabelledPhoto) -> ViewRecord:
 async def _refuse_foreign_places(
     store: ObjectStore, name: str, places: Mapping[str, Sequence[LabelledPhoto]]
 ) -> None:
-    """A dataset of the same numbers may still be of other places."""
+    """Raise DatasetConflict if the dataset has locations that are not imported now."""
     own = {location_key(name, v[0].country_code, place) for place, v in places.items()}
     async for key in store.list(locations_prefix(name)):
         if key not in own:
             raise DatasetConflict(
-                f"A dataset {name!r} exists with other places; import under another name."
+                f"A dataset {name!r} with other places exists. Import under another name."
             )
 
 
@@ -169,5 +169,5 @@ async def _make_durable(store: ObjectStore, spec: DatasetSpec) -> None:
     is_new = await store.create(spec_key(spec.name), body)
     if not is_new and await read_spec(store, spec.name) != spec:
         raise DatasetConflict(
-            f"A dataset {spec.name!r} exists with other places; import under another name."
+            f"A dataset {spec.name!r} with other places exists. Import under another name."
         )

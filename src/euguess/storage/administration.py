@@ -1,4 +1,4 @@
-"""Setting up an S3 server: the bucket, and on MinIO an account that may use only that bucket."""
+"""Set up an S3 server: the bucket and, on MinIO, an account restricted to that bucket."""
 
 import contextlib
 import json
@@ -24,9 +24,9 @@ BUCKET_IS_THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 
 def ensure_bucket(settings: StoreSettings) -> bool:
-    """Create the bucket of s3://bucket; False when it is there already.
+    """Create the bucket of s3://bucket. Return False if it exists already.
 
-    Raises InvalidInput, StoreUnavailable, or StoreError when the server refuses.
+    Raises InvalidInput, StoreUnavailable, or StoreError if the server refuses.
     """
     bucket = bucket_name(settings)
     client = _client(settings)
@@ -36,14 +36,14 @@ def ensure_bucket(settings: StoreSettings) -> bool:
         try:
             client.make_bucket(bucket_name=bucket, location=settings.s3_region)
         except S3Error as error:
-            if error.code in BUCKET_IS_THERE:  # someone else was faster
+            if error.code in BUCKET_IS_THERE:  # another process was faster
                 return False
             raise
         return True
 
 
 def bucket_policy(bucket: str) -> dict[str, Any]:
-    """What the services need: to list one bucket, and to read, write and delete its objects."""
+    """Return the policy of the services: list a bucket; read, write and delete its objects."""
     resource = f"arn:aws:s3:::{bucket}"
     listing = ["s3:GetBucketLocation", "s3:ListBucket"]
     objects = [
@@ -65,10 +65,10 @@ def bucket_policy(bucket: str) -> dict[str, Any]:
 def ensure_service_account(
     settings: StoreSettings, *, access_key: str, secret_key: SecretStr
 ) -> bool:
-    """Give a MinIO service account the bucket and nothing else; settings hold the root account.
+    """Create a MinIO service account restricted to the bucket. Settings hold the root account.
 
-    Sets secret and policy anew and returns False when the account exists. MinIO asks for 3 to 20
-    characters of access key and 8 to 40 of secret key. Raises as ensure_bucket does.
+    Updates secret and policy and returns False if the account exists. MinIO requires access keys
+    of 3 to 20 characters and secret keys of 8 to 40. Raises the errors of ensure_bucket.
     """
     policy = bucket_policy(bucket_name(settings))
     secret = secret_key.get_secret_value()
@@ -130,7 +130,7 @@ def _errors(settings: StoreSettings) -> Iterator[None]:
         yield
     except HTTPError:
         raise StoreUnavailable(
-            f"The store at {endpoint} does not answer; start it with `euguess up`, or check "
+            f"The store at {endpoint} does not answer. Start it with `euguess up`, or check "
             "EUGUESS_S3_ENDPOINT."
         ) from None
     except S3Error as error:
@@ -140,6 +140,6 @@ def _errors(settings: StoreSettings) -> Iterator[None]:
 
 
 _ADVICE = (
-    "Check EUGUESS_S3_ACCESS_KEY and EUGUESS_S3_SECRET_KEY, and whether that account may "
+    "Check EUGUESS_S3_ACCESS_KEY and EUGUESS_S3_SECRET_KEY. That account must be allowed to "
     "administer the server."
 )

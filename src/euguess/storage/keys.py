@@ -1,21 +1,21 @@
-"""Which keys are allowed: those that every store keeps apart and gives back unchanged."""
+"""Check object keys. Valid keys are distinct and unchanged in every kind of store."""
 
 import re
 
 from euguess.errors import InvalidInput
 
 MAX_KEY_BYTES = 1024  # S3's limit
-MAX_SEGMENT_BYTES = 240  # file systems take 255, and the local folder adds a suffix while it writes
+MAX_SEGMENT_BYTES = 240  # file systems allow 255; the local store adds a suffix while it writes
 
 _CONTROL_OR_BACKSLASH = re.compile(r"[\x00-\x1f\x7f\\]")
-_STAGED = re.compile(r"#\d+$")  # how the local folder names a file that is being written
+_STAGED = re.compile(r"#\d+$")  # name of a file that the local store is writing
 
 
 def check_key(key: str) -> str:
-    """The key itself. Raises InvalidInput saying what is wrong with it."""
+    """Return the key. Raises InvalidInput with the reason if it is invalid."""
     fault = _fault(key)
     if fault:
-        raise InvalidInput(f"{key[:80]!r} cannot be an object key: {fault}.")
+        raise InvalidInput(f"{key[:80]!r} is not a valid object key: {fault}.")
     return key
 
 
@@ -26,7 +26,7 @@ def _fault(key: str) -> str | None:
     if _CONTROL_OR_BACKSLASH.search(key):
         return "it has a backslash or a control character"
     if not _is_encodable(key) or len(key.encode()) > MAX_KEY_BYTES:
-        return f"it is no text of at most {MAX_KEY_BYTES} bytes"
+        return f"it must be valid UTF-8 of at most {MAX_KEY_BYTES} bytes"
     if any(segment in ("", ".", "..") for segment in segments):
         return "it starts or ends with '/', or has an empty, '.' or '..' part"
     if any(len(segment.encode()) > MAX_SEGMENT_BYTES for segment in segments):

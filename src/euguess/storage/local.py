@@ -1,7 +1,7 @@
 """Stores of this machine: objects as files of a folder, or in the memory of this process.
 
 In a folder, a write goes to a file beside its target, which is then renamed (or hard-linked, for
-create-if-absent), so that a reader or a crash of the process never meets a part of an object.
+create-if-absent), so that neither a reader nor a crash ever sees a partial object.
 """
 
 from pathlib import Path
@@ -13,17 +13,17 @@ from euguess.storage.objects import Objects, StoreLabel
 
 
 def local_store(folder: Path) -> Objects:
-    """The store in a folder, which is made if absent. Raises StoreUnavailable."""
+    """Open the store in a folder, and create the folder if needed. Raises StoreUnavailable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(
-            f"The store folder {folder} cannot be made ({error.strerror}); choose another one "
+            f"Could not create the store folder {folder} ({error.strerror}). Choose another one "
             "with EUGUESS_STORE_URL=file:///path."
         ) from None
     label = StoreLabel(
         f"The store folder {folder}",
-        "check that its disk has space and that it can be written",
+        "check its permissions and the free disk space",
         "check the permissions of its files",
     )
     return Objects(LocalStore(folder.resolve(), automatic_cleanup=True), label)

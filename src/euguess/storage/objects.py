@@ -1,4 +1,4 @@
-"""ObjectStore over any obstore backend; the only module that knows obstore's exceptions."""
+"""An ObjectStore over any obstore backend. No other module handles obstore's exceptions."""
 
 import asyncio
 import contextlib
@@ -18,17 +18,17 @@ from obstore.store import ObjectStore as Backend
 from euguess.errors import ChecksumMismatch, ObjectNotFound, StoreError, StoreUnavailable
 from euguess.storage.keys import check_key
 
-# Hashing 8 MiB takes about 10 ms; longer would hold up the other requests of the event loop.
+# Hashing 8 MiB takes about 10 ms; more would delay the other requests of the event loop.
 HASH_IN_THREAD_BYTES = 8 * 1024 * 1024
 LIST_CHUNK = 1000
 # Above the limits of the client (30 s for a request, 20 s for retries), in case they do not hold.
 ANSWER_SECONDS = 45.0
-BYTES_PER_SECOND = 1_000_000  # slower transfers are given up too
+BYTES_PER_SECOND = 1_000_000  # slower transfers time out too
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLabel:
-    """How messages speak of a store: where it is, and what to do when it fails."""
+    """Texts for error messages of a store: its name, and what to do if it fails."""
 
     name: str
     when_unavailable: str
@@ -36,7 +36,7 @@ class StoreLabel:
 
 
 class Objects:
-    """An ObjectStore (see there). Error messages carry no text of the backend, hence no secret."""
+    """An ObjectStore. Error messages contain no text of the backend, and so no secrets."""
 
     def __init__(self, backend: Backend, label: StoreLabel) -> None:
         self._backend = backend
@@ -61,7 +61,7 @@ class Objects:
             data = bytes(await answer.bytes_async())
         if sha256 is not None and await _sha256(data) != sha256:
             raise ChecksumMismatch(
-                f"{key} in {self._label.name} does not have the recorded SHA-256; it is damaged. "
+                f"{key} in {self._label.name} is damaged: it does not have the recorded SHA-256. "
                 "Delete it and fetch it again."
             )
         return data
@@ -80,7 +80,7 @@ class Objects:
         return sorted(path.rpartition("/")[2] for path in found["common_prefixes"])
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
-        # A backend lists below whole folders only, hence the filter.
+        # A backend lists complete folders only, so filter by prefix.
         folder = prefix.rpartition("/")[0]
         with self._errors(prefix):
             async for entries in obstore.list(self._backend, folder or None, chunk_size=LIST_CHUNK):
@@ -107,9 +107,9 @@ class Objects:
         except FileNotFoundError:
             raise ObjectNotFound(f"There is no object {key} in {label.name}.") from None
         except (PermissionDeniedError, UnauthenticatedError):
-            raise StoreError(f"{label.name} refused access; {label.when_refused}.") from None
+            raise StoreError(f"{label.name} refused access: {label.when_refused}.") from None
         except (BaseError, TimeoutError):
-            raise StoreUnavailable(f"{label.name} failed; {label.when_unavailable}.") from None
+            raise StoreUnavailable(f"{label.name} failed: {label.when_unavailable}.") from None
 
 
 async def _sha256(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Opening the store that the settings name, after a check that it can be relied on."""
+"""Open the configured store, and check that it honours create-if-absent."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ from euguess.storage.s3 import s3_store
 FILE_SCHEME = "file://"
 MEMORY_URL = "memory://"
 ANSWER_WITHIN_SECONDS = 10.0
-# Races of two: SeaweedFS lets the losers of larger ones wait for a second or more.
+# Races between two writers: in larger ones SeaweedFS delays the losers by a second or more.
 RACES = 4
 SELF_TEST_PREFIX = "self-test/"
 
@@ -23,10 +23,10 @@ SELF_TEST_PREFIX = "self-test/"
 async def open_store(
     settings: StoreSettings, *, answer_within_seconds: float = ANSWER_WITHIN_SECONDS
 ) -> ObjectStore:
-    """The store, reachable and known to honour create-if-absent.
+    """Open the store and check that it honours create-if-absent.
 
-    Raises InvalidInput for settings that name no store, StoreUnavailable when it does not answer
-    in time, and StoreError when it refuses access or ignores create-if-absent.
+    Raises InvalidInput for invalid settings, StoreUnavailable if the store does not answer in time,
+    and StoreError if it refuses access or ignores create-if-absent.
     """
     store = _named_store(settings)
     try:
@@ -34,19 +34,19 @@ async def open_store(
             await check_create_if_absent(store)
     except ObjectNotFound:
         raise StoreError(
-            f"The bucket of {settings.url} does not exist; create it (`euguess up` does so for "
-            "the local stack)."
+            f"The bucket of {settings.url} does not exist. Create it; `euguess up` does so for "
+            "the local stack."
         ) from None
     except TimeoutError:
         raise StoreUnavailable(
-            f"The store {settings.url} at {settings.s3_endpoint or 'AWS S3'} does not answer; "
-            "start it with `euguess up`, or check EUGUESS_STORE_URL and EUGUESS_S3_ENDPOINT."
+            f"The store {settings.url} at {settings.s3_endpoint or 'AWS S3'} does not answer. "
+            "Start it with `euguess up`, or check EUGUESS_STORE_URL and EUGUESS_S3_ENDPOINT."
         ) from None
     return store
 
 
 async def check_create_if_absent(store: ObjectStore) -> None:
-    """Raise StoreError unless creating a taken key fails and a race has exactly one winner."""
+    """Raise StoreError unless creating an existing key fails and races have one winner each."""
     # One write before the races: the first one to a new bucket of SeaweedFS is slow.
     key = _self_test_key()
     await store.put(key, b"taken")
@@ -55,13 +55,13 @@ async def check_create_if_absent(store: ObjectStore) -> None:
     winners += await asyncio.gather(*(_race(store) for _ in range(RACES)))
     if set(winners) != {1}:
         raise StoreError(
-            f"The store let {max(winners)} writers create one object; it does not honour "
-            "If-None-Match, which EUGuess relies on. Use another one."
+            f"The store let {max(winners)} writers create the same object: it does not honour "
+            "If-None-Match, which EUGuess relies on. Use another store."
         )
 
 
 async def _race(store: ObjectStore) -> int:
-    """How many of two simultaneous creations of a new object succeed."""
+    """Return how many of two simultaneous creations of an object succeed."""
     key = _self_test_key()
     wins = await asyncio.gather(store.create(key, b"one"), store.create(key, b"other"))
     await store.delete(key)
@@ -81,6 +81,6 @@ def _named_store(settings: StoreSettings) -> Objects:
     folder = url.removeprefix(FILE_SCHEME)
     if "://" in folder or not folder:
         raise InvalidInput(
-            f"EUGUESS_STORE_URL is {url!r}; it must be s3://bucket, file:///folder or memory://."
+            f"EUGUESS_STORE_URL is {url!r}. It must be s3://bucket, file:///folder or memory://."
         )
     return local_store(Path(folder))

@@ -1,33 +1,33 @@
-"""What EUGuess asks of an object store."""
+"""The interface of object stores."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
 
 
 class ObjectStore(Protocol):
-    """Objects by key. Every method raises StoreUnavailable when the store cannot be reached."""
+    """Objects by key. Every method raises StoreUnavailable if the store does not answer."""
 
     async def put(self, key: str, data: bytes) -> None:
-        """Write, replacing what was there. Readers see the old or the new bytes, never a part."""
+        """Write or replace an object. Readers see the old or the new bytes, never a mixture."""
 
     async def create(self, key: str, data: bytes) -> bool:
-        """Write unless the key is taken, atomically; False when it was taken.
+        """Write atomically unless the key exists. Return False if it existed.
 
-        After a lost answer the request is repeated, so that False may mean "by this very call":
-        where that matters, read the object to see whose it is.
+        The client repeats a request whose response was lost, so False may mean that this very call
+        created the object. Where that matters, read the object.
         """
 
     async def get(self, key: str, *, sha256: str | None = None) -> bytes:
-        """Read. Raises ObjectNotFound, or ChecksumMismatch when sha256 (hex) does not fit."""
+        """Read an object. Raises ObjectNotFound, or ChecksumMismatch if sha256 (hex) differs."""
 
     async def exists(self, key: str) -> bool:
-        """Whether the key is taken."""
+        """Return True if the key exists."""
 
     async def folders(self, prefix: str) -> list[str]:
-        """Sorted names of the next level below prefix (which ends in "/"), without listing all."""
+        """Return the sorted names of the folders directly below prefix (which ends in "/")."""
 
     def list(self, prefix: str) -> AsyncIterator[str]:
-        """Keys that start with prefix, in lexical order where the store has one."""
+        """Yield the keys that start with prefix; in lexical order if the store has one."""
 
     async def delete(self, key: str) -> None:
-        """Remove; harmless when there is nothing."""
+        """Delete an object; harmless if it does not exist."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SCHEME = "s3://"
 REQUEST_TIMEOUT = timedelta(seconds=30)
 CONNECT_TIMEOUT = timedelta(seconds=5)
-# Well below the lease of a slot (120 s), so that a failing store is reported while it is held.
+# Well below the lease of a slot (120 s), so that a failing store is reported during it.
 RETRY_TIMEOUT = timedelta(seconds=20)
 MAX_RETRIES = 6
 
@@ -24,18 +24,18 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 def bucket_name(settings: StoreSettings) -> str:
-    """The bucket of s3://bucket. Raises InvalidInput."""
+    """Return the bucket of s3://bucket. Raises InvalidInput."""
     bucket = settings.url.removeprefix(SCHEME).rstrip("/")
     if not settings.url.startswith(SCHEME) or not _BUCKET.fullmatch(bucket):
         raise InvalidInput(
-            f"{settings.url!r} names no bucket; EUGUESS_STORE_URL must be like s3://euguess "
+            f"{settings.url!r} names no bucket. EUGUESS_STORE_URL must be like s3://euguess "
             "(3 to 63 lower-case letters, digits, '.' or '-', and no path)."
         )
     return bucket
 
 
 def require_credentials(settings: StoreSettings) -> None:
-    """Raise InvalidInput naming the setting that is missing."""
+    """Raise InvalidInput with the names of missing settings."""
     given = {
         "EUGUESS_S3_ACCESS_KEY": settings.s3_access_key,
         "EUGUESS_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
@@ -46,12 +46,12 @@ def require_credentials(settings: StoreSettings) -> None:
 
 
 def s3_store(settings: StoreSettings) -> Objects:
-    """The store in a bucket, not yet contacted. Raises InvalidInput."""
+    """Create the client of a bucket without connecting. Raises InvalidInput."""
     bucket = bucket_name(settings)
     require_credentials(settings)
     if settings.s3_endpoint and not settings.s3_endpoint.startswith(("http://", "https://")):
         raise InvalidInput(
-            f"EUGUESS_S3_ENDPOINT is {settings.s3_endpoint!r}; it must start with http:// or "
+            f"EUGUESS_S3_ENDPOINT is {settings.s3_endpoint!r}. It must start with http:// or "
             "https://, as in http://127.0.0.1:9000."
         )
     return Objects(_backend(settings, bucket), _label(settings, bucket))
@@ -62,8 +62,8 @@ def _backend(settings: StoreSettings, bucket: str) -> S3Store:
         "access_key_id": settings.s3_access_key,
         "secret_access_key": settings.s3_secret_key.get_secret_value(),
         "region": settings.s3_region,
-        "checksum_algorithm": "SHA256",  # the server refuses a body that was damaged on the way
-        "disable_bulk_delete": True,  # one plain DELETE, which every server and policy knows
+        "checksum_algorithm": "SHA256",  # the server rejects a body damaged in transit
+        "disable_bulk_delete": True,  # a plain DELETE, which every server supports
     }
     if settings.s3_endpoint:
         config["endpoint"] = settings.s3_endpoint
@@ -84,5 +84,5 @@ def _label(settings: StoreSettings, bucket: str) -> StoreLabel:
     return StoreLabel(
         f"The bucket {bucket} at {endpoint}",
         "start the store with `euguess up`, or check EUGUESS_S3_ENDPOINT",
-        "check EUGUESS_S3_ACCESS_KEY and EUGUESS_S3_SECRET_KEY and what that key may do",
+        "check EUGUESS_S3_ACCESS_KEY, EUGUESS_S3_SECRET_KEY and the permissions of that key",
     )

@@ -147,7 +147,7 @@ def test_a_refused_token_is_not_blamed_on_the_photo() -> None:
 
 
 def test_an_answer_of_another_server_is_not_taken_for_a_prediction() -> None:
-    with pytest.raises(ServiceUnavailable, match="did not answer as"):
+    with pytest.raises(ServiceUnavailable, match="is not the model server of EUGuess"):
         InferenceClient(URL, transport=answering(200, {"hello": "world"})).predict([b"x"])
 
 
