@@ -1,10 +1,10 @@
-"""Stopping a training between two epochs, when its run in MLflow is told to."""
+"""The error that ends a training between two epochs after a stop request in MLflow."""
 
 from euguess.errors import Interrupted
 
 
 class Stopped(Interrupted):
-    """The training was stopped as asked; its checkpoint is kept."""
+    """The training was stopped on request; its checkpoint is kept."""
 
     def __init__(self, epochs_done: int, epochs: int) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The plots of the report: the study's figures 5 to 8 by our runs."""
+"""The plots of the report: the study's figures 5 to 8, drawn from our runs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ Draw = Callable[[Axes], None]
 
 
 def draw_plots(paper: Paper, folder: Path) -> dict[str, str]:
-    """Write the plots that there is something for; captions by file name."""
+    """Write the plots that have data; return captions by file name."""
     runs = {
         name: finding
         for stem, name in FIGURE_RUNS.items()
@@ -38,7 +38,7 @@ def draw_plots(paper: Paper, folder: Path) -> dict[str, str]:
     changes = {fault: finding for fault, finding in fixed.items() if finding is not None}
     if base is not None and changes:
         _save(folder / "faults.png", lambda axes: _changes(axes, changes, base))
-        drawn["faults.png"] = "What removing each fault changes, with 95 % intervals"
+        drawn["faults.png"] = "Change of accuracy when each fault is removed, with 95 % intervals"
     return drawn
 
 
@@ -58,7 +58,7 @@ def _draw_networks(runs: dict[str, Finding], folder: Path) -> dict[str, str]:
         ),
         "figure-8.png": (
             lambda axes: _averages(axes, runs),
-            "Figure 8: test accuracy as the study averaged it, beside the right one",
+            "Figure 8: test accuracy as the study averaged it, beside the correct one",
         ),
     }
     for name, (draw, _) in plots.items():
@@ -118,7 +118,7 @@ def _test_label(runs: dict[str, Finding]) -> str:
 def _averages(axes: Axes, runs: dict[str, Finding]) -> None:
     width = 0.38
     right = [finding.report.metrics[TOP1] for finding in runs.values()]
-    _bar(axes, right, -width / 2, width, BLUE, "share of right test images")
+    _bar(axes, right, -width / 2, width, BLUE, "share of correct test images")
     known = [(at, f.report.mean_of_batches) for at, f in enumerate(runs.values())]
     wrong = [(at, value) for at, value in known if value is not None]
     places = [at + width / 2 for at, _ in wrong]

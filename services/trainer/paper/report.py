@@ -1,4 +1,4 @@
-"""The report of `euguess paper`, as Markdown and as one HTML file that holds its plots."""
+"""The report of `euguess paper`: Markdown, and one HTML file with its plots."""
 
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ TITLE = "The study, repeated"
 
 
 def write_report(paper: Paper, folder: Path, written_at: datetime) -> tuple[Path, Path]:
-    """Write plots, report.md and report.html; returns the paths of the latter two."""
+    """Write plots, report.md and report.html; return the paths of the last two."""
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(paper, draw_plots(paper, folder), written_at)
     (folder / MARKDOWN).write_text(text, encoding="utf-8")
@@ -32,7 +32,7 @@ def write_report(paper: Paper, folder: Path, written_at: datetime) -> tuple[Path
 
 
 def markdown(paper: Paper, plots: dict[str, str], written_at: datetime) -> str:
-    """The text; plots are captions by file name."""
+    """Return the report as Markdown. plots: captions by file name."""
     images = [f"![{caption}]({name})\n\n*{caption}.*" for name, caption in plots.items()]
     curves = images[:-1] if "faults.png" in plots else images
     change = images[-1] if "faults.png" in plots else ""
@@ -52,37 +52,37 @@ def markdown(paper: Paper, plots: dict[str, str], written_at: datetime) -> str:
 
 
 def _introduction(paper: Paper) -> str:
-    lines = ["The original study's recipes, its faults included, and the same without them."]
+    lines = ["The original study's recipes with their faults, and the same recipes without them."]
     findings = [result.finding for result in paper.results if result.finding]
     if findings:
         report = findings[0].report
         seconds = {finding.report.run_id: finding.history.seconds for finding in findings}
         lines.append(
             f"Dataset {paper.request.dataset} (manifest `{report.manifest_digest[:16]}`, photos by "
-            f"{', '.join(paper.providers)}): {len(report.countries)} countries, so that chance is "
-            f"{share(report.baselines.chance)}; the study had {COUNTRIES} ({share(CHANCE)}) and "
-            f"{PLACES:,} places. All trainings together took "
-            f"{duration(sum(seconds.values()))}."
+            f"{', '.join(paper.providers)}) has {len(report.countries)} countries, so chance is "
+            f"{share(report.baselines.chance)}. The study had {COUNTRIES} countries "
+            f"({share(CHANCE)}) and {PLACES:,} places. Training took "
+            f"{duration(sum(seconds.values()))} in total."
         )
     if paper.request.overrides:
         changes = ", ".join(f"`{change}`" for change in paper.request.overrides)
         lines.append(
-            f"**All recipes were changed by {changes}, so that the networks and their training may "
-            "not be the study's; the table at the end says what each run is.**"
+            f"**All recipes were run with {changes}, so networks and training may differ from the "
+            "study's. The table at the end lists each run.**"
         )
     if ProviderName.SIMULATOR in paper.providers:
         lines.append(
-            "**These photos are drawn by the simulator: what is shown is that the chain works and "
-            "what its faults do, not how well photos of real places are named.**"
+            "**These photos are drawn by the simulator. They show that the pipeline works and what "
+            "the faults do, not how well real photos are recognised.**"
         )
     if paper.request.renewal:
         lines.append(
-            f"The renewal columns test each model on dataset {paper.request.renewal}, on places of "
-            "which it has seen nothing."
+            f"The renewal columns test each model on dataset {paper.request.renewal}, on places "
+            "that it has not seen."
         )
     lines.append(
-        "Accuracy is the share of right countries, with its 95 % interval by bootstrap over test "
-        "places, of single views and of all views of a place fused. *Leaky* says that test photos "
-        "share a place with training, and how many of them do."
+        "Accuracy is the share of correct countries, for single views and for all views of a place "
+        "fused, with 95 % intervals by bootstrap over test places. *Leaky* means that test photos "
+        "share a place with training photos; the share of such photos is given."
     )
     return "\n\n".join(lines)

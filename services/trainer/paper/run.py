@@ -33,7 +33,7 @@ DIGITS = 16  # of a manifest digest in a file's name
 
 @dataclass(frozen=True)
 class Experiment:
-    """A recipe and where it stands, as study/table2-googlenet."""
+    """A recipe and its path without suffix, such as study/table2-googlenet."""
 
     stem: str
     recipe: Recipe
@@ -41,22 +41,22 @@ class Experiment:
 
 @dataclass(frozen=True)
 class PaperRequest:
-    """What to run. renewal: another dataset, of new places, that every model is tested on."""
+    """The experiments to run. renewal: another dataset, of new places, to test every model on."""
 
     dataset: str
     experiments: tuple[Experiment, ...]
     renewal: str | None = None
-    overrides: tuple[str, ...] = ()  # that the experiments were read with
+    overrides: tuple[str, ...] = ()  # the overrides that the experiments were read with
     on_damage: OnDamage = OnDamage.RAISE
 
     def __post_init__(self) -> None:
         if self.renewal == self.dataset:
-            raise InvalidInput("The renewal dataset must be another one than the dataset itself.")
+            raise InvalidInput("The renewal dataset must be another one than the training dataset.")
 
 
 @dataclass(frozen=True)
 class TrainingHistory:
-    """How a training went, by epoch, and where."""
+    """A training epoch by epoch, and the machine and code that ran it."""
 
     train_accuracy: tuple[float, ...]
     train_loss: tuple[float, ...]  # nats
@@ -67,18 +67,18 @@ class TrainingHistory:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a run measured."""
+    """The measurements of one run."""
 
     report: Report
     history: TrainingHistory
-    answers: PhotoResults | None  # runs of older versions kept none
+    answers: PhotoResults | None  # missing in runs of older versions
     renewal: Report | None = None
     is_reused: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment with its finding, or why there is none."""
+    """An experiment with its finding, or the reason that it is missing."""
 
     experiment: Experiment
     finding: Finding | None = None
@@ -94,7 +94,7 @@ class Paper:
     results: tuple[Result, ...]
 
     def finding(self, stem: str) -> Finding | None:
-        """None for an experiment that was not wanted or failed."""
+        """Return None for an experiment that was not requested or failed."""
         found = {result.experiment.stem: result.finding for result in self.results}
         return found.get(stem)
 
@@ -102,7 +102,7 @@ class Paper:
 def read_experiments(
     folder: Path, overrides: Sequence[str], only: Sequence[str] = ()
 ) -> tuple[Experiment, ...]:
-    """The recipes below a folder, all or those that match a pattern, such as study/table2-*.
+    """Read the recipes below a folder: all, or those that match a pattern such as study/table2-*.
 
     Raises InvalidInput when there are none.
     """
@@ -112,14 +112,14 @@ def read_experiments(
         chosen = {s: path for s, path in chosen.items() if any(fnmatch(s, one) for one in only)}
     if not chosen:
         raise InvalidInput(
-            f"No recipe in {folder} matches {' or '.join(only) or 'study/*'}; write for example "
-            "--only 'study/table2-*' --only fixed/all."
+            f"No recipe in {folder} matches {' or '.join(only) or 'study/*'}. Example: "
+            "--only 'study/table2-*' --only fixed/all"
         )
     return tuple(Experiment(stem, read_recipe(path, overrides)) for stem, path in chosen.items())
 
 
 def run_paper(request: PaperRequest, session: Session) -> Paper:
-    """Run what has not been run yet; an experiment that cannot be run says why."""
+    """Run the experiments that have no finished run; a failed one keeps its reason."""
     providers = _providers(request, session)
     results, total = [], len(request.experiments)
     with session.display.bar("Experiments") as bar:
@@ -132,7 +132,7 @@ def run_paper(request: PaperRequest, session: Session) -> Paper:
 
 
 def _providers(request: PaperRequest, session: Session) -> tuple[str, ...]:
-    """Who gave the photos. Raises DatasetNotFound, or InvalidInput when there are none."""
+    """Return the photos' providers. Raises DatasetNotFound, or InvalidInput without photos."""
     image = request.experiments[0].recipe.image
     load_cache(request.dataset, image, session, on_damage=request.on_damage)  # writes the manifest
     return asyncio.run(_read_providers(request.dataset, session))
@@ -148,7 +148,7 @@ def _result(experiment: Experiment, request: PaperRequest, session: Session) -> 
         return Result(experiment, _finding(experiment, request, session))
     except (ServiceUnavailable, StoreError):
         raise
-    except EUGuessError as error:  # the others may well be possible
+    except EUGuessError as error:  # other experiments may still work
         session.display.note(f"Left out: {error}")
         return Result(experiment, missing=str(error))
 
@@ -173,7 +173,7 @@ def _finding(experiment: Experiment, request: PaperRequest, session: Session) ->
 
 
 def _renewed(run_id: str, request: RunRequest, session: Session) -> Report:
-    """Report of a run's model on the request's dataset, of new places; kept with the run."""
+    """Evaluate a run's model on the request's dataset of new places; store the report with it."""
     cache = load_cache(request.dataset, request.recipe.image, session, on_damage=request.on_damage)
     name = f"{RENEWAL}-{cache.header.manifest_digest[:DIGITS]}.json"
     known = stored_report(run_id, name, session)

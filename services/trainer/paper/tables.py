@@ -16,7 +16,7 @@ PAIRED, UNPAIRED = "same photos, paired", "other photos, not paired"
 
 
 def study_table(table: StudyTable, paper: Paper) -> str:
-    """One table of the study with our figures beside its own."""
+    """Return one table of the study with our figures beside its own."""
     header = ["run", "study", "ours, averaged as there", "ours, one view", "all views", "test part"]
     header += ["study, later places", "ours, renewal"] if paper.request.renewal else []
     rows = [_study_row(run, paper) for run in table.runs]
@@ -27,7 +27,7 @@ def study_table(table: StudyTable, paper: Paper) -> str:
 
 
 def removed_faults(paper: Paper) -> str:
-    """What the accuracy becomes when one fault of the best run is removed."""
+    """Return the section on accuracy after removing one fault of the best run."""
     base = paper.finding(BEST)
     header = ["fault removed", "one view", "difference, points", "compared on", "test part"]
     header += ["renewal"] if paper.request.renewal else []
@@ -36,19 +36,19 @@ def removed_faults(paper: Paper) -> str:
         rows.append([fault, *_removed_cells(paper.finding(stem), base, paper)])
     return "\n\n".join(
         (
-            "## What each fault is worth",
-            "Each line removes one fault from the best run (GoogLeNet of Table 2), the last one "
-            "all of them. A difference is paired where both runs were tested on the same photos; "
-            "otherwise the two intervals are combined as if the photos were independent. A "
-            "positive one says that the network got better, a negative one on other photos also "
-            "that the accuracy before was flattered.",
+            "## Effect of each fault",
+            "Each row removes one fault from the best run (GoogLeNet of Table 2); the last row "
+            "removes all of them. A difference is paired where both runs were tested on the same "
+            "photos. Otherwise the two intervals are combined as if the photos were independent. "
+            "A positive difference means that the network improved. A negative one on other photos "
+            "can also mean that the earlier accuracy was inflated.",
             markdown_table(header, rows),
         )
     )
 
 
 def difference(finding: Finding, base: Finding) -> tuple[Interval, bool]:
-    """Top-1 accuracy over single views minus the base's, and whether it is paired."""
+    """Return single-view top-1 accuracy minus the base's, and whether it is paired."""
     if finding.answers is not None and base.answers is not None:
         paired = paired_accuracy_difference(finding.answers, base.answers)
         if paired is not None:
@@ -57,7 +57,7 @@ def difference(finding: Finding, base: Finding) -> tuple[Interval, bool]:
 
 
 def provenance(paper: Paper) -> str:
-    """Where each figure comes from."""
+    """Return the table of the run, machine and code behind each figure."""
     header = ["recipe", "network", "epochs", "duration", "device", "revision", "run"]
     rows = [
         [
@@ -76,18 +76,18 @@ def provenance(paper: Paper) -> str:
 
 
 def missing(paper: Paper) -> str:
-    """What could not be run and why; nothing when all was."""
+    """Return the list of failed experiments with reasons, or an empty text."""
     lines = [f"- {r.experiment.stem}: {r.missing}" for r in paper.results if r.missing]
-    return "\n".join(("## What is missing", "", *lines)) if lines else ""
+    return "\n".join(("## Missing experiments", "", *lines)) if lines else ""
 
 
 def share(value: float | None) -> str:
-    """A share without an interval."""
+    """Format a share without an interval."""
     return ABSENT if value is None else f"{100 * value:.1f} %"
 
 
 def duration(seconds: float) -> str:
-    """As 2 h 05 min, 3 min 20 s or 8.4 s."""
+    """Format a duration as 2 h 05 min, 3 min 20 s or 8.4 s."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -139,7 +139,7 @@ def _others() -> str:
     named = "; ".join(f"{name} {share(value)}" for name, value in WITHIN_750_KM.items())
     return (
         f"The study's Table 2 also lists {named}. Those are shares of photos from the whole world "
-        "that were placed within 750 km, and not comparable with the share of right countries."
+        "that were located within 750 km. They cannot be compared with shares of correct countries."
     )
 
 

@@ -1,4 +1,4 @@
-"""One file with all that a training needs to go on: tensors and facts, no pickle."""
+"""Checkpoints: one file with everything that a training needs to resume; no pickle."""
 
 import json
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ NETWORK, BEST, AVERAGE, OPTIMIZER = "network/", "best/", "average/", "optimizer/
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that belongs to one recipe on one state of one dataset, by fingerprint."""
+    """The checkpoint of one recipe on one state of one dataset, identified by fingerprint."""
 
     path: Path
     fingerprint: str
 
     def save(self, learner: Learner, state: TrainingState, run_id: str) -> None:
-        """Replace the file at once, so that a crash leaves the old or the new one."""
+        """Replace the file atomically, so that a crash leaves the old or the new one."""
         tensors = {
             **_prefixed(NETWORK, learner.network.state_dict()),
             **_prefixed(BEST, state.best_weights),
@@ -53,12 +53,12 @@ class Checkpoint:
             save_file(tensors, part, metadata={"facts": json.dumps(facts)})
 
     def saved_run(self) -> str | None:
-        """Id of the run that can be continued here, if any."""
+        """Return the id of the run that can be resumed from this file, if any."""
         facts = self._facts()
         return None if facts is None else str(facts["run_id"])
 
     def load(self, learner: Learner) -> TrainingState:
-        """Put a learner where the file says; nothing to continue gives an empty TrainingState."""
+        """Restore a learner; return an empty TrainingState when there is nothing to resume."""
         facts = self._facts()
         if facts is None:
             return TrainingState()
@@ -76,7 +76,7 @@ class Checkpoint:
         return TrainingState(history, _under(BEST, tensors))
 
     def _facts(self) -> dict[str, Any] | None:
-        """None unless there is a whole file of this fingerprint."""
+        """Return None unless there is a complete file of this fingerprint."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 facts: dict[str, Any] = json.loads(file.metadata()["facts"])
@@ -91,7 +91,7 @@ def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """The file format knows neither devices nor channels_last."""
+    """Return a copy in main memory: the file format has no devices and no channels_last."""
     return tensor.detach().cpu().contiguous()
 
 

@@ -37,13 +37,13 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to do. Without is_registered the run is tracked, but makes no version of the model."""
+    """What to train. Without is_registered the run is tracked, but no model version is made."""
 
     dataset: str
     recipe: Recipe
     is_resumed: bool = False
-    resumes: str | None = None  # id of the run that is meant, where one is
-    clears_stop_request: bool = False  # a stop asked for before this start does not count
+    resumes: str | None = None  # id of an unfinished run
+    clears_stop_request: bool = False  # an earlier stop request is ignored
     is_registered: bool = True
     is_promoted: bool = False
     on_damage: OnDamage = OnDamage.RAISE
@@ -51,7 +51,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment left."""
+    """The results of an experiment."""
 
     run_id: str
     report: Report
@@ -60,7 +60,7 @@ class Outcome:
 
 
 def run_experiment(request: RunRequest, session: Session) -> Outcome:
-    """Do all of it. A run that was cut short can be continued by a request with is_resumed.
+    """Run an experiment from its dataset to its verdict; is_resumed resumes an interrupted run.
 
     Raises InvalidInput when the request resumes a run that has finished.
     """
@@ -96,7 +96,7 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one, with dotted names."""
+    """Flatten nested tables into one with dotted names."""
     values: dict[str, Any] = {}
     for key, value in table.items():
         is_table = isinstance(value, Mapping)
@@ -112,7 +112,7 @@ class _Run:
 
 
 def _trained(training: Training, run: _Run, session: Session) -> nn.Module:
-    """The network with the weights of its best epoch."""
+    """Train and return the network with the weights of its best epoch."""
     display, recipe = session.display, training.recipe
 
     def after_epoch(state: TrainingState) -> None:
@@ -127,7 +127,7 @@ def _trained(training: Training, run: _Run, session: Session) -> nn.Module:
 
 
 def _stop_where_asked(run_id: str, done: int, epochs: int, session: Session) -> None:
-    """After the last epoch nothing is left to stop. Raises Stopped."""
+    """Raise Stopped on request, except after the last epoch, when nothing is left to stop."""
     if done < epochs and session.tracking.is_stop_requested(run_id):
         raise Stopped(done, epochs)
 
@@ -139,7 +139,7 @@ def _store(
     network: nn.Module,
     trained_at: datetime,
 ) -> Outcome:
-    """Keep the report, and the model where it is wanted."""
+    """Store the report; register and promote the model where the request says so."""
     run_id, report = outcome.run_id, outcome.report
     session.tracking.log_text(run_id, report.model_dump_json(indent=2), REPORT_FILE)
     if not request.is_registered:

@@ -1,9 +1,9 @@
-"""One recipe under every protocol, side by side: how much of its accuracy is for new places.
+"""One recipe under every protocol, side by side: how much of its accuracy holds for new places.
 
-For each way to split the dataset a model is trained by the same recipe, with the same seed and
-fractions; a finished run of the same recipe on the same state of the dataset is used again. The
-renewal protocol trains nothing: the location split's model is tested on another dataset, on the
-places of which it has seen nothing.
+For each way to split the dataset, one model is trained by the same recipe with the same seed and
+fractions. A finished run of the same recipe on the same state of the dataset is reused. The renewal
+protocol trains nothing: it tests the location split's model on another dataset, on places that the
+model has not seen.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ MEANINGS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class ProtocolResult:
-    """One protocol: its report, or why there is none."""
+    """The report of one protocol, or the reason that it is missing."""
 
     protocol: str
     report: Report | None = None
@@ -45,7 +45,7 @@ class ProtocolResult:
 
 @dataclass(frozen=True)
 class ProtocolComparison:
-    """What to measure. renewal: the dataset that the renewal protocol tests on."""
+    """The protocols to compare. renewal: the dataset that the renewal protocol tests on."""
 
     request: RunRequest
     protocols: tuple[str, ...] = PROTOCOLS
@@ -55,15 +55,14 @@ class ProtocolComparison:
         unknown = set(self.protocols) - set(PROTOCOLS)
         if unknown:
             raise InvalidInput(
-                f"There is no protocol {min(unknown)!r}; write all, or some of "
-                f"{','.join(PROTOCOLS)}."
+                f"Unknown protocol {min(unknown)!r}. Use all, or some of {','.join(PROTOCOLS)}."
             )
         if self.renewal == self.request.dataset:
-            raise InvalidInput("The renewal dataset must be another one than the dataset itself.")
+            raise InvalidInput("The renewal dataset must be another one than the training dataset.")
 
 
 def compare_protocols(comparison: ProtocolComparison, session: Session) -> list[ProtocolResult]:
-    """One line per protocol, in their order; a protocol that cannot be used says why."""
+    """Return one result per protocol, in order; a protocol that cannot be used has a reason."""
     lines = []
     for number, protocol in enumerate(comparison.protocols, start=1):
         session.display.note(f"{number} of {len(comparison.protocols)}: {protocol}")
@@ -72,10 +71,10 @@ def compare_protocols(comparison: ProtocolComparison, session: Session) -> list[
 
 
 def run_comparison(request: RunRequest, session: Session) -> tuple[Outcome, Outcome]:
-    """Outcomes under the image split and under the recipe's own honest one.
+    """Run the recipe under the image split and under its own honest split.
 
-    A recipe that asks for the image split is compared with the location split. Only the honest
-    model is registered, and promoted if the request says so.
+    A recipe with the image split is compared with the location split. Only the honest model is
+    registered, and promoted if requested.
     """
     recipe = request.recipe
     is_honest = recipe.split.protocol is not SplitProtocol.IMAGE
@@ -89,9 +88,9 @@ def run_comparison(request: RunRequest, session: Session) -> tuple[Outcome, Outc
 
 
 def print_protocols(console: Console, lines: Sequence[ProtocolResult]) -> None:
-    """Print the lines as a table."""
+    """Print the results as a table."""
     table = Table(
-        title="Accuracy (top-1) by what is tested on",
+        title="Accuracy (top-1) by test part",
         caption="95 % intervals by bootstrap over test places",
     )
     for name in ("protocol", "tested on", "places", "single view", "all views", ""):
@@ -102,7 +101,7 @@ def print_protocols(console: Console, lines: Sequence[ProtocolResult]) -> None:
 
 
 def summaries(lines: Sequence[ProtocolResult]) -> list[dict[str, Any]]:
-    """The lines for programs; reports in full are kept with their runs."""
+    """Return the results for programs; the full reports are stored with their runs."""
     return [
         {
             "protocol": line.protocol,
@@ -149,9 +148,9 @@ def _renewed(comparison: ProtocolComparison, session: Session) -> ProtocolResult
 def _measured(
     protocol: SplitProtocol, comparison: ProtocolComparison, session: Session
 ) -> tuple[Report, bool]:
-    """Report of a finished run of the recipe, else of a new one; and whether it was there."""
+    """Return the report of a finished or a new run of the recipe, and whether it was reused."""
     recipe = comparison.request.recipe.with_protocol(protocol)
-    # The renewal protocol needs the location split's model, not its report alone.
+    # The renewal protocol needs the location split's model, not only its report.
     needs_model = protocol is SplitProtocol.LOCATION and comparison.renewal is not None
     request = replace(
         comparison.request, recipe=recipe, is_registered=needs_model, is_promoted=False

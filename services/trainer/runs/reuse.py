@@ -1,4 +1,4 @@
-"""Using the finished run of a recipe on the same state of a dataset again."""
+"""Reuse of finished runs of a recipe on the same state of a dataset."""
 
 import tempfile
 from dataclasses import replace
@@ -14,19 +14,20 @@ from services.trainer.session import Session, load_cache
 
 
 def measured(request: RunRequest, session: Session) -> tuple[Report, bool]:
-    """Report of the newest finished run of a request, else of a new one; and whether it was there.
+    """Return the report of the newest finished run of a request, or of a new run, and whether it
+    was reused.
 
-    A run that was cut short is continued.
+    An interrupted run is resumed.
     """
     report = _finished(request, session)
     if report is not None:
-        session.display.note(f"Run {report.run_id} has measured this")
+        session.display.note(f"Reusing run {report.run_id}")
         return report, True
     return run_experiment(replace(request, is_resumed=True), session).report, False
 
 
 def stored_report(run_id: str, name: str, session: Session) -> Report | None:
-    """None where a run kept none of that name, or one of another form."""
+    """Return a run's report of that name; None if it is missing or has another format."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             path = session.tracking.fetch(run_id, name, Path(folder))
