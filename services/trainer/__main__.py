@@ -16,9 +16,9 @@ from services.trainer.cli import train as train_commands
 from services.trainer.cli import worker as worker_commands
 
 app = typer.Typer(
-    help="Trains classifiers that name the country of a street-level photo.\n\n"
-    "A recipe (TOML; see the folder experiments) describes a training in full. Runs and models "
-    "are kept in MLflow; the model with the alias `champion` is the one that is served.\n\n"
+    help="Train classifiers that predict the country of a street-level photo.\n\n"
+    "A recipe is a TOML file that describes a training run; see the folder experiments. Runs and "
+    "models are stored in MLflow; the model with the alias `champion` is served.\n\n"
     "  python -m services.trainer compare demo --recipe experiments/demo.toml --promote",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

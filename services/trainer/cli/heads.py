@@ -1,4 +1,4 @@
-"""The commands about frozen features and the heads on them."""
+"""The commands for frozen features and the heads on them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,10 +30,9 @@ def embed(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Compute the features of all views by each backbone of a head recipe, and keep them.
+    """Compute and store the features of all views by each backbone of a head recipe.
 
-    What is there already is used; what was cut short goes on where it stopped. `head` does this
-    by itself.
+    Stored features are reused and interrupted runs resumed. `head` does this by itself.
     """
     from services.trainer.heads.embeddings import embed_dataset
     from services.trainer.heads.recipe import read_head_recipe
@@ -62,8 +61,8 @@ def head(
 ) -> None:
     """Fit a head on the features of frozen backbones and report its accuracy; takes seconds.
 
-    How strongly the head is regularised is chosen by cross-validation among the places that it
-    may learn from; the report is on the test part of the split.
+    The regularisation is chosen by cross-validation among the training places; the report is on
+    the test part of the split.
     """
     from services.trainer.heads.experiment import run_head
     from services.trainer.heads.recipe import read_head_recipe
@@ -78,5 +77,5 @@ def head(
     print_report(console, outcome.report)
     console.print(
         f"Chosen on held-out training places: C = {score.regularisation:g} "
-        f"({score.accuracy:.1%} of places right there, all views fused)."
+        f"({score.accuracy:.1%} of these correct, all views fused)."
     )

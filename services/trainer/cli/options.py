@@ -1,4 +1,4 @@
-"""Options that commands share, and how they print. Imports nothing that takes seconds."""
+"""Options and output that commands share; imports nothing that takes seconds."""
 
 import sys
 from pathlib import Path

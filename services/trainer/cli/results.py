@@ -1,4 +1,4 @@
-"""`results`: the table of real results."""
+"""The command `results`: the table of real results."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +21,10 @@ def results(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Measure all recipes of a folder on the same places, with three seeds, and write the table.
+    """Measure all recipes of a folder on the same places with three seeds, and write the table.
 
-    What was measured before is used again, so that a run that was cut short goes on. Heads whose
-    weights files are missing are left out, and the table says so. `make real-results` runs this.
+    Earlier measurements are reused, so an interrupted run resumes. Heads without their weights
+    files are left out and listed below the table. `make real-results` runs this command.
     """
     from services.trainer.real_results.measure import measure_all, open_benchmark, read_recipes
     from services.trainer.real_results.page import page

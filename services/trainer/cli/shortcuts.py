@@ -1,4 +1,4 @@
-"""`shortcuts`: what a model's accuracy owes to parts of the photos."""
+"""The command `shortcuts`: how much accuracy depends on parts of the photos."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,10 +31,10 @@ def shortcuts(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Hide the sky, the bottom band and the watermark of test photos; report what is lost.
+    """Hide the sky, the bottom band and the watermark of test photos; report the accuracy lost.
 
-    A model that loses much where nothing of the country is to be seen, as in a watermark, has
-    learnt a shortcut. Writes shortcuts.json, shortcuts.md and shortcuts.png:
+    A model that loses much accuracy without a part that shows nothing of the country, such as a
+    watermark, has learnt a shortcut. Writes shortcuts.json, shortcuts.md and shortcuts.png:
 
       shortcuts champion
     """

@@ -6,7 +6,7 @@ from euguess.settings import HomeSettings, RedisSettings
 
 
 def worker() -> None:
-    """Take trainings from the queue `train`, one at a time, until stopped."""
+    """Run trainings from the queue `train`, one at a time, until stopped."""
     from services.trainer.jobs.worker import run_worker
 
     run_worker(RedisSettings.load())

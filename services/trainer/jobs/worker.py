@@ -30,7 +30,7 @@ SOFT_SHUTDOWN_SECONDS = 2  # an interrupted training resumes after its last epoc
 
 
 def run_worker(settings: RedisSettings) -> None:
-    """Serve until stopped. Raises ServiceUnavailable when Redis does not answer."""
+    """Run trainings from the queue until stopped. Raises ServiceUnavailable without Redis."""
     redis_url = settings.redis_url.get_secret_value()
     try:
         with Redis.from_url(redis_url) as redis:
@@ -88,7 +88,7 @@ def train_app(redis_url: str) -> Celery:
 
 
 def _train(message: TrainRun) -> str:
-    # The parent process stays small, and safe to fork, without torch.
+    # Imported here: the parent process stays small, and safe to fork, without torch.
     from services.trainer.recipe import parse_recipe
     from services.trainer.runs.experiment import RunRequest, run_experiment
     from services.trainer.session import open_session

@@ -1,8 +1,8 @@
 """Real results: each recipe on the same test places, seed by seed.
 
-A seed changes the split and the initialisation; all recipes of a seed share the split. What is
-chosen (the regularisation of a head, and the best head) is chosen among places that may be learnt
-from; a test part is answered once by each recipe.
+A seed changes the split and the initialisation; all recipes of a seed share the split. The
+regularisation of a head and the best head are chosen on places outside the test part. Each recipe
+is tested on a test part once.
 """
 
 import hashlib
@@ -41,12 +41,12 @@ from services.trainer.training.driver import new_training
 FOLDER = "results"
 SEEDS = (0, 1, 2)
 Chosen = TypeVar("Chosen", Recipe, HeadRecipe)
-MEASURE_VERSION = 2  # of what is kept; a change of the arithmetic needs another
+MEASURE_VERSION = 2  # of stored measurements; increase it when the computation changes
 
 
 @dataclass(frozen=True)
 class Recipes:
-    """What to measure, and why some of it cannot be."""
+    """The recipes to measure, and the reasons for those left out."""
 
     trained: tuple[Recipe, ...]
     heads: tuple[HeadRecipe, ...]
@@ -54,19 +54,19 @@ class Recipes:
 
 
 def read_recipes(folder: Path, weights: Path) -> Recipes:
-    """Trainings of folder/*.toml and heads of folder/heads/*.toml. Raises InvalidRecipe."""
+    """Read trainings from folder/*.toml, heads from folder/heads/*.toml. Raises InvalidRecipe."""
     trained = [read_recipe(path) for path in sorted(folder.glob("*.toml"))]
     heads, left_out = [], []
     for path in sorted((folder / "heads").glob("*.toml")):
         head = read_head_recipe(path).with_weights_in(weights)
         missing = sorted({Path(b.weights).name for b in head.backbones if _is_missing(b)})
         if missing:
-            left_out.append(f"{head.name}: the weights {', '.join(missing)} are not there")
+            left_out.append(f"{head.name}: missing weights {', '.join(missing)}")
         else:
             heads.append(head)
     if not trained and not heads:
         raise InvalidRecipe(
-            f"There is no recipe to measure in {folder}: no *.toml, no heads/*.toml."
+            f"No recipe to measure in {folder}: it has no *.toml and no heads/*.toml."
         )
     return Recipes(tuple(trained), tuple(heads), tuple(left_out))
 
@@ -77,7 +77,7 @@ def _is_missing(backbone: Backbone) -> bool:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Where recipes are measured; caches and features are loaded once."""
+    """The dataset and session of a benchmark; caches and features are loaded once."""
 
     dataset: str
     session: Session
@@ -86,7 +86,7 @@ class Benchmark:
 
 
 def open_benchmark(dataset: str, session: Session, heads: Sequence[HeadRecipe]) -> Benchmark:
-    """Each backbone runs once, with the inner layers of all heads together."""
+    """Open a benchmark; each backbone runs once, for the inner layers of all heads together."""
     layers = _layers_by_backbone(heads)
     caches: dict[int, TensorCache] = {}
     features: dict[str, tuple[Features, ...]] = {}
@@ -110,7 +110,7 @@ def open_benchmark(dataset: str, session: Session, heads: Sequence[HeadRecipe]) 
 
 
 def _layers_by_backbone(heads: Sequence[HeadRecipe]) -> dict[str, tuple[str, ...]]:
-    """Sorted names of the layers that any head looks at, by backbone without layers."""
+    """Return the sorted layers that any head uses, by backbone without layers."""
     found: dict[str, set[str]] = {}
     for backbone in (backbone for head in heads for backbone in head.backbones):
         key = backbone.with_layers(()).model_dump_json()
@@ -119,7 +119,7 @@ def _layers_by_backbone(heads: Sequence[HeadRecipe]) -> dict[str, tuple[str, ...
 
 
 def measure_all(recipes: Recipes, benchmark: Benchmark) -> list[Measurement]:
-    """Every recipe under every seed; what was measured before is read from disk."""
+    """Measure every recipe under every seed; earlier measurements are read from disk."""
     found = []
     for seed in SEEDS:
         for recipe in recipes.trained:
@@ -148,13 +148,13 @@ def _once(
         measured = measure()
         keep(folder, fingerprint, measured)
     benchmark.session.display.note(
-        f"seed {measured.seed}  {measured.recipe}: learnt in {measured.seconds:.0f} s"
+        f"seed {measured.seed}  {measured.recipe}: trained in {measured.seconds:.0f} s"
     )
     return measured
 
 
 def _facts_of(recipe: Recipe | HeadRecipe) -> str:
-    """A recipe as JSON, wherever its weights files lie."""
+    """Return a recipe as JSON, independent of the folder of its weights files."""
     if isinstance(recipe, Recipe):
         return recipe.model_dump_json()
     plain = (b.model_copy(update={"weights": Path(b.weights).name}) for b in recipe.backbones)

@@ -1,4 +1,4 @@
-"""The results as a page in Markdown."""
+"""The real results as a Markdown page."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ SEED_COLUMNS = ("recipe", "seed", "held out, fused", "single view", "all views f
 
 
 def page(results: Results, plot: str) -> str:
-    """Markdown with the tables; plot is the name of the picture beside it."""
+    """Return the page. plot: file name of the picture beside it."""
     return "\n".join([*_head(results), "", *_table(results), "", *_rest(results, plot), ""])
 
 
@@ -23,30 +23,30 @@ def _head(results: Results) -> Iterator[str]:
     yield "# Results on real photos"
     yield ""
     yield (
-        f"{len(results.seeds)} seeds on `{results.dataset}`; `make real-results` repeats it. A "
-        "seed changes the split and the initialisation, and all recipes of a seed answer for the "
-        "same test places, none of which they have learnt from (a split over locations)."
+        f"{len(results.seeds)} seeds on `{results.dataset}`. Repeat with `make real-results`. A "
+        "seed changes the split and the initialisation. All recipes of a seed are tested on the "
+        "same places, and no recipe is trained on them (a split over locations)."
     )
     yield ""
     yield (
-        f"The answers of all seeds are pooled: {results.tests} answers for "
+        f"Predictions of all seeds are pooled: {results.tests} predictions for "
         f"{results.distinct_places} different places. The 95 % intervals are by bootstrap over "
-        "these places, each with the answers of every seed that tested it; differences are "
-        "paired. They hold for new places of this collection, and for these seeds: a country with "
-        "few places, or another camera, is another matter."
+        "these places, each with the predictions of every seed that tested it; differences are "
+        "paired. They hold for new places of this collection and for these seeds, not for other "
+        "cameras or for countries with few places."
     )
     yield ""
     yield (
-        "Accuracies are shares of places: of one view, the share of a place's views that are "
-        "named right, averaged over places. How strongly a head is regularised, and which head "
-        f"is `{BEST}`, is chosen seed by seed by cross-validation over locations within train "
-        "and val (the most held-out places right); a test part is answered once by each recipe. "
-        "Trained networks choose their epoch on val, and learn from train alone."
+        "Accuracies are shares of places. Single-view accuracy is the share of a place's views "
+        "that are correct, averaged over places. For each seed, the regularisation of a head and "
+        f"the head called `{BEST}` are chosen by cross-validation over locations within train and "
+        "val (most held-out places correct). Each recipe is tested once. Trained networks choose "
+        "their epoch on val and are trained on train only."
     )
     yield ""
     yield (
-        f"Chance is {results.chance:.1%}; always naming the most trained country gives "
-        f"{results.majority:.1%}."
+        f"Chance is {results.chance:.1%}; always predicting the most frequent training country "
+        f"gives {results.majority:.1%}."
     )
 
 
@@ -68,7 +68,7 @@ def _cells(line: RecipeSummary) -> tuple[str, ...]:
 
 
 def _rest(results: Results, plot: str) -> Iterator[str]:
-    yield "Differences are in percentage points. Seconds are of training alone, without features."
+    yield "Differences are in percentage points. Seconds exclude computing features."
     yield ""
     yield f"![Accuracy by recipe, and by the number of views]({plot})"
     yield ""
@@ -78,7 +78,7 @@ def _rest(results: Results, plot: str) -> Iterator[str]:
     yield markdown_table(SEED_COLUMNS, rows, align="lrrrrl")
     if not any(line.recipe == STUDY for line in results.lines):
         yield ""
-        yield "The study's recipe was not measured, so nothing is compared with it."
+        yield "The study's recipe was not measured, so there is no comparison with it."
     if results.left_out:
         yield ""
         yield "Left out:"

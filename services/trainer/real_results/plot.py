@@ -1,4 +1,4 @@
-"""The results as a picture: accuracies with intervals, and the curve over views."""
+"""Plot of the real results: accuracies with intervals, and the curve over views."""
 
 from pathlib import Path
 
@@ -51,5 +51,5 @@ def _curves(axes: Axes, results: Results) -> None:
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_xlabel("first views of a place that are used")
+    axes.set_xlabel("views used, of each place")
     axes.legend()

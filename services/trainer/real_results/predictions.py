@@ -1,4 +1,4 @@
-"""What each recipe answers about each test place, kept so that recipes can be paired."""
+"""Predictions of each recipe for each test place, stored so that recipes can be paired."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,22 +14,24 @@ from services.trainer.loading.split_data import LabelledSplit
 
 
 class HeldOut(Record):
-    """What a recipe was chosen by: places that it may learn from, held out in turn."""
+    """Cross-validation scores that a recipe was chosen by; places are held out in turn."""
 
     nll: float
     accuracy: float
 
 
 class LocationPrediction(Record):
-    """One place of the test part."""
+    """Predictions for one place of the test part."""
 
     location_id: str
     label: int = Field(ge=0)
-    single: float = Field(ge=0, le=1, description="Share of its views that are named right alone")
-    fused: tuple[bool, ...] = Field(description="Whether its first 1, 2, ... views are, fused")
+    single: float = Field(ge=0, le=1, description="Share of its views that are correct alone")
+    fused: tuple[bool, ...] = Field(
+        description="Whether its first 1, 2, ... views fused are correct"
+    )
 
     def hit(self, views: int) -> bool:
-        """With up to so many views."""
+        """Return whether the place is correct with up to `views` views fused."""
         return self.fused[min(views, len(self.fused)) - 1]
 
 
@@ -39,16 +41,16 @@ class Measurement(Record):
     recipe: str
     seed: int
     places: tuple[LocationPrediction, ...] = Field(description="Sorted by location")
-    seconds: float = Field(description="To train, without computing features")
+    seconds: float = Field(description="Training time, without computing features")
     chance: float
     majority: float
     held_out: HeldOut | None = None
-    choice: str = Field(default="", description="What was chosen without the test part")
+    choice: str = Field(default="", description="Settings chosen without the test part")
     schema_version: Literal[1] = 1
 
 
 def places_of_test(views: LabelledSplit, answers: Predictions) -> tuple[LocationPrediction, ...]:
-    """Predictions place by place, by the number of views."""
+    """Return the predictions place by place, by number of views."""
     rows = views.split.test
     labels, ids = views.labels[rows], views.index.location_ids[rows]
     names, location, counts = np.unique(ids, return_inverse=True, return_counts=True)
@@ -76,7 +78,7 @@ def keep(folder: Path, fingerprint: str, measured: Measurement) -> None:
 
 
 def kept(folder: Path, fingerprint: str) -> Measurement | None:
-    """None where there is none that can be read."""
+    """Return a stored measurement; None if it is missing or unreadable."""
     try:
         return Measurement.model_validate_json((folder / f"{fingerprint}.json").read_text())
     except (OSError, ValidationError):

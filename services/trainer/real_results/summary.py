@@ -1,8 +1,8 @@
-"""What the measured recipes amount to: pooled over seeds, with intervals and paired differences.
+"""Summary of the measured recipes: pooled over seeds, with intervals and paired differences.
 
-Each seed tests other places, some of them twice. The answers of all seeds are pooled, one row per
-seed and place, and the bootstrap draws locations with all their rows: a place that two seeds have
-tested counts as one observation, not two.
+Seeds test different places, and some places are tested by several. Predictions of all seeds are
+pooled, one row per seed and place. The bootstrap draws locations with all their rows, so a place
+that two seeds tested counts as one observation, not two.
 """
 
 from collections.abc import Iterable, Sequence
@@ -53,7 +53,7 @@ class RecipeSummary(Record):
 
 
 class Results(Record):
-    """docs/results/*.json."""
+    """The results file, docs/results/*.json."""
 
     dataset: str
     seeds: tuple[int, ...]
@@ -66,7 +66,7 @@ class Results(Record):
 
 
 def summarise(dataset: str, measured: Sequence[Measurement], left_out: Sequence[str]) -> Results:
-    """One line per recipe, and one of the head that each seed's held-out places chose."""
+    """Summarise each recipe, and the best head by each seed's held-out places."""
     names = list(dict.fromkeys(one.recipe for one in measured))
     runs = {name: [one for one in measured if one.recipe == name] for name in names}
     study = runs.get(STUDY, [])
@@ -88,9 +88,9 @@ def summarise(dataset: str, measured: Sequence[Measurement], left_out: Sequence[
 
 
 def best_heads(measured: Iterable[Measurement]) -> list[Measurement]:
-    """For each seed the head that names most held-out places; of equal ones that of less NLL.
+    """Return each seed's head with the most held-out places correct; on a tie, the lower NLL.
 
-    The test part has no say.
+    The test part is not used.
     """
     best: dict[int, tuple[tuple[float, float], Measurement]] = {}
     for one in measured:
@@ -124,7 +124,7 @@ def _line(name: str, runs: Sequence[Measurement], study: Sequence[Measurement]) 
 
 
 def _difference(runs: Sequence[Measurement], others: Sequence[Measurement]) -> Interval:
-    """All views fused, recipe minus other, on the places that both were tested on by a seed."""
+    """Return recipe minus other, all views fused, on the places that a seed tested both on."""
     theirs = {(one.seed, place.location_id): place for one in others for place in one.places}
     pairs = [
         (place, theirs[one.seed, place.location_id])

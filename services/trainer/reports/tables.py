@@ -1,4 +1,4 @@
-"""How good a model is, as tables for people."""
+"""Accuracy, certainty and leaks of a model as terminal tables."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,18 +38,21 @@ def print_report(console: Console, report: Report) -> None:
 
 def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
     """Print one recipe's accuracy under two protocols side by side."""
-    table = Table(title=f"{honest.recipe_name} on {honest.dataset}: what a leaky split pretends")
+    table = Table(title=f"{honest.recipe_name} on {honest.dataset}: leaky and honest split")
     table.add_column("")
     table.add_column(f"leaky ({leaky.protocol} split)", justify="right")
     table.add_column(f"{honest.kind} ({honest.protocol} split)", justify="right")
     for name in (name for name in METRIC_NAMES if name in honest.metrics and name in leaky.metrics):
         cells = (shown(name, report.metrics[name]) for report in (leaky, honest))
         table.add_row(METRIC_NAMES[name], *cells)
-    # Under the image split few test locations have all views, so only the honest curve has a sense.
+    # Under the image split few test locations have all views: only the honest curve makes sense.
     for fused in honest.fused[1:]:
         label = f"top-1 accuracy, {fused.views} views"
         table.add_row(label, "", percent(fused.metrics["top1_accuracy"]))
-    for label, report_of in (("test images", _test_images), ("of places trained on", _leaked)):
+    for label, report_of in (
+        ("test images", _test_images),
+        ("of places also in training", _leaked),
+    ):
         table.add_row(label, *(report_of(report) for report in (leaky, honest)))
     chances = (f"{report.baselines.chance:.1%}" for report in (leaky, honest))
     table.add_row("chance", *chances, style="dim")
@@ -57,10 +60,10 @@ def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
 
 
 def leaks_table(leaks: Mapping[str, int], pairs: Sequence[LeakingPair]) -> Table:
-    """Some pairs of each kind, and how many tested views there are in all."""
+    """Return a table of some leaking pairs of each kind, and the number of tested views."""
     counts = ", ".join(f"{kind} {count}" for kind, count in leaks.items())
     table = Table(
-        title="LEAKY: tested views that training has seen the like of",
+        title="LEAKY: tested views that share something with training",
         caption=f"Tested views by what they share: {counts}",
     )
     for name in ("shared", "tested view", "trained on", "km apart", "bits"):
@@ -77,13 +80,13 @@ def leaks_table(leaks: Mapping[str, int], pairs: Sequence[LeakingPair]) -> Table
 
 
 def percent(interval: Interval) -> str:
-    """A share with its interval, as 61.2 % [55, 67]."""
+    """Format a share with its interval as 61.2 % [55, 67]."""
     value, low, high = (100 * number for number in (interval.value, interval.low, interval.high))
     return f"{value:.1f} % [{low:.0f}, {high:.0f}]"
 
 
 def plain(interval: Interval, digits: int = 0) -> str:
-    """A number with its interval, as 812 [700, 930]."""
+    """Format a number with its interval as 812 [700, 930]."""
     value, low, high = (
         f"{number:.{digits}f}" for number in (interval.value, interval.low, interval.high)
     )
@@ -91,7 +94,7 @@ def plain(interval: Interval, digits: int = 0) -> str:
 
 
 def shown(name: str, interval: Interval) -> str:
-    """A metric in its unit."""
+    """Format a metric in its unit."""
     return plain(interval) if name in NO_SHARES else percent(interval)
 
 
@@ -140,10 +143,10 @@ CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {
     "Brier score (0 to 2)": lambda row: plain(row.brier, 2),
     "calibration error before": lambda row: f"{row.uncalibrated_ece:.1%}",
     "calibration error": lambda row: f"{row.ece:.1%}",
-    "sets that hold the country (90 %)": lambda row: percent(row.set_coverage),
-    "countries in a set": lambda row: plain(row.set_size, 1),
-    "places answered (for 90 % right)": lambda row: percent(row.answered),
-    "right among these": lambda row: (
+    "sets that contain the country (90 %)": lambda row: percent(row.set_coverage),
+    "countries per set": lambda row: plain(row.set_size, 1),
+    "places answered (for 90 % correct)": lambda row: percent(row.answered),
+    "correct among these": lambda row: (
         percent(row.answered_accuracy) if row.answered_accuracy else "-"
     ),
 }
@@ -152,7 +155,7 @@ CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {
 def _certainty_table(measured: tuple[Certainty, ...]) -> Table:
     places = measured[0].calibration.locations
     caption = f"Calibrated on {places} places of val, measured on {measured[0].locations} of test"
-    table = Table(title="How far the probabilities can be trusted", caption=caption)
+    table = Table(title="Calibration of the probabilities", caption=caption)
     table.add_column("")
     for row in measured:
         table.add_column(f"{row.views} view{'s' if row.views > 1 else ''}", justify="right")
@@ -174,7 +177,7 @@ def _countries_table(report: Report) -> Table:
 
 
 def _confusion_table(report: Report) -> Table:
-    table = Table(title="Confusion: true country (rows), named country (columns)")
+    table = Table(title="Confusion: true country (rows), predicted country (columns)")
     codes = [country.country_code for country in report.countries]
     for name in ("", *codes):
         table.add_column(name, justify="right")

@@ -1,4 +1,4 @@
-"""What trials learn from and are judged on; the test part is never looked at."""
+"""The data that trials are trained and judged on; the test part is never used."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ SWEEPS = "sweeps"
 
 @dataclass(frozen=True)
 class SweepSource:
-    """A dataset, where it comes from and the device that learns from it."""
+    """A dataset, its store and cache, and the device that trains on it."""
 
     dataset: str
     home: Path
@@ -30,19 +30,19 @@ class SweepSource:
 
     @property
     def folder(self) -> Path:
-        """Of all sweeps of this home."""
+        """The folder of all sweeps of this home."""
         return self.home / SWEEPS
 
 
 @dataclass
 class SplitDataLoader:
-    """Loads what a recipe needs, and keeps it for the recipes after it that need the same."""
+    """Loads a recipe's split data, and keeps it for later recipes that need the same."""
 
     source: SweepSource
     _kept: tuple[tuple[int, int], SplitData] | None = field(default=None, init=False)
 
     def of(self, recipe: Recipe) -> SplitData:
-        """Raises InvalidInput when the split has no val part."""
+        """Return a recipe's split data. Raises InvalidInput when the split has no val part."""
         need = (recipe.image_size, recipe.views)
         if self._kept is None or self._kept[0] != need:
             self._kept = None  # frees its memory first
@@ -60,7 +60,7 @@ class SplitDataLoader:
         split_data = read_split_data(cache, recipe, source.device)
         if not len(split_data.split.val):
             raise InvalidInput(
-                f"The split of {source.dataset!r} has no val part, by which a sweep judges its "
-                "trials; raise split.val_fraction of the base recipe or collect more places."
+                f"The split of {source.dataset!r} has no val part, which a sweep needs to judge "
+                "its trials. Raise split.val_fraction of the base recipe, or collect more places."
             )
         return split_data

@@ -22,7 +22,7 @@ WIDE = 50  # ratio of losses from which on a logarithmic axis shows them better
 
 
 def draw_all(result: SweepResult, folder: Path) -> list[str]:
-    """Write the pictures; returns their file names, the importance only where it is known."""
+    """Write the pictures and return their file names; importance only where it is known."""
     pictures = {"history.png": history(result), "slices.png": slices(result)}
     if result.importances:
         pictures["importance.png"] = importance(result)
@@ -32,7 +32,7 @@ def draw_all(result: SweepResult, folder: Path) -> list[str]:
 
 
 def history(result: SweepResult) -> Figure:
-    """The objective by trial, and the best so far."""
+    """Plot the objective by trial, and the best so far."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     _scatter(axes, [(row, row.number) for row in result.trials])
@@ -46,7 +46,7 @@ def history(result: SweepResult) -> Figure:
 
 
 def importance(result: SweepResult) -> Figure:
-    """How much each key matters, as shares that add up to 1."""
+    """Plot the importance of each key, as shares that add up to 1."""
     keys = list(result.importances)[::-1]
     figure = Figure(figsize=(8, 1.2 + 0.4 * len(keys)), layout="constrained")
     axes = figure.subplots()
@@ -60,7 +60,7 @@ def importance(result: SweepResult) -> Figure:
 
 
 def slices(result: SweepResult) -> Figure:
-    """The objective along each key; the other keys vary as well."""
+    """Plot the objective along each key; the other keys vary as well."""
     keys = sorted(result.best.values, key=lambda key: -result.importances.get(key, 0))
     columns = 2 if len(keys) == 4 else min(PANELS_PER_ROW, len(keys))
     rows = -(-len(keys) // columns)
@@ -96,7 +96,7 @@ def _slice(axes: Axes, result: SweepResult, key: str) -> None:
 
 
 def _scatter(axes: Axes, points: list[tuple[TrialRow, float]]) -> None:
-    """Complete trials, and pruned ones by another mark as well as another colour."""
+    """Plot complete and pruned trials with different marks and colours."""
     for state, mark, colour in (("complete", "o", BLUE), ("pruned", "x", GREY)):
         chosen = [(at, _value(row)) for row, at in points if row.state == state]
         if chosen:
@@ -104,7 +104,7 @@ def _scatter(axes: Axes, points: list[tuple[TrialRow, float]]) -> None:
 
 
 def _best_so_far(result: SweepResult) -> Iterator[tuple[int, float]]:
-    """Numbers of trials with the best value up to each."""
+    """Yield the number of each trial with the best value so far."""
     best: list[float] = []
     for row in result.trials:
         if row.state == "complete":

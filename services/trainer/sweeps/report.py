@@ -12,7 +12,7 @@ from services.trainer.sweeps.status import figure_text, objective_text, value_te
 
 BEST_RECIPE = "best.toml"
 TITLES = {
-    "importance.png": "Which keys matter",
+    "importance.png": "Importance of each key",
     "slices.png": "The objective along each key",
     "history.png": "Trials in order",
 }
@@ -57,7 +57,7 @@ def markdown(result: SweepResult, pictures: Sequence[str]) -> str:
         "Trials never see the test part. To measure the best recipe on it: "
         f"`euguess train {result.dataset} --recipe {BEST_RECIPE}`.",
         *(f"## {TITLES[name]}\n\n![{TITLES[name]}]({name})" for name in TITLES if name in pictures),
-        "## All trials, the best first",
+        "## All trials, best first",
         markdown_table(
             ("trial", "objective", "epochs", "seconds", *best.values, ""),
             _rows(result),

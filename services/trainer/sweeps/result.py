@@ -1,4 +1,4 @@
-"""What a sweep has found, as a record; knows no torch."""
+"""The result of a sweep as a record; imports no torch."""
 
 import warnings
 from typing import Literal
@@ -12,12 +12,12 @@ from euguess.messages.records import Record
 from services.trainer.sweeps.spec import Sweep, Value
 from services.trainer.sweeps.study import FINISHED
 
-MIN_TRIALS_FOR_IMPORTANCE = 4  # that ran to their end; fewer say nothing
+MIN_TRIALS_FOR_IMPORTANCE = 4  # complete ones; fewer say nothing
 State = Literal["complete", "pruned"]
 
 
 class TrialRow(Record):
-    """One trial; value is None where not even one epoch was finished."""
+    """One trial; value is None if it finished no epoch."""
 
     number: int
     state: State
@@ -57,14 +57,14 @@ class SweepResult(Record):
 
 
 def result_of(sweep: Sweep, study: Study, dataset: str) -> SweepResult:
-    """Raises EUGuessError when no trial ran to its end."""
+    """Collect the result of a study. Raises EUGuessError when no trial completed."""
     rows = tuple(_row(trial) for trial in study.get_trials(deepcopy=False, states=FINISHED))
     if not any(row.state == "complete" for row in rows):
         reasons = [row.reason for row in rows if row.reason]
         raise EUGuessError(
-            f"None of {len(rows)} trials ran to its end"
+            f"None of {len(rows)} trials completed"
             + (f" ({reasons[0]})" if reasons else "")
-            + "; narrow the ranges of the space down."
+            + ". Narrow the ranges of the space."
         )
     space = sweep.spec.space
     return SweepResult(
@@ -95,9 +95,9 @@ def _row(trial: FrozenTrial) -> TrialRow:
 
 
 def _importances(study: Study) -> dict[str, float]:
-    """Shares of the keys in what sets good trials apart (PED-ANOVA, Watanabe et al., 2023).
+    """Return the importance of each key (PED-ANOVA, Watanabe et al., 2023).
 
-    None where trials are too few or too equal to tell.
+    Empty if trials are too few or too similar.
     """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < MIN_TRIALS_FOR_IMPORTANCE:
@@ -109,5 +109,5 @@ def _importances(study: Study) -> dict[str, float]:
         warnings.simplefilter("error", UserWarning)
         try:
             return dict(get_param_importances(study))
-        except UserWarning:  # so many trials are equally good that none stand out
+        except UserWarning:  # too many trials are equally good
             return {}

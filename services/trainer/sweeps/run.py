@@ -1,4 +1,4 @@
-"""A sweep from its file to its result: composition root of `euguess sweep`."""
+"""Runs a sweep from its file to its result; composition root of `euguess sweep`."""
 
 import contextlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Which values a sweep may try: checked before the first trial, drawn for each."""
+"""The search space of a sweep: checked before the first trial, drawn from for each trial."""
 
 from functools import reduce
 from typing import cast
@@ -12,9 +12,9 @@ SPLIT = "split."
 
 
 def check_space(sweep: Sweep) -> None:
-    """Raises InvalidRecipe naming the key when a trial could get a recipe that is not valid."""
+    """Raise InvalidRecipe with the key if a trial could get an invalid recipe."""
     for key, parameter in sweep.spec.space.items():
-        reason = _refusal(sweep, key)
+        reason = _reason_against(sweep, key)
         if reason:
             raise InvalidRecipe(f"space.{key} cannot be searched: {reason}.")
         for value in parameter.extremes:
@@ -22,12 +22,12 @@ def check_space(sweep: Sweep) -> None:
 
 
 def draw_values(trial: Trial, sweep: Sweep) -> dict[str, Value]:
-    """Let the sampler choose a value for each key of the space."""
+    """Draw a value for each key of the space."""
     return {key: _draw(trial, sweep, key) for key in sweep.spec.space}
 
 
 def is_whole(sweep: Sweep, key: str) -> bool:
-    """Whether a range of that key has whole numbers, by the type of the recipe's own value."""
+    """Return whether a range of that key is of integers, by the type of the recipe's value."""
     value: object = reduce(getattr, key.split("."), sweep.base)
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -42,12 +42,12 @@ def _draw(trial: Trial, sweep: Sweep, key: str) -> Value:
     return trial.suggest_float(key, low, high, log=parameter.log)
 
 
-def _refusal(sweep: Sweep, key: str) -> str | None:
+def _reason_against(sweep: Sweep, key: str) -> str | None:
     if key.startswith(SPLIT):
-        return "trials that are judged on different places cannot be compared"
+        return "trials judged on different places cannot be compared"
     if key == "epochs" and sweep.spec.epochs is not None:
-        return "the sweep sets epochs for all trials; leave one of the two out"
-    return "it changes nothing" if key == "name" else None
+        return "the sweep sets epochs for all trials; remove one of the two"
+    return "it has no effect" if key == "name" else None
 
 
 def _check_value(sweep: Sweep, key: str, value: Value) -> None:

@@ -1,4 +1,4 @@
-"""A sweep described in full: a base recipe, and the keys of it that are searched through."""
+"""The description of a sweep: a base recipe and the keys to search."""
 
 import hashlib
 import json
@@ -40,12 +40,12 @@ class Parameter(Section):
 
     @property
     def bounds(self) -> tuple[int | float, int | float]:
-        """Of a range."""
+        """Return the bounds of a range."""
         return self.low or 0, self.high or 0
 
     @property
     def extremes(self) -> tuple[Value, ...]:
-        """Values that must be valid for all values to be."""
+        """Return the values to check: if they are valid, all values are."""
         return self.choices or self.bounds
 
 
@@ -80,30 +80,30 @@ class Sweep:
     base: Recipe
 
     def recipe_of(self, values: Values) -> Recipe:
-        """Recipe of a trial. Raises InvalidRecipe."""
+        """Return the recipe of a trial. Raises InvalidRecipe."""
         epochs = {} if self.spec.epochs is None else {"epochs": self.spec.epochs}
         return changed(self.base, {**epochs, **values})
 
     def best_recipe(self, values: Values) -> Recipe:
-        """For `euguess train`: with the base recipe's epochs, unless these were searched."""
+        """Return the recipe for `euguess train`: the base recipe's epochs unless searched."""
         return changed(self.base, {"name": f"{self.spec.name}-best", **values})
 
     def digest(self, manifest_digest: str) -> str:
-        """SHA-256 of all that trials depend on, hence not of how many there are."""
+        """Return the SHA-256 of everything that trials depend on, so not of their number."""
         spec = self.spec.model_dump(mode="json", exclude={"trials", "recipe"})
         facts = [spec, self.base.digest, manifest_digest]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def read_sweep(path: Path) -> Sweep:
-    """Sweep of a TOML file and of the recipe that it names; the space is not checked yet.
+    """Read a sweep's TOML file and its base recipe; the space is not checked yet.
 
     Raises InvalidRecipe.
     """
     try:
         spec = SweepSpec.model_validate(tomllib.loads(path.read_text()))
     except OSError as error:
-        raise InvalidRecipe(f"The sweep {path} cannot be read: {error.strerror}.") from None
+        raise InvalidRecipe(f"Cannot read the sweep {path}: {error.strerror}.") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidRecipe(f"{path} is not TOML: {error}.") from None
     except ValidationError as error:
@@ -113,13 +113,13 @@ def read_sweep(path: Path) -> Sweep:
 
 
 def changed(recipe: Recipe, values: Values) -> Recipe:
-    """The recipe with other values, checked. Raises InvalidRecipe."""
+    """Return the recipe with other values, validated. Raises InvalidRecipe."""
     overrides = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     return parse_recipe(recipe.to_toml(), overrides)
 
 
 def _dotted(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Parameters by dotted keys; [space.optimizer.learning_rate] needs no quotes then."""
+    """Return parameters by dotted keys, so that [space.optimizer.learning_rate] needs no quotes."""
     found: dict[str, Any] = {}
     for key, value in tables.items():
         is_section = isinstance(value, Mapping) and any(

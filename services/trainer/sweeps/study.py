@@ -1,4 +1,4 @@
-"""The record of a sweep: an Optuna study, in a database that any number of processes share."""
+"""The study of a sweep (Optuna), in a database that any number of processes share."""
 
 import contextlib
 import time
@@ -23,8 +23,8 @@ from services.trainer.sweeps.spec import Sweep, SweepSpec
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 COUNTED = (*FINISHED, TrialState.RUNNING, TrialState.WAITING)  # all but failed ones
-STARTED = "started"  # attribute of a trial that has values and shows signs of life
-MAX_RETRIES = 3  # of values whose workers are killed each time, perhaps for want of memory
+STARTED = "started"  # attribute of a trial that has values and sends heartbeats
+MAX_RETRIES = 3  # of values whose workers are killed each time, perhaps for lack of memory
 LOCK_WAIT_SECONDS = 60  # for other processes that write to the same SQLite file
 CONNECT_ATTEMPTS = 4
 CONNECT_WAIT_SECONDS = 0.5
@@ -34,7 +34,7 @@ SEED_STRIDE = 100_003  # a prime, so that seeds of trials of neighbouring sweeps
 
 @dataclass(frozen=True)
 class StudyStorage:
-    """Name of a study, the URL of its database, and seconds until silence means death."""
+    """A study's name and database URL, and the seconds without heartbeat until a worker is lost."""
 
     name: str
     url: str
@@ -44,8 +44,8 @@ class StudyStorage:
 class SeededSampler(BaseSampler):
     """Tree-structured Parzen estimator (Bergstra et al., 2011) with a seed of its own per trial.
 
-    What a trial draws depends on its number and the trials before alone, so that a continued
-    sweep neither repeats its draws nor differs from an unbroken one.
+    The draws of a trial depend only on its number and on earlier trials, so that a resumed sweep
+    neither repeats draws nor differs from an uninterrupted one.
     """
 
     def __init__(self, seed: int, startup_trials: int) -> None:
@@ -79,11 +79,11 @@ class SeededSampler(BaseSampler):
 
 
 def open_study(sweep: Sweep, epochs: int, storage: StudyStorage) -> Study:
-    """The study of that name, new or continued. Raises ServiceUnavailable."""
+    """Create or resume the study of that name. Raises ServiceUnavailable."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with storage_errors():
         return optuna.create_study(
-            storage=_patiently(lambda: _storage(storage)),
+            storage=_with_retries(lambda: _storage(storage)),
             study_name=storage.name,
             sampler=SeededSampler(sweep.spec.seed, sweep.spec.startup_trials),
             pruner=_pruner(sweep.spec, epochs),
@@ -97,14 +97,14 @@ def count(study: Study, states: tuple[TrialState, ...]) -> int:
 
 
 def run_again(study: Study, trial: FrozenTrial) -> None:
-    """Queue the values of a trial that was cut short, unless they were too often."""
-    retry = _ours(RetryHeartbeatStaleTrialCallback, max_retry=MAX_RETRIES)
+    """Queue the values of an interrupted trial again, up to MAX_RETRIES times."""
+    retry = _without_warning(RetryHeartbeatStaleTrialCallback, max_retry=MAX_RETRIES)
     retry(study, trial)
 
 
 def free_lost_trials(study: Study, storage: StudyStorage) -> None:
-    """Let the values of trials whose workers died be run again."""
-    _ours(optuna.storages.fail_stale_trials, study)
+    """Queue the values of trials whose workers died."""
+    _without_warning(optuna.storages.fail_stale_trials, study)
     oldest = datetime.now() - timedelta(seconds=storage.grace_seconds)  # noqa: DTZ005 - Optuna's
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         is_started = trial.user_attrs.get(STARTED) == trial.number
@@ -121,15 +121,15 @@ def storage_errors() -> Iterator[None]:
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
         cause = error.__cause__ or error
         raise ServiceUnavailable(
-            f"The database of the sweep failed ({type(cause).__name__}); check "
-            "EUGUESS_SWEEP_STORAGE (a URL like postgresql://user:password@host/sweeps), or leave "
-            "it out for a file in the home."
+            f"The database of the sweep failed ({type(cause).__name__}). Check "
+            "EUGUESS_SWEEP_STORAGE (a URL like postgresql://user:password@host/sweeps), or unset "
+            "it to use a file in the home."
         ) from None
 
 
 def _storage(storage: StudyStorage) -> RDBStorage:
     is_file = storage.url.startswith("sqlite:")
-    opened: RDBStorage = _ours(
+    opened: RDBStorage = _without_warning(
         RDBStorage,
         storage.url,
         engine_kwargs={"connect_args": {"timeout": LOCK_WAIT_SECONDS}} if is_file else None,
@@ -140,8 +140,8 @@ def _storage(storage: StudyStorage) -> RDBStorage:
     return opened
 
 
-def _patiently(connect: Callable[[], RDBStorage]) -> RDBStorage:
-    """Try again where another process, maybe of another machine, makes the same tables."""
+def _with_retries(connect: Callable[[], RDBStorage]) -> RDBStorage:
+    """Retry while another process, perhaps on another machine, creates the same tables."""
     for _ in range(CONNECT_ATTEMPTS - 1):
         try:
             return connect()
@@ -158,8 +158,8 @@ def _pruner(spec: SweepSpec, epochs: int) -> BasePruner:
     return NopPruner()
 
 
-def _ours(function: Any, *args: Any, **options: Any) -> Any:
-    """Call what Optuna still counts as experimental, without its warning."""
+def _without_warning(function: Any, *args: Any, **options: Any) -> Any:
+    """Call an experimental function of Optuna without its warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return function(*args, **options)

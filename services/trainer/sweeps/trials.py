@@ -1,4 +1,4 @@
-"""A worker of a sweep: takes trials from the study until there are as many as wanted."""
+"""A worker of a sweep: runs trials until the study has the requested number."""
 
 import math
 import time
@@ -36,11 +36,11 @@ Watch = Callable[[Study], None]
 
 
 class ExcessTrial(Exception):
-    """Two workers took the last seat at the same time; this is the later one."""
+    """The later of two trials that started at the same time when only one was left."""
 
 
 class UntrainableValues(Exception):
-    """These values cannot be trained with; the text says why."""
+    """Training fails with these values; the message has the reason."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Worker:
     _number: int | None = field(default=None, init=False)
 
     def run(self) -> None:
-        """Return when as many trials as wanted have finished, here or elsewhere."""
+        """Return when the requested number of trials has finished, here or elsewhere."""
         while count(self.study, FINISHED) < self.sweep.spec.trials:
             self.watch(self.study)
             free_lost_trials(self.study, self.storage)
@@ -79,13 +79,13 @@ class Worker:
                 raise
 
     def _was_taken_over(self) -> bool:
-        """Whether this process was silent for so long that its trial is run again elsewhere."""
+        """Return whether the trial was given to another worker, as this one was silent too long."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
         return any(trial.number == self._number for trial in trials)
 
     def _objective(self, trial: Trial) -> float:
         self._number = trial.number
-        if self._is_surplus(trial):
+        if self._is_excess(trial):
             raise ExcessTrial
         values = draw_values(trial, self.sweep)
         trial.set_user_attr(STARTED, trial.number)
@@ -101,19 +101,19 @@ class Worker:
         trial.set_user_attr(EPOCH, best.epoch + 1)
         return self._value(best)
 
-    def _is_surplus(self, trial: Trial) -> bool:
-        """Of the counted trials only the first ones by number have a seat."""
+    def _is_excess(self, trial: Trial) -> bool:
+        """Return whether enough trials with lower numbers count already."""
         others = self.study.get_trials(deepcopy=False, states=COUNTED)
         return sum(other.number < trial.number for other in others) >= self.sweep.spec.trials
 
     def _recipe(self, values: Values) -> Recipe:
         try:
             return self.sweep.recipe_of(values)
-        except InvalidRecipe as error:  # each value is valid, but not with the others
+        except InvalidRecipe as error:  # each value is valid alone, but not together
             raise UntrainableValues(str(error)) from None
 
     def _trained(self, trial: Trial, recipe: Recipe, split_data: SplitData) -> EpochResult:
-        """The epoch whose weights `euguess train` would keep."""
+        """Train, and return the epoch whose weights `euguess train` would keep."""
 
         def judge(state: TrainingState) -> None:
             newest = state.history[-1]

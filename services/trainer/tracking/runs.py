@@ -1,4 +1,4 @@
-"""Runs in MLflow: a tracking server, or its database file where no stack runs.
+"""Runs in MLflow: a tracking server, or a database file when no stack is running.
 
 The only module besides services.trainer.tracking.versions that knows MLflow.
 """
@@ -27,7 +27,7 @@ from services.trainer.background import repeated
 from services.trainer.errors import Stopped
 from services.trainer.progress import EpochResult
 
-# Their artifacts lie at addresses that the other kind of access cannot resolve.
+# Separate experiments: neither kind of access can resolve the other's artifact addresses.
 LOCAL_EXPERIMENT = "euguess-local"
 ARTIFACT_FOLDER = "mlflow-artifacts"
 LOCK_FOLDER = "mlflow-lock"
@@ -41,7 +41,7 @@ MILLISECONDS = 1000
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One row of the list of runs."""
+    """A run as the list of runs shows it."""
 
     run_id: str
     name: str
@@ -63,11 +63,11 @@ class Tracking:
     def run(
         self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], run_id: str | None
     ) -> Iterator[str]:
-        """A new run, or the one of that id continued; ended as finished, failed or killed."""
+        """Start a run, or resume that of run_id; end it as finished, failed or killed."""
         with mlflow_errors():
             run_id = self._continued(run_id) or self._new_run(name, tags, params)
         try:
-            with self._signs_of_life(run_id):
+            with self._heartbeat(run_id):
                 yield run_id
         except BaseException as error:
             is_stopped = isinstance(error, Stopped) or not isinstance(error, Exception)
@@ -80,8 +80,8 @@ class Tracking:
             self.client.set_terminated(run_id, "FINISHED")
 
     @contextmanager
-    def _signs_of_life(self, run_id: str) -> Iterator[None]:
-        """A database file has no readers that would wait for them."""
+    def _heartbeat(self, run_id: str) -> Iterator[None]:
+        """Send heartbeats to a server; nobody reads those of a database file."""
         if not self._is_server:
             yield
             return
@@ -94,7 +94,7 @@ class Tracking:
             self.client.set_tag(run_id, ALIVE_TAG, utc_now().isoformat())
 
     def log_epoch(self, run_id: str, result: EpochResult) -> None:
-        """Metrics of an epoch, by its number from 1."""
+        """Log the metrics of an epoch; its step is its number from 1."""
         values = {name: value for name, value in asdict(result).items() if name != "epoch"}
         self.log_metrics(run_id, values, step=result.epoch + 1)
 
@@ -109,7 +109,7 @@ class Tracking:
             return STOP_TAG in self.client.get_run(run_id).data.tags
 
     def clear_stop_request(self, run_id: str) -> None:
-        """A stop that was carried out, or is outdated, must not end the continued run."""
+        """Remove a stop request that was carried out or is outdated, so that the run can resume."""
         if self.is_stop_requested(run_id):
             with mlflow_errors():
                 self.client.delete_tag(run_id, STOP_TAG)
@@ -131,12 +131,12 @@ class Tracking:
             return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=url))
         except (MlflowException, OSError):
             raise InvalidInput(
-                f"Run {run_id} has no {name}: it did not finish, or was a comparison only. "
-                "`python -m services.trainer runs` lists the runs."
+                f"Run {run_id} has no {name}: it did not finish, or registered no model. "
+                "List the runs: python -m services.trainer runs"
             ) from None
 
     def find(self, run_id: str) -> RunSummary:
-        """Raises InvalidInput when there is no such run."""
+        """Return a run. Raises InvalidInput when there is no such run."""
         try:
             return _summary(self.client.get_run(run_id))
         except MlflowException as error:
@@ -145,23 +145,23 @@ class Tracking:
             raise unavailable(error) from None
 
     def require_unfinished(self, run_id: str) -> None:
-        """Raises InvalidInput when the run has finished, or is unknown."""
+        """Raise InvalidInput when the run has finished or is unknown."""
         if self.find(run_id).status == FINISHED:
             raise InvalidInput(f"Run {run_id} has finished; there is nothing to resume.")
 
     def runs(self) -> list[RunSummary]:
-        """The newest runs first."""
+        """Return the runs, newest first."""
         return [_summary(run) for run in self._search()]
 
     def history(self, run_id: str, name: str) -> tuple[float, ...]:
-        """Values of a metric by epoch; of an epoch that was run twice the later one."""
+        """Return a metric by epoch; for an epoch that ran twice, the later value."""
         with mlflow_errors():
             found = self.client.get_metric_history(run_id, name)
         values = {metric.step: metric.value for metric in found}
         return tuple(values[step] for step in sorted(values))
 
     def finished(self, tags: Mapping[str, str]) -> list[str]:
-        """Ids of the finished runs with these tags, the newest first."""
+        """Return the ids of the finished runs with these tags, newest first."""
         wanted = [f"tags.{name} = '{value}'" for name, value in tags.items()]
         query = " and ".join(["attributes.status = 'FINISHED'", *wanted])
         return [str(run.info.run_id) for run in self._search(query)]
@@ -174,7 +174,7 @@ class Tracking:
         return list(found)
 
     def _continued(self, run_id: str | None) -> str | None:
-        """The id if that run is still there, set running again."""
+        """Set a run running again and return its id; None if the run was deleted."""
         if run_id is None:
             return None
         try:
@@ -203,7 +203,7 @@ class Tracking:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            return self._experiment()  # another process has made it meanwhile
+            return self._experiment()  # another process has created it
 
     @property
     def _artifacts(self) -> Path:
@@ -220,7 +220,7 @@ class Tracking:
 
 
 def open_tracking(url: str, home: Path) -> Tracking:
-    """Tracking of a server (http...) or a database file. Raises ServiceUnavailable."""
+    """Open the tracking of a server (http...) or a database file. Raises ServiceUnavailable."""
     _be_quiet()
     is_server = url.startswith(("http://", "https://"))
     if is_server:
@@ -247,7 +247,7 @@ def mlflow_errors() -> Iterator[None]:
 
 
 def unavailable(error: MlflowException) -> ServiceUnavailable:
-    """One line of MLflow's error, with what to do."""
+    """Return an error with the first line of MLflow's and what to do."""
     first_line = str(error).partition("\n")[0][:200]
     return ServiceUnavailable(
         f"MLflow failed ({first_line}); check EUGUESS_MLFLOW_URL, or see mlflow.log of the stack."
@@ -256,7 +256,7 @@ def unavailable(error: MlflowException) -> ServiceUnavailable:
 
 def _unknown_run(run_id: str) -> InvalidInput:
     return InvalidInput(
-        f"There is no run {run_id!r}; `python -m services.trainer runs` lists the runs."
+        f"There is no run {run_id!r}. List the runs: python -m services.trainer runs"
     )
 
 
@@ -272,7 +272,7 @@ def _require_answer(url: str) -> None:
 
 
 def _be_quiet() -> None:
-    """No telemetry, no bars and no notes of MLflow's own."""
+    """Turn off MLflow's telemetry, progress bars and log messages."""
     for variable, value in (
         (environment_variables.MLFLOW_DISABLE_TELEMETRY, True),
         (environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, False),

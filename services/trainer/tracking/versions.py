@@ -1,4 +1,4 @@
-"""Versions of the model and who is champion."""
+"""Versions of the registered model, and its champion."""
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -25,7 +25,7 @@ class Registry:
         self._client = client
 
     def register(self, run_id: str, report: Report) -> RegisteredVersion:
-        """A new version with the model package of a run."""
+        """Register the model package of a run as a new version."""
         tags = _tags(report)
         with mlflow_errors():
             self._ensure_model()
@@ -44,23 +44,23 @@ class Registry:
         return _candidate(found)
 
     def version_of(self, run_id: str) -> RegisteredVersion | None:
-        """The newest version that a run made."""
+        """Return the newest version that a run registered."""
         with mlflow_errors():
             found = self._client.search_model_versions(f"run_id = '{run_id}'")
         newest = max(found, key=lambda version: int(version.version), default=None)
         return None if newest is None else _candidate(newest)
 
     def version(self, number: str) -> RegisteredVersion:
-        """Raises InvalidInput when there is no such version."""
+        """Return a version. Raises InvalidInput when there is no such version."""
         try:
             return _candidate(self._client.get_model_version(REGISTERED_MODEL, number))
         except MlflowException as error:
             if error.error_code in ABSENT:
-                raise InvalidInput(f"The registry has no version {number} (any more).") from None
+                raise InvalidInput(f"The registry has no version {number}.") from None
             raise unavailable(error) from None
 
     def set_champion(self, version: str) -> None:
-        """Give a version the alias that is served; the rules are in euguess.promotion.gate."""
+        """Move the champion alias to a version; euguess.promotion.gate has the rules."""
         with mlflow_errors():
             self._client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
 

@@ -1,4 +1,4 @@
-"""One training from a recipe to the network that is tested; runs, sweeps and results share it."""
+"""Drives one training from a recipe to the tested network; runs, sweeps and results share it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Training:
-    """A recipe, the data that it learns from, and the network that learns."""
+    """A recipe, its training data and its network in training."""
 
     recipe: Recipe
     split_data: SplitData
@@ -38,7 +38,7 @@ class Training:
     ) -> Trained:
         """Train from the start, or from a later epoch, to the recipe's last one.
 
-        bar is updated with (images learnt from, images in all epochs).
+        bar is updated with (images trained on, images in all epochs).
         """
         start = start or TrainingState()
         state = train(
@@ -72,6 +72,6 @@ class Training:
 
 
 def new_training(recipe: Recipe, split_data: SplitData, device: torch.device) -> Training:
-    """A training before its first epoch. Raises InvalidRecipe."""
+    """Prepare a training. Raises InvalidRecipe."""
     learner = new_learner(recipe, len(split_data.countries), device)
     return Training(recipe, split_data, learner, device)

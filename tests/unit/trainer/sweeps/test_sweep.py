@@ -58,8 +58,8 @@ def test_keys_may_be_quoted_or_tables_in_tables(tmp_path: Path) -> None:
         (space("batch_size", "low = 8\nhigh = 9\nstep = 1"), ["step", "choices, high, log, low"]),
         (space("label_smoothing", "low = 0\nhigh = 0.1\nlog = true"), ["begin above 0"]),
         (space("split.val_fraction", "low = 0.1\nhigh = 0.2"), ["cannot be compared"]),
-        (space("name", 'choices = ["a", "b"]'), ["changes nothing"]),
-        (HEAD + "epochs = 2\n[space.epochs]\nlow = 1\nhigh = 3\n", ["leave one of the two out"]),
+        (space("name", 'choices = ["a", "b"]'), ["has no effect"]),
+        (HEAD + "epochs = 2\n[space.epochs]\nlow = 1\nhigh = 3\n", ["remove one of the two"]),
     ],
 )
 def test_a_wrong_sweep_is_refused_naming_the_key(

@@ -65,7 +65,7 @@ ROWS = (
 def test_a_report_holds_every_trial_and_a_recipe_to_train(tmp_path: Path) -> None:
     shares = {"optimizer.name": 0.9, "optimizer.learning_rate": 0.1}
     text = write(tmp_path, result_of(*ROWS, objective="val_accuracy", importances=shares))
-    table = text.split("the best first")[1]
+    table = text.split("best first")[1]
     assert [line.split(" | ")[0] for line in table.splitlines()[4:]] == ["| 1", "| 3", "| 0", "| 2"]
     assert "loss nan \\| lower the rate" in table
     assert "**Best: trial 1, val accuracy 75.0%**" in text
