@@ -1,4 +1,4 @@
-"""Where a network runs, and how many CPU threads it may use."""
+"""Choice of the device, and of the number of CPU threads."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "<microseconds> <period>" or "max 
 
 
 def choose_device(name: str = AUTO) -> torch.device:
-    """auto, cpu, cuda, cuda:1, mps ... Raises InvalidInput when it is not there."""
+    """Return the device auto, cpu, cuda, cuda:1, mps ... Raises InvalidInput if unavailable."""
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -33,9 +33,9 @@ def on_device(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def use_available_cores(processes: int = 1) -> int:
-    """Let torch use the cores that this process may use, a container's limit included.
+    """Let torch use the cores that this process may use, within a container's limit.
 
-    So many processes share them evenly.
+    They are shared evenly by the given number of processes.
     """
     cores = max(1, min(_usable_cores(), quota_cores(CPU_QUOTA)) // processes)
     torch.set_num_threads(cores)
@@ -49,7 +49,7 @@ def _usable_cores() -> int:
 
 
 def quota_cores(path: Path) -> int:
-    """Cores of a container; torch sees the host's, and more threads only slow each other."""
+    """Return the cores of a container; torch sees the host's, and surplus threads slow it down."""
     unlimited = os.cpu_count() or 1
     if not path.is_file():
         return unlimited

@@ -1,7 +1,7 @@
 """Image classifiers with a head for our countries, built by name.
 
-Travels in each model package as network.py, hence needs nothing but torch and torchvision
-(safetensors where weights are loaded from a file, timm where a network is one of timm's).
+This file travels in each model package as network.py, so it needs nothing but torch and
+torchvision (safetensors to load weights from a file, timm for networks of timm).
 """
 
 import re
@@ -18,14 +18,14 @@ CUSTOM_NETWORK = "customnet"
 SMALL_NETWORK = "smallnet"
 RESNET50_V1 = "resnet50_v1"
 TIMM_PREFIX = "timm/"
-TIMM_NAME = re.compile(r"timm/[a-z0-9_]+(\.[a-z0-9_]+)?")  # no address of a model hub
+TIMM_NAME = re.compile(r"timm/[a-z0-9_]+(\.[a-z0-9_]+)?")  # excludes addresses of model hubs
 IMAGENET = "imagenet"
 IMAGENET_CLASSES = 1000
 IMAGENET_SIZE = 224
 WEIGHTS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")  # a member of torchvision's enumeration
 POSITIONS = "encoder.pos_embedding"  # of torchvision's vision transformers
-# Auxiliary heads are dropped. These networks may re-normalise their input, which changes no
-# parameter: it must be fixed here, or a network rebuilt from a file would see other inputs.
+# Auxiliary heads are dropped. These networks may re-normalise their input, which is not stored with
+# the weights: it must be fixed here, or a network rebuilt from a file would see other inputs.
 CONSTRUCTOR_OPTIONS: dict[str, dict[str, bool]] = {
     "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
     "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
@@ -33,18 +33,18 @@ CONSTRUCTOR_OPTIONS: dict[str, dict[str, bool]] = {
 
 
 class UnknownNetwork(ValueError):
-    """No network can be had by that name; the text says which can, or what to install."""
+    """There is no network of that name; the text lists the known ones, or what to install."""
 
 
 class WeightsMismatch(ValueError):
-    """The weights are not those of the network; the text says what differs."""
+    """The weights do not fit the network; the text says what differs."""
 
 
 class CustomNet(nn.Module):
     """The study's own network: six convolutions, then two linear layers with dropout 0.7.
 
     Each convolution is followed by batch normalisation and ReLU. Max-pooling after the first,
-    third and fifth brings 64 x 64 pixels down to 4 x 4, which an average makes 2 x 2.
+    third and fifth reduces 64 x 64 pixels to 4 x 4, and average pooling to 2 x 2.
     """
 
     def __init__(self, num_countries: int) -> None:
@@ -100,10 +100,10 @@ class SmallNet(nn.Module):
 
 
 def resnet50_v1(num_countries: int) -> nn.Module:
-    """ResNet-50 as published (He et al. 2015), whose blocks shrink in their first convolution.
+    """Build ResNet-50 as published (He et al. 2015): blocks stride in their first convolution.
 
-    torchvision's shrinks in the second one, with the same tensors; weights of Keras and MXNet
-    belong to this one, with its larger epsilon.
+    In torchvision they stride in the second one, with the same tensors. Weights of Keras and MXNet
+    belong to this variant, with its larger epsilon.
     """
     norm_layer = partial(nn.BatchNorm2d, eps=1e-3)
     network = models.resnet50(weights=None, num_classes=num_countries, norm_layer=norm_layer)
@@ -131,29 +131,29 @@ OWN_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def network_names() -> list[str]:
-    """Sorted names of our networks and torchvision's classifiers; timm's are timm/NAME."""
+    """Return the sorted names of our networks and torchvision's classifiers, without timm's."""
     return sorted([*OWN_NETWORKS, *models.list_models(module=models)])
 
 
 def check_network_name(name: str) -> None:
-    """Raise UnknownNetwork unless build_network may take it; timm's are not looked up."""
+    """Raise UnknownNetwork unless build_network may know it; names of timm are not looked up."""
     if name not in network_names() and not TIMM_NAME.fullmatch(name):
         raise UnknownNetwork(
-            f"there is no network {name!r}; choose one of {', '.join(network_names())}, or "
-            "timm/NAME for one of timm's"
+            f"there is no network {name!r}; use one of {', '.join(network_names())}, or timm/NAME "
+            "for a network of timm"
         )
 
 
 def build_network(
     name: str, num_countries: int, weights: str | None = None, image_size: int = IMAGENET_SIZE
 ) -> nn.Module:
-    """A network in training mode whose last layer has num_countries outputs.
+    """Build a network in training mode whose last layer has num_countries outputs.
 
     weights: None for random ones, "imagenet" for the library's best (downloaded on first use), a
     name of torchvision's enumeration such as "IMAGENET1K_V1", or the path of a .safetensors file
-    (any float type), whose head is used only where it has num_countries outputs.
-    image_size: transformers are built for it; all others take any that is large enough.
-    Raises UnknownNetwork, WeightsMismatch, and OSError when the weights cannot be read.
+    (any float type), whose head is used only if it has num_countries outputs.
+    image_size: transformers are built for it; other networks accept any that is large enough.
+    Raises UnknownNetwork, WeightsMismatch, and OSError if the weights cannot be read.
     """
     check_network_name(name)
     try:
@@ -169,14 +169,14 @@ def build_network(
 
 
 def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Copy weights into a network; the head may differ. Returns the names that kept their values.
+    """Copy weights to a network; the head may differ. Return the names that were not copied.
 
-    Raises WeightsMismatch when anything but the head is missing or has another shape.
+    Raises WeightsMismatch if anything but the head is missing or has another shape.
     """
     own = network.state_dict()
     head = tuple(f"{head_name(network)}.{part}" for part in ("weight", "bias"))
     fits = {key: weights[key] for key in own if _has_shape(weights.get(key), own[key])}
-    # Some converters leave out these counters, which only matter without momentum.
+    # Some converters omit these counters, which only matter without momentum.
     optional = (*head, *(key for key in own if key.endswith("num_batches_tracked")))
     misfits = [key for key in own if key not in fits and key not in optional]
     if misfits:
@@ -189,13 +189,13 @@ def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str
 
 
 def replace_head_by_identity(network: nn.Module) -> None:
-    """Make a network give what its last layer is given: its features."""
+    """Make a network return its features, the input of its last layer."""
     parent_name, _, name = head_name(network).rpartition(".")
     setattr(network.get_submodule(parent_name), name, nn.Identity())
 
 
 def with_positions(network: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Weights of a vision transformer of another image size, its positions interpolated."""
+    """Interpolate the positions of a vision transformer's weights for another image size."""
     own = network.state_dict().get(POSITIONS)
     positions = state.get(POSITIONS)
     if own is None or positions is None or own.shape == positions.shape:
@@ -208,7 +208,7 @@ def with_positions(network: nn.Module, state: Mapping[str, Tensor]) -> Mapping[s
 
 
 def check_image_size(network: nn.Module, size: int) -> None:
-    """Raise WeightsMismatch unless the network takes size x size images."""
+    """Raise WeightsMismatch unless the network accepts size x size images."""
     was_training = network.training
     try:
         with torch.inference_mode():
@@ -220,7 +220,7 @@ def check_image_size(network: nn.Module, size: int) -> None:
 
 
 def head_name(network: nn.Module) -> str:
-    """Name of the last linear layer, or of the last convolution where there is none."""
+    """Return the name of the last linear layer, else of the last convolution."""
     modules: list[tuple[str, nn.Module]] = list(network.named_modules())
     linear = [name for name, module in modules if isinstance(module, nn.Linear)]
     return (linear or [name for name, module in modules if isinstance(module, nn.Conv2d)])[-1]
@@ -261,7 +261,7 @@ def _build_timm(name: str, image_size: int, **options: Any) -> nn.Module:
 
 def _size_refused(size: int, error: Exception) -> WeightsMismatch:
     reason = str(error).partition("\n")[0]
-    return WeightsMismatch(f"it cannot take images of {size} x {size} pixels ({reason})")
+    return WeightsMismatch(f"it does not accept images of {size} x {size} pixels ({reason})")
 
 
 def _replace_head(network: nn.Module, num_countries: int) -> None:
@@ -277,7 +277,7 @@ def _replace_head(network: nn.Module, num_countries: int) -> None:
 
 
 def cut_head(network: nn.Module, num_countries: int) -> None:
-    """Keep the first num_countries outputs; the logits that stay are what they were."""
+    """Keep only the first num_countries outputs; their logits do not change."""
     name = head_name(network)
     old = network.get_submodule(name).state_dict()
     _replace_head(network, num_countries)
@@ -329,7 +329,7 @@ def _torchvision_weights(name: str, weights: str) -> Mapping[str, Tensor]:
 def _timm_weights(name: str, weights: str, image_size: int) -> Mapping[str, Tensor]:
     if weights != IMAGENET:
         raise WeightsMismatch(
-            "weights of timm are named in the network: write network = 'timm/NAME.TAG' with "
+            "timm names the weights in the network: use network = 'timm/NAME.TAG' with "
             "weights = 'imagenet'"
         )
     return _build_timm(name, image_size, pretrained=True).state_dict()

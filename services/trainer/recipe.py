@@ -1,4 +1,4 @@
-"""A training run described in full: read from TOML, checked, and stored with what it trained."""
+"""The recipe of a training run: read from TOML, validated, and stored with the run."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ Deviation = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A frozen table of a recipe that refuses unknown keys."""
+    """A frozen table of a recipe that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -260,12 +260,12 @@ class Faults(Section):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that are on."""
+        """Names of the faults that are on."""
         return tuple(name for name, is_on in self if is_on)
 
 
 class Recipe(Section):
-    """All that a training run depends on besides the data."""
+    """Everything that a training run depends on besides the data."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="Name of the run")
     network: str = Field(
@@ -350,8 +350,8 @@ class Recipe(Section):
         is_over_countries = self.balance.logit_adjustment or self.smoothing.by == "distance"
         if self.faults.keeps_imagenet_head and is_over_countries:
             raise ValueError(
-                "faults.keeps_imagenet_head has outputs that are no countries; logit adjustment "
-                "and smoothing by distance need a head of countries alone"
+                "faults.keeps_imagenet_head has outputs that are not countries; logit adjustment "
+                "and smoothing by distance need a head with countries only"
             )
         return self
 
@@ -360,7 +360,7 @@ class Recipe(Section):
         if self.fine_tuning.trained != "all" and self.weights == NO_WEIGHTS:
             raise ValueError(
                 f"fine_tuning.trained = {self.fine_tuning.trained!r} would leave random weights "
-                "untrained; name pretrained weights, or train 'all'"
+                "untrained; use pretrained weights, or train 'all'"
             )
         return self
 
@@ -370,43 +370,43 @@ class Recipe(Section):
 
     @property
     def split_spec(self) -> SplitSpec:
-        """How views are divided; without validation, what would be val is trained on."""
+        """The split settings; with faults.no_validation, val is added to train."""
         spec = self.split.spec
         return replace(spec, val_fraction=0.0) if self.faults.no_validation else spec
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all but the name. A weights file counts by its path."""
+        """SHA-256 of everything but the name; a weights file counts by its path."""
         facts = self.model_dump(mode="json", exclude={"name"})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def with_protocol(self, protocol: SplitProtocol) -> "Recipe":
-        """The same recipe under another split."""
+        """Return the recipe with another split protocol."""
         return self.model_copy(
             update={"split": self.split.model_copy(update={"protocol": protocol})}
         )
 
     def to_toml(self) -> str:
-        """Text that `parse_recipe` reads as this recipe."""
+        """Format the recipe as TOML that `parse_recipe` reads."""
         return tomli_w.dumps(self.model_dump(mode="json"))
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Recipe of a TOML file; overrides are texts like "epochs=3" or "optimizer.name=sgd".
+    """Read a recipe from a TOML file; overrides are like "epochs=3" or "optimizer.name=sgd".
 
     Raises InvalidRecipe.
     """
     try:
         return parse_recipe(path.read_text(), overrides)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise InvalidRecipe(f"The recipe {path} cannot be read: {reason}.") from None
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise InvalidRecipe(f"Could not read the recipe {path}: {reason}.") from None
     except InvalidRecipe as error:
         raise InvalidRecipe(f"{path}: {error}") from None
 
 
 def parse_recipe(text: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Recipe of a TOML text. Raises InvalidRecipe naming each key that is wrong."""
+    """Parse a recipe from TOML. Raises InvalidRecipe that names each wrong key."""
     table = parse_table(text)
     override(table, overrides)
     try:

@@ -104,7 +104,7 @@ KEYS = {"EUGUESS_S3_ACCESS_KEY": "key", "EUGUESS_S3_SECRET_KEY": "secret"}
     ("arguments", "variables", "code", "said"),
     [
         (["train", "none", "--recipe", "RECIPE"], {}, 1, "no dataset 'none'"),
-        (["train", "tiny", "--recipe", "nothing.toml"], {}, 2, "nothing.toml cannot be read"),
+        (["train", "tiny", "--recipe", "nothing.toml"], {}, 2, "read the recipe nothing.toml"),
         (["train", "tiny", "--recipe", "RECIPE", "--set", "lr=1"], {}, 2, "unknown key lr"),
         (["train", "tiny", "--recipe", "RECIPE", "--protocol", "luck"], {}, 2, "split.protocol"),
         (["train", "tiny", "--recipe", "RECIPE", "--device", "cuda:9"], {}, 2, "not available"),

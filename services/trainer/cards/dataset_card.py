@@ -25,9 +25,9 @@ USES = (
 
 
 def dataset_card(facts: DatasetFacts, trained_on: str) -> str:
-    """Every count is of the manifest with the digest that the card names.
+    """Write the card; all counts are from the manifest whose digest the card names.
 
-    trained_on: the digest of the manifest that the model learnt from.
+    trained_on: the digest of the manifest that the model was trained on.
     """
     sections = (
         _header(facts),
@@ -35,7 +35,7 @@ def dataset_card(facts: DatasetFacts, trained_on: str) -> str:
         "Written by EUGuess from the dataset's own records.",
         *([_changed(trained_on)] if trained_on != facts.digest else []),
         "## Motivation\n\nPhotos of known country, so that a model can learn to name the country "
-        f"of a new place. Who asked for the collection, and who paid: {NOT_RECORDED}.",
+        f"of a new place. Who requested and paid for the collection: {NOT_RECORDED}.",
         _composition(facts),
         _countries(facts),
         _captured(facts.years),
@@ -43,16 +43,16 @@ def dataset_card(facts: DatasetFacts, trained_on: str) -> str:
         _sources(facts),
         "## Uses\n\n" + bullets(USES),
         "## Known biases\n\n" + bullets(_biases(facts)),
-        "## Maintenance\n\nThe dataset grows when more is collected or imported; records never "
-        "change, and the digest above names this state of it.",
+        "## Maintenance\n\nThe dataset grows when more is collected or imported. Records never "
+        "change, and the digest above identifies this state.",
     )
     return "\n\n".join(sections) + "\n"
 
 
 def _changed(trained_on: str) -> str:
     return (
-        "**The dataset changed during the training**: the counts below are of its present state; "
-        f"those of the state that the model learnt from, manifest `{trained_on}`, are "
+        "**The dataset changed during the training**: the counts below describe its present state; "
+        f"those of the state that the model was trained on, manifest `{trained_on}`, are "
         f"{NOT_RECORDED}."
     )
 
@@ -80,20 +80,20 @@ def _composition(facts: DatasetFacts) -> str:
     lines = (
         f"{facts.photos} photos of {places} places in {len(facts.places)} countries, "
         f"{facts.bytes / 1e6:.1f} MB",
-        f"Position known of {facts.positioned} places",
+        f"Places with known position: {facts.positioned}",
         f"Sizes in pixels: {_counts(facts.sizes)}",
         f"SHA-256 of the manifest: `{facts.digest}`",
-        "Label: the country as whoever imported the photo named it"
+        "Label: the country given by the person who imported the photo"
         if facts.is_imported
-        else "Label: the country that the place was looked for and found in",
-        "Split: none; each training divides the places by its own recipe",
+        else "Label: the country that the panorama's own coordinate lies in",
+        "Split: none; each training splits the places by its recipe",
     )
     return "## Composition\n\n" + bullets(lines)
 
 
 def _countries(facts: DatasetFacts) -> str:
     quotas = {} if facts.is_imported else facts.spec.quotas
-    header = ["country", "places wanted", "places got"]
+    header = ["country", "places requested", "places stored"]
     rows = (
         [country(code).name, str(quotas.get(code, "-")), str(facts.places.get(code, 0))]
         for code in sorted({*quotas, *facts.places})
@@ -124,14 +124,14 @@ def _sampling_lines(facts: DatasetFacts) -> Iterable[str]:
         f"Random points, uniform in area within each country, {spec.border_buffer_km:g} km off its "
         f"borders (seed {spec.seed}); the panorama found within {spec.radius_m} m of a point"
     )
-    yield f"At most {spec.max_candidates} points tried for a place"
+    yield f"At most {spec.max_candidates} points tried per place"
     yield (
         f"Headings {headings} degrees, {spec.fov} degrees of view, pitch {spec.pitch}, "
         f"{spec.size} pixels"
     )
     dates = facts.collected
     yield f"Collected: {f'{dates[0]:%Y-%m-%d} to {dates[1]:%Y-%m-%d}' if dates else NOT_RECORDED}"
-    yield f"Points not taken, by reason: {_counts(facts.rejections)}"
+    yield f"Rejected points by reason: {_counts(facts.rejections)}"
 
 
 def _sources(facts: DatasetFacts) -> str:
@@ -142,8 +142,8 @@ def _sources(facts: DatasetFacts) -> str:
     )
     parts = ["## Sources and licences", markdown_table(header, rows)]
     parts.append(
-        "Each photo keeps the licence and attribution of its provider: look there before photos, "
-        "or a model trained on them, are passed on. Attributions, by number of places:"
+        "Each photo keeps the licence and attribution of its provider. Check them before you share "
+        "photos or a model trained on them. Attributions, by number of places:"
     )
     parts += [bullets(_attributions(source.attributions)) for source in facts.sources]
     return "\n\n".join(parts)
@@ -154,22 +154,22 @@ def _attributions(places: Mapping[str, int]) -> Iterable[str]:
     for text in ordered[:SHOWN_ATTRIBUTIONS]:
         yield f"{escaped(text)}: {places[text]}"
     if len(ordered) > SHOWN_ATTRIBUTIONS:
-        yield f"and {len(ordered) - SHOWN_ATTRIBUTIONS} more, which the manifest names"
+        yield f"and {len(ordered) - SHOWN_ATTRIBUTIONS} more, listed in the manifest"
 
 
 def _biases(facts: DatasetFacts) -> Iterable[str]:
     if any(source.provider == ProviderName.SIMULATOR for source in facts.sources):
-        yield "**Photos of the simulator are generated**: they say nothing about real streets"
+        yield "**Photos from the simulator are generated** and say nothing about real streets"
     if facts.is_imported:
-        yield "Shows what whoever took the photos chose to photograph"
+        yield "Shows what the photographers chose to photograph"
     else:
-        yield "Shows only where the provider has imagery, which is along roads, and by its cameras"
-        yield "Uniform in area: more of the countryside than of the cities where people live"
+        yield "Covers only places where the provider has imagery, along roads, from its cameras"
+        yield "Uniform in area: more countryside than cities, where most people live"
     counts = facts.places.values()
     yield (
-        f"Countries have {min(counts)} to {max(counts)} places, whatever their area and population"
+        f"Countries have {min(counts)} to {max(counts)} places, regardless of area and population"
     )
-    yield "Years and seasons of capture may differ by country, and a model can learn them instead"
+    yield "Years and seasons of capture may differ by country; a model can learn these instead"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

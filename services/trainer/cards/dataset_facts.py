@@ -1,4 +1,4 @@
-"""What is recorded of a dataset: counted from its specification, manifest and outcomes."""
+"""Facts about a dataset, counted from its specification, manifest and outcomes."""
 
 import asyncio
 from collections import Counter
@@ -19,7 +19,7 @@ YEAR_DIGITS = 4
 
 @dataclass(frozen=True)
 class Source:
-    """Photos of one provider under one licence, and places by their attribution."""
+    """Photos of one provider under one licence, and locations by attribution."""
 
     provider: str
     license: str
@@ -33,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """Counts of places and photos; what was not recorded is missing, None or under ''."""
+    """Counts of locations and photos; unrecorded facts are missing, None or counted under ''."""
 
     spec: DatasetSpec
     digest: str
@@ -45,7 +45,7 @@ class DatasetFacts:
     sizes: Mapping[str, int]  # photos by width x height
     sources: tuple[Source, ...]
     collected: tuple[datetime, datetime] | None
-    rejections: Mapping[str, int]  # panoramas looked at and not taken, by reason
+    rejections: Mapping[str, int]  # rejected panoramas by reason
 
     @property
     def is_imported(self) -> bool:
@@ -53,7 +53,7 @@ class DatasetFacts:
 
 
 def read_dataset_facts(dataset: str, settings: StoreSettings) -> DatasetFacts:
-    """Of a dataset whose manifest is built. Raises StoreError and its like."""
+    """Read the facts about a dataset that has a manifest. Raises StoreError."""
 
     async def read() -> DatasetFacts:
         store = await open_store(settings)
@@ -68,7 +68,7 @@ def read_dataset_facts(dataset: str, settings: StoreSettings) -> DatasetFacts:
 def dataset_facts(
     spec: DatasetSpec, digest: str, rows: Sequence[Row], outcomes: Sequence[SlotOutcome]
 ) -> DatasetFacts:
-    """rows: of the manifest; outcomes: none of an imported dataset."""
+    """Count facts from the rows of a manifest and the outcomes (none if imported)."""
     places = {row["location_id"]: row for row in rows}.values()
     times = [outcome.finished_at for outcome in outcomes]
     return DatasetFacts(

@@ -1,8 +1,8 @@
-"""What a training's electricity comes to: an estimate, not a measurement.
+"""Estimate of the electricity and CO2 of a training.
 
-Energy is power times hours, and its CO2 that times the grid's intensity (Lacoste et al.,
-Quantifying the Carbon Emissions of Machine Learning, 2019). A GPU is taken to draw its power limit
-all the time, which it seldom does; the rest of the machine and its cooling are left out.
+Energy is power times hours, and CO2 is energy times the grid's intensity (Lacoste et al.,
+Quantifying the Carbon Emissions of Machine Learning, 2019). A GPU is assumed to draw its power
+limit throughout, which overestimates; the rest of the machine and cooling are left out.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ ANSWER_WITHIN_SECONDS = 20
 
 @dataclass(frozen=True)
 class Energy:
-    """Of one training. watts: None where the device's power is not known."""
+    """Energy of one training; watts is None if the device's power is unknown."""
 
     seconds: float
     watts: float | None
@@ -38,7 +38,7 @@ class Energy:
 
 
 def estimate_energy(seconds: float, device: torch.device, settings: EnergySettings) -> Energy:
-    """Of so many seconds on a device."""
+    """Estimate the energy of a number of seconds on a device."""
     if device.type == "cuda":
         watts, source = gpu_power_limit(device), "the GPU's power limit"
     elif device.type == "cpu":
@@ -49,7 +49,7 @@ def estimate_energy(seconds: float, device: torch.device, settings: EnergySettin
 
 
 def gpu_power_limit(device: torch.device) -> float | None:
-    """Watts as the driver's nvidia-smi says; None where it says nothing."""
+    """Ask nvidia-smi for the power limit in watts; None if it has no answer."""
     uuid = torch.cuda.get_device_properties(device).uuid
     query = ("--query-gpu=power.limit", "--format=csv,noheader,nounits", f"--id=GPU-{uuid}")
     try:
@@ -66,7 +66,7 @@ def gpu_power_limit(device: torch.device) -> float | None:
 
 
 def watts_in(answer: str) -> float | None:
-    """The number that nvidia-smi printed; None for [N/A] and the like."""
+    """Parse the output of nvidia-smi; None for [N/A] and similar."""
     try:
         return float(answer.strip())
     except ValueError:

@@ -18,20 +18,20 @@ from services.trainer.reports.markdown import (
 from services.trainer.reports.tables import METRIC_NAMES, percent, plain, shown
 
 PRIVACY = (
-    "The model predicts countries only. It **must not be used to locate persons**, nor to narrow "
-    "down where one is, lives or was."
+    "The model predicts countries only. It **must not be used to locate persons** or to narrow "
+    "down where a person is, lives or was."
 )
 LIMITS = (
-    "It always names one of the countries above, also for a photo of another country, of an "
-    "interior or of no place at all; its probabilities hold for places like those it was tested on",
-    "Accuracy on other cameras, years and providers than those of the dataset card is not measured",
-    "It may go by cues that change, such as the camera, the season or road works",
+    "It always names one of the countries above, even for a photo of another country or of an "
+    "interior; its probabilities hold for places like those it was tested on",
+    "Accuracy on cameras, years and providers that are not in the dataset card is not measured",
+    "It may rely on cues that change, such as the camera, the season or road works",
 )
 
 
 @dataclass(frozen=True)
-class Training:
-    """What only the run knows. environment: as services.trainer.runs.provenance names it."""
+class TrainingFacts:
+    """Facts that only the run has; environment is as in services.trainer.runs.provenance."""
 
     recipe: Recipe
     environment: Mapping[str, str]
@@ -39,8 +39,8 @@ class Training:
     energy: Energy | None
 
 
-def model_card(report: Report, training: Training) -> str:
-    """Every figure is the report's or the run's."""
+def model_card(report: Report, training: TrainingFacts) -> str:
+    """Write the card; all figures are from the report or the run."""
     sections = (
         _header(report),
         f"# Model card: {escaped(report.recipe_name)} on {escaped(report.dataset)}",
@@ -52,12 +52,12 @@ def model_card(report: Report, training: Training) -> str:
         *([_calibration(report.certainty)] if report.certainty else []),
         _by_country(report),
         _footprint(training),
-        f"## Ethical considerations\n\n{PRIVACY} Errors are not spread evenly: the table of "
-        "countries shows where the model is worst.",
+        f"## Ethical considerations\n\n{PRIVACY} Errors differ by country: the table above shows "
+        "where the model is worst.",
         "## Limits\n\n" + bullets(LIMITS),
-        "## Licences\n\nThe code is under Apache-2.0. The weights come from the photos of the "
+        "## Licences\n\nThe code is under Apache-2.0. The weights derive from the photos in the "
         "dataset card, under their providers' licences and terms, and from the pretrained weights "
-        f"named above, if any; their terms: {NOT_RECORDED}.",
+        f"named above, if any (terms: {NOT_RECORDED}).",
     )
     return "\n\n".join(sections) + "\n"
 
@@ -97,7 +97,7 @@ def _warning(report: Report) -> str:
     return f"**{report.kind}**: the figures do not hold for new places ({'; '.join(reasons)})."
 
 
-def _details(report: Report, training: Training) -> str:
+def _details(report: Report, training: TrainingFacts) -> str:
     recipe, made = training.recipe, training.environment
     trained_at = f"{report.trained_at:%Y-%m-%d %H:%M} UTC" if report.trained_at else None
     lines = (
@@ -106,7 +106,7 @@ def _details(report: Report, training: Training) -> str:
         f"Trained: {escaped(trained_at)}, {training.epochs_done} of {recipe.epochs} epochs, "
         f"batches of {recipe.batch_size}, {recipe.optimizer.name} at "
         f"{recipe.optimizer.learning_rate:g}, {recipe.precision}, seed {recipe.seed}; "
-        "in full in recipe.toml of the run",
+        "full recipe in recipe.toml of the run",
         f"Run: {escaped(report.run_id)}",
         f"Code: {escaped(made.get('git_revision'))}, torch {escaped(made.get('torch'))}",
         f"Device: {escaped(made.get('device'))}",
@@ -117,7 +117,7 @@ def _details(report: Report, training: Training) -> str:
 def _weights(recipe: Recipe) -> str:
     if recipe.weights == NO_WEIGHTS:
         return "none"
-    return escaped(PurePath(recipe.weights).name)  # a path is the machine's affair
+    return escaped(PurePath(recipe.weights).name)  # a path would reveal the machine's folders
 
 
 def _intended_use(report: Report) -> str:
@@ -135,15 +135,15 @@ def _data(report: Report, recipe: Recipe) -> str:
         (
             "## Training and test data",
             f"{escaped(report.dataset)}, manifest `{report.manifest_digest}`; see the dataset "
-            f"card. Divided by the {escaped(report.protocol)} split (seed {recipe.split.seed}).",
-            markdown_table(["part", "places", "photos"], sizes),
+            f"card. Split protocol: {escaped(report.protocol)} (seed {recipe.split.seed}).",
+            markdown_table(["set", "places", "photos"], sizes),
         )
     )
 
 
 def _metrics(report: Report) -> str:
     views = [fused for fused in report.fused if fused.views > 1]
-    header = ["test part", "one view", *(f"{fused.views} views" for fused in views)]
+    header = ["test set", "one view", *(f"{fused.views} views" for fused in views)]
     rows = [
         [METRIC_NAMES.get(name, escaped(name)), shown(name, interval)]
         + [shown(name, fused.metrics[name]) if name in fused.metrics else "-" for fused in views]
@@ -164,13 +164,13 @@ def _metrics(report: Report) -> str:
 
 
 def _calibration(measured: tuple[Certainty, ...]) -> str:
-    header = ["views", "places", "calibration error", "before", "sets that hold the country"]
-    header += ["countries in a set", "places answered", "right among these"]
+    header = ["views", "places", "calibration error", "before", "sets with the true country"]
+    header += ["countries in a set", "places answered", "accuracy of these"]
     return "\n\n".join(
         (
             "## Calibration",
-            "Fitted on the val part, measured on the test part; a set is meant to hold the "
-            "country, and an answer that is given to be right, in 90 % of places.",
+            "Fitted on val, measured on the test set. The targets: 90 % of the sets contain the "
+            "true country, and 90 % of the given answers are right.",
             markdown_table(header, (_certainty(row) for row in measured)),
         )
     )
@@ -199,7 +199,7 @@ def _by_country(report: Report) -> str:
     return "## Countries\n\n" + markdown_table(header, rows)
 
 
-def _footprint(training: Training) -> str:
+def _footprint(training: TrainingFacts) -> str:
     return "## Time and energy\n\n" + bullets(_footprint_lines(training.energy))
 
 
@@ -207,13 +207,13 @@ def _footprint_lines(energy: Energy | None) -> Iterable[str]:
     if energy is None:
         yield f"Training time: {NOT_RECORDED}"
         return
-    yield f"Training: {_duration(energy.seconds)}, without the search for the recipe"
+    yield f"Training: {_duration(energy.seconds)}, not including the search for the recipe"
     if energy.kwh is None or energy.co2_kg is None:
         yield f"Energy: {NOT_RECORDED} ({escaped(energy.watts_source)})"
         return
     yield (
         f"Energy, an estimate: {energy.kwh:.3g} kWh, {energy.co2_kg:.3g} kg of CO2: "
-        f"{energy.watts:g} W ({escaped(energy.watts_source)}) all that time, at "
+        f"{energy.watts:g} W ({escaped(energy.watts_source)}) throughout, at "
         f"{energy.grid_grams_per_kwh:g} g per kWh (EUGUESS\\_GRID\\_GRAMS\\_PER\\_KWH)"
     )
 

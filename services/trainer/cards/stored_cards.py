@@ -32,10 +32,10 @@ def read_card(
     *,
     is_data: bool = False,
 ) -> StoredCard:
-    """Of a version, else of the champion. Raises InvalidInput where there is none."""
+    """Read a card of a version or, without one, of the champion. Raises InvalidInput."""
     candidate = registry.champion() if version is None else registry.version(version)
     if candidate is None:
-        raise InvalidInput("There is no champion yet; name a version: `euguess models card 1`.")
+        raise InvalidInput("No champion yet. Name a version: `euguess models card 1`.")
     name = DATASET_CARD if is_data else MODEL_CARD
     text = _fetched(candidate.run_id, name, tracking)
     if not is_data:
@@ -49,14 +49,14 @@ def _fetched(run_id: str, name: str, tracking: Tracking) -> str:
             return tracking.fetch(run_id, name, Path(folder)).read_text()
         except InvalidInput:
             raise InvalidInput(
-                f"Run {run_id} has no {name}; train its recipe again to have one written."
+                f"Run {run_id} has no {name}. Train its recipe again to write one."
             ) from None
 
 
 def promotion_section(version: str, entries: Sequence[AuditEntry]) -> str:
-    """Decisions about the version, oldest first, without who made them: a card may be published.
+    """List the promotion decisions about a version, oldest first.
 
-    A promotion, by whichever way, writes its entry of the log and nothing else.
+    The card may be published, so it does not say who decided.
     """
     found = [_decision(entry) for entry in entries if entry.version == version]
     return f"## Promotion of version {escaped(version)}\n\n" + (

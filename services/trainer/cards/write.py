@@ -1,4 +1,4 @@
-"""The cards that every version has before it can be promoted."""
+"""The model card and the dataset card that every model version gets."""
 
 from euguess.errors import EUGuessError
 from euguess.promotion.versions import DATASET_CARD, MODEL_CARD
@@ -6,7 +6,7 @@ from euguess.training.report import Report
 from services.trainer.cards.dataset_card import dataset_card
 from services.trainer.cards.dataset_facts import read_dataset_facts
 from services.trainer.cards.energy import estimate_energy
-from services.trainer.cards.model_card import Training, model_card
+from services.trainer.cards.model_card import TrainingFacts, model_card
 from services.trainer.recipe import Recipe
 from services.trainer.session import Session
 
@@ -14,18 +14,18 @@ ENVIRONMENT = "environment."
 
 
 def write_cards(run_id: str, recipe: Recipe, report: Report, session: Session) -> None:
-    """Keep both with the run. A dataset that cannot be described costs no trained model."""
+    """Store both cards with the run; a dataset that cannot be described does not fail the run."""
     training = _training(run_id, recipe, session)
     session.tracking.log_text(run_id, model_card(report, training), MODEL_CARD)
     try:
         facts = read_dataset_facts(report.dataset, session.store)
     except EUGuessError as error:
-        session.display.note(f"There will be no dataset card: {error}")
+        session.display.note(f"No dataset card: {error}")
         return
     session.tracking.log_text(run_id, dataset_card(facts, report.manifest_digest), DATASET_CARD)
 
 
-def _training(run_id: str, recipe: Recipe, session: Session) -> Training:
+def _training(run_id: str, recipe: Recipe, session: Session) -> TrainingFacts:
     seconds = session.tracking.history(run_id, "seconds")
     tags = session.tracking.find(run_id).tags
     made = {
@@ -34,4 +34,4 @@ def _training(run_id: str, recipe: Recipe, session: Session) -> Training:
         if name.startswith(ENVIRONMENT)
     }
     energy = estimate_energy(sum(seconds), session.device, session.energy)
-    return Training(recipe, made, len(seconds), energy if seconds else None)
+    return TrainingFacts(recipe, made, len(seconds), energy if seconds else None)

@@ -93,8 +93,8 @@ def read_head_recipe(path: Path) -> HeadRecipe:
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise InvalidRecipe(f"The recipe {path} cannot be read: {reason}.") from None
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise InvalidRecipe(f"Could not read the recipe {path}: {reason}.") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidRecipe(f"{path} is not TOML: {error}.") from None
     try:

@@ -45,7 +45,7 @@ class Contender:
 
     @property
     def codes(self) -> Strings:
-        """Countries that it can name, in label order."""
+        """The countries that the model knows, in label order."""
         return np.array([country.country_code for country in self.model.card.countries])
 
 
@@ -56,10 +56,10 @@ def compare_models(
     session: Session,
     on_damage: OnDamage = OnDamage.RAISE,
 ) -> Contest:
-    """Let both name the countries of the places that are new to both.
+    """Compare the accuracies of both models on the locations that are new to both.
 
-    A place whose country the champion cannot name counts against it; a challenger must be able to
-    name all that the champion can. Raises NotComparable where that is not so or places are few.
+    A location whose country the champion does not know counts against it. Raises NotComparable if
+    the challenger lacks a country of the champion, or there are too few locations.
     """
     _require_countries(challenger, champion)
     models = (challenger, champion)
@@ -83,9 +83,9 @@ def compare_models(
 
 
 def common_locations(challenger: Contender, champion: Contender) -> Strings:
-    """Sorted ids of the locations that are new to both, in countries that the challenger names.
+    """Return the sorted ids of the locations new to both, in countries the challenger knows.
 
-    Where either model was tested at a distance from its training places, so is this.
+    If either model was tested at a distance from its training locations, the distance is kept.
     """
     contenders = (challenger, champion)
     apart_km = max(contender.model.recipe.split.spec.apart_km for contender in contenders)

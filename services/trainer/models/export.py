@@ -1,4 +1,4 @@
-"""The model package: what training leaves and inference serves."""
+"""Export of the model package that inference serves."""
 
 import hashlib
 import logging
@@ -23,7 +23,7 @@ from services.trainer.recipe import Recipe
 
 WEIGHTS, ONNX, SOURCE = "model.safetensors", "model.onnx", "network.py"
 CARD, REPORT = "model.json", "report.json"
-EXPORT_BATCH = 2  # 1 would be taken for a constant
+EXPORT_BATCH = 2  # the exporter would treat 1 as a constant
 CHECKED_BATCHES = (1, 3)
 # float32 sums in another order; logits of trained networks are of the order of 10.
 TOLERANCE = 1e-3
@@ -32,9 +32,9 @@ TOLERANCE = 1e-3
 def export_package(
     folder: Path, network: nn.Module, recipe: Recipe, report: Report, trained_at: datetime
 ) -> ModelCard:
-    """Write the package of a network, checked that torch and ONNX Runtime give the same.
+    """Write the package of a network and check that torch and ONNX Runtime agree.
 
-    Raises EUGuessError when they do not.
+    Raises EUGuessError if they do not.
     """
     folder.mkdir(parents=True, exist_ok=True)
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
@@ -61,7 +61,7 @@ def export_package(
 
 
 def export_onnx(network: nn.Module, image: ImageSpec, path: Path) -> None:
-    """Write `images` (any number) -> `logits`, and compare it with the network."""
+    """Write the network as ONNX, `images` (any number) to `logits`, and check it."""
     example = torch.zeros(EXPORT_BATCH, 3, image.size, image.size)
     with _quiet_exporter():
         torch.onnx.export(
@@ -79,7 +79,7 @@ def export_onnx(network: nn.Module, image: ImageSpec, path: Path) -> None:
 
 
 def check_parity(network: nn.Module, image: ImageSpec, path: Path) -> None:
-    """Raise EUGuessError unless ONNX Runtime gives the network's logits, for several batches."""
+    """Raise EUGuessError unless ONNX Runtime reproduces the network's logits."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     for count in CHECKED_BATCHES:
@@ -90,14 +90,14 @@ def check_parity(network: nn.Module, image: ImageSpec, path: Path) -> None:
         difference = float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
         if not difference <= TOLERANCE:
             raise EUGuessError(
-                f"The ONNX model differs from the network by {difference:.2g} relative; "
-                "it was not exported."
+                f"The ONNX model differs from the network by a relative {difference:.2g}. "
+                "It was not exported."
             )
 
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """The exporter reports its steps and its own deprecations, which mean nothing to users."""
+    """Silence the exporter's progress and deprecation messages, which do not help users."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -12,19 +12,19 @@ from services.trainer.loading.split_data import SplitData
 
 
 class PhotoResults(Record):
-    """answers.json of a run: its test part in order, over single views."""
+    """Contents of answers.json of a run: its test set in order, by single views."""
 
     location_ids: tuple[str, ...]
     sha256s: tuple[str, ...]
     is_right: tuple[bool, ...]
 
     def is_of_same_photos(self, other: "PhotoResults") -> bool:
-        """Whether both runs were tested on the same views of the same places."""
+        """Tell whether both runs were tested on the same views of the same locations."""
         return (self.location_ids, self.sha256s) == (other.location_ids, other.sha256s)
 
 
 def photo_results(network: nn.Module, split_data: SplitData) -> PhotoResults:
-    """Of a network in evaluation mode, on the split data's device."""
+    """Evaluate a network that is in evaluation mode, on the split data's device."""
     rows = split_data.split.test
     log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
     is_right = is_top(log_probabilities, split_data.labels[rows], 1)
@@ -36,7 +36,7 @@ def photo_results(network: nn.Module, split_data: SplitData) -> PhotoResults:
 
 
 def paired_accuracy_difference(first: PhotoResults, second: PhotoResults) -> Interval | None:
-    """Paired difference with its interval over places; None on different test photos."""
+    """Return the paired difference with its interval; None if the test photos differ."""
     if not first.is_of_same_photos(second):
         return None
     places = np.array(first.location_ids)
@@ -44,7 +44,7 @@ def paired_accuracy_difference(first: PhotoResults, second: PhotoResults) -> Int
 
 
 def unpaired_difference(first: Interval, second: Interval) -> Interval:
-    """Difference of two measurements on different photos, as if these were independent.
+    """Return the difference of two measurements on different, independent photos.
 
     Newcombe's hybrid of two intervals, which Zou and Donner (Statistics in Medicine, 2008) call
     MOVER.

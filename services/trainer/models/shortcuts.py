@@ -1,7 +1,7 @@
-"""Whether a model looks at what says nothing of a country: accuracy with parts of photos hidden.
+"""Shortcut test: does a model rely on regions of photos that say nothing about the country?
 
-A hidden part is filled with the mean colour of the model's normalisation, which the network is
-given as 0: neither bright nor dark, and without edges inside.
+A hidden region is filled with the mean colour of the model's normalisation, which is 0 in the
+network's input: neither bright nor dark, and without edges.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ Box = tuple[float, float, float, float]  # top, bottom, left, right as shares of
 
 @dataclass(frozen=True)
 class Region:
-    """A part of each photo that is hidden."""
+    """A region of each photo that is hidden."""
 
     name: str
     boxes: tuple[Box, ...]
@@ -37,7 +37,7 @@ class Region:
 REGIONS = (
     Region("sky (top third)", ((0, 1 / 3, 0, 1),)),
     Region("bottom fifth", ((4 / 5, 1, 0, 1),)),
-    # Of 640 px: Google's logo at the left, its copyright line at the right.
+    # For 640 px: Google's logo at the left, its copyright line at the right.
     Region("watermark corners", ((0.94, 1, 0, 0.15), (0.94, 1, 0.75, 1))),
 )
 
@@ -45,21 +45,21 @@ NOTHING = Region("nothing", ())
 
 
 class HiddenRegion(Record):
-    """Single-view accuracy without a region."""
+    """Single-view accuracy with a region hidden."""
 
     region: str
     hidden: float  # share of the pixels
     accuracy: Interval
-    drop: Interval  # of the whole photos' accuracy minus this one, paired over places
+    drop: Interval  # accuracy on complete photos minus this one, paired over locations
 
     @property
     def is_used(self) -> bool:
-        """Whether the accuracy falls beyond chance."""
+        """Tell whether the accuracy drops significantly."""
         return self.drop.low > 0
 
 
 class Shortcuts(Record):
-    """What the accuracy of a model owes to parts of the photos."""
+    """Dependence of a model's accuracy on regions of the photos."""
 
     run_id: str
     dataset: str
@@ -73,18 +73,18 @@ class Shortcuts(Record):
 def find_shortcuts(
     run: str, session: Session, on_damage: OnDamage, dataset: str | None = None
 ) -> Shortcuts:
-    """Hide each region on the places of a dataset that a run's model has not seen.
+    """Hide each region in photos of locations that a run's model has not seen.
 
-    By default the test part of the dataset that it was trained on. Raises InvalidInput, also for
-    a model whose test part shares places with its training.
+    By default these are the test set of the dataset that it was trained on. Raises InvalidInput,
+    also if the test set shares locations with the training set.
     """
     model = load_model(resolve_run(run, session), session)
     name = dataset or model.card.dataset
     split_data, is_same = read_test_data(model, name, session, on_damage)
     if is_same and model.recipe.split.protocol is SplitProtocol.IMAGE:
         raise InvalidInput(
-            "This model was split by image, so that it has seen the places it is tested on; name "
-            "a run of another split, or new places with --dataset."
+            "This model was split by image, so it has seen its test places. Name a run with "
+            "another split, or a dataset with new places: --dataset NAME."
         )
     with session.display.bar("Hiding parts of photos") as progress:
         accuracy, regions = hide_regions(model.network, split_data, progress)
@@ -103,7 +103,7 @@ def find_shortcuts(
 def hide_regions(
     network: nn.Module, split_data: SplitData, progress: Progress
 ) -> tuple[Interval, tuple[HiddenRegion, ...]]:
-    """Accuracy on the whole test photos, and what is left of it without each region."""
+    """Measure the accuracy on complete test photos, and with each region hidden."""
     on_device(network, split_data.images.device).eval()
     rows = split_data.split.test
     places = split_data.index.location_ids[rows]
@@ -125,7 +125,7 @@ def hide_regions(
 
 
 def hide(images: Tensor, region: Region) -> Tensor:
-    """A copy of normalised N x 3 x S x S images with 0, the mean colour, in a region."""
+    """Copy normalised N x 3 x S x S images with 0, the mean colour, in a region."""
     hidden = images.clone()
     size = images.shape[-1]
     for box in region.boxes:

@@ -1,4 +1,4 @@
-"""The report on hidden regions: Markdown, JSON and bars with intervals."""
+"""Report of the shortcut test: JSON, Markdown and a bar chart with intervals."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from services.trainer.models.shortcuts import HiddenRegion, Shortcuts
 from services.trainer.reports.markdown import markdown_table
 from services.trainer.reports.palette import BLUE, GREY, VERMILLION
 
-COLUMNS = ("hidden", "of the pixels", "accuracy", "drop", "beyond chance")
+COLUMNS = ("hidden region", "share of pixels", "accuracy", "drop", "significant")
 STEM = "shortcuts"
 
 
 def write_report(found: Shortcuts, folder: Path) -> tuple[Path, ...]:
-    """Write shortcuts.json, .md and .png into a folder; returns their paths."""
+    """Write shortcuts.json, .md and .png to a folder; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(folder / f"{STEM}.{ending}" for ending in ("json", "md", "png"))
     paths[0].write_text(found.model_dump_json(indent=2) + "\n")
@@ -26,14 +26,14 @@ def write_report(found: Shortcuts, folder: Path) -> tuple[Path, ...]:
 
 
 def page(found: Shortcuts) -> str:
-    """Markdown of the table and the picture."""
+    """Format the table and the chart as Markdown."""
     lines = [
         f"# Shortcuts of {found.network} on {found.dataset}",
         "",
         f"Run {found.run_id}; {found.views} test photos of {found.places} places that the model "
-        f"has not seen. Single-view accuracy on whole photos: {_percent(found.accuracy)}.",
-        "A hidden part has the mean colour of the training's normalisation. 95 % intervals by the "
-        "bootstrap over places, drops paired.",
+        f"has not seen. Single-view accuracy on complete photos: {_percent(found.accuracy)}.",
+        "A hidden region has the mean colour of the normalisation in training. 95 % intervals by "
+        "bootstrap over places; drops are paired.",
         "",
         markdown_table(COLUMNS, map(_cells, found.regions), align="lllll"),
         "",
@@ -54,7 +54,7 @@ def _cells(region: HiddenRegion) -> tuple[str, ...]:
 
 
 def draw(found: Shortcuts, path: Path) -> None:
-    """Bars of the drops with their intervals, as a PNG."""
+    """Draw the drops with their intervals as bars, as a PNG."""
     figure = Figure(figsize=(7, 1 + 0.6 * len(found.regions)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -66,7 +66,7 @@ def draw(found: Shortcuts, path: Path) -> None:
     axes.axvline(0, color=GREY, linewidth=1)
     axes.set_yticks(places, [one.region for one in found.regions])
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_title("Accuracy lost when a part is hidden, 95 %; red: beyond chance", fontsize=9)
+    axes.set_title("Accuracy lost when a region is hidden, 95 %; red: significant", fontsize=9)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 

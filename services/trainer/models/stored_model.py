@@ -1,4 +1,4 @@
-"""Evaluating a model that an earlier run stored."""
+"""Load and evaluate a model that an earlier run stored."""
 
 import hashlib
 import tempfile
@@ -28,7 +28,7 @@ CHAMPION_NAME = "champion"
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model package with what it was trained by."""
+    """A model package with its recipe and the views it was trained on."""
 
     run_id: str
     card: ModelCard
@@ -38,10 +38,10 @@ class StoredModel:
 
 
 def evaluate_stored(name: str, dataset: str, session: Session, on_damage: OnDamage) -> Report:
-    """Report of a run's model (by run id, or "champion") on a dataset.
+    """Evaluate a run's model (by run id, or "champion") on a dataset.
 
-    On the state of the dataset that it was trained on, the test part of the recipe's split is
-    used; on other data every view that the model has not seen. Raises InvalidInput.
+    The test set is that of the recipe's split if the dataset has not changed since the training,
+    else every view that the model has not seen. Raises InvalidInput.
     """
     model = load_model(resolve_run(name, session), session)
     split_data, is_same = read_test_data(model, dataset, session, on_damage)
@@ -59,7 +59,7 @@ def evaluate_stored(name: str, dataset: str, session: Session, on_damage: OnDama
 def read_test_data(
     model: StoredModel, dataset: str, session: Session, on_damage: OnDamage
 ) -> tuple[SplitData, bool]:
-    """What a model is tested on, and whether the dataset is as it was when it was trained."""
+    """Return a model's test data, and whether the dataset is unchanged since the training."""
     recipe, card, device = model.recipe, model.card, session.device
     cache = load_cache(dataset, card.image, session, on_damage=on_damage)
     if cache.header.manifest_digest == card.manifest_digest:
@@ -68,20 +68,20 @@ def read_test_data(
 
 
 def resolve_run(name: str, session: Session) -> str:
-    """Run id of "champion", or the name itself. Raises InvalidInput when there is no champion."""
+    """Return the run id of "champion", or the name itself. Raises InvalidInput."""
     if name != CHAMPION_NAME:
         return name
     champion = session.registry.champion()
     if champion is None:
         raise InvalidInput(
-            "There is no champion yet; train one: `euguess train DATASET --recipe "
+            "No champion yet. Train and promote a model: `euguess train DATASET --recipe "
             "experiments/demo.toml --promote`."
         )
     return champion.run_id
 
 
 def load_model(run_id: str, session: Session) -> StoredModel:
-    """Download and verify. Raises InvalidInput or ChecksumMismatch."""
+    """Download and verify a run's model. Raises InvalidInput or ChecksumMismatch."""
     fetch = session.tracking.fetch
     with tempfile.TemporaryDirectory() as folder:
         package = fetch(run_id, MODEL_ARTIFACTS, Path(folder))
@@ -94,7 +94,7 @@ def load_model(run_id: str, session: Session) -> StoredModel:
 
 def _network(weights: Path, card: ModelCard) -> nn.Module:
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card.sha256[WEIGHTS]:
-        raise ChecksumMismatch(f"{WEIGHTS} of the model is not the one that its card names.")
+        raise ChecksumMismatch(f"{WEIGHTS} of the model does not have the SHA-256 of its card.")
     try:
         network = build_network(card.network, len(card.countries), image_size=card.image.size)
     except UnknownNetwork as error:

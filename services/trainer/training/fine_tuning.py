@@ -1,4 +1,4 @@
-"""What of a network is trained, and how fast each depth of it learns."""
+"""Fine-tuning: which layers of a network are trained, and the learning rate of each depth."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,17 +9,17 @@ from services.trainer.networks import head_name
 from services.trainer.recipe import FineTuning, Optimisation
 
 CONTAINERS = (nn.Sequential, nn.ModuleList)
-BLOCK_MATRICES = 2  # what has fewer is a lone layer, not a block
+BLOCK_MATRICES = 2  # fewer make a single layer, not a block
 
 Group = list[str]  # names of parameters
 
 
 def depth_groups(network: nn.Module) -> list[Group]:
-    """Names of all parameters from the stem to the head, which comes last and alone.
+    """Group all parameter names by depth, from the stem to the head, which is the last group.
 
-    Children count in the order of their registration, which is that of their use in torchvision
-    and timm. Containers are opened, and so is a module with most of the parameters. What has no
-    weight matrix (a norm) goes with the layer before it, loose parameters go with the stem.
+    Children are taken in order of registration, which in torchvision and timm is the order of use.
+    Containers are opened, and so is a module with most of the parameters. Modules without a weight
+    matrix (norms) join the layer before them, loose parameters the stem.
     """
     parameters = dict(network.named_parameters())
     head = f"{head_name(network)}."

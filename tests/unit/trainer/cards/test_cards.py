@@ -20,7 +20,7 @@ from euguess.training.report import Report
 from services.trainer.cards.dataset_card import SHOWN_ATTRIBUTIONS, dataset_card
 from services.trainer.cards.dataset_facts import DatasetFacts, dataset_facts
 from services.trainer.cards.energy import Energy, estimate_energy, watts_in
-from services.trainer.cards.model_card import Training, model_card
+from services.trainer.cards.model_card import TrainingFacts, model_card
 from services.trainer.cards.stored_cards import promotion_section
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.reports.markdown import NOT_RECORDED, escaped
@@ -33,16 +33,16 @@ HOUR = 3600.0
 MADE = {"git_revision": "0123abc", "torch": "2.15", "device": "cpu"}
 
 
-def measured(*overrides: str) -> tuple[Report, Training]:
+def measured(*overrides: str) -> tuple[Report, TrainingFacts]:
     recipe = tiny_recipe(*overrides)
     network = new_learner(recipe, len(COUNTRIES), CPU).network
     report = evaluate(network, tiny_split_data(recipe), recipe)
     energy = estimate_energy(HOUR, CPU, EnergySettings(cpu_watts=100, grid_grams_per_kwh=400))
-    return report, Training(recipe, MADE, recipe.epochs, energy)
+    return report, TrainingFacts(recipe, MADE, recipe.epochs, energy)
 
 
 @pytest.fixture(scope="module")
-def honest() -> tuple[Report, Training]:
+def honest() -> tuple[Report, TrainingFacts]:
     return measured()
 
 
@@ -84,7 +84,7 @@ def metadata(card: str) -> dict[str, Any]:
     return {key: json.loads(value) for key, _, value in pairs}
 
 
-def test_a_model_card_has_the_reports_figures(honest: tuple[Report, Training]) -> None:
+def test_a_model_card_has_the_reports_figures(honest: tuple[Report, TrainingFacts]) -> None:
     report, training = honest
     card = model_card(report, training)
     for fused in report.fused[1:]:
@@ -103,23 +103,25 @@ def test_a_model_card_warns_of_leaks_and_faults() -> None:
     assert "fault of the study: no_shuffling" in leaky
 
 
-def test_an_honest_model_card_has_no_warning(honest: tuple[Report, Training]) -> None:
+def test_an_honest_model_card_has_no_warning(honest: tuple[Report, TrainingFacts]) -> None:
     assert "do not hold" not in model_card(*honest)
 
 
-def test_what_a_run_did_not_record_is_said_to_be_missing(honest: tuple[Report, Training]) -> None:
+def test_what_a_run_did_not_record_is_said_to_be_missing(
+    honest: tuple[Report, TrainingFacts],
+) -> None:
     report, training = honest
-    card = model_card(report, Training(training.recipe, {}, 0, None))
+    card = model_card(report, TrainingFacts(training.recipe, {}, 0, None))
     assert f"Device: {NOT_RECORDED}" in card
     assert f"Training time: {NOT_RECORDED}" in card
 
 
 def test_the_folder_of_pretrained_weights_stays_out_of_the_card(
-    honest: tuple[Report, Training],
+    honest: tuple[Report, TrainingFacts],
 ) -> None:
     report, training = honest
     recipe = training.recipe.model_copy(update={"weights": "/home/someone/net.safetensors"})
-    card = model_card(report, Training(recipe, MADE, 1, None))
+    card = model_card(report, TrainingFacts(recipe, MADE, 1, None))
     assert "Pretrained weights: net.safetensors" in card
     assert "someone" not in card
 
@@ -130,11 +132,13 @@ def test_energy_is_power_times_hours_and_its_co2_that_of_the_grid() -> None:
     assert energy.co2_kg == pytest.approx(0.08)
 
 
-def test_the_energy_of_an_unknown_device_is_not_guessed(honest: tuple[Report, Training]) -> None:
+def test_the_energy_of_an_unknown_device_is_not_guessed(
+    honest: tuple[Report, TrainingFacts],
+) -> None:
     report, training = honest
     energy = estimate_energy(HOUR, torch.device("mps"), EnergySettings())
     assert energy.kwh is None
-    card = model_card(report, Training(training.recipe, MADE, 1, energy))
+    card = model_card(report, TrainingFacts(training.recipe, MADE, 1, energy))
     assert f"Energy: {NOT_RECORDED}" in card
 
 
