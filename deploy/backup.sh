@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Saves the volumes of the stack: deploy/backup.sh [folder]
+# Back up the volumes of the containers: deploy/backup.sh [folder]
 #
-# The services are stopped meanwhile, so that Redis, MinIO and MLflow fit together, and then started
+# Stops the services, so that Redis, MinIO and MLflow are consistent, and then starts them
 # again. Each backup is a new folder that only you can read: it holds the secrets. Default: backups/
 set -euo pipefail
 start=$PWD
@@ -20,4 +20,4 @@ done
 
 stop_services
 run_job readonly "$target" rw backup
-echo "It lies in $target; make restore FROM=... brings it back."
+echo "The backup is in $target. Restore it: make restore FROM=..."

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the images of the stack from this checkout.
+# Build the container images from this checkout.
 #
 #   deploy/images.sh [image ...]       default: all but minio, whose image is pulled
 #

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Says before `make up` what would keep the stack from starting, and what to do about it.
+"""Check before `make up` whether the containers can start, and say how to fix what prevents it.
 
-    python3 deploy/preflight.py              one line for each problem; exit code 1 if there is one
-    python3 deploy/preflight.py --addresses  where the stack can be reached
+    python3 deploy/preflight.py              one line per problem; exit code 1 if there is one
+    python3 deploy/preflight.py --addresses  the addresses of the services
 
-Needs nothing but Python 3.9. DOCKER and COMPOSE name other programs than docker and its compose.
+Needs only Python 3.9. DOCKER and COMPOSE replace the commands `docker` and `docker compose`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 GIGABYTE = 2**30
 OLDEST_COMPOSE = (1, 29)
-# What is published: variable, port, title, path.
+# Published ports: variable, port, title, path.
 PUBLISHED = (
     ("EUGUESS_DASHBOARD_PORT", 8700, "Dashboard", ""),
     ("EUGUESS_SAMPLER_PORT", 8701, "Sampler", "/docs"),
@@ -70,7 +70,7 @@ def environment() -> dict[str, str]:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The lines NAME=value of the file that compose reads too; the environment wins over it."""
+    """Read the NAME=value lines of .env. The environment overrides them, as in Compose."""
     if not path.is_file():
         return {}
     lines = (line.strip() for line in path.read_text(errors="replace").splitlines())
@@ -98,7 +98,7 @@ def bind_of(variables: Variables) -> str:
     return (variables.get("EUGUESS_BIND") or "127.0.0.1").strip("[]")
 
 
-# What can be said without Docker.
+# Checks without Docker.
 
 
 def problems_of_variables(variables: Variables) -> Iterator[str]:
@@ -143,7 +143,7 @@ def _problems_of_port_numbers(variables: Variables) -> Iterator[str]:
         users[port] = name
 
 
-# What Docker says.
+# Checks with Docker.
 
 
 def problems_of_docker(variables: Variables) -> Iterator[str]:
@@ -169,7 +169,7 @@ def problems_of_docker(variables: Variables) -> Iterator[str]:
 
 
 def run(command: list[str]) -> tuple[int, str, str]:
-    """Exit code, output and last line of the error output of a command in the checkout."""
+    """Run a command; return its exit code, output and last line of standard error."""
     try:
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -188,7 +188,7 @@ def _unreachable(said: str) -> str:
 
 
 def find_compose(docker: str, variables: Variables) -> list[str] | None:
-    """The plugin of Docker where there is one, else docker-compose."""
+    """Find the Compose plugin, or else docker-compose."""
     given = shlex.split(variables.get("COMPOSE") or "")
     for command in [given] if given else [[docker, "compose"], ["docker-compose"]]:
         if run([*command, "version", "--short"])[0] == 0:
@@ -208,7 +208,7 @@ def _problems_of_compose(compose: list[str]) -> Iterator[str]:
 
 
 def is_local(variables: Variables) -> bool:
-    """Ports and disk of an engine elsewhere cannot be looked at from here."""
+    """Return True if Docker runs here. Ports and disk of a remote engine cannot be checked."""
     return (variables.get("DOCKER_HOST") or "unix://").startswith("unix://")
 
 
@@ -227,7 +227,7 @@ def _problems_of_ports(docker: str, compose: list[str], variables: Variables) ->
 
 
 def bind_error(host: str, port: int) -> int:
-    """Error number of an attempt to listen there; 0 if the port is free."""
+    """Try to listen on a port; return the error number, or 0 if the port is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -246,7 +246,7 @@ def _problem_of_port(docker: str, own: list[str], name: str, port: str) -> Itera
     listed = run([docker, "ps", "--no-trunc", *query])[1]
     holders = [line.split(maxsplit=1) for line in listed.splitlines()]
     if any(holder[0] in own for holder in holders):
-        return  # the stack itself, which runs already
+        return  # the stack is running already
     if holders:
         who = f"the container {holders[0][-1]}; stop it"
     else:
@@ -268,7 +268,7 @@ def _problems_of_disk(docker: str, variables: Variables) -> Iterator[str]:
 
 
 def free_bytes(folder: Path) -> float:
-    """Of the disk of a folder; no limit if it cannot be seen from here, as with Docker Desktop."""
+    """Return the free bytes of a disk; infinite if it is not visible, as with Docker Desktop."""
     try:
         return shutil.disk_usage(folder).free
     except OSError:
@@ -276,7 +276,7 @@ def free_bytes(folder: Path) -> float:
 
 
 def notes(variables: Variables) -> Iterator[str]:
-    """What is worth knowing and no problem."""
+    """Yield hints that are not problems."""
     docker = variables.get("DOCKER") or "docker"
     missing = [image for image in IMAGES if run([docker, "image", "inspect", image])[0]]
     if missing:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Puts a backup into the volumes of the stack: deploy/restore.sh folder [--replace]
+# Restore the volumes of the containers from a backup: deploy/restore.sh folder [--replace]
 #
-# All of the backup is checked before anything is touched. Volumes that are not empty are refused
-# without --replace, which deletes what they hold.
+# The complete backup is checked before anything changes. Volumes that are not empty are refused
+# without --replace, which deletes their contents.
 set -euo pipefail
 start=$PWD
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Healthy means that Redis takes writes.
+# Healthy means that Redis accepts writes.
 set -eu
 REDISCLI_AUTH=$(cat "${REDIS_PASSWORD_FILE:-/run/secrets/redis_password}")
 export REDISCLI_AUTH

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts Redis with the password of REDIS_PASSWORD_FILE, which shows in no argument or variable.
+# Start Redis with the password of REDIS_PASSWORD_FILE, without an argument or variable that shows it.
 set -eu
 password_file=${REDIS_PASSWORD_FILE:-/run/secrets/redis_password}
 if [ ! -s "$password_file" ]; then
