@@ -155,4 +155,4 @@ def test_explain_rejects_a_file_as_its_output_folder(
     package: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _exit_code("explain", image, "--model", package, "--out", image) == 2
-    assert "choose another folder with --out" in capsys.readouterr().err
+    assert "Choose another folder with --out" in capsys.readouterr().err
