@@ -138,7 +138,7 @@ class SweepSettings(Settings):
 
 
 class EnergySettings(Settings):
-    """What the energy of a training is estimated by.
+    """Assumptions of the energy estimates in model cards.
 
     Defaults: CodeCarbon's for a processor that it does not know, 85 W of which half is drawn; and
     the world's electricity by the IEA's Global Energy and CO2 Status Report 2019.

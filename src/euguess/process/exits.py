@@ -1,4 +1,4 @@
-"""How programs end: exit codes and one line on standard error."""
+"""Run command lines: exit codes, and one line on standard error for known errors."""
 
 import os
 import sys
