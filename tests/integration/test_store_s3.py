@@ -88,7 +88,7 @@ async def test_a_server_that_is_down_is_unavailable(free_port: int) -> None:
     )
     with pytest.raises(StoreUnavailable, match="start the store with `euguess up`") as raised:
         await open_store(settings)
-    with pytest.raises(StoreUnavailable, match="start it with `euguess up`") as raised_too:
+    with pytest.raises(StoreUnavailable, match="Start it with `euguess up`") as raised_too:
         await asyncio.to_thread(ensure_bucket, settings)
     assert PLANTED_SECRET not in f"{raised.value} {raised_too.value}"
     assert raised.value.__cause__ is None

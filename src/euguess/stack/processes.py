@@ -23,7 +23,7 @@ Ready = Callable[[], bool | Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSpec:
-    """Specification of a server. `ready` returns whether it serves now, without blocking for long."""
+    """Specification of a server. `ready` returns quickly whether the server can serve now."""
 
     name: str
     argv: tuple[str, ...]
