@@ -244,7 +244,7 @@ def test_a_training_that_diverges_says_so() -> None:
     ("override", "said"),
     [
         ("weights=/nowhere/weights.safetensors", "Could not load the weights"),
-        ("network=inception_v3", "cannot take images of 32 x 32"),
+        ("network=inception_v3", "does not accept images of 32 x 32"),
         ("weights=imagenet", "no ImageNet weights"),
     ],
 )
