@@ -18,6 +18,7 @@ project = "EUGuess"
 copyright = "the EUGuess authors; Apache-2.0"
 extensions = ["myst_parser", "sphinxcontrib.mermaid"]
 exclude_patterns = ["tools"]
+highlight_language = "bash"
 html_theme = "furo"
 html_title = "EUGuess"
 html_copy_source = False

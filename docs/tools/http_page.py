@@ -35,6 +35,11 @@ METRICS = """\
 metrics port, which is not published."""
 
 
+BODIES = (DatasetSpec, DatasetStatus, Budget, QueueStatus)
+MESSAGES = "messages.md"
+PLAIN = {"Successful Response": "OK", "Validation Error": "A parameter is not valid"}
+
+
 def render() -> str:
     """Return the page."""
     return page(
@@ -42,7 +47,7 @@ def render() -> str:
         INTRODUCTION,
         "## Sampler",
         *_routes(),
-        _models(DatasetSpec, DatasetStatus, Budget, QueueStatus),
+        _models(*BODIES),
         f"### Metrics\n\n{METRICS}\n\n{_metrics()}",
         f"## TorchServe\n\n{SERVING}",
         f"### POST `/predictions/euguess`\n\n{_models(Prediction)}",
@@ -60,7 +65,7 @@ def _routes() -> Iterator[str]:
 
 def _answers(operation: dict[str, Any]) -> str:
     rows = (
-        (code(status), _body(answer) or answer["description"])
+        (code(status), _body(answer) or PLAIN.get(answer["description"], answer["description"]))
         for status, answer in sorted(operation["responses"].items())
     )
     body = operation.get("requestBody")
@@ -73,7 +78,12 @@ def _body(described: dict[str, Any]) -> str:
     prefix = "list of " if schema.get("type") == "array" else ""
     reference = schema.get("items", schema).get("$ref", "")
     name = reference.rpartition("/")[2]
-    return f"{prefix}{name}" if name and name != "HTTPValidationError" else ""
+    return f"{prefix}{_link(name)}" if name and name != "HTTPValidationError" else ""
+
+
+def _link(model: str) -> str:
+    page_of_model = "" if model in {found.__name__ for found in nested_models(BODIES)} else MESSAGES
+    return f"[{model}]({page_of_model}#{model.lower()})"
 
 
 def _models(*models: Any) -> str:
