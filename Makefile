@@ -110,11 +110,12 @@ docs-check: setup ## Build the documentation site; a broken link, anchor or tabl
 docs-reference: setup ## Write the reference pages that are generated from the code
 	$(BIN)/python -m docs.tools.reference
 
-lint: setup docs-check ## ruff, mypy strict, import-linter, documentation
+lint: setup docs-check ## ruff, mypy strict, import-linter, vulture, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 format: setup ## Reformat and mend what ruff can mend
 	$(BIN)/ruff check --fix .
