@@ -17,7 +17,7 @@ PARTS = {"redis": "Redis", "store": "Store", "collection": "Collection loop"}
 
 
 @dataclass(frozen=True)
-class Health:
+class ServiceHealth:
     """The health of one service; problem is None when it is healthy."""
 
     name: str
@@ -26,7 +26,7 @@ class Health:
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
-def read_health(_connections: Connections) -> list[Health]:
+def read_health(_connections: Connections) -> list[ServiceHealth]:
     """Check sampler, Redis (through the sampler), store, MLflow and TorchServe, within 1.5 s."""
     pool = ThreadPoolExecutor()
     sampler = pool.submit(_connections.sampler.troubles)
@@ -37,23 +37,26 @@ def read_health(_connections: Connections) -> list[Health]:
     pool.shutdown(wait=False, cancel_futures=True)
     return [
         *_sampler_health(sampler),
-        Health("Store", _problem(store), "minio"),
-        Health("MLflow", _problem(mlflow), "mlflow"),
-        Health("TorchServe", _problem(torchserve), "inference"),
+        ServiceHealth("Store", _problem(store), "minio"),
+        ServiceHealth("MLflow", _problem(mlflow), "mlflow"),
+        ServiceHealth("TorchServe", _problem(torchserve), "inference"),
     ]
 
 
-def _sampler_health(response: Future[dict[str, str]]) -> list[Health]:
+def _sampler_health(response: Future[dict[str, str]]) -> list[ServiceHealth]:
     """Return the health of sampler and Redis; the sampler responds even if Redis is down."""
     problem = _problem(response)
     if problem is not None:
-        return [Health("Sampler", problem, "sampler"), Health("Redis", UNKNOWN, "redis")]
+        return [
+            ServiceHealth("Sampler", problem, "sampler"),
+            ServiceHealth("Redis", UNKNOWN, "redis"),
+        ]
     found = response.result()
     own = [f"{PARTS.get(part, part)}: {text}." for part, text in found.items() if part != "redis"]
     redis = found.get("redis")
     return [
-        Health("Sampler", " ".join(own) or None, "sampler"),
-        Health("Redis", redis and f"Redis {redis}.", "redis"),
+        ServiceHealth("Sampler", " ".join(own) or None, "sampler"),
+        ServiceHealth("Redis", redis and f"Redis {redis}.", "redis"),
     ]
 
 

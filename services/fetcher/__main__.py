@@ -8,7 +8,7 @@ from redis import Redis
 
 from euguess.process.exits import run_program
 from euguess.settings import HomeSettings, RedisSettings
-from services.fetcher.health import Health
+from services.fetcher.health import FetcherHealth
 from services.fetcher.worker import build_worker
 
 app = typer.Typer(
@@ -38,7 +38,7 @@ def worker(
 def check() -> None:
     """Exit with code 1, and print the reason, if the worker makes no progress."""
     with Redis.from_url(RedisSettings.load().redis_url.get_secret_value()) as redis:
-        problem = Health(HomeSettings().home).problem(redis)
+        problem = FetcherHealth(HomeSettings().home).problem(redis)
     if problem is not None:
         sys.stdout.write(f"{problem}\n")
         sys.exit(1)

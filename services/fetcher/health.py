@@ -12,7 +12,7 @@ from services.fetcher.tasks import TASK_SECONDS
 STALLED_SECONDS = TASK_SECONDS + 60.0  # longer than the time limit of a message
 
 
-class Health:
+class FetcherHealth:
     """Heartbeats of the worker, and the check that reads them."""
 
     def __init__(self, home: Path) -> None:

@@ -33,7 +33,7 @@ from euguess.settings import (
 from euguess.storage import open_store
 from services.fetcher.calls import CALLS_IN_FLIGHT, Calls
 from services.fetcher.context import FetchContext
-from services.fetcher.health import Health
+from services.fetcher.health import FetcherHealth
 from services.fetcher.message import MessageFetcher
 from services.fetcher.providers import StreetImageProvider
 from services.fetcher.providers.google import TERMS, GoogleAccess, GoogleProvider
@@ -49,7 +49,7 @@ USER_AGENT = "EUGuess/0.1 (street-level imagery research)"
 class WorkerProcess:
     """An event loop and an HTTP session that serve all tasks of a process."""
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: FetcherHealth) -> None:
         self._health = health
         self._runner: asyncio.Runner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -100,7 +100,7 @@ def build_worker() -> Celery:
     """
     redis_url = RedisSettings.load().redis_url.get_secret_value()
     asyncio.run(_check_redis(redis_url))
-    health = Health(HomeSettings().home)
+    health = FetcherHealth(HomeSettings().home)
     process = WorkerProcess(health)
     celery = create_celery(redis_url)
     worker_process_init.connect(process.open, weak=False)

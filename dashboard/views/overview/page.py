@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.charts.accuracy import metrics_chart
 from dashboard.connections import Connections
 from dashboard.notices import empty_state, show_errors
-from dashboard.sources.health import Health, read_health
+from dashboard.sources.health import ServiceHealth, read_health
 from dashboard.sources.versions import read_champion
 from dashboard.text import percent, plain
 from dashboard.views.overview.collections import collections
@@ -39,7 +39,7 @@ def _health(connections: Connections) -> None:
             _remedy(health)
 
 
-def _remedy(health: Health) -> None:
+def _remedy(health: ServiceHealth) -> None:
     st.warning(
         f"**{health.name}**: {plain(health.problem)}  \nStart the local stack: `euguess up`. With "
         f"Docker Compose, start it with `docker compose up -d {health.container}` and find the "

@@ -18,7 +18,7 @@ YEAR_DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSource:
     """Photos of one provider under one licence, and locations by attribution."""
 
     provider: str
@@ -43,7 +43,7 @@ class DatasetFacts:
     places: Mapping[str, int]  # by country
     years: Mapping[str, int]  # photos by year of capture
     sizes: Mapping[str, int]  # photos by width x height
-    sources: tuple[Source, ...]
+    sources: tuple[DatasetSource, ...]
     collected: tuple[datetime, datetime] | None
     rejections: Mapping[str, int]  # rejected panoramas by reason
 
@@ -92,9 +92,9 @@ async def _outcomes(store: ObjectStore, spec: DatasetSpec) -> list[SlotOutcome]:
     return await read_outcomes(store, spec.name, await stored_slots(store, spec.name))
 
 
-def _sources(rows: Iterable[Row], places: Iterable[Row]) -> list[Source]:
+def _sources(rows: Iterable[Row], places: Iterable[Row]) -> list[DatasetSource]:
     photos = Counter((row["provider"], row["license"]) for row in rows)
     attributions: dict[tuple[str, str], Counter[str]] = {key: Counter() for key in photos}
     for place in places:
         attributions[place["provider"], place["license"]][place["attribution"]] += 1
-    return [Source(*key, photos[key], attributions[key]) for key in sorted(photos)]
+    return [DatasetSource(*key, photos[key], attributions[key]) for key in sorted(photos)]

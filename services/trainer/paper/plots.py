@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from euguess.messages.records import Interval
 from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
-from services.trainer.paper.run import Finding, Paper
+from services.trainer.paper.run import Paper, RecipeResult
 from services.trainer.paper.tables import PAIRED, TOP1, UNPAIRED, difference
 from services.trainer.reports.palette import BLUE, GREY, GRID, ORANGE, SERIES, VERMILLION
 
@@ -42,7 +42,7 @@ def draw_plots(paper: Paper, folder: Path) -> dict[str, str]:
     return drawn
 
 
-def _draw_networks(runs: dict[str, Finding], folder: Path) -> dict[str, str]:
+def _draw_networks(runs: dict[str, RecipeResult], folder: Path) -> dict[str, str]:
     plots: dict[str, tuple[Draw, str]] = {
         "figure-5.png": (
             lambda axes: _curves(axes, runs, "train_accuracy"),
@@ -79,7 +79,7 @@ def _save(path: Path, draw: Draw) -> None:
     figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
-def _curves(axes: Axes, runs: dict[str, Finding], name: str) -> None:
+def _curves(axes: Axes, runs: dict[str, RecipeResult], name: str) -> None:
     for (label, finding), colour, marker in zip(runs.items(), SERIES, MARKERS, strict=False):
         values = getattr(finding.history, name)
         epochs = range(1, len(values) + 1)
@@ -93,7 +93,7 @@ def _curves(axes: Axes, runs: dict[str, Finding], name: str) -> None:
         axes.set_ylabel("training log loss (nats)")
 
 
-def _bars(axes: Axes, runs: dict[str, Finding]) -> None:
+def _bars(axes: Axes, runs: dict[str, RecipeResult]) -> None:
     measured = [finding.report.metrics[TOP1] for finding in runs.values()]
     later = [f.renewal.metrics[TOP1] for f in runs.values() if f.renewal is not None]
     has_renewal = len(later) == len(runs)
@@ -110,12 +110,12 @@ def _bars(axes: Axes, runs: dict[str, Finding]) -> None:
     _finish_bars(axes, runs)
 
 
-def _test_label(runs: dict[str, Finding]) -> str:
+def _test_label(runs: dict[str, RecipeResult]) -> str:
     is_leaky = any(finding.report.leaks for finding in runs.values())
     return "test part, leaky" if is_leaky else "test part"
 
 
-def _averages(axes: Axes, runs: dict[str, Finding]) -> None:
+def _averages(axes: Axes, runs: dict[str, RecipeResult]) -> None:
     width = 0.38
     right = [finding.report.metrics[TOP1] for finding in runs.values()]
     _bar(axes, right, -width / 2, width, BLUE, "share of correct test images")
@@ -137,7 +137,7 @@ def _bar(
     axes.errorbar(places, values, errors, fmt="none", ecolor="#222222", capsize=3)
 
 
-def _finish_bars(axes: Axes, runs: dict[str, Finding]) -> None:
+def _finish_bars(axes: Axes, runs: dict[str, RecipeResult]) -> None:
     chance = next(iter(runs.values())).report.baselines.chance
     axes.axhline(chance, color=GREY, linestyle="--", linewidth=1, label="chance")
     axes.set_xticks(range(len(runs)), list(runs))
@@ -145,7 +145,7 @@ def _finish_bars(axes: Axes, runs: dict[str, Finding]) -> None:
     _share_axis(axes, "test accuracy")
 
 
-def _changes(axes: Axes, changes: dict[str, Finding], base: Finding) -> None:
+def _changes(axes: Axes, changes: dict[str, RecipeResult], base: RecipeResult) -> None:
     """One line per removed fault; filled where paired, hollow where not."""
     shown: set[str] = set()
     for at, finding in enumerate(changes.values()):

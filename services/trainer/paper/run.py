@@ -66,7 +66,7 @@ class TrainingHistory:
 
 
 @dataclass(frozen=True)
-class Finding:
+class RecipeResult:
     """The measurements of one run."""
 
     report: Report
@@ -81,7 +81,7 @@ class Result:
     """An experiment with its finding, or the reason that it is missing."""
 
     experiment: Experiment
-    finding: Finding | None = None
+    finding: RecipeResult | None = None
     missing: str | None = None
 
 
@@ -93,7 +93,7 @@ class Paper:
     providers: tuple[str, ...]  # of the dataset's photos
     results: tuple[Result, ...]
 
-    def finding(self, stem: str) -> Finding | None:
+    def finding(self, stem: str) -> RecipeResult | None:
         """Return None for an experiment that was not requested or failed."""
         found = {result.experiment.stem: result.finding for result in self.results}
         return found.get(stem)
@@ -153,7 +153,7 @@ def _result(experiment: Experiment, request: PaperRequest, session: Session) -> 
         return Result(experiment, missing=str(error))
 
 
-def _finding(experiment: Experiment, request: PaperRequest, session: Session) -> Finding:
+def _finding(experiment: Experiment, request: PaperRequest, session: Session) -> RecipeResult:
     train = RunRequest(
         request.dataset,
         experiment.recipe,
@@ -162,7 +162,7 @@ def _finding(experiment: Experiment, request: PaperRequest, session: Session) ->
     )
     report, is_reused = measured(train, session)
     run_id = str(report.run_id)
-    finding = Finding(
+    finding = RecipeResult(
         report, _history(run_id, session), _answers(run_id, session), is_reused=is_reused
     )
     if request.renewal is None:

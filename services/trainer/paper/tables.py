@@ -5,7 +5,7 @@ from euguess.promotion.verdict import points
 from euguess.training.report import Report
 from euguess.training.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
 from services.trainer.models.paired import paired_accuracy_difference, unpaired_difference
-from services.trainer.paper.run import Finding, Paper
+from services.trainer.paper.run import Paper, RecipeResult
 from services.trainer.reports.markdown import markdown_table
 from services.trainer.reports.tables import percent
 
@@ -47,7 +47,7 @@ def removed_faults(paper: Paper) -> str:
     )
 
 
-def difference(finding: Finding, base: Finding) -> tuple[Interval, bool]:
+def difference(finding: RecipeResult, base: RecipeResult) -> tuple[Interval, bool]:
     """Return single-view top-1 accuracy minus the base's, and whether it is paired."""
     if finding.answers is not None and base.answers is not None:
         paired = paired_accuracy_difference(finding.answers, base.answers)
@@ -109,7 +109,9 @@ def _study_row(run: StudyRun, paper: Paper) -> list[str]:
     return cells
 
 
-def _removed_cells(finding: Finding | None, base: Finding | None, paper: Paper) -> list[str]:
+def _removed_cells(
+    finding: RecipeResult | None, base: RecipeResult | None, paper: Paper
+) -> list[str]:
     if finding is None:
         return [ABSENT] * (5 if paper.request.renewal else 4)
     change, how = ABSENT, ABSENT
@@ -120,7 +122,7 @@ def _removed_cells(finding: Finding | None, base: Finding | None, paper: Paper) 
     return [*cells, _renewal(finding)] if paper.request.renewal else cells
 
 
-def _renewal(finding: Finding | None) -> str:
+def _renewal(finding: RecipeResult | None) -> str:
     if finding is None or finding.renewal is None:
         return ABSENT
     return percent(finding.renewal.metrics[TOP1])

@@ -14,7 +14,7 @@ from euguess.cli.demo import run_demo, run_demo_once
 from euguess.process.programs import find_java, find_redis, find_s3_server
 from euguess.settings import HomeSettings, ServiceSettings
 from euguess.stack.credentials import load_credentials
-from euguess.stack.doctor import Finding, examine
+from euguess.stack.doctor import Check, examine
 from euguess.stack.local import local_stack
 from euguess.stack.plan import DEFAULT_PORT_BASE, Port, StackPlan
 from euguess.stack.state import end_stack, running_stack
@@ -130,7 +130,7 @@ def _announce_addresses(plan: StackPlan) -> None:
     console.print(f"MLflow:     {plan.address(Port.MLFLOW)}")
 
 
-def _findings_table(findings: list[Finding]) -> Table:
+def _findings_table(findings: list[Check]) -> Table:
     table = Table()
     for name in ("", "requirement", "found", "if missing"):
         table.add_column(name)

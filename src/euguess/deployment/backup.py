@@ -24,7 +24,7 @@ from euguess.deployment.backup_manifest import (
     MANIFEST,
     PARTIAL,
     BackupInvalid,
-    Manifest,
+    BackupManifest,
     VolumeRecord,
     read_manifest,
 )
@@ -51,7 +51,7 @@ def no_progress(_volume: str, _total_bytes: int) -> Advance:
 
 def write_backup(
     volumes: Path, target: Path, created_at: datetime, progress: StartProgress = no_progress
-) -> tuple[Path, Manifest]:
+) -> tuple[Path, BackupManifest]:
     """Archive each folder of `volumes` in a new folder of `target` that only its owner can read.
 
     Raises BackupFailed, DiskFull or VolumeInUse, and leaves nothing new in the target.
@@ -76,7 +76,7 @@ def write_backup(
 
 def restore_backup(
     source: Path, volumes: Path, *, replace: bool, progress: StartProgress = no_progress
-) -> Manifest:
+) -> BackupManifest:
     """Check a backup completely, then restore the folders of `volumes` from it.
 
     The old contents are deleted after everything is unpacked. Raises BackupInvalid, UnsafeArchive,
@@ -122,7 +122,7 @@ def _write_all(
     sizes: dict[str, int],
     created_at: datetime,
     progress: StartProgress,
-) -> Manifest:
+) -> BackupManifest:
     records = {}
     for name, size in sizes.items():
         summary = write_archive(volumes / name, _archive(partial, name), progress(name, size))
@@ -132,7 +132,7 @@ def _write_all(
             sha256=summary.sha256,
             left_out=summary.left_out,
         )
-    manifest = Manifest(format_version=FORMAT_VERSION, created_at=created_at, volumes=records)
+    manifest = BackupManifest(format_version=FORMAT_VERSION, created_at=created_at, volumes=records)
     write_atomically(partial / MANIFEST, manifest.model_dump_json(indent=2) + "\n", durable=True)
     return manifest
 
@@ -184,7 +184,7 @@ def _check(source: Path, name: str, record: VolumeRecord, progress: StartProgres
         )
 
 
-def _require_room_for(manifest: Manifest, targets: dict[str, Path]) -> None:
+def _require_room_for(manifest: BackupManifest, targets: dict[str, Path]) -> None:
     needed: dict[int, int] = {}
     for name, volume in targets.items():
         record, disk = manifest.volumes[name], volume.stat().st_dev

@@ -12,7 +12,7 @@ from rich.table import Table
 from euguess.clock import utc_now
 from euguess.deployment.archives import Advance
 from euguess.deployment.backup import StartProgress, restore_backup, write_backup
-from euguess.deployment.backup_manifest import Manifest
+from euguess.deployment.backup_manifest import BackupManifest
 from euguess.terminal.output import console, messages
 
 Volumes = Annotated[Path, typer.Option(help="Folder that holds the volumes")]
@@ -64,7 +64,7 @@ def _bars() -> Iterator[StartProgress]:
         yield start_bar
 
 
-def _contents(manifest: Manifest) -> Table:
+def _contents(manifest: BackupManifest) -> Table:
     table = Table()
     table.add_column("volume")
     for name in ("files", "MB"):

@@ -30,7 +30,7 @@ class VolumeRecord(BaseModel):
     left_out: tuple[str, ...] = ()
 
 
-class Manifest(BaseModel):
+class BackupManifest(BaseModel):
     """The manifest, written last."""
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +46,7 @@ class FormatOnly(BaseModel):
     format_version: int
 
 
-def read_manifest(source: Path) -> Manifest:
+def read_manifest(source: Path) -> BackupManifest:
     """Read the manifest of a backup. Raises BackupInvalid."""
     if source.name.endswith(PARTIAL):
         raise BackupInvalid("This backup was never completed. Take another.")
@@ -58,7 +58,7 @@ def read_manifest(source: Path) -> Manifest:
                 f"The backup has format {version}, but this version of EUGuess reads "
                 f"{FORMAT_VERSION}. Restore it with the version that wrote it."
             )
-        return Manifest.model_validate_json(text)
+        return BackupManifest.model_validate_json(text)
     except FileNotFoundError as error:
         raise BackupInvalid(
             f"There is no {MANIFEST} in that folder; name the folder of one backup, such as "

@@ -26,7 +26,7 @@ EXTRAS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """A requirement, what was found, and what to do if it is missing."""
 
     part: str
@@ -39,7 +39,7 @@ class Finding:
         return asdict(self)
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Check]:
     """Check everything that `euguess up` needs, without starting anything."""
     programs = {"Redis": find_redis, "S3 server": find_s3_server, "Java": find_java}
     return [
@@ -52,26 +52,26 @@ def examine() -> list[Finding]:
     ]
 
 
-def _python() -> Finding:
+def _python() -> Check:
     is_there = (3, 11) <= sys.version_info[:2] < (3, 14)
-    return Finding("Python", is_there, platform.python_version(), "Python 3.11, 3.12 or 3.13")
+    return Check("Python", is_there, platform.python_version(), "Python 3.11, 3.12 or 3.13")
 
 
-def _program(part: str, find: Callable[[], Program]) -> Finding:
+def _program(part: str, find: Callable[[], Program]) -> Check:
     try:
         program = find()
     except ProgramMissing as error:
-        return Finding(part, False, "", str(error))
-    return Finding(part, True, f"{program.name} {program.version} ({program.origin})")
+        return Check(part, False, "", str(error))
+    return Check(part, True, f"{program.name} {program.version} ({program.origin})")
 
 
-def _extra(service: str, module: str) -> Finding:
+def _extra(service: str, module: str) -> Check:
     is_there = importlib.util.find_spec(module) is not None
     advice = "" if is_there else f'pip install "euguess[{service}]"'
-    return Finding(f"{service} packages", is_there, module if is_there else "", advice)
+    return Check(f"{service} packages", is_there, module if is_there else "", advice)
 
 
-def _ports() -> Finding:
+def _ports() -> Check:
     last = DEFAULT_PORT_BASE + PORT_COUNT - 1
     part = f"ports {DEFAULT_PORT_BASE}-{last}"
     try:
@@ -79,20 +79,20 @@ def _ports() -> Finding:
     except (EUGuessError, OSError):
         supervisor = None
     if supervisor is not None:
-        return Finding(part, True, f"in use by the running stack (process {supervisor})")
+        return Check(part, True, f"in use by the running stack (process {supervisor})")
     taken = [str(port) for port in range(DEFAULT_PORT_BASE, last + 1) if not is_free(port)]
     advice = "choose others: euguess up --port-base N" if taken else ""
-    return Finding(part, not taken, f"in use: {', '.join(taken)}" if taken else "free", advice)
+    return Check(part, not taken, f"in use: {', '.join(taken)}" if taken else "free", advice)
 
 
-def _disk() -> Finding:
+def _disk() -> Check:
     free_gb = shutil.disk_usage(HomeSettings().home.resolve().parent).free / 1e9
     is_there = free_gb >= NEEDED_DISK_GB
     advice = "" if is_there else f"free {NEEDED_DISK_GB:g} GB, or set EUGUESS_HOME"
-    return Finding("disk space", is_there, f"{free_gb:.0f} GB free", advice)
+    return Check("disk space", is_there, f"{free_gb:.0f} GB free", advice)
 
 
-def _gpu() -> Finding:
+def _gpu() -> Check:
     is_there = shutil.which("nvidia-smi") is not None
     found = "NVIDIA driver" if is_there else "none; the CPU trains and serves"
-    return Finding("GPU", is_there, found, is_needed=False)
+    return Check("GPU", is_there, found, is_needed=False)

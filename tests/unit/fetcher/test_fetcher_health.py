@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisDown
 
-from services.fetcher.health import STALLED_SECONDS, Health
+from services.fetcher.health import STALLED_SECONDS, FetcherHealth
 
 
 class Queue(Redis):
@@ -25,8 +25,8 @@ class Queue(Redis):
 
 
 @pytest.fixture
-def health(tmp_path: Path) -> Health:
-    health = Health(tmp_path)
+def health(tmp_path: Path) -> FetcherHealth:
+    health = FetcherHealth(tmp_path)
     health.alive.beat()
     health.progress.beat()
     return health
@@ -37,28 +37,30 @@ def set_age(path: Path, seconds: float) -> None:
     os.utime(path, (then, then))
 
 
-def test_a_worker_that_beats_and_works_is_healthy(health: Health) -> None:
+def test_a_worker_that_beats_and_works_is_healthy(health: FetcherHealth) -> None:
     assert health.problem(Queue(7)) is None
 
 
 def test_a_worker_that_never_started_is_not(tmp_path: Path) -> None:
-    assert Health(tmp_path).problem(Queue(0)) == "the worker has no heartbeat"
+    assert FetcherHealth(tmp_path).problem(Queue(0)) == "the worker has no heartbeat"
 
 
-def test_a_silent_worker_is_not(health: Health, tmp_path: Path) -> None:
+def test_a_silent_worker_is_not(health: FetcherHealth, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "alive", 120)
     assert health.problem(Queue(0)) == "the worker has no heartbeat"
 
 
-def test_an_idle_worker_stays_healthy(health: Health, tmp_path: Path) -> None:
+def test_an_idle_worker_stays_healthy(health: FetcherHealth, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "progress", 1e6)
     assert health.problem(Queue(0)) is None
 
 
-def test_a_live_worker_that_finishes_nothing_is_not_healthy(health: Health, tmp_path: Path) -> None:
+def test_a_live_worker_that_finishes_nothing_is_not_healthy(
+    health: FetcherHealth, tmp_path: Path
+) -> None:
     set_age(tmp_path / "fetcher" / "progress", STALLED_SECONDS + 10)
     assert "3 messages queued" in str(health.problem(Queue(3)))
 
 
-def test_a_broker_that_does_not_answer_is_a_problem(health: Health) -> None:
+def test_a_broker_that_does_not_answer_is_a_problem(health: FetcherHealth) -> None:
     assert "Redis does not answer" in str(health.problem(Queue(None)))

@@ -16,9 +16,9 @@ from services.trainer.models.paired import photo_results
 from services.trainer.paper.report import MARKDOWN, PAGE, write_report
 from services.trainer.paper.run import (
     Experiment,
-    Finding,
     Paper,
     PaperRequest,
+    RecipeResult,
     Result,
     TrainingHistory,
     read_experiments,
@@ -33,21 +33,21 @@ NOW = datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
 HISTORY = TrainingHistory((0.2, 0.5), (1.4, 1.1), 75.0, "cpu", "0123456789abcdef-dirty")
 
 
-def finding(*overrides: str) -> Finding:
+def finding(*overrides: str) -> RecipeResult:
     recipe = tiny_recipe(*overrides)
     split_data = tiny_split_data(recipe)
     network = new_learner(recipe, len(COUNTRIES), CPU).network
     report = evaluate(network, split_data, recipe).model_copy(update={"run_id": "0" * 32})
-    return Finding(report, HISTORY, photo_results(network, split_data))
+    return RecipeResult(report, HISTORY, photo_results(network, split_data))
 
 
 @pytest.fixture(scope="module")
-def faulty() -> Finding:
+def faulty() -> RecipeResult:
     return finding("split.protocol=image", "faults.mean_of_batches=true", "batch_size=4")
 
 
 @pytest.fixture(scope="module")
-def paper(faulty: Finding) -> Paper:
+def paper(faulty: RecipeResult) -> Paper:
     """One faulty finding for every recipe but two: an honest one, and one that failed."""
     honest, later = finding(), replace(faulty, renewal=faulty.report)
     results = []
@@ -96,7 +96,7 @@ def test_the_renewal_dataset_must_be_another_one() -> None:
         PaperRequest("tiny", (), renewal="tiny")
 
 
-def test_differences_are_paired_on_the_same_photos_alone(faulty: Finding) -> None:
+def test_differences_are_paired_on_the_same_photos_alone(faulty: RecipeResult) -> None:
     interval, is_paired = difference(faulty, faulty)
     assert is_paired
     assert interval == Interval(value=0, low=0, high=0)
@@ -106,7 +106,9 @@ def test_differences_are_paired_on_the_same_photos_alone(faulty: Finding) -> Non
     assert not is_paired
 
 
-def test_the_report_sets_the_studys_figures_beside_ours(written: Path, faulty: Finding) -> None:
+def test_the_report_sets_the_studys_figures_beside_ours(
+    written: Path, faulty: RecipeResult
+) -> None:
     text = (written / MARKDOWN).read_text()
     row = next(line for line in text.splitlines() if line.startswith("| GoogLeNet | 25.1 %"))
     right = faulty.report.metrics["top1_accuracy"]
