@@ -2,7 +2,7 @@
 
 from docs.tools.fields import default_text, leaves
 from docs.tools.markdown import code, page, table
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 
 INTRODUCTION = """\
 A recipe is a TOML file that describes a training run. Only `name`, `network` and `epochs` are

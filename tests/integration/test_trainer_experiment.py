@@ -32,7 +32,7 @@ from services.trainer.models.shortcuts import REGIONS, find_shortcuts
 from services.trainer.models.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from services.trainer.networks import build_network
 from services.trainer.progress import EpochResult, ProgressDisplay
-from services.trainer.recipe import parse_recipe
+from services.trainer.recipes.recipe import parse_recipe
 from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Outcome, run_experiment
 from services.trainer.runs.protocols import (

@@ -7,7 +7,7 @@ from euguess.messages.serving import ImageSpec, ModelCountry
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import SplitData
-from services.trainer.recipe import Recipe, parse_recipe
+from services.trainer.recipes.recipe import Recipe, parse_recipe
 from services.trainer.splits.splits import split_views
 
 CPU = torch.device("cpu")

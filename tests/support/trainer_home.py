@@ -14,7 +14,7 @@ from rich.console import Console
 from euguess.process.project import project_root, service_environment
 from euguess.settings import MlflowSettings, StoreSettings
 from euguess.storage import open_store
-from services.trainer.recipe import parse_recipe
+from services.trainer.recipes.recipe import parse_recipe
 from services.trainer.runs.experiment import RunRequest
 from services.trainer.session import Session, open_session
 from services.trainer.splits.splits import SplitProtocol

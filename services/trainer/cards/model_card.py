@@ -7,7 +7,7 @@ from typing import Any
 
 from euguess.training.report import Certainty, Report
 from services.trainer.cards.energy import Energy
-from services.trainer.recipe import NO_WEIGHTS, Recipe
+from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe
 from services.trainer.reports.markdown import (
     NOT_RECORDED,
     bullets,

@@ -7,7 +7,7 @@ from services.trainer.cards.dataset_card import dataset_card
 from services.trainer.cards.dataset_facts import read_dataset_facts
 from services.trainer.cards.energy import estimate_energy
 from services.trainer.cards.model_card import TrainingFacts, model_card
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 from services.trainer.session import Session
 
 ENVIRONMENT = "environment."

@@ -80,7 +80,7 @@ def leaks(
     import torch
 
     from services.trainer.loading.split_data import read_split_data
-    from services.trainer.recipe import read_recipe
+    from services.trainer.recipes.recipe import read_recipe
     from services.trainer.reports.tables import leaks_table
     from services.trainer.session import load_cache
     from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
@@ -142,7 +142,7 @@ def _comparison(
     renewal: str | None,
 ) -> "ProtocolComparison":
     from euguess.errors import InvalidInput
-    from services.trainer.recipe import read_recipe
+    from services.trainer.recipes.recipe import read_recipe
     from services.trainer.runs.experiment import RunRequest
     from services.trainer.runs.protocols import PROTOCOLS, ProtocolComparison
 

@@ -88,7 +88,7 @@ def compare(
 def _request(
     dataset: str, recipe: Path, overrides: list[str], resume: bool, promote: bool, skip: bool
 ) -> "RunRequest":
-    from services.trainer.recipe import read_recipe
+    from services.trainer.recipes.recipe import read_recipe
     from services.trainer.runs.experiment import RunRequest
 
     return RunRequest(

@@ -31,7 +31,7 @@ from services.trainer.evaluation.metrics import (
 )
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import LabelledSplit, SplitData, subset
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
 
 TOP = 5

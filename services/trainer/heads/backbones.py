@@ -19,7 +19,8 @@ from services.trainer.networks import (
     check_image_size,
     replace_head_by_identity,
 )
-from services.trainer.recipe import NO_WEIGHTS, Section
+from services.trainer.recipes.recipe import NO_WEIGHTS
+from services.trainer.recipes.sections import Section
 
 IMAGENET_IMAGE = ImageSpec(size=64)
 Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from euguess.errors import InvalidRecipe
 from services.trainer.heads.backbones import Backbone
-from services.trainer.recipe import Section, SplitOptions
+from services.trainer.recipes.sections import Section, SplitOptions
 
 
 class Pooling(StrEnum):

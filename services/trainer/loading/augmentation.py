@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from services.trainer.recipe import Augmentation
+from services.trainer.recipes.sections import Augmentation
 
 GROUPS = 16  # of images that get the same random operation
 GREY = 128

@@ -14,7 +14,8 @@ from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.copies import hash_images
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.recipe import Recipe, Subset
+from services.trainer.recipes.recipe import Recipe
+from services.trainer.recipes.sections import Subset
 from services.trainer.splits.leaks import unseen_locations
 from services.trainer.splits.splits import Split, SplitSpec, split_views
 

@@ -19,7 +19,7 @@ from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
 from services.trainer import networks
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 
 WEIGHTS, ONNX, SOURCE = "model.safetensors", "model.onnx", "network.py"
 CARD, REPORT = "model.json", "report.json"

@@ -19,7 +19,7 @@ from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.split_data import SplitData, read_split_data, read_unseen_data
 from services.trainer.models.export import CARD, WEIGHTS
 from services.trainer.networks import UnknownNetwork, build_network
-from services.trainer.recipe import Recipe, parse_recipe
+from services.trainer.recipes.recipe import Recipe, parse_recipe
 from services.trainer.session import Session, load_cache
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on

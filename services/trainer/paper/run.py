@@ -20,7 +20,7 @@ from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.manifest import load_manifest
 from services.trainer.models.paired import PhotoResults
 from services.trainer.models.stored_model import evaluate_stored
-from services.trainer.recipe import Recipe, read_recipe
+from services.trainer.recipes.recipe import Recipe, read_recipe
 from services.trainer.runs.experiment import RunRequest
 from services.trainer.runs.protocols import RENEWAL
 from services.trainer.runs.reuse import measured, stored_report

@@ -34,7 +34,7 @@ from services.trainer.real_results.predictions import (
     kept,
     places_of_test,
 )
-from services.trainer.recipe import Recipe, read_recipe
+from services.trainer.recipes.recipe import Recipe, read_recipe
 from services.trainer.session import Session, load_cache
 from services.trainer.training.driver import new_training
 

@@ -24,7 +24,7 @@ from services.trainer.loading.split_data import SplitData, read_split_data, seen
 from services.trainer.models.comparison import promote
 from services.trainer.models.export import export_package
 from services.trainer.models.paired import photo_results
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.provenance import environment
 from services.trainer.session import Session, load_cache

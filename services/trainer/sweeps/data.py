@@ -11,7 +11,7 @@ from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.loading.split_data import SplitData, read_split_data
 from services.trainer.progress import ProgressDisplay
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 from services.trainer.session import load_cache
 
 SWEEPS = "sweeps"

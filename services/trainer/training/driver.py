@@ -11,7 +11,7 @@ from services.trainer.loading.split_data import SplitData
 from services.trainer.networks import cut_head
 from services.trainer.progress import EpochResult, no_progress
 from services.trainer.progress import Progress as Bar
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import AfterEpoch, TrainingState, train
 

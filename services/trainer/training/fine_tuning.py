@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from services.trainer.networks import head_name
-from services.trainer.recipe import FineTuning, Optimisation
+from services.trainer.recipes.sections import FineTuning, Optimisation
 
 CONTAINERS = (nn.Sequential, nn.ModuleList)
 BLOCK_MATRICES = 2  # fewer make a single layer, not a block

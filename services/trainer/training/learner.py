@@ -18,7 +18,7 @@ from services.trainer.networks import (
     build_network,
     check_image_size,
 )
-from services.trainer.recipe import NO_WEIGHTS, Recipe
+from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe
 from services.trainer.training.fine_tuning import freeze, parameter_groups, set_training_mode
 from services.trainer.training.losses import Criterion
 from services.trainer.training.schedules import make_schedule

@@ -12,7 +12,7 @@ from services.trainer.dataset.view_index import Floats
 from services.trainer.evaluation.distances import country_centres
 from services.trainer.loading.batches import Batch, country_weights
 from services.trainer.loading.split_data import SplitData
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)

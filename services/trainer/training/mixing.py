@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from services.trainer.loading.batches import Batch
-from services.trainer.recipe import Augmentation
+from services.trainer.recipes.sections import Augmentation
 
 MIXING_STREAM = 1  # of the epoch's seed
 

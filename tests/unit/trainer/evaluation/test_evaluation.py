@@ -16,7 +16,7 @@ from euguess.messages.training import SeenViews
 from euguess.training.report import Report
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.split_data import SplitData, seen_views
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 from services.trainer.reports.tables import percent, print_comparison, print_report, shown
 from services.trainer.splits.splits import SplitProtocol
 from tests.support.tiny_training import COUNTRIES, tiny_recipe, tiny_split_data

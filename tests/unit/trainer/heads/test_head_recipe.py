@@ -7,7 +7,7 @@ import pytest
 from euguess.errors import InvalidRecipe
 from services.trainer.heads.recipe import read_head_recipe
 from services.trainer.real_results.measure import read_recipes
-from services.trainer.recipe import read_recipe
+from services.trainer.recipes.recipe import read_recipe
 
 EXPERIMENTS = Path(__file__).resolve().parents[4] / "experiments"
 OWN = sorted([*EXPERIMENTS.glob("heads/*.toml"), *EXPERIMENTS.glob("results/heads/*.toml")])

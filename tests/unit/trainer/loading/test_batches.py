@@ -9,7 +9,7 @@ from euguess.messages.serving import ImageSpec
 from services.inference.classifier import normalise
 from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.loading.batches import Batch, DeviceImages, num_batches
-from services.trainer.recipe import Augmentation
+from services.trainer.recipes.sections import Augmentation
 from tests.support.tiny_training import CPU, tiny_recipe
 
 PLAIN = Augmentation()

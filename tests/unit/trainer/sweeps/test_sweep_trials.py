@@ -14,7 +14,7 @@ from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import SplitData
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 from services.trainer.sweeps.result import result_of
 from services.trainer.sweeps.spec import Sweep, SweepSpec
 from services.trainer.sweeps.study import FINISHED, StudyStorage, open_study

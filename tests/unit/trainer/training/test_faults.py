@@ -13,7 +13,8 @@ from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.evaluation.metrics import mean_of_batches
 from services.trainer.loading.batches import Batch, DeviceImages
 from services.trainer.networks import IMAGENET_CLASSES, build_network, cut_head
-from services.trainer.recipe import Faults, Recipe
+from services.trainer.recipes.recipe import Recipe
+from services.trainer.recipes.sections import Faults
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train
 from services.trainer.training.losses import make_criterion

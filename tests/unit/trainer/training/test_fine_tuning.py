@@ -10,7 +10,7 @@ from torch import nn
 
 from services.trainer.loading.batches import Batch
 from services.trainer.networks import build_network
-from services.trainer.recipe import FineTuning, Optimisation
+from services.trainer.recipes.sections import FineTuning, Optimisation
 from services.trainer.training.fine_tuning import (
     depth_groups,
     freeze,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from services.trainer.loading.batches import Batch
-from services.trainer.recipe import Augmentation
+from services.trainer.recipes.sections import Augmentation
 from services.trainer.training.mixing import cutmix, mixed, mixup
 
 SIZE = 16

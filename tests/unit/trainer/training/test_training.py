@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from euguess.errors import EUGuessError, InvalidRecipe
 from services.trainer.loading.batches import Batch
 from services.trainer.progress import EpochResult
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train

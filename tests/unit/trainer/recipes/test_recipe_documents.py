@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from euguess.process.project import project_root
-from services.trainer.recipe import Recipe
+from services.trainer.recipes.recipe import Recipe
 
 ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \|$", re.M)
 

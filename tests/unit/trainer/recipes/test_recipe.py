@@ -7,7 +7,7 @@ import pytest
 from euguess.errors import InvalidRecipe
 from euguess.messages.serving import ImageSpec
 from euguess.process.project import project_root
-from services.trainer.recipe import parse_recipe, read_recipe
+from services.trainer.recipes.recipe import parse_recipe, read_recipe
 from services.trainer.splits.splits import SplitProtocol
 from tests.support.study import STUDY_NETWORKS
 

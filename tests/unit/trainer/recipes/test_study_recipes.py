@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from euguess.process.project import project_root
-from services.trainer.recipe import NO_WEIGHTS, Faults, Recipe, read_recipe
+from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe, read_recipe
+from services.trainer.recipes.sections import Faults
 from services.trainer.runs.experiment import flat
 
 FOLDER = project_root() / "experiments"
