@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that the engine has the base image of the Dockerfiles: pulled where a registry can be
-# reached, else made with debootstrap, from the same packages, and kept beside the engine's data.
+# Provides the base image of the Dockerfiles: pulls it or, without a registry, builds it with
+# debootstrap from the same packages and caches it beside the engine's data.
 set -euo pipefail
 
 IMAGE=debian:bookworm-slim

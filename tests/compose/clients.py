@@ -1,4 +1,4 @@
-"""What users do with a running stack: collect, and ask about photos."""
+"""Act as a user of a running stack: collect datasets and query the model."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ def dataset_status(stack: Stack, name: str) -> DatasetStatus:
 
 
 def collect(stack: Stack, spec: DatasetSpec) -> DatasetStatus:
-    """Collect a dataset to its end."""
+    """Collect a dataset and wait until it is complete."""
     with sampler_client(stack) as client:
         client.create(spec)
         stack.wait_until(
@@ -53,7 +53,7 @@ def collect(stack: Stack, spec: DatasetSpec) -> DatasetStatus:
 
 
 def inference_client(stack: Stack, folder: Path) -> InferenceClient:
-    """With the token that the running TorchServe gave out."""
+    """Return a client that uses the token of the running TorchServe."""
     token = stack.execute("inference", "cat", "/run/tokens/inference.json")
     assert token.returncode == 0, token.stderr
     path = folder / "inference.json"
@@ -62,6 +62,6 @@ def inference_client(stack: Stack, folder: Path) -> InferenceClient:
 
 
 def stored_views(stack: Stack, dataset: str) -> list[bytes]:
-    """Photos of the dataset's first place, from the store."""
+    """Return the photos of the dataset's first place from the store."""
     views: list[str] = json.loads(stack.python("trainer", READ_VIEWS, dataset))
     return [base64.b64decode(view) for view in views]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the path of Docker Compose v2 as a program of its own. Debian has no package of it, so that
-# it is built through the Go module proxy once and kept in ${XDG_CACHE_HOME:-~/.cache}/euguess.
-# Exit code 3: it is not there, and there is no Go to build it with.
+# Prints the path of a standalone Docker Compose v2. Debian has no package of it, so it is built
+# once through the Go module proxy and cached in ${XDG_CACHE_HOME:-~/.cache}/euguess.
+# Exit code 3: it is not built yet, and Go is not installed.
 set -euo pipefail
 
 MODULE=github.com/docker/compose/v2

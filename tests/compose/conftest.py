@@ -1,4 +1,4 @@
-"""The containers: built from the Dockerfiles, started by Compose, ended without a trace."""
+"""Fixtures that build the images, start the containers with Compose and remove them."""
 
 import os
 import secrets
@@ -12,20 +12,20 @@ from euguess.settings import child_environment
 from tests.compose.stack import HERE, MINIO_IMAGE, Docker, Generations, NewStack, Stack, run
 from tests.support.requirements import Requirement, skip_without
 
-IMAGES_SECONDS = 2400  # from nothing, on two cores
+IMAGES_SECONDS = 2400  # from scratch, on two cores
 FIRST_RUN_SECONDS = 900
 GO_SECONDS = 1200
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--built", action="store_true", help="Take the images that are there")
+    parser.addoption("--built", action="store_true", help="Use the existing images")
 
 
 @pytest.fixture(scope="session")
 def docker() -> Docker:
-    """A client that can build, of an engine that answers."""
+    """A client with BuildKit, connected to a running engine."""
     if shutil.which("docker") is None or run(("docker", "info"), 60).returncode != 0:
-        reason = "no Docker engine answers; as root, `make e2e-compose` installs and starts one"
+        reason = "no Docker engine is running; as root, `make e2e-compose` installs and starts one"
         if os.geteuid() == 0:
             pytest.fail(reason)
         skip_without(Requirement.DOCKER, reason)
@@ -36,7 +36,7 @@ def docker() -> Docker:
 
 @pytest.fixture(scope="session")
 def generations(docker: Docker) -> Generations:
-    """Commands of Compose by generation, "1" and "2"; a missing one is left out."""
+    """Compose commands by major version, "1" and "2"; a missing one is left out."""
     found: Generations = {}
     for command in (("docker", "compose"), ("docker-compose",)):
         answer = run((*command, "version", "--short"), 60) if shutil.which(command[0]) else None
@@ -51,15 +51,15 @@ def generations(docker: Docker) -> Generations:
 
 @pytest.fixture(params=["1", "2"])
 def compose(request: pytest.FixtureRequest, generations: Generations) -> tuple[str, ...]:
-    """Each generation of Compose in turn."""
+    """Each major version of Compose in turn."""
     if request.param not in generations:
-        skip_without(Requirement.DOCKER, f"there is no Compose of generation {request.param}")
+        skip_without(Requirement.DOCKER, f"Compose v{request.param} is not installed")
     return generations[request.param]
 
 
 @pytest.fixture(scope="session")
 def images(request: pytest.FixtureRequest, docker: Docker) -> None:
-    """All images from their Dockerfiles; what the engine has cached is quick."""
+    """Build all images from their Dockerfiles; cached layers are reused."""
     if request.config.getoption("--built"):
         return
     certificates = child_environment().get("SSL_CERT_FILE", "")
@@ -73,7 +73,7 @@ def images(request: pytest.FixtureRequest, docker: Docker) -> None:
 
 @pytest.fixture(scope="session")
 def given_secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Files of a user who brings some secrets; characters that a URL would have to escape."""
+    """Files with secrets given by the user, with characters that a URL must escape."""
     folder = tmp_path_factory.mktemp("secrets")
     values = {
         "redis_password": f"{secrets.token_hex(8)}@/:#%?&",
@@ -92,8 +92,8 @@ def _project() -> str:
 def stack(
     docker: Docker, generations: Generations, images: None, given_secrets: dict[str, Path]
 ) -> Iterator[Stack]:
-    """The whole stack, after its first run; started by the older generation where there is one."""
-    assert generations, "there is no Docker Compose"
+    """The full stack after its first run, started with the oldest Compose available."""
+    assert generations, "Docker Compose is not installed"
     variables = {name: str(path) for name, path in given_secrets.items()}
     variables |= {"EUGUESS_MINIO_IMAGE": MINIO_IMAGE}
     whole = Stack(docker, generations[min(generations)], _project(), variables=variables)
@@ -110,7 +110,7 @@ def stack(
 
 @pytest.fixture
 def new_stack(docker: Docker, images: None) -> Iterator[NewStack]:
-    """Makes further stacks, with nothing in them yet."""
+    """Factory of further, empty stacks."""
     made: list[Stack] = []
 
     def make(compose: tuple[str, ...], *files: str, **variables: str) -> Stack:

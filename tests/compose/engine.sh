@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # A Docker engine for the tests of the containers.
 #
-#   tests/compose/engine.sh start    takes a running engine; else, as root, installs and starts one
-#   tests/compose/engine.sh stop     ends the engine that `start` started; never another one
-#   tests/compose/engine.sh client   prints the path of a docker client that can build with BuildKit
+#   tests/compose/engine.sh start    use a running engine, or as root install and start one
+#   tests/compose/engine.sh stop     stop the engine that `start` started, never another one
+#   tests/compose/engine.sh client   print the path of a docker client that supports BuildKit
 #
-# Exit code 3: there is no engine, and only root could start one. An own engine keeps its images in
-# ${XDG_CACHE_HOME:-~/.cache}/euguess/docker, so that the next run builds only what has changed.
-# DOCKERD_FLAGS: further options of an own engine.
+# Exit code 3: no engine is running, and only root can start one. A started engine keeps its images in
+# ${XDG_CACHE_HOME:-~/.cache}/euguess/docker, so the next run builds only what has changed.
+# DOCKERD_FLAGS: further options for a started engine.
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/euguess/docker
@@ -16,13 +16,13 @@ log=$cache/dockerd.log
 START_SECONDS=60
 STOP_SECONDS=60
 KEPT_BUILD_CACHE=12GB
-ROOM_GB=20 # free on the cache's disk: what all images take that are built from nothing
+ROOM_GB=20 # free on the cache's disk: enough to build all images from scratch
 
 say() { printf 'engine: %s\n' "$*" >&2; }
 
 version_of() { "$1" version --format '{{.Client.Version}}' 2>/dev/null; }
 
-# Clients before 23 carry BuildKit; newer ones need the plugin buildx.
+# Clients before version 23 include BuildKit; newer ones need the buildx plugin.
 can_build() {
     local version
     "$1" buildx version >/dev/null 2>&1 && return
@@ -32,7 +32,7 @@ can_build() {
 
 client() {
     local program programs
-    hash -r # else `type` names only the one that was used before
+    hash -r # forget cached paths, or `type` reports only the old client
     mapfile -t programs < <(type -aP docker)
     for program in "${programs[@]}"; do
         can_build "$program" && printf '%s\n' "$program" && return
@@ -54,7 +54,7 @@ install_packages() {
         { tail -20 "$cache/apt.log" >&2; return 1; }
 }
 
-# Of a run that was killed; they would start again with the engine.
+# Containers of a killed run would start again with the engine.
 remove_leftovers() {
     local filter="name=euguess-test-"
     docker ps -aq --filter "$filter" | xargs -r docker rm --force >/dev/null
@@ -79,13 +79,13 @@ run_engine() {
 
 free_gb() { df --output=avail --block-size=1G "$cache" | tail -1 | tr -dc 0-9; }
 
-# The cache gives way on a disk that is nearly full: first the older part of it, then all of it.
+# Shrink the cache if the disk is nearly full: old entries first, then everything.
 make_room() {
     local docker kept
     docker=$(client)
     for kept in "$KEPT_BUILD_CACHE" 6GB 0; do
         [ "$(free_gb)" -ge "$ROOM_GB" ] && return
-        say "$(free_gb) GB are free, $ROOM_GB are wanted: keeping $kept of the build cache"
+        say "$(free_gb) GB free, $ROOM_GB GB needed: keeping $kept of the build cache"
         "$docker" builder prune --force --keep-storage "$kept" >/dev/null || true
         [ "$kept" != 0 ] || "$docker" system prune --all --force >/dev/null || true
     done
@@ -115,7 +115,7 @@ stop() {
     local pid docker
     pid=$(own_pid) || return 0
     docker=$(client)
-    # What earlier runs built, and nothing else is in this engine.
+    # This engine holds only what earlier runs built.
     "$docker" image prune --force >/dev/null || true
     "$docker" builder prune --force --keep-storage "$KEPT_BUILD_CACHE" >/dev/null || true
     kill "$pid"

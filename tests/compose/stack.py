@@ -1,4 +1,4 @@
-"""The containers of one project, driven with the command lines of Docker and of Compose."""
+"""Drive the containers of one project with the command lines of Docker and Compose."""
 
 import json
 import subprocess
@@ -21,12 +21,12 @@ Generations = dict[str, tuple[str, ...]]
 NewStack = Callable[..., "Stack"]
 
 COMMAND_SECONDS = 120
-UP_SECONDS = 600  # until all that waits for another service has been started
+UP_SECONDS = 600  # until all services that depend on others have started
 LOG_LINES = 60
 
 
 def run(command: Sequence[str], seconds: float, **variables: str) -> Answer:
-    """Run a command in the project root; the exit code is the caller's business."""
+    """Run a command in the project root; the caller checks the exit code."""
     return subprocess.run(
         command,
         cwd=PROJECT_ROOT,
@@ -48,7 +48,7 @@ class Docker:
         return run((self.program, *arguments), seconds)
 
     def run(self, *arguments: str, seconds: float = COMMAND_SECONDS) -> str:
-        """Standard output of a command that must succeed."""
+        """Run a command that must succeed and return its standard output."""
         answer = self.try_run(*arguments, seconds=seconds)
         assert answer.returncode == 0, f"docker {' '.join(arguments)}: {answer.stderr}"
         return answer.stdout
@@ -63,14 +63,14 @@ class Docker:
         return found
 
     def python(self, network: str, code: str, *arguments: str) -> str:
-        """Output of a Python program in a container of its own, on one network."""
+        """Run a Python program in a new container on one network and return its output."""
         container = ("run", "--rm", "--network", network, "--entrypoint", "python", "euguess/setup")
         return self.run(*container, "-c", code, *arguments)
 
 
 @dataclass(frozen=True)
 class Container:
-    """What the engine knows of a container."""
+    """State of a container as reported by the engine."""
 
     facts: dict[str, Any]
 
@@ -84,7 +84,7 @@ class Container:
 
     @property
     def host(self) -> dict[str, Any]:
-        """Limits and privileges."""
+        """Resource limits and privileges."""
         found: dict[str, Any] = self.facts["HostConfig"]
         return found
 
@@ -98,12 +98,12 @@ class Container:
 
     @property
     def health(self) -> str:
-        """As "healthy"; empty where no check is defined."""
+        """Health status such as "healthy"; empty without a health check."""
         return str(self.facts["State"].get("Health", {}).get("Status", ""))
 
     @property
     def has_failed(self) -> bool:
-        """Ended with an error, restarted after one, or found unhealthy."""
+        """True if it exited with an error, was restarted or is unhealthy."""
         ended_badly = self.has_ended and self.facts["State"]["ExitCode"] != 0
         return ended_badly or self.restarts > 0 or self.health == "unhealthy"
 
@@ -113,13 +113,13 @@ class Container:
 
     @property
     def addresses(self) -> list[str]:
-        """On all its networks."""
+        """IP addresses on all its networks."""
         networks = self.facts["NetworkSettings"]["Networks"].values()
         return [network["IPAddress"] for network in networks if network["IPAddress"]]
 
     @property
     def published(self) -> dict[str, list[tuple[str, int]]]:
-        """Addresses of the host by the container's port, as "8000/tcp"."""
+        """Host addresses by container port, such as "8000/tcp"."""
         ports = self.facts["NetworkSettings"]["Ports"] or {}
         return {
             port: [(binding["HostIp"], int(binding["HostPort"])) for binding in bindings]
@@ -148,7 +148,7 @@ class Ports:
 
 @dataclass
 class Stack:
-    """One project of Compose; `compose` may be exchanged for its other generation."""
+    """A Compose project; `compose` may be replaced with the command of the other version."""
 
     docker: Docker
     compose: tuple[str, ...]
@@ -158,13 +158,13 @@ class Stack:
     files: tuple[str, ...] = ("docker-compose.yml",)
 
     def try_run(self, *arguments: str, seconds: float = UP_SECONDS) -> Answer:
-        """Run a command of Compose."""
+        """Run a Compose command."""
         files = [word for file in self.files for word in ("-f", file)]
         command = (*self.compose, "-p", self.project, *files, *arguments)
         return run(command, seconds, **self.ports.variables, **self.variables)
 
     def run(self, *arguments: str, seconds: float = UP_SECONDS) -> str:
-        """Standard output of a command of Compose that must succeed."""
+        """Run a Compose command that must succeed and return its standard output."""
         answer = self.try_run(*arguments, seconds=seconds)
         assert answer.returncode == 0, f"{answer.stderr[-3000:]}\n{self.report()}"
         return answer.stdout
@@ -174,7 +174,7 @@ class Stack:
         return f"label=com.docker.compose.project={self.project}"
 
     def containers(self, *services: str) -> list[Container]:
-        """All that exist, running or not, of all services or of some."""
+        """Return all containers, running or not, of all or the given services."""
         ids = self.docker.lines("ps", "--all", "--quiet", "--no-trunc", "--filter", self._label)
         found = [Container(facts) for facts in self.docker.inspect(*ids)]
         return sorted(
@@ -197,7 +197,7 @@ class Stack:
         return set(self.docker.lines(*names))
 
     def logs(self, container: Container, lines: str = "all") -> str:
-        """Standard output, then standard error."""
+        """Return the standard output, then the standard error."""
         answer = self.docker.try_run("logs", "--tail", lines, container.id)
         return answer.stdout + answer.stderr
 
@@ -206,19 +206,19 @@ class Stack:
         return self.docker.try_run("exec", "--user", user, self.container(service).id, *command)
 
     def python(self, service: str, code: str, *arguments: str) -> str:
-        """Output of a Python program beside a running service, with its settings."""
+        """Run a Python program in a service's container and return its output."""
         answer = self.execute(service, "python", "-c", code, *arguments)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
 
     def report(self) -> str:
-        """What the containers that failed said last."""
+        """Return the last log lines of all failed containers."""
         failed = [container for container in self.containers() if container.has_failed]
         logs = (f"--- {c.service}\n{self.logs(c, str(LOG_LINES))}" for c in failed)
         return "\n".join(logs)
 
     def wait_until(self, is_true: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait, but not longer than until a container fails."""
+        """Wait for a condition; fail at once if a container fails."""
         deadline = time.monotonic() + seconds
         while not is_true():
             failures = self.report()
@@ -239,5 +239,5 @@ class Stack:
         self.wait_until(lambda: self.container(service).has_ended, seconds, service)
 
     def remove(self) -> None:
-        """Everything of this project, also its data."""
+        """Remove everything of this project, including its data."""
         self.run("down", "--volumes", "--remove-orphans", "--timeout", "5")

@@ -1,4 +1,4 @@
-"""The Compose files, as both generations read them."""
+"""The Compose files, as both versions of Compose read them."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def test_published_ports_are_on_loopback_and_are_the_documented_ones(
     }
 
 
-def test_images_that_are_pulled_are_pinned() -> None:
+def test_pulled_images_are_pinned() -> None:
     lines = (PROJECT_ROOT / "docker-compose.yml").read_text().splitlines()
     images = {line.split(":", 1)[1].strip() for line in lines if line.strip().startswith("image:")}
     pulled = {image for image in images if not image.startswith("euguess/")}

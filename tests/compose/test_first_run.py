@@ -1,4 +1,4 @@
-"""A few minutes after `docker compose up` without any configuration."""
+"""The first run: `docker compose up` without any configuration."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(4000)  # the first one builds the images and wa
 ONE_SHOT = {"prepare", "minio-setup", "first-run"}
 
 
-def test_the_first_run_completes_and_every_service_is_healthy(stack: Stack) -> None:
+def test_the_first_run_completes_with_every_service_healthy(stack: Stack) -> None:
     ended = [c for c in stack.containers() if c.has_ended]
     assert {c.service for c in ended} == ONE_SHOT
     assert not stack.report()
@@ -52,7 +52,7 @@ def test_torchserve_answers_for_one_and_three_views(
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer wrong"}], ids=["no token", "wrong token"]
 )
-def test_torchserve_refuses_whoever_has_no_valid_token(
+def test_torchserve_refuses_requests_without_a_valid_token(
     stack: Stack, headers: dict[str, str]
 ) -> None:
     address = f"http://127.0.0.1:{stack.ports.inference}/predictions/euguess"

@@ -1,4 +1,4 @@
-"""Who reaches whom."""
+"""Network isolation between the services."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ INTERNAL = {
 
 
 def open_from(stack: Stack, network: str, targets: list[str]) -> list[str]:
-    """Which addresses a container on one network can connect to."""
+    """Return the addresses that a container on one network can connect to."""
     found: list[str] = json.loads(stack.docker.python(network, CONNECT, *targets))
     return found
 
@@ -59,7 +59,7 @@ def test_exactly_four_ports_are_published_and_on_loopback(stack: Stack) -> None:
     }
 
 
-def test_nothing_is_reached_from_another_network(stack: Stack, foreign_network: str) -> None:
+def test_services_are_unreachable_from_other_networks(stack: Stack, foreign_network: str) -> None:
     targets = [
         f"{address}:{port}"
         for service, ports in INTERNAL.items()
@@ -70,7 +70,7 @@ def test_nothing_is_reached_from_another_network(stack: Stack, foreign_network: 
     assert open_from(stack, foreign_network, targets) == []
 
 
-def test_the_backend_reaches_the_stores_but_not_torchserves_management(stack: Stack) -> None:
+def test_the_backend_reaches_the_stores_but_not_the_management_port(stack: Stack) -> None:
     targets = [f"{service}:{port}" for service, ports in INTERNAL.items() for port in ports]
     closed = {"inference:8081", "inference:8082"}
     found = open_from(stack, f"{stack.project}_backend", targets)
@@ -88,7 +88,7 @@ def test_the_networks_of_the_published_services_do_not_reach_the_stores(stack: S
         assert open_from(stack, f"{stack.project}_{network}", targets) == [], network
 
 
-def test_only_the_backend_is_cut_off_from_the_world(stack: Stack) -> None:
+def test_only_the_backend_has_no_internet_access(stack: Stack) -> None:
     names = sorted(stack.networks())
     internal = {f["Name"] for f in stack.docker.inspect(*names, kind="network") if f["Internal"]}
     assert internal == {f"{stack.project}_backend"}

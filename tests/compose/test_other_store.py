@@ -1,4 +1,4 @@
-"""Another S3 server, by four variables."""
+"""An external S3 server, configured with four variables."""
 
 import json
 import secrets
@@ -25,7 +25,7 @@ SPEC = DatasetSpec(name="tiny", quotas={"FR": 2, "PL": 2}, seed=3)
 
 @pytest.fixture
 def other_stack(new_stack: NewStack, generations: Generations, tmp_path: Path) -> Stack:
-    """A stack whose store is SeaweedFS, in a container beside it."""
+    """A stack whose store is SeaweedFS, in a separate container."""
     credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
     actions = ["Admin", "Read", "List", "Tagging", "Write"]
     identity = {"name": "test", "credentials": credentials, "actions": actions}

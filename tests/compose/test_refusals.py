@@ -1,4 +1,4 @@
-"""What a user may get wrong: one clear message, and nothing that starts over and over."""
+"""Configuration mistakes: one clear message, and no restart loops."""
 
 import socket
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def taken_port() -> Iterator[int]:
         ("two words", "blank"),
     ],
 )
-def test_a_secret_that_is_none_is_named_and_nothing_starts(
+def test_an_invalid_secret_is_named_and_nothing_starts(
     new_stack: NewStack, compose: tuple[str, ...], tmp_path: Path, value: str, reason: str
 ) -> None:
     path = tmp_path / "redis_password"
@@ -57,7 +57,7 @@ def test_a_secret_that_is_none_is_named_and_nothing_starts(
     assert not value or value not in everything_said(stack, answer)
 
 
-def test_a_missing_file_of_a_secret_is_named(
+def test_a_missing_secret_file_is_named(
     new_stack: NewStack, compose: tuple[str, ...], tmp_path: Path
 ) -> None:
     path = tmp_path / "not-there"
@@ -70,7 +70,7 @@ def test_a_missing_file_of_a_secret_is_named(
     assert "Traceback" not in said
 
 
-def test_too_small_a_disk_is_said_before_anything_starts(
+def test_a_small_disk_is_reported_before_anything_starts(
     new_stack: NewStack, compose: tuple[str, ...]
 ) -> None:
     stack = new_stack(compose, EUGUESS_MIN_FREE_GB="1000000")
@@ -94,9 +94,7 @@ def test_a_taken_port_is_named_and_its_service_does_not_start(
     assert_nothing_runs(stack)
 
 
-def test_keys_are_asked_for_when_another_s3_server_is_named(
-    new_stack: NewStack, compose: tuple[str, ...]
-) -> None:
+def test_an_external_s3_server_requires_keys(new_stack: NewStack, compose: tuple[str, ...]) -> None:
     stack = new_stack(compose, EUGUESS_S3_ENDPOINT="http://other-store:8333")
     answer = stack.try_run("up", "--detach", "redis")
     assert answer.returncode != 0
@@ -105,7 +103,7 @@ def test_keys_are_asked_for_when_another_s3_server_is_named(
     assert "EUGUESS_S3_ACCESS_KEY_FILE" in line
 
 
-def test_make_up_names_a_taken_port_and_the_variable_that_moves_it(
+def test_make_up_names_a_taken_port_and_its_variable(
     new_stack: NewStack, generations: Generations
 ) -> None:
     stack = new_stack(generations[max(generations)])

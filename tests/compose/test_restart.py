@@ -18,7 +18,7 @@ def predict(stack: Stack, folder: Path, views: list[bytes]) -> Prediction:
         return client.predict(views)
 
 
-def test_down_keeps_the_data_and_the_other_generation_of_compose_starts_from_them(
+def test_the_other_compose_version_resumes_with_the_data_after_down(
     stack: Stack, generations: Generations, tmp_path: Path
 ) -> None:
     before = dataset_status(stack, "demo")

@@ -1,4 +1,4 @@
-"""`make backup`, everything lost, `make restore`: the stack goes on as if nothing had happened."""
+"""`make backup`, loss of all volumes, `make restore`: the stack resumes where it was."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ MAKE_SECONDS = 300
 
 
 def make(stack: Stack, target: str, *variables: str) -> None:
-    """Run a target of the Makefile on the volumes of a stack."""
+    """Run a Makefile target on the volumes of a stack."""
     of_stack = {**stack.ports.variables, **stack.variables, "DOCKER": stack.docker.program}
     of_stack["COMPOSE_PROJECT_NAME"] = stack.project
     words = ("make", target, f"COMPOSE={' '.join(stack.compose)}", *variables)
@@ -21,13 +21,13 @@ def make(stack: Stack, target: str, *variables: str) -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_a_backup_brings_back_a_stack_whose_volumes_are_gone(stack: Stack, tmp_path: Path) -> None:
+def test_a_backup_restores_a_stack_whose_volumes_are_gone(stack: Stack, tmp_path: Path) -> None:
     before = dataset_status(stack, "demo")
     views = stored_views(stack, "demo-new-places")
 
     make(stack, "backup", f"TO={tmp_path}")
     (saved,) = tmp_path.iterdir()
-    assert saved.stat().st_mode & 0o077 == 0  # it holds secrets
+    assert saved.stat().st_mode & 0o077 == 0  # contains secrets
     assert {c.service for c in stack.running()} >= {"sampler", "fetcher", "inference", "dashboard"}
     stack.run("down", "--volumes")
     assert stack.volumes() == set()

@@ -1,4 +1,4 @@
-"""Secrets are in files, and nowhere else; wrong ones are refused."""
+"""Secrets are only in files, and wrong ones are refused."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ KEY_FILE = "/var/lib/euguess/inference/key_file.json"
 
 @pytest.fixture(scope="module")
 def values(stack: Stack) -> dict[str, str]:
-    """All secrets of the running stack by what they are for."""
+    """All secrets of the running stack by name."""
     mount = ("--volume", f"{stack.project}_secrets:/secrets:ro", "--user", "0", "--network", "none")
     reader = ("run", "--rm", *mount, "--entrypoint", "python", "euguess/setup", "-c", READ_FILES)
     found: dict[str, str] = json.loads(stack.docker.run(*reader))
@@ -42,7 +42,7 @@ def values(stack: Stack) -> dict[str, str]:
     return {name: value.strip() for name, value in found.items() if value.strip()}
 
 
-def test_the_secrets_are_there_and_given_ones_are_taken(
+def test_missing_secrets_are_generated_and_given_ones_are_used(
     values: dict[str, str], given_secrets: dict[str, Path]
 ) -> None:
     made = {"minio_root_user", "minio_root_password", "s3_access_key", "s3_secret_key"}
@@ -80,7 +80,7 @@ def image_histories(stack: Stack) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("look", [container_facts, container_logs, image_histories])
-def test_no_secret_shows(
+def test_secrets_are_not_visible_in_docker(
     stack: Stack, values: dict[str, str], look: Callable[[Stack], dict[str, str]]
 ) -> None:
     places = look(stack)
@@ -88,12 +88,10 @@ def test_no_secret_shows(
     assert leaks(values, places) == []
 
 
-def test_no_secret_is_an_argument_or_a_variable_of_a_process(
-    stack: Stack, values: dict[str, str]
-) -> None:
+def test_secrets_are_not_in_arguments_or_environments(stack: Stack, values: dict[str, str]) -> None:
     look = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; true"
     places = {c.service: stack.docker.run("exec", c.id, "sh", "-c", look) for c in stack.running()}
-    # MinIO's own start puts its root account, which it takes from files, into its environment.
+    # MinIO reads its root account from files, then sets it in its own environment.
     assert leaks(values, places) == []
 
 
@@ -136,7 +134,7 @@ def test_redis_refuses_a_wrong_password(stack: Stack, options: list[str], reason
     ],
     ids=["right", "wrong", "none", "another bucket"],
 )
-def test_the_store_lets_in_only_its_account_and_only_to_its_bucket(
+def test_the_store_admits_only_its_account_and_only_to_its_bucket(
     stack: Stack, key: str, bucket: str, reason: str
 ) -> None:
     assert stack.python("sampler", TRY_STORE, key, bucket).strip() == reason

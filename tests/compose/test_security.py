@@ -1,4 +1,4 @@
-"""What a container may do, looked at in the running stack."""
+"""Privileges and limits of the running containers."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_only_prepare_runs_as_root(stack: Stack) -> None:
     assert {service for service, user in users.items() if user != f"{USER}:{USER}"} == {"prepare"}
 
 
-def test_no_process_of_a_running_container_is_roots(stack: Stack) -> None:
+def test_no_process_in_a_container_runs_as_root(stack: Stack) -> None:
     for container in stack.running():
         rows = stack.docker.run("top", container.id, "-eo", "pid,uid,args").splitlines()[1:]
         assert rows
@@ -33,7 +33,7 @@ def test_even_root_cannot_write_to_the_root_file_systems(stack: Stack) -> None:
         assert answer.stderr.count("Read-only file system") == 2, container.service
 
 
-def test_containers_have_no_capability_and_cannot_gain_one(stack: Stack) -> None:
+def test_containers_have_no_capabilities_and_cannot_gain_any(stack: Stack) -> None:
     for container in stack.containers():
         assert container.host["CapDrop"] == ["ALL"], container.service
         assert "no-new-privileges:true" in container.host["SecurityOpt"], container.service
@@ -56,7 +56,7 @@ def test_memory_processes_and_logs_are_limited(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES + OTHERS)
-def test_an_image_has_no_build_tools_and_another_user_than_root(
+def test_images_have_no_build_tools_and_a_non_root_user(
     docker: Docker, images: None, name: str
 ) -> None:
     image = f"euguess/{name}"

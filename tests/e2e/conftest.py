@@ -1,4 +1,4 @@
-"""A whole stack, started by the command that users run."""
+"""A full stack, started with the command that users run."""
 
 import signal
 import subprocess
@@ -24,14 +24,14 @@ END_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """A page of a browser, shared by a module's tests."""
+    """A browser page shared by a module's tests."""
     with opened_browser() as page:
         yield page
 
 
 @pytest.fixture(scope="session")
 def demo_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoStack]:
-    """`euguess up --demo`, ended by Ctrl-C after the last test that uses it."""
+    """`euguess up --demo`, stopped with Ctrl-C after the last test that uses it."""
     folder = tmp_path_factory.mktemp("demo")
     home, log, base = folder / "home", folder / "output.log", free_port_base()
     with log.open("wb") as output:

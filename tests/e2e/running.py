@@ -1,4 +1,4 @@
-"""Running `euguess` as users do, and looking at what it leaves."""
+"""Run `euguess` as users do, and find the processes that it leaves."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ EUGUESS = (sys.executable, "-m", "euguess.cli")
 
 
 def free_port_base() -> int:
-    """A base with enough free ports above it, below the ports of outgoing connections."""
+    """Return a base with enough free ports above it, below the ports of outgoing connections."""
     for base in range(20_000, 32_000, 50):
         if all(is_free(base + i) for i in range(PORT_COUNT)):
             return base
@@ -34,7 +34,7 @@ def eventually(is_true: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def processes_of(home: Path) -> list[str]:
-    """Command lines of live processes that belong to a stack, by their environment or arguments."""
+    """Return the command lines of a stack's live processes, found by environment or arguments."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -69,7 +69,7 @@ class DemoStack:
 def run_euguess(
     home: Path, arguments: Sequence[str], seconds: float = 600
 ) -> subprocess.CompletedProcess[str]:
-    """Run `euguess` with a home; wide enough that no table is folded."""
+    """Run `euguess` with a home, in a terminal wide enough for all tables."""
     return subprocess.run(
         [*EUGUESS, *arguments],
         env=child_environment(EUGUESS_HOME=str(home), COLUMNS="160"),

@@ -1,4 +1,4 @@
-"""Each page of the dashboard in a real browser, with a running stack."""
+"""Each page of the dashboard in a real browser, on a running stack."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ from tests.support.browser import (
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.browser]
 
-# What each page shows last when the demonstration has run.
+# The last text that each page draws after the demonstration.
 PAGES = {
     "overview": "Champion",
     "dataset": "Places per country",
@@ -118,7 +118,7 @@ def test_the_gallery_shows_three_views_of_places_by_country_and_heading(
 
 
 @pytest.mark.parametrize(("kind", "read"), [("CSV", pd.read_csv), ("Parquet", pd.read_parquet)])
-def test_the_manifest_is_downloaded(
+def test_the_manifest_can_be_downloaded(
     page: Page,
     demo_stack: DemoStack,
     tmp_path: Path,

@@ -53,7 +53,7 @@ def _serves(stack: DemoStack, version: str) -> bool:
     with InferenceClient(url, key_file) as client:
         try:
             return client.predict([golden_photo()]).model.version == version
-        except ServiceUnavailable:  # as it changes from one to the other
+        except ServiceUnavailable:  # while it switches versions
             return False
 
 

@@ -25,12 +25,12 @@ from tests.support.browser import SCREENSHOTS
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.browser]
 
-SOON_MS = 30_000  # until a page has said what is down
-KEPT_SECONDS = 11.0  # longer than the pages keep what they have read of a service
+SOON_MS = 30_000  # until a page names the unavailable service
+KEPT_SECONDS = 11.0  # longer than pages cache a service's responses
 BACK_SECONDS = 120.0
 S3_SERVERS = ("minio", "seaweedfs")
 DRAWN = "[data-testid=stApp][data-test-script-state=notRunning]"
-# What each page shows when all is well.
+# What each page shows when all services respond.
 PAGES = {
     "overview": "Champion",
     "dataset": "Places per country",
@@ -48,11 +48,11 @@ class Outage:
 
     server: str
     called: str
-    variable: str  # the setting by which the dashboard finds it; empty for what it never asks
+    variable: str  # the dashboard's setting for its address; empty if it never connects
     pages: tuple[str, ...]
 
 
-ASKING_AGAIN = ("overview", "training")  # every few seconds
+ASKING_AGAIN = ("overview", "training")  # refreshed every few seconds
 OUTAGES = (
     Outage("sampler", "sampler", "EUGUESS_SAMPLER_URL", ("overview", "training")),
     Outage("redis", "Redis", "", ("overview",)),

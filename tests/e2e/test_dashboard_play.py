@@ -139,7 +139,7 @@ def test_the_browser_receives_nothing_about_the_place_before_the_guess(
     place = _owed_to(page)[-1]
     parts = re.split("[-_]", place.removeprefix("simulator-"))  # pages escape these characters
     panorama = max(parts, key=len).encode()
-    assert panorama in b"\n".join(received.frames)  # it is told, after the guess
+    assert panorama in b"\n".join(received.frames)  # shown after the guess
     assert panorama not in sent
     assert b"locations/" not in sent
     assert {sent.count(country(code).name.encode()) for code in COUNTRIES} != {0}

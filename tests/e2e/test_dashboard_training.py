@@ -1,4 +1,4 @@
-"""A training run from start to finish on the dashboard alone, with a running stack."""
+"""A training run from start to finish on the dashboard alone, on a running stack."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def test_a_run_is_started_stopped_and_resumed_on_the_page(
     expect(progress).to_have_count(0, timeout=TRAINED_MS)
     runs = json.loads(demo_stack.euguess("models", "runs", "--json").stdout)
     (found,) = (run for run in runs if run["name"].startswith(NAME))
-    assert found["status"] == "FINISHED"  # one order of two clicks, and one run of two parts
+    assert found["status"] == "FINISHED"  # a single run, resumed
     assert ALIVE_TAG in found["tags"]
 
 
@@ -95,7 +95,7 @@ def test_a_run_queued_on_the_command_line_is_shown(page: Page, demo_stack: DemoS
     runs = page.get_by_test_id("stMultiSelect")
     runs.click()
     option = page.get_by_role("option", name="queued, demo, location")
-    chosen = runs.get_by_text("queued, demo, location")  # where it ran when the page was opened
+    chosen = runs.get_by_text("queued, demo, location")  # if already running
     expect(option.or_(chosen).first).to_be_visible(timeout=TRAINED_MS)
 
 
@@ -106,7 +106,7 @@ def test_the_form_is_no_wider_than_a_phone(page: Page, demo_stack: DemoStack, sc
     try:
         open_trainings(page, demo_stack)
         open_form(page)
-        page.get_by_role("button", name="Start", exact=True).click(trial=True)  # once it is still
+        page.get_by_role("button", name="Start", exact=True).click(trial=True)  # once it is stable
         save_screenshot(page, f"dashboard-training-form-phone-{scheme}")
         main = page.get_by_test_id("stMain")
         assert main.evaluate("element => element.scrollWidth") <= PHONE[0]

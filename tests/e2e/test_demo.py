@@ -1,4 +1,4 @@
-"""The main job as a new user runs it, and what can be done beside it."""
+"""The demonstration as a new user runs it, and commands run beside it."""
 
 import json
 import re

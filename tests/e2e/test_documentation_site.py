@@ -1,4 +1,4 @@
-"""The documentation as a site: built strictly, and read in a browser without a network."""
+"""The documentation site: built in strict mode, and read in a browser without a network."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def build(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
-    """Serves files without a log."""
+    """Serves files without logging."""
 
     def log_message(self, format: str, *args: object) -> None:
         """Write nothing."""
@@ -36,7 +36,7 @@ class QuietFiles(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the site, served from a fresh build."""
+    """Address of a freshly built site."""
     target = tmp_path_factory.mktemp("site")
     built = build(PROJECT_ROOT / "docs", target)
     assert built.returncode == 0, built.stderr
@@ -54,7 +54,7 @@ def page() -> Iterator[Page]:
 
 
 @pytest.mark.browser
-def test_diagrams_are_drawn_without_asking_another_server(page: Page, site: str) -> None:
+def test_diagrams_are_drawn_without_another_server(page: Page, site: str) -> None:
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto(f"{site}/architecture.html")
@@ -64,7 +64,7 @@ def test_diagrams_are_drawn_without_asking_another_server(page: Page, site: str)
 
 
 @pytest.mark.browser
-def test_the_search_finds_a_recipe_key(page: Page, site: str) -> None:
+def test_search_finds_a_recipe_key(page: Page, site: str) -> None:
     page.goto(f"{site}/search.html?q=logit_adjustment")
     expect(page.locator("ul.search")).to_contain_text("Recipe keys", timeout=WAIT_MS)
 

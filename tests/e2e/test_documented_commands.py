@@ -1,4 +1,4 @@
-"""Commands of README and tutorials, run as a reader would run them."""
+"""Commands from the README and the tutorials, run as a reader would run them."""
 
 import csv
 import os
@@ -32,7 +32,7 @@ def commands(where: str) -> list[str]:
 
 
 def checkout(folder: Path, home: Path) -> Path:
-    """A folder that looks like a checkout to a reader: command, recipes, home and photos."""
+    """A folder like a reader's checkout: command, recipes, home and photos."""
     program = folder / ".venv" / "bin" / "euguess"
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m euguess.cli "$@"\n')
@@ -45,7 +45,7 @@ def checkout(folder: Path, home: Path) -> Path:
 
 
 def add_labelled_photos(folder: Path) -> None:
-    """Photos by country, and a CSV file that says which of them show one place."""
+    """Add photos by country, and a CSV file that groups them by place."""
     rows = []
     for country_code in COLOURS:
         (folder / "photos" / country_code).mkdir(parents=True)

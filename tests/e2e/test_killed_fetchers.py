@@ -1,4 +1,4 @@
-"""Fetchers are killed with SIGKILL during a collection; nothing is lost or stored twice."""
+"""Fetchers killed during a collection: no slot is lost, and none is stored twice."""
 
 import asyncio
 import os
@@ -94,7 +94,7 @@ def kill_fetchers(collection: Collection, chance: random.Random) -> int:
         try:
             os.killpg(pid, signal.SIGKILL)
         except ProcessLookupError:
-            continue  # it is being started again
+            continue  # it is being restarted
         kills += 1
     return kills
 
@@ -102,7 +102,7 @@ def kill_fetchers(collection: Collection, chance: random.Random) -> int:
 def wait_until_complete(collection: Collection) -> None:
     deadline = time.monotonic() + COMPLETE_SECONDS
     while True:
-        status = collection.sampler.status(SPEC.name)  # its counts add up, or it is no status
+        status = collection.sampler.status(SPEC.name)  # validates that the counts add up
         if status.state is DatasetState.COMPLETE:
             return
         assert time.monotonic() < deadline, status.total
@@ -138,7 +138,7 @@ async def test_twenty_kills_lose_no_slot_and_store_none_twice(collection: Collec
     assert sorted(images) == sorted(v.key for place in places for v in place.views)
     billed_twice = billed_images(collection) - len(images)
     possibly_paid = collection.sampler.status(SPEC.name).possibly_paid
-    assert billed_twice <= possibly_paid  # what a kill cut short is counted, nothing else is
+    assert billed_twice <= possibly_paid  # only interrupted calls
     by_status = Counter(outcome.status.value for outcome in outcomes)
     print(dict(by_status), f"{billed_twice} billed twice, {possibly_paid} possibly")  # noqa: T201 - shown with -s
     assert by_status["failed"] == 0

@@ -1,4 +1,4 @@
-"""Someone with labelled photos and no stack: import, train, evaluate, predict."""
+"""Labelled photos without a stack: import, train, evaluate, predict."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.photos, pytest.mark.timeout(1200)]
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Home whose folder store holds the shared photos as the dataset `real`."""
+    """A home whose folder store holds the shared photos as the dataset `real`."""
     manifest = PROJECT_ROOT.parent / "shared" / "data" / "streetview" / "manifest.csv"
     if not manifest.is_file():
         skip_without(Requirement.PHOTOS, f"{manifest.parent} does not exist")
@@ -32,7 +32,7 @@ def manifest_rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_nothing_of_the_manifest_is_lost(imported: Path) -> None:
+def test_the_import_keeps_every_row_of_the_manifest(imported: Path) -> None:
     answer = run_euguess(imported, ["dataset", "status", "real", "--json"])
     status = DatasetStatus.model_validate_json(answer.stdout)
     rows = manifest_rows()
@@ -43,7 +43,7 @@ def test_nothing_of_the_manifest_is_lost(imported: Path) -> None:
     assert sum(1 for path in images.rglob("*") if path.is_file()) == len(rows)
 
 
-def test_a_recipe_trains_on_them_and_gives_an_honest_report(imported: Path) -> None:
+def test_training_on_real_photos_gives_an_honest_report(imported: Path) -> None:
     recipe = str(PROJECT_ROOT / "experiments" / "real.toml")
     options = ["--recipe", recipe, "--set", "epochs=2", "--promote"]
     trained = run_euguess(imported, ["train", "real", *options])

@@ -1,4 +1,4 @@
-"""The simulator and a rig of fetcher workers, for tests of whole collections."""
+"""The simulator and a rig of fetcher workers, for tests of complete collections."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -90,7 +90,7 @@ async def test_no_interleaving_of_buyers_exceeds_the_cap(accounts: BudgetLedger,
     assert bought["images"] == 60
 
 
-async def test_a_lost_account_lets_nothing_be_spent_until_it_is_opened(
+async def test_nothing_is_spent_from_a_lost_account_until_it_is_reopened(
     redis: Redis, accounts: BudgetLedger
 ) -> None:
     await opened(accounts, None)
@@ -99,12 +99,12 @@ async def test_a_lost_account_lets_nothing_be_spent_until_it_is_opened(
     assert not await accounts.holds("demo", grant)
     assert not await is_reserved(accounts)
     await opened(accounts, Budget(images=6), spent=VIEWS)
-    await accounts.release("demo", grant, VIEWS)  # of the lost one: it is void
+    await accounts.release("demo", grant, VIEWS)  # refers to the lost account, so it is void
     assert await accounts.spent("demo") == VIEWS
     assert [await is_reserved(accounts) for _ in range(2)] == [True, False]
 
 
-async def test_an_account_of_another_server_process_is_closed(
+async def test_an_account_opened_on_another_server_process_is_closed(
     redis: Redis, accounts: BudgetLedger
 ) -> None:
     await opened(accounts, None)

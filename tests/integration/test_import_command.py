@@ -40,7 +40,7 @@ def euguess(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.photos
-def test_the_real_photos_are_imported_whole(photos: Path, tmp_path: Path) -> None:
+def test_the_real_photos_are_all_imported(photos: Path, tmp_path: Path) -> None:
     manifest = str(photos / "streetview" / "manifest.csv")
     first = euguess(tmp_path, "dataset", "import", "real", manifest, "--json")
     assert first.returncode == 0, first.stderr
@@ -54,7 +54,7 @@ def test_the_real_photos_are_imported_whole(photos: Path, tmp_path: Path) -> Non
     assert json.loads(again.stdout) == json.loads(first.stdout)
 
 
-def test_a_bad_manifest_ends_in_plain_lines(tmp_path: Path) -> None:
+def test_a_bad_manifest_is_reported_in_plain_lines(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("file,country_code,lat,lon\nx.jpg,FR,1,1\ny.jpg,XX,95,1\n")
     answer = euguess(tmp_path, "dataset", "import", "bad", str(tmp_path / "m.csv"))
     assert answer.returncode == 2

@@ -71,7 +71,7 @@ async def test_outcomes_announced_and_kept_by_version_0_1_are_read(
     assert await ledger.dead_letter_count() == 0
 
 
-async def test_emptied_data_have_a_new_identity(redis: Redis, ledger: Ledger) -> None:
+async def test_emptied_data_gets_a_new_id(redis: Redis, ledger: Ledger) -> None:
     before = await ledger.identity()
     assert await ledger.identity() == before
     await redis.flushall()

@@ -31,13 +31,13 @@ def address() -> Iterator[str]:
         thread.join()
 
 
-def test_success_is_health(address: str) -> None:
+def test_a_successful_response_is_healthy(address: str) -> None:
     assert probe(f"{address}/ok") is None
 
 
-def test_a_service_that_is_not_ready_says_why(address: str) -> None:
+def test_an_unready_service_reports_the_reason(address: str) -> None:
     assert probe(f"{address}/readyz") == "HTTP 503: the loop does not progress"
 
 
-def test_no_service_is_no_health() -> None:
+def test_a_missing_service_is_unhealthy() -> None:
     assert probe("http://127.0.0.1:1/") == "no answer (URLError)"

@@ -35,7 +35,7 @@ from euguess.storage import ObjectStore, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = DatasetSpec(name="demo", quotas={"FR": 120, "PL": 80}, max_candidates=16)
-WAIT_SECONDS = 150.0  # 60 were too few once, on a busy machine
+WAIT_SECONDS = 150.0  # 60 was too short on a busy machine
 
 
 @dataclass
@@ -86,9 +86,9 @@ class Stack:
         self.running.pop(name).stop()
 
     def keep_worker(self) -> None:
-        """Start a worker again that ended, as every supervisor of fetchers does.
+        """Restart a worker that ended, as every supervisor of fetchers does.
 
-        Celery's worker ends when it loses Redis in the middle of an acknowledgement.
+        A Celery worker exits if it loses Redis during an acknowledgement.
         """
         worker = self.running.get("worker")
         if worker is not None and worker.exit_code is not None:
@@ -132,7 +132,7 @@ def stack(tmp_path: Path, store_settings: StoreSettings) -> Iterator[Stack]:
 
 
 def logs(stack: Stack) -> str:
-    """The ends of what all servers of a stack have logged."""
+    """Return the last log lines of all servers of a stack."""
     return "\n".join(path.read_text()[-3000:] for path in sorted(stack.folder.glob("*.log")))
 
 

@@ -1,4 +1,4 @@
-"""Servers as child processes: started with the right settings, ready, stopped without leftovers."""
+"""Servers as child processes: settings, readiness, and stopping without leftovers."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from euguess.stack.servers import RedisServer, S3Server, redis_spec, s3_port_cou
 from euguess.storage import open_store
 from euguess.storage.administration import ensure_bucket
 
-# Starts a child of its own and ignores SIGTERM, as a server that hangs while it shuts down.
+# Starts a child and ignores SIGTERM, like a server that hangs during shutdown.
 STUBBORN = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -31,7 +31,7 @@ subprocess.Popen([sys.executable, "-c", child])
 print("up", flush=True)
 time.sleep(600)
 """
-# Ends at once on SIGTERM and leaves its child behind.
+# Exits at once on SIGTERM and leaves its child running.
 CARELESS = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -71,7 +71,7 @@ def s3_in(folder: Path) -> S3Server:
 
 
 def group_members(group: int) -> list[int]:
-    """Live processes of a group."""
+    """Return the live processes of a group."""
     members = []
     for process in psutil.process_iter(["status"]):
         try:
@@ -86,14 +86,14 @@ def unix_sockets(ports: tuple[int, ...]) -> list[Path]:
     return [path for port in ports for path in Path("/tmp").glob(f"seaweedfs-*{port}.sock")]
 
 
-def test_redis_keeps_what_it_accepted(redis_url: str) -> None:
+def test_redis_is_configured_to_keep_accepted_data(redis_url: str) -> None:
     with Redis.from_url(redis_url, decode_responses=True) as client:
         names = ("appendonly", "appendfsync", "maxmemory-policy", "bind")
         settings = [client.config_get(name)[name] for name in names]
     assert settings == ["yes", "everysec", "noeviction", "127.0.0.1"]
 
 
-def test_redis_asks_for_its_password_and_keeps_it_off_the_command_line(tmp_path: Path) -> None:
+def test_redis_requires_its_password_which_is_not_on_the_command_line(tmp_path: Path) -> None:
     server = redis_in(tmp_path, password='pass "word"')
     with started(redis_spec(server), tmp_path / "redis.log") as running:
         assert Redis.from_url(server.url.get_secret_value()).ping()
@@ -102,7 +102,7 @@ def test_redis_asks_for_its_password_and_keeps_it_off_the_command_line(tmp_path:
         assert "word" not in " ".join(psutil.Process(running.pid).cmdline())
 
 
-def test_redis_has_its_data_after_a_restart(tmp_path: Path) -> None:
+def test_redis_keeps_its_data_across_a_restart(tmp_path: Path) -> None:
     server = redis_in(tmp_path)
     for value in (None, b"kept"):
         with started(redis_spec(server), tmp_path / "redis.log"), Redis(port=server.port) as client:
@@ -110,7 +110,7 @@ def test_redis_has_its_data_after_a_restart(tmp_path: Path) -> None:
             client.set("key", "kept")
 
 
-def test_the_s3_server_has_its_objects_after_a_restart_on_other_ports(tmp_path: Path) -> None:
+def test_the_s3_server_keeps_its_objects_across_a_restart_on_other_ports(tmp_path: Path) -> None:
     for is_first in (True, False):
         server = s3_in(tmp_path)
         settings = StoreSettings(
@@ -129,7 +129,7 @@ async def create_and_get(settings: StoreSettings) -> tuple[bool, bytes]:
     return await store.create("key", b"bytes"), await store.get("key")
 
 
-def test_the_s3_server_is_for_this_user_of_this_machine_only(tmp_path: Path) -> None:
+def test_the_s3_server_is_private_to_this_user_and_machine(tmp_path: Path) -> None:
     server = s3_in(tmp_path)
     with started(s3_spec(server), tmp_path / "s3.log") as running:
         process = psutil.Process(running.pid)
@@ -140,13 +140,13 @@ def test_the_s3_server_is_for_this_user_of_this_machine_only(tmp_path: Path) -> 
         }
         assert "some-secret-key" not in " ".join(process.cmdline())
         assert unix_sockets(server.ports)
-    assert not unix_sockets(server.ports)  # gone with the server
+    assert not unix_sockets(server.ports)  # removed with the server
     assert {address.ip for address in listening} == {"127.0.0.1"}
     assert {address.port for address in listening} == set(server.ports)
     assert stat.S_IMODE((server.data / "s3.json").stat().st_mode) == 0o600
 
 
-def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, redis_server: str) -> None:
+def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path, redis_server: str) -> None:
     port = int(redis_server.rsplit(":", 1)[1].split("/")[0])
     spec = redis_spec(RedisServer(program=find_redis(), port=port, data=tmp_path / "data"))
     with pytest.raises(PortInUse, match=f"Port {port}, which redis needs"):
@@ -195,7 +195,7 @@ def test_stopping_leaves_no_process_of_the_group(code: str, tmp_path: Path) -> N
     assert group_members(server.pid) == []
 
 
-def test_a_server_is_out_of_reach_of_the_terminals_ctrl_c(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_terminal_does_not_reach_a_server(tmp_path: Path) -> None:
     with started(python_spec("import time; time.sleep(600)"), tmp_path / "log") as server:
         assert os.getpgid(server.pid) != os.getpgid(0)
         assert os.getsid(server.pid) == server.pid

@@ -1,4 +1,4 @@
-"""Servers that run together: restarted when they end, gone when the stack ends."""
+"""Supervision of servers: restarted when they exit, stopped with the stack."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
     made.stop_all()
 
 
-def test_a_server_that_is_killed_is_started_again(supervisor: Supervisor, said: list[str]) -> None:
+def test_a_killed_server_is_restarted(supervisor: Supervisor, said: list[str]) -> None:
     with supervised(supervisor, [lambda: [sleeper()]]):
         first = supervisor.pids()["sleeper"]
         os.kill(first, signal.SIGKILL)
@@ -58,7 +58,7 @@ def test_a_server_that_is_killed_is_started_again(supervisor: Supervisor, said: 
     assert not psutil.pid_exists(second)
 
 
-def test_a_server_that_keeps_ending_is_given_up_with_its_log(supervisor: Supervisor) -> None:
+def test_a_server_that_keeps_ending_stops_the_stack(supervisor: Supervisor) -> None:
     with (
         pytest.raises(ServiceUnavailable, match=f"{MAX_RESTARTS + 1} times"),
         supervised(supervisor, [lambda: [sleeper(code="pass")]]),
@@ -66,7 +66,7 @@ def test_a_server_that_keeps_ending_is_given_up_with_its_log(supervisor: Supervi
         supervisor.wait()
 
 
-def test_a_failing_later_stage_takes_the_earlier_ones_along(supervisor: Supervisor) -> None:
+def test_a_failing_stage_stops_the_earlier_ones(supervisor: Supervisor) -> None:
     pids: list[int] = []
 
     def second_stage() -> list[ServerSpec]:
@@ -78,7 +78,7 @@ def test_a_failing_later_stage_takes_the_earlier_ones_along(supervisor: Supervis
     assert not psutil.pid_exists(pids[0])
 
 
-def test_what_a_killed_stack_left_behind_is_ended(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_stack_are_stopped(tmp_path: Path) -> None:
     server = start(sleeper(), tmp_path / "log")
     record_processes(tmp_path, {"sleeper": server.pid})
     state = (tmp_path / "stack.json").read_text()
@@ -90,7 +90,7 @@ def test_what_a_killed_stack_left_behind_is_ended(tmp_path: Path) -> None:
     assert not end_stack(tmp_path)
 
 
-def test_a_process_id_that_was_given_anew_is_not_ours(tmp_path: Path) -> None:
+def test_a_reused_process_id_is_not_ours(tmp_path: Path) -> None:
     record_processes(tmp_path, {})
     path = tmp_path / "stack.json"
     state = json.loads(path.read_text())
@@ -99,7 +99,7 @@ def test_a_process_id_that_was_given_anew_is_not_ours(tmp_path: Path) -> None:
     assert running_stack(tmp_path) is None
 
 
-def test_addresses_and_passwords_are_for_the_owner_only(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_addresses_and_passwords(tmp_path: Path) -> None:
     publish_addresses(tmp_path, {"EUGUESS_REDIS_URL": "redis://:secret@127.0.0.1:1/0"})
     assert (tmp_path / "stack.env").stat().st_mode & 0o777 == 0o600
     remove_state(tmp_path)

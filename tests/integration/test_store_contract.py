@@ -1,4 +1,4 @@
-"""The contract of object stores, run over every kind of store."""
+"""The contract of object stores, tested with every kind of store."""
 
 from pathlib import Path
 
@@ -28,4 +28,4 @@ async def store(any_settings: StoreSettings) -> ObjectStore:
 
 
 class TestEveryStore(StoreContract):
-    """Runs the whole contract."""
+    """Tests the full contract."""

@@ -1,4 +1,4 @@
-"""S3 servers: what goes over the wire, refusals, outages, and accounts of least privilege."""
+"""S3 servers: requests, refusals, outages, and accounts with least privilege."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def tcp_server(answer: Answer) -> AsyncIterator[StoreSettings]:
-    """Settings of an "S3 server" that treats each connection as told."""
+    """Settings for a fake S3 server that runs a handler on each connection."""
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,7 +70,7 @@ async def test_a_put_carries_its_sha256_and_a_create_its_condition() -> None:
     assert PLANTED_SECRET not in "".join(requests)
 
 
-async def test_a_server_that_never_answers_is_unavailable_in_time() -> None:
+async def test_a_server_that_never_responds_times_out() -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
@@ -95,7 +95,7 @@ async def test_a_server_that_is_down_is_unavailable(free_port: int) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["s3_secret_key", "s3_access_key"])
-async def test_wrong_credentials_are_refused_without_being_told(
+async def test_wrong_credentials_are_refused_and_not_shown(
     store_settings: StoreSettings, wrong: str
 ) -> None:
     value = SecretStr(PLANTED_SECRET) if wrong == "s3_secret_key" else PLANTED_SECRET
@@ -114,21 +114,21 @@ async def test_a_missing_bucket_is_named(s3_server: StoreSettings) -> None:
         await open_store(settings)
 
 
-async def test_a_bucket_is_made_once(s3_server: StoreSettings) -> None:
+async def test_a_bucket_is_created_once(s3_server: StoreSettings) -> None:
     settings = s3_server.model_copy(update={"store_url": f"s3://{secrets.token_hex(8)}"})
     assert [ensure_bucket(settings), ensure_bucket(settings)] == [True, False]
 
 
 @pytest.fixture
 async def account(minio_settings: StoreSettings) -> StoreSettings:
-    """A service account of a MinIO bucket."""
+    """A MinIO service account restricted to one bucket."""
     key, secret = secrets.token_hex(8), SecretStr(secrets.token_hex(16))
     assert ensure_service_account(minio_settings, access_key=key, secret_key=secret)
     return minio_settings.model_copy(update={"s3_access_key": key, "s3_secret_key": secret})
 
 
 @pytest.mark.minio
-async def test_a_service_account_can_do_what_the_services_do(account: StoreSettings) -> None:
+async def test_a_service_account_allows_what_the_services_do(account: StoreSettings) -> None:
     store: ObjectStore = await open_store(account)
     await store.put("datasets/a/large", bytes(6_000_000))
     assert await store.folders("datasets/") == ["a"]
@@ -137,7 +137,7 @@ async def test_a_service_account_can_do_what_the_services_do(account: StoreSetti
 
 
 @pytest.mark.minio
-async def test_a_service_account_has_no_other_bucket(
+async def test_a_service_account_cannot_access_other_buckets(
     account: StoreSettings, minio_server: StoreSettings
 ) -> None:
     other = {"store_url": f"s3://{secrets.token_hex(8)}"}

@@ -1,4 +1,4 @@
-"""Backups are whole or not there, and a restore touches nothing before all of it is checked."""
+"""Backups are complete or absent, and a restore changes nothing before all checks pass."""
 
 import io
 import json
@@ -60,14 +60,14 @@ def saved(volumes: Path, target: Path) -> Path:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """The volumes of a new machine."""
+    """Empty volumes, as on a new machine."""
     for name in ("minio", "secrets"):
         (tmp_path / "new" / name).mkdir(parents=True)
     return tmp_path / "new"
 
 
 def picture(folder: Path) -> dict[str, tuple[int, int, int, str | bytes]]:
-    """Mode, owner and contents of all that is in a folder, and of itself."""
+    """Return mode, owner and contents of a folder and of everything in it."""
     return {path.relative_to(folder).as_posix(): _facts(path) for path in [folder, *_all(folder)]}
 
 
@@ -85,7 +85,7 @@ def _facts(path: Path) -> tuple[int, int, int, str | bytes]:
 
 
 def write_foreign(folder: Path, *members: tarfile.TarInfo, format_version: int = 1) -> Path:
-    """A backup of the volume minio with any members, and a manifest that fits."""
+    """Write a backup of the volume minio with the given members and a matching manifest."""
     folder.mkdir()
     with tarfile.open(folder / "minio.tar", "w") as archive:
         for each in members:
@@ -110,7 +110,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     return info
 
 
-def test_a_backup_says_what_is_in_it(saved: Path) -> None:
+def test_a_backup_lists_its_contents(saved: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text())
     assert manifest["format_version"] == 1
     assert manifest["created_at"] == "2026-11-23T12:00:00Z"
@@ -136,7 +136,7 @@ def test_a_backup_belongs_to_the_owner_of_the_target(volumes: Path, target: Path
     assert {(state.st_uid, state.st_gid) for state in states} == {(12345, 12346)}
 
 
-def test_a_restore_brings_all_back(saved: Path, volumes: Path, empty: Path) -> None:
+def test_a_restore_restores_everything(saved: Path, volumes: Path, empty: Path) -> None:
     restore_backup(saved, empty, replace=False)
     assert picture(empty / "minio") == picture(volumes / "minio")
     assert picture(empty / "secrets") == picture(volumes / "secrets")
@@ -160,7 +160,7 @@ def test_a_volume_with_contents_is_not_overwritten(saved: Path, volumes: Path) -
     assert picture(volumes) == before
 
 
-def test_replacing_deletes_what_was_there(saved: Path, volumes: Path) -> None:
+def test_replace_deletes_the_old_contents(saved: Path, volumes: Path) -> None:
     before = picture(volumes)
     (volumes / "minio" / "new.txt").write_text("later")
     (volumes / "secrets" / "redis_password").unlink()
@@ -168,13 +168,13 @@ def test_replacing_deletes_what_was_there(saved: Path, volumes: Path) -> None:
     assert picture(volumes) == before
 
 
-def test_a_file_system_of_its_own_counts_as_empty(saved: Path, empty: Path) -> None:
+def test_a_new_file_system_counts_as_empty(saved: Path, empty: Path) -> None:
     (empty / "minio" / "lost+found").mkdir()
     restore_backup(saved, empty, replace=False)
     assert (empty / "minio" / "lost+found").is_dir()
 
 
-def test_half_a_backup_is_never_there(
+def test_a_failed_backup_leaves_nothing_behind(
     volumes: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object) -> None:
@@ -187,23 +187,23 @@ def test_half_a_backup_is_never_there(
     assert list(target.iterdir()) == []
 
 
-def test_what_a_killed_backup_left_is_not_restored(saved: Path, empty: Path) -> None:
+def test_a_partial_backup_is_not_restored(saved: Path, empty: Path) -> None:
     with pytest.raises(BackupInvalid, match="never completed"):
         restore_backup(saved.rename(f"{saved}.partial"), empty, replace=False)
 
 
-def test_a_second_backup_in_one_second_is_refused(saved: Path, volumes: Path) -> None:
+def test_a_second_backup_within_a_second_is_refused(saved: Path, volumes: Path) -> None:
     with pytest.raises(BackupFailed, match="already there"):
         write_backup(volumes, saved.parent, NOON)
 
 
-def test_no_volumes_are_no_backup(tmp_path: Path, target: Path) -> None:
+def test_a_backup_without_volumes_is_refused(tmp_path: Path, target: Path) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(BackupFailed, match="There is no volume"):
         write_backup(tmp_path / "nothing", target, NOON)
 
 
-def test_a_target_that_is_missing_is_named(volumes: Path, tmp_path: Path) -> None:
+def test_a_missing_target_is_named(volumes: Path, tmp_path: Path) -> None:
     with pytest.raises(BackupFailed, match="No such file"):
         write_backup(volumes, tmp_path / "missing", NOON)
 
@@ -214,13 +214,13 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_disk")
-def test_a_backup_that_will_not_fit_is_not_begun(volumes: Path, target: Path) -> None:
+def test_a_backup_that_does_not_fit_is_not_started(volumes: Path, target: Path) -> None:
     with pytest.raises(DiskFull, match="0 MB are free"):
         write_backup(volumes, target, NOON)
     assert list(target.iterdir()) == []
 
 
-def test_a_restore_that_will_not_fit_is_not_begun(
+def test_a_restore_that_does_not_fit_is_not_started(
     saved: Path, volumes: Path, request: pytest.FixtureRequest
 ) -> None:
     request.getfixturevalue("small_disk")
@@ -292,19 +292,19 @@ def test_another_format_is_refused_before_the_rest_is_read(tmp_path: Path, empty
         restore_backup(folder, empty, replace=False)
 
 
-def test_the_folder_above_a_backup_is_no_backup(saved: Path, empty: Path) -> None:
+def test_the_parent_folder_of_a_backup_is_refused(saved: Path, empty: Path) -> None:
     with pytest.raises(BackupInvalid, match=r"no manifest.json in that folder"):
         restore_backup(saved.parent, empty, replace=False)
 
 
-def test_a_volume_that_the_stack_lacks_is_named(saved: Path, empty: Path) -> None:
+def test_a_volume_unknown_to_the_stack_is_named(saved: Path, empty: Path) -> None:
     (empty / "minio").rmdir()
     with pytest.raises(BackupInvalid, match="has a volume minio that this stack does not have"):
         restore_backup(saved, empty, replace=False)
     assert list((empty / "secrets").iterdir()) == []
 
 
-def test_a_manifest_cannot_name_a_folder_elsewhere(tmp_path: Path, empty: Path) -> None:
+def test_a_manifest_cannot_name_a_folder_outside_the_backup(tmp_path: Path, empty: Path) -> None:
     folder = write_foreign(tmp_path / "foreign")
     record = {"files": 0, "bytes": 0, "sha256": "0" * 64}
     write_manifest(folder, format_version=1, volumes={"../../etc": record})
@@ -330,7 +330,7 @@ def test_a_manifest_cannot_name_a_folder_elsewhere(tmp_path: Path, empty: Path) 
         [member("pipe", tarfile.FIFOTYPE)],
     ],
 )
-def test_members_that_a_backup_never_holds_are_refused(
+def test_unsafe_archive_members_are_refused(
     tmp_path: Path, empty: Path, members: list[tarfile.TarInfo]
 ) -> None:
     folder = write_foreign(tmp_path / "foreign", *members)
@@ -339,14 +339,14 @@ def test_members_that_a_backup_never_holds_are_refused(
     assert list((empty / "minio").iterdir()) == []
 
 
-def test_a_link_to_a_file_that_is_not_there_changes_nothing(tmp_path: Path, empty: Path) -> None:
+def test_a_link_to_a_missing_file_changes_nothing(tmp_path: Path, empty: Path) -> None:
     folder = write_foreign(tmp_path / "foreign", member("link", tarfile.LNKTYPE, "missing"))
     with pytest.raises(BackupInvalid, match="cannot be unpacked"):
         restore_backup(folder, empty, replace=False)
     assert list((empty / "minio").iterdir()) == []
 
 
-def test_a_disk_that_fills_up_while_unpacking_changes_nothing(
+def test_a_disk_that_fills_up_during_a_restore_changes_nothing(
     saved: Path, volumes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail_at_the_second(path: Path, folder: Path, advance: archives.Advance) -> None:
@@ -361,7 +361,9 @@ def test_a_disk_that_fills_up_while_unpacking_changes_nothing(
     assert picture(volumes) == before
 
 
-def test_an_interrupted_restore_is_repeated_and_not_backed_up(saved: Path, volumes: Path) -> None:
+def test_an_interrupted_restore_can_be_repeated_but_not_backed_up(
+    saved: Path, volumes: Path
+) -> None:
     before = picture(volumes)
     for name in (STAGED, REPLACED):
         (volumes / "minio" / name).mkdir()
@@ -372,8 +374,8 @@ def test_an_interrupted_restore_is_repeated_and_not_backed_up(saved: Path, volum
     assert picture(volumes) == before
 
 
-def test_all_bytes_are_metered(volumes: Path, target: Path) -> None:
-    (volumes / "minio" / "second name.jpg").unlink()  # the estimate takes it for a second file
+def test_progress_counts_all_bytes(volumes: Path, target: Path) -> None:
+    (volumes / "minio" / "second name.jpg").unlink()  # a hard link
     metered: dict[str, list[int]] = {}
 
     def meter(name: str, total_bytes: int) -> archives.Advance:
@@ -382,10 +384,10 @@ def test_all_bytes_are_metered(volumes: Path, target: Path) -> None:
 
     write_backup(volumes, target, NOON, meter)
     for total_bytes, passed in metered.values():
-        assert 0 <= passed - total_bytes <= 2 * tarfile.RECORDSIZE  # tar fills up its last record
+        assert 0 <= passed - total_bytes <= 2 * tarfile.RECORDSIZE  # tar pads its last record
 
 
-def test_the_commands_save_and_restore(volumes: Path, target: Path, empty: Path) -> None:
+def test_the_commands_back_up_and_restore(volumes: Path, target: Path, empty: Path) -> None:
     app = typer.Typer()
     backup_commands.register(app)
     run = CliRunner().invoke

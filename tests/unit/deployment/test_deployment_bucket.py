@@ -1,4 +1,4 @@
-"""Which store the stack sets up."""
+"""The store that the stack sets up."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What keeps the stack from starting is said in one line that tells what to do."""
+"""Preflight checks: each problem takes one line that says what to do."""
 
 import ast
 import importlib.util
@@ -39,7 +39,7 @@ def taken_port() -> Iterator[int]:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Write:
-    """Programs in place of docker and compose, which answer what a test wants."""
+    """Fake docker and compose programs with scripted answers."""
 
     def write(**answers: str) -> dict[str, str]:
         for name in ("docker", "compose"):
@@ -59,11 +59,11 @@ def engine(tmp_path: Path) -> Write:
 def ports(first: int, *, taken: int | None = None) -> dict[str, str]:
     names = ("SAMPLER", "INFERENCE", "MINIO_CONSOLE")
     chosen = {f"EUGUESS_{name}_PORT": str(number) for number, name in enumerate(names, 1)}
-    # 1 to 3: nothing listens there, and not being allowed to is no finding.
+    # 1 to 3: nothing listens there, and a missing permission is not a problem.
     return {**chosen, "EUGUESS_DASHBOARD_PORT": str(taken or first)}
 
 
-def test_a_machine_that_is_ready_has_no_problems(
+def test_a_ready_machine_has_no_problems(
     preflight: ModuleType, engine: Write, free_port: int
 ) -> None:
     variables = {**engine(compose_version="echo 2.40.3"), **ports(free_port)}
@@ -71,7 +71,7 @@ def test_a_machine_that_is_ready_has_no_problems(
     assert list(preflight.problems_of_docker(variables)) == []
 
 
-def test_a_port_of_another_program_names_the_variable(
+def test_a_port_taken_by_another_program_names_its_variable(
     preflight: ModuleType, engine: Write, free_port: int, taken_port: int
 ) -> None:
     variables = {**engine(), **ports(free_port, taken=taken_port)}
@@ -80,7 +80,7 @@ def test_a_port_of_another_program_names_the_variable(
     assert "EUGUESS_DASHBOARD_PORT=" in problem
 
 
-def test_a_port_of_another_container_names_it(
+def test_a_port_taken_by_another_container_names_the_container(
     preflight: ModuleType, engine: Write, free_port: int, taken_port: int
 ) -> None:
     fake = engine(docker_ps="echo abc other_web_1", compose_ps="echo def")
@@ -88,7 +88,7 @@ def test_a_port_of_another_container_names_it(
     assert "taken by the container other_web_1; stop it" in problem
 
 
-def test_a_port_that_the_stack_itself_holds_is_no_problem(
+def test_a_port_used_by_the_stack_itself_is_no_problem(
     preflight: ModuleType, engine: Write, free_port: int, taken_port: int
 ) -> None:
     fake = engine(docker_ps="echo abc euguess_dashboard_1", compose_ps="echo def; echo abc")
@@ -104,14 +104,14 @@ def test_an_address_of_another_machine_is_refused(
     assert "192.0.2.1 is no address of this machine" in problem
 
 
-def test_ports_of_an_engine_elsewhere_are_not_looked_at(
+def test_ports_of_a_remote_engine_are_not_checked(
     preflight: ModuleType, engine: Write, free_port: int, taken_port: int
 ) -> None:
     variables = {**engine(), **ports(free_port, taken=taken_port), "DOCKER_HOST": "ssh://there"}
     assert list(preflight.problems_of_docker(variables)) == []
 
 
-def test_a_small_disk_names_what_frees_room(
+def test_a_small_disk_names_ways_to_free_space(
     preflight: ModuleType, engine: Write, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=3 * 2**30))
@@ -129,14 +129,14 @@ def test_a_small_disk_names_what_frees_room(
         ({"compose_config": "echo no such key >&2; exit 1"}, "variables: no such key"),
     ],
 )
-def test_each_trouble_with_docker_says_what_to_do(
+def test_each_docker_problem_says_what_to_do(
     preflight: ModuleType, engine: Write, free_port: int, answers: dict[str, str], problem: str
 ) -> None:
     (found,) = preflight.problems_of_docker({**engine(**answers), **ports(free_port)})
     assert problem in found
 
 
-def test_without_docker_it_is_named(preflight: ModuleType) -> None:
+def test_a_missing_docker_is_named(preflight: ModuleType) -> None:
     (problem,) = preflight.problems_of_docker({"DOCKER": "no-such-docker"})
     assert "Docker is missing; install" in problem
 
@@ -152,7 +152,7 @@ def test_without_docker_it_is_named(preflight: ModuleType) -> None:
         ({"EUGUESS_MIN_FREE_GB": "much"}, "is no number"),
     ],
 )
-def test_each_wrong_variable_is_named(
+def test_each_invalid_variable_is_named(
     preflight: ModuleType, variables: dict[str, str], problem: str
 ) -> None:
     (found,) = preflight.problems_of_variables(variables)
@@ -167,7 +167,7 @@ def test_an_empty_secret_is_named(preflight: ModuleType, tmp_path: Path) -> None
     assert "which is empty; write the value into it" in problem
 
 
-def test_another_s3_server_needs_both_keys(preflight: ModuleType) -> None:
+def test_an_external_s3_server_requires_both_keys(preflight: ModuleType) -> None:
     problems = list(preflight.problems_of_variables({"EUGUESS_S3_ENDPOINT": "https://s3.test"}))
     assert [problem.split("let ")[1].split()[0] for problem in problems] == [
         "EUGUESS_S3_ACCESS_KEY_FILE",
@@ -175,7 +175,7 @@ def test_another_s3_server_needs_both_keys(preflight: ModuleType) -> None:
     ]
 
 
-def test_the_file_of_compose_is_read(preflight: ModuleType, tmp_path: Path) -> None:
+def test_the_env_file_is_parsed_as_compose_does(preflight: ModuleType, tmp_path: Path) -> None:
     lines = ["# ours", "EUGUESS_BIND=0.0.0.0 # all", "export A='x # y'", "", 'B = "z"', "nonsense"]
     (tmp_path / ".env").write_text("\n".join(lines))
     found = preflight.read_env_file(tmp_path / ".env")
@@ -188,5 +188,5 @@ def test_addresses_follow_the_variables(preflight: ModuleType) -> None:
     assert "http://127.0.0.1:8703/predictions/euguess" in text
 
 
-def test_the_script_is_python_3_9() -> None:
+def test_the_script_runs_on_python_3_9() -> None:
     ast.parse(SCRIPT.read_text(), feature_version=(3, 9))

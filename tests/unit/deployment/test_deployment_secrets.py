@@ -1,4 +1,4 @@
-"""Secrets as files: made once, taken from the user, refused when they are none."""
+"""Secrets as files: generated once, or given by the user and validated."""
 
 import stat
 from pathlib import Path
@@ -30,9 +30,7 @@ def values(target: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in target.iterdir()}
 
 
-def test_all_secrets_are_made_at_the_first_start_and_kept_afterwards(
-    given: Path, target: Path
-) -> None:
+def test_all_secrets_are_generated_at_the_first_start_and_kept(given: Path, target: Path) -> None:
     made = write_secrets(given, target)
     first = values(target)
     assert set(first) == {secret.name for secret in SECRETS} | {"redis_url"}
@@ -57,7 +55,7 @@ def test_only_the_group_of_a_secret_can_read_it(given: Path, target: Path) -> No
         assert (state.st_gid, stat.S_IMODE(state.st_mode)) == (secret.gid, 0o440)
 
 
-def test_a_value_of_the_user_replaces_what_was_made(given: Path, target: Path) -> None:
+def test_a_given_secret_replaces_the_generated_one(given: Path, target: Path) -> None:
     write_secrets(given, target)
     (given / "redis_password").write_text("correct/horse:battery\n")
     assert write_secrets(given, target) == []
@@ -65,7 +63,7 @@ def test_a_value_of_the_user_replaces_what_was_made(given: Path, target: Path) -
     assert (target / "redis_url").read_text() == ("redis://:correct%2Fhorse%3Abattery@redis:6379/0")
 
 
-def test_what_is_not_given_is_a_device(given: Path, target: Path) -> None:
+def test_a_secret_that_is_not_given_is_dev_null(given: Path, target: Path) -> None:
     (given / "google_key").symlink_to("/dev/null")
     write_secrets(given, target)
     assert (target / "google_key").read_text() == ""
@@ -88,7 +86,7 @@ def test_what_is_not_given_is_a_device(given: Path, target: Path) -> None:
         ("geheimnißvoll", "ASCII"),
     ],
 )
-def test_a_value_that_is_none_is_refused_before_anything_is_written(
+def test_an_invalid_secret_is_refused_before_anything_is_written(
     given: Path, target: Path, value: str, complaint: str
 ) -> None:
     (given / "redis_password").write_text(value)
@@ -104,7 +102,7 @@ def test_a_folder_in_place_of_a_file_is_named(given: Path, target: Path) -> None
         write_secrets(given, target)
 
 
-def test_another_s3_server_needs_keys_of_the_user(given: Path) -> None:
+def test_an_external_s3_server_requires_given_keys(given: Path) -> None:
     (given / "s3_access_key").write_text("an-access-key")
     with pytest.raises(InvalidInput, match="EUGUESS_S3_SECRET_KEY_FILE"):
         require_s3_keys(given)

@@ -1,4 +1,4 @@
-"""The audit log: nothing is written twice, and the line of champions follows from it."""
+"""The audit log: no entry is written twice, and the champions follow from it."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def test_entries_are_read_back_in_order(memory_store: ObjectStore) -> None
     assert await read_log(memory_store) == written
 
 
-async def test_a_number_is_given_once(memory_store: ObjectStore) -> None:
+async def test_an_entry_number_is_used_once(memory_store: ObjectStore) -> None:
     rivals = [audit_entry(1, UP, version) for version in "abcd"]
     won = await asyncio.gather(*(append(memory_store, one) for one in rivals))
     assert won.count(True) == 1
@@ -49,7 +49,7 @@ async def test_the_same_entry_sent_again_counts_as_written(memory_store: ObjectS
     assert await append(memory_store, one)
 
 
-async def test_a_removed_entry_is_noticed(memory_store: ObjectStore) -> None:
+async def test_a_removed_entry_is_detected(memory_store: ObjectStore) -> None:
     for number in (1, 2, 3):
         await append(memory_store, audit_entry(number, UP, str(number)))
     await memory_store.delete(audit_key(2))
@@ -71,11 +71,14 @@ async def test_a_damaged_entry_is_named(memory_store: ObjectStore) -> None:
         ([(UP, "1", None), (NO, "2", "1")], ["1"]),
         ([(UP, "1", None), (UP, "2", "1"), (BACK, "1", "2")], ["1"]),
         ([(UP, "1", None), (UP, "2", "1"), (BACK, "1", "2"), (UP, "3", "1")], ["1", "3"]),
-        ([(UP, "1", None), (UP, "3", "2")], ["1", "2", "3"]),  # 2 was named by other means
+        (
+            [(UP, "1", None), (UP, "3", "2")],
+            ["1", "2", "3"],
+        ),  # 2: set outside the gate
         ([(UP, "1", None), (UP, "2", "1"), (UP, "1", "2")], ["1", "2", "1"]),
     ],
 )
-def test_the_line_of_champions_leaves_out_what_was_gone_back_from(
+def test_champions_that_were_rolled_back_are_left_out(
     acts: list[tuple[Decision, str, str | None]], line: list[str]
 ) -> None:
     assert champion_history(history(*acts)) == line
@@ -84,14 +87,14 @@ def test_the_line_of_champions_leaves_out_what_was_gone_back_from(
 @pytest.mark.parametrize(
     ("champion", "before"), [("3", "2"), ("2", "1"), ("1", None), ("unheard of", None)]
 )
-def test_the_champion_before_is_the_one_below_in_the_line(
+def test_the_previous_champion_is_the_one_that_was_replaced(
     champion: str, before: str | None
 ) -> None:
     entries = history((UP, "1", None), (UP, "2", "1"), (UP, "3", "2"))
     assert champion_before(entries, champion) == before
 
 
-def test_a_contest_counts_for_the_two_that_met_alone() -> None:
+def test_a_contest_counts_only_for_its_two_versions() -> None:
     contests = [
         Contest(
             dataset="demo",
@@ -112,6 +115,6 @@ def test_a_contest_counts_for_the_two_that_met_alone() -> None:
     assert recorded_contest(entries, "2", "3") is None
 
 
-def test_going_back_twice_goes_back_two_champions() -> None:
+def test_two_rollbacks_restore_the_champion_before_the_previous_one() -> None:
     entries = history((UP, "1", None), (UP, "2", "1"), (UP, "3", "2"), (BACK, "2", "3"))
     assert champion_before(entries, "2") == "1"

@@ -44,7 +44,7 @@ def test_each_countrys_capital_or_main_port_is_in_it(boundaries: Boundaries, cod
     assert boundaries.locate(Coordinate(*CAPITALS[code])) == code
 
 
-# Cities in each country's corners, so that a lost part or a wrong cut shows.
+# Cities in each country's corners, to detect a missing part or a wrong cut.
 CITIES = """
 AL Shkodër 42.0683 19.5126 | AL Gjirokastër 40.0758 20.1389 | AT Graz 47.0707 15.4395
 AT Innsbruck 47.2692 11.4041 | BE Liège 50.6326 5.5797 | BE Bruges 51.2093 3.2247
@@ -74,7 +74,7 @@ NO Tromsø 69.6492 18.9553 | NO Kirkenes 69.7271 30.0450 | NO Bergen 60.3913 5.3
 UA Lviv 49.8397 24.0297 | UA Kharkiv 49.9935 36.2304 | UA Odesa 46.4825 30.7233
 """
 
-# Neighbours: territory that is in no preset, but that a border runs along.
+# Neighbours: territory that is in no preset but shares a border.
 NEIGHBOURS = """
 RU Kaliningrad 54.7104 20.4522 | RU Murmansk 68.9700 33.0749 | RU Moscow 55.7558 37.6173
 BY Brest 52.0976 23.7341 | XK Pristina 42.6629 21.1655 | GI Gibraltar 36.1400 -5.3530
@@ -91,7 +91,7 @@ def places(table: str) -> list[tuple[str, str, Coordinate]]:
 
 
 @pytest.mark.parametrize(("code", "place", "coordinate"), places(CITIES + NEIGHBOURS))
-def test_known_places(
+def test_known_places_are_located(
     boundaries: Boundaries, code: str, place: str, coordinate: Coordinate
 ) -> None:
     assert boundaries.locate(coordinate) == code, place
@@ -107,7 +107,7 @@ def test_known_places(
         ("LU", 2_586), ("TR", 783_562), ("UA", 576_550), ("CY", 5_296), ("IS", 103_000),
     ],
 )  # fmt: skip
-def test_areas_are_the_official_ones_within_three_percent(
+def test_areas_match_the_official_ones_within_three_percent(
     boundaries: Boundaries, code: str, km2: float
 ) -> None:
     assert boundaries.territories[code].area / 1e6 == pytest.approx(km2, rel=0.03)
@@ -146,12 +146,12 @@ def test_overseas_and_the_sea_are_in_no_country(
     assert boundaries.locate(Coordinate(lat, lon)) is None, place
 
 
-def test_a_place_just_off_the_coast_belongs_to_the_country(boundaries: Boundaries) -> None:
+def test_a_place_just_off_the_coast_is_in_the_country(boundaries: Boundaries) -> None:
     quay = Coordinate(54.5035, 18.5600)  # Gdynia's outer harbour, in the sea of a coarse coast
     assert boundaries.locate(quay) == "PL"
 
 
-def test_many_places_are_located_like_single_ones(boundaries: Boundaries) -> None:
+def test_locating_many_places_gives_the_same_as_one_by_one(boundaries: Boundaries) -> None:
     lats, lons = np.random.default_rng(0).uniform((36, -9), (70, 40), (300, 2)).T
     many = boundaries.locate_many(lats, lons)
     assert many == [boundaries.locate(Coordinate(a, o)) for a, o in zip(lats, lons, strict=True)]
@@ -191,13 +191,13 @@ def test_the_sea_belongs_to_the_only_country_within_two_kilometres(
         ("Reykjavik", 64.1466, -21.9426, "IS", 700, 800),  # the Faroes
     ],
 )
-def test_distance_to_the_border(
+def test_border_distances_of_known_places(
     boundaries: Boundaries, place: str, lat: float, lon: float, code: str, low: float, high: float
 ) -> None:
     assert low < boundaries.border_km(Coordinate(lat, lon), code) < high, place
 
 
-def test_border_distances_are_those_to_the_nearest_of_all_others(boundaries: Boundaries) -> None:
+def test_border_distances_are_to_the_nearest_other_country(boundaries: Boundaries) -> None:
     to_metres = pyproj.Transformer.from_crs("EPSG:4326", EQUAL_AREA, always_xy=True)
     for city in ((48.7164, 21.2611), (46.5547, 15.6459), (69.6492, 18.9553), (35.3387, 25.1442)):
         code = boundaries.locate(Coordinate(*city))
@@ -206,7 +206,7 @@ def test_border_distances_are_those_to_the_nearest_of_all_others(boundaries: Bou
         assert boundaries.border_km(Coordinate(*city), str(code)) == pytest.approx(slow / 1000)
 
 
-def test_a_country_without_neighbours_has_its_border_at_the_cap(tmp_path: Path) -> None:
+def test_without_neighbours_the_border_distance_is_the_cap(tmp_path: Path) -> None:
     alone = load_boundaries(geojson(tmp_path / "own.json", area(SQUARE, code="FR")))
     assert alone.border_km(Coordinate(50.5, 0.5), "FR") == 1000
 
@@ -232,7 +232,7 @@ def test_distance_errors_are_as_documented(
     assert 0.5 * limit < worst <= limit, place
 
 
-def test_inside_another_country_the_border_is_at_zero(boundaries: Boundaries) -> None:
+def test_inside_another_country_the_border_distance_is_zero(boundaries: Boundaries) -> None:
     assert boundaries.border_km(Coordinate(52.52, 13.405), "FR") == 0
 
 
@@ -249,7 +249,7 @@ def test_an_unknown_country_has_no_border(boundaries: Boundaries) -> None:
 @pytest.mark.parametrize(
     ("lat", "lon"), [(95, 0), (-91, 0), (0, 181), (float("nan"), 0), (0, float("inf"))]
 )
-def test_impossible_coordinates_cannot_exist(lat: float, lon: float) -> None:
+def test_impossible_coordinates_are_rejected(lat: float, lon: float) -> None:
     with pytest.raises(InvalidCoordinate):
         Coordinate(lat, lon)
 
@@ -270,7 +270,7 @@ BOW_TIE = [[0.0, 50.0], [1.0, 51.0], [1.0, 50.0], [0.0, 51.0], [0.0, 50.0]]
 
 
 @pytest.mark.parametrize("ring", [SQUARE, BOW_TIE], ids=["square", "self-intersecting"])
-def test_users_can_bring_boundaries(tmp_path: Path, ring: list[list[float]]) -> None:
+def test_users_can_supply_boundaries(tmp_path: Path, ring: list[list[float]]) -> None:
     own = load_boundaries(geojson(tmp_path / "own.json", area(ring, ISO_A2="fr")))
     assert own.locate(Coordinate(50.5, 0.9)) == "FR"
 
@@ -327,7 +327,7 @@ def test_a_parquet_file_without_the_columns_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["own.json", "own.parquet"])
-def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_in_another_format_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0 no map")
     with pytest.raises(InvalidInput, match=name):
         load_boundaries(tmp_path / name)

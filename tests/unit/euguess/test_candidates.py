@@ -103,7 +103,7 @@ def test_north_and_south_have_candidates_in_proportion_to_their_area(
     assert (points[:, 0] < lat).mean() == pytest.approx(share, abs=4 * 0.5 / DRAWN**0.5)
 
 
-def test_candidates_keep_away_from_borders_but_not_from_the_coast(tmp_path: Path) -> None:
+def test_candidates_avoid_borders_but_not_the_coast(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     path.write_text(json.dumps({"features": [square("AT", 10.0), square("DE", 10.5)]}))
     source = CandidateSource(load_boundaries(path), 10.0)
@@ -127,7 +127,7 @@ def square(code: str, west: float) -> dict[str, object]:
     head=st.integers(0, 10),
     tail=st.integers(1, 10),
 )
-def test_a_stream_is_the_same_in_any_chunks(
+def test_a_stream_does_not_depend_on_chunk_sizes(
     source: CandidateSource, slots: list[int], first: int, head: int, tail: int
 ) -> None:
     whole = source.draw("FR", seed=1, slots=slots, first=first, count=head + tail)
@@ -135,14 +135,14 @@ def test_a_stream_is_the_same_in_any_chunks(
     np.testing.assert_array_equal(last[0], whole[-1, head:])
 
 
-def test_a_new_source_draws_the_same(source: CandidateSource) -> None:
+def test_a_new_source_draws_the_same_candidates(source: CandidateSource) -> None:
     first = source.draw("LU", seed=1, slots=[0], first=0, count=2)
     again = CandidateSource(load_boundaries(), BUFFER_KM)
     np.testing.assert_array_equal(again.draw("LU", seed=1, slots=[0], first=0, count=2), first)
 
 
 def test_streams_do_not_change_between_versions(source: CandidateSource) -> None:
-    # Of the packaged boundaries, with GEOS 3.14: a dataset that is resumed goes on in its streams.
+    # With the packaged boundaries and GEOS 3.14. A resumed dataset must continue its streams.
     first = source.draw("LU", seed=1, slots=[0, 122], first=0, count=1)[:, 0]
     expected = [[49.7612835, 6.3517055], [49.9579046, 5.9169128]]
     np.testing.assert_allclose(first, expected, rtol=0, atol=1e-6)
@@ -177,7 +177,7 @@ def test_countries_of_the_same_shape_have_different_streams(tmp_path: Path) -> N
     assert abs(np.corrcoef(west, east)[0, 1]) < 4 / 2000**0.5
 
 
-def test_no_slots_and_no_count_draw_nothing(source: CandidateSource) -> None:
+def test_zero_slots_or_a_zero_count_draw_nothing(source: CandidateSource) -> None:
     assert source.draw("FR", seed=0, slots=[], first=0, count=4).shape == (0, 4, 2)
     assert source.draw("FR", seed=0, slots=[1, 2], first=0, count=0).shape == (2, 0, 2)
 

@@ -10,7 +10,7 @@ import pytest
 
 from euguess.process.children import end_group, end_tree
 
-# The parent starts a child and ignores SIGTERM if it is told to; both print their process ids.
+# The parent starts a child and, if requested, ignores SIGTERM; both print their process ids.
 PARENT = """
 import signal, subprocess, sys, time
 if sys.argv[1] == "stubborn":

@@ -1,4 +1,4 @@
-"""The command line: what it prints, and how it fails."""
+"""The command line: output and errors."""
 
 import json
 import subprocess
@@ -147,7 +147,7 @@ def test_a_plan_quotes_a_collection_without_any_server(run: Run) -> None:
         (("budget", "demo", "--unlimited", "--images", "3"), "either --unlimited or a budget"),
     ],
 )
-def test_an_impossible_budget_is_one_sentence(
+def test_an_impossible_budget_is_refused_in_one_sentence(
     run: Run, options: tuple[str, ...], reason: str
 ) -> None:
     code, _, error = run("dataset", *options)
@@ -156,13 +156,13 @@ def test_an_impossible_budget_is_one_sentence(
     assert "Traceback" not in error
 
 
-def test_the_first_run_can_be_switched_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_run_can_be_turned_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EUGUESS_FIRST_RUN", "off")
     code, out, _ = run("demo", "--once")
     assert (code, out) == (0, "EUGUESS_FIRST_RUN is off; nothing to do.\n")
 
 
-def test_the_help_starts_without_the_heavy_libraries() -> None:
+def test_help_does_not_import_heavy_libraries() -> None:
     heavy = "{'PIL', 'minio', 'numpy', 'pyarrow', 'redis', 'shapely'}"
     code = f"import sys, euguess.cli.main; print(*{heavy} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

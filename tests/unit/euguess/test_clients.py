@@ -1,4 +1,4 @@
-"""The HTTP clients against scripted answers."""
+"""The HTTP clients against scripted responses."""
 
 import json
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def test_sampler_errors_keep_their_reason(status: int, kind: type[EUGuessError])
         client.create(SPEC)
 
 
-def test_a_sampler_that_is_down_is_reported_with_the_next_step() -> None:
+def test_an_unavailable_sampler_is_reported_with_the_next_step() -> None:
     with pytest.raises(ServiceUnavailable, match="euguess up"):
         SamplerClient(URL, httpx.MockTransport(failing)).datasets()
 
@@ -99,7 +99,7 @@ def test_one_view_is_sent_as_the_raw_body_with_the_token(key_file: Path) -> None
     assert seen[0].headers["Authorization"] == "Bearer secret-token"
 
 
-def test_an_explanation_is_asked_for_with_the_same_body_and_token(key_file: Path) -> None:
+def test_an_explanation_is_requested_with_the_same_body_and_token(key_file: Path) -> None:
     seen: list[httpx.Request] = []
     kept = ("country_code", "country", "probability", "model")
     views = [{"heat_map": "aGVhdA==", "effect": None}]
@@ -146,7 +146,7 @@ def test_a_refused_token_is_not_blamed_on_the_photo() -> None:
         InferenceClient(URL, transport=answering(400, body)).predict([b"x"])
 
 
-def test_an_answer_of_another_server_is_not_taken_for_a_prediction() -> None:
+def test_a_response_of_another_server_is_not_a_prediction() -> None:
     with pytest.raises(ServiceUnavailable, match="is not the model server of EUGuess"):
         InferenceClient(URL, transport=answering(200, {"hello": "world"})).predict([b"x"])
 
@@ -171,21 +171,21 @@ def test_no_champion_is_not_an_error() -> None:
     assert RegistryClient(URL, missing).champion() is None
 
 
-def test_what_the_champion_has_seen_is_read_from_its_run() -> None:
+def test_the_champions_seen_views_are_read_from_its_run() -> None:
     seen = {"location_ids": ["simulator-1"], "sha256s": ["0" * 64]}
     found = RegistryClient(URL, httpx.MockTransport(registry(seen))).champion_seen()
     assert found is not None
     assert found.location_ids == ("simulator-1",)
 
 
-def test_a_sampler_that_is_not_ready_says_what_fails() -> None:
+def test_an_unready_sampler_reports_what_fails() -> None:
     assert SamplerClient(URL, answering(200, {"status": "ready"})).troubles() == {}
     client = SamplerClient(URL, answering(503, {"redis": "does not answer"}))
     assert client.troubles() == {"redis": "does not answer"}
 
 
 @pytest.mark.parametrize("kind", [RegistryClient, InferenceClient])
-def test_a_check_tells_services_that_answer_from_those_that_fail(
+def test_health_checks_detect_failing_services(
     kind: type[RegistryClient] | type[InferenceClient],
 ) -> None:
     kind(URL, transport=answering(200, {})).check()

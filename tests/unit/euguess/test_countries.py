@@ -40,7 +40,7 @@ def test_codes_are_unique() -> None:
     assert len({one.code for one in COUNTRIES}) == len(COUNTRIES)
 
 
-def test_unknown_names_list_the_known_ones() -> None:
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownCountry, match="XX"):
         country("XX")
     with pytest.raises(InvalidInput, match="eu32, europe"):

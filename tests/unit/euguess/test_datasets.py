@@ -30,7 +30,7 @@ def outcome(slot: SlotKey, status: SlotStatus) -> SlotOutcome:
 
 
 @given(st.dictionaries(st.sampled_from(SLOTS), st.sampled_from(FINAL)))
-def test_counts_add_up_whatever_has_ended(ended: dict[SlotKey, SlotStatus]) -> None:
+def test_counts_add_up_for_any_outcomes(ended: dict[SlotKey, SlotStatus]) -> None:
     status = summarise(SPEC, [outcome(slot, how) for slot, how in ended.items()])
     assert status.total.requested == sum(QUOTAS.values())
     assert status.total.pending == len(SLOTS) - len(ended)
@@ -47,6 +47,6 @@ def test_a_collection_is_complete_when_nothing_is_pending() -> None:
     assert status.state is DatasetState.COMPLETE
 
 
-def test_counts_that_do_not_add_up_cannot_exist() -> None:
+def test_counts_that_do_not_add_up_are_rejected() -> None:
     with pytest.raises(ValidationError, match="add up"):
         StatusCounts(requested=3, stored=1, no_coverage=0, failed=0, pending=0)

@@ -18,7 +18,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert os.listdir(tmp_path) == ["facts.json"]
 
 
-def test_a_write_replaces_what_a_killed_writer_left(tmp_path: Path) -> None:
+def test_a_write_replaces_the_leftovers_of_a_killed_writer(tmp_path: Path) -> None:
     (tmp_path / "facts.json.part").write_text("longer than the new content")
     write_atomically(tmp_path / "facts.json", b"new")
     assert (tmp_path / "facts.json").read_text() == "new"

@@ -31,7 +31,9 @@ coordinates = st.builds(Coordinate, st.floats(-90, 90), st.floats(-180, 180))
         (Coordinate(48.2, 16.4), Coordinate(48.2, 16.4), 0.0),
     ],
 )
-def test_great_circle(a: Coordinate, b: Coordinate, km: float) -> None:
+def test_great_circle_distances_match_published_values(
+    a: Coordinate, b: Coordinate, km: float
+) -> None:
     assert great_circle_km(a, b) == pytest.approx(km, abs=0.05)
 
 
@@ -43,7 +45,9 @@ def test_distances_are_symmetric_and_at_most_half_way_round(a: Coordinate, b: Co
 
 
 @given(coordinates, coordinates, coordinates)
-def test_a_detour_is_never_shorter(a: Coordinate, b: Coordinate, c: Coordinate) -> None:
+def test_distances_obey_the_triangle_inequality(
+    a: Coordinate, b: Coordinate, c: Coordinate
+) -> None:
     assert great_circle_km(a, c) <= great_circle_km(a, b) + great_circle_km(b, c) + 1e-3
 
 

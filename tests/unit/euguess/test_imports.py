@@ -1,4 +1,4 @@
-"""Labelled photos: what a manifest may hold, and what a dataset of them looks like."""
+"""Import of labelled photos: manifest checks, and the imported dataset."""
 
 import csv
 import hashlib
@@ -26,7 +26,7 @@ Cells = Mapping[str, str]
 
 
 def row(number: int, **changes: str) -> Cells:
-    """A good row; its file is made by `folder`."""
+    """A valid row; `folder` creates its file."""
     return {
         "file": f"{number}.jpg",
         "country_code": "FR",
@@ -118,7 +118,7 @@ def test_all_problems_are_listed_at_once(folder: Path) -> None:
         ("broken.parquet", b"PAR1", "cannot be read"),
     ],
 )
-def test_what_is_no_manifest_is_said_so(
+def test_an_unreadable_manifest_is_refused_with_the_reason(
     tmp_path: Path, name: str, content: bytes | None, problem: str
 ) -> None:
     if content is not None:
@@ -127,7 +127,7 @@ def test_what_is_no_manifest_is_said_so(
         read(tmp_path / name)
 
 
-def test_a_parquet_manifest_says_the_same_as_csv(folder: Path) -> None:
+def test_a_parquet_manifest_is_read_like_csv(folder: Path) -> None:
     rows = [row(0), row(1, heading="")]
     columns = {name: [r[name] for r in rows] for name in rows[0]}
     columns["lat"] = [47.5, 47.5]  # type: ignore[list-item] # a column of numbers
@@ -151,7 +151,7 @@ async def test_a_folder_gives_one_place_without_coordinates_per_photo(
     assert all(place.headings_are_relative for place in places)
 
 
-async def test_photos_keep_their_bytes_and_a_repeated_heading_its_own_key(
+async def test_photos_keep_their_bytes_and_repeated_headings_get_their_own_keys(
     folder: Path, memory_store: ObjectStore
 ) -> None:
     rows = [row(n, location_id="one", heading=h) for n, h in enumerate(("0", "90", "90"))]
@@ -168,7 +168,7 @@ async def test_a_png_is_stored_unchanged_under_its_own_suffix(
 ) -> None:
     buffer = io.BytesIO()
     Image.open(io.BytesIO(photo(3))).save(buffer, "PNG")
-    (folder / "0.jpg").write_bytes(buffer.getvalue())  # its name lies
+    (folder / "0.jpg").write_bytes(buffer.getvalue())  # the suffix is wrong
     await store(memory_store, manifest(folder, [row(0)]))
     (place,) = await records(memory_store)
     assert place.views[0].key.endswith("/90.png")
@@ -233,7 +233,7 @@ async def test_a_photo_that_changed_since_its_check_is_not_stored(
     assert not await records(memory_store)
 
 
-async def test_nothing_is_stored_unless_all_rows_are_good(folder: Path) -> None:
+async def test_nothing_is_stored_unless_all_rows_are_valid(folder: Path) -> None:
     path = manifest(folder, [row(0), row(1, lat="95")])
     with pytest.raises(InvalidManifest, match="1 invalid rows, nothing was imported"):
         await import_dataset("real", path, skip_bad=False, as_json=True)
@@ -250,6 +250,6 @@ async def test_bad_rows_can_be_left_out(folder: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "Real", "..", "a..b"])
-async def test_a_name_that_cannot_be_one_is_refused_first(tmp_path: Path, name: str) -> None:
+async def test_an_invalid_name_is_refused_first(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInput, match="is not a valid name"):
         await import_dataset(name, tmp_path / "unread.csv", skip_bad=False, as_json=False)

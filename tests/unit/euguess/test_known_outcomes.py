@@ -1,4 +1,4 @@
-"""Reconciling final outcomes of the store and of the live view."""
+"""Reconciling final outcomes between the store and the live view."""
 
 from collections.abc import AsyncIterator
 

@@ -42,7 +42,7 @@ def test_a_lock_that_another_process_holds_is_refused(
         pass
 
 
-def test_the_lock_of_a_killed_process_is_free(
+def test_the_lock_of_a_killed_process_is_released(
     tmp_path: Path, holder: "subprocess.Popen[bytes]"
 ) -> None:
     holder.kill()

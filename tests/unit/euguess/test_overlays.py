@@ -15,7 +15,7 @@ def _png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
     return buffer.getvalue()
 
 
-def test_only_what_is_bright_in_the_heat_map_is_coloured() -> None:
+def test_only_bright_parts_of_the_heat_map_are_coloured() -> None:
     grey = np.full((100, 300, 3), 90, np.uint8)
     heat = np.zeros((32, 32), np.uint8)
     heat[:8, :8] = 255

@@ -1,4 +1,4 @@
-"""The reading of a network's outputs that the trainer and the model archives share."""
+"""Postprocessing of network outputs, shared by trainer and model archives."""
 
 from dataclasses import dataclass
 
@@ -25,14 +25,14 @@ def test_the_first_of_two_calibrations_for_the_same_views_is_used() -> None:
     assert calibration_for([_Fitted(1, "fitted"), _Fitted(1, "default")], 2).name == "fitted"
 
 
-def test_a_set_of_one_location_is_its_row_in_the_sets_of_many() -> None:
+def test_country_sets_are_the_same_for_one_location_and_for_many() -> None:
     probabilities = np.random.default_rng(1).dirichlet(np.ones(26), 100)
     sets = country_sets(probabilities, 0.1)
     alone = [country_sets(row, 0.1) for row in probabilities]
     np.testing.assert_array_equal(sets, np.stack(alone))
 
 
-def test_a_probability_equal_to_the_threshold_up_to_rounding_is_answered() -> None:
+def test_a_probability_equal_to_the_threshold_up_to_rounding_does_not_abstain() -> None:
     assert is_answered(0.9 - 1e-12, 0.9)
     assert not is_answered(0.9 - 1e-6, 0.9)
 

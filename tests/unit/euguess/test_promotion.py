@@ -1,4 +1,4 @@
-"""Who may become champion."""
+"""Rules and audit of promotions."""
 
 from dataclasses import dataclass, field, replace
 
@@ -65,7 +65,7 @@ def test_a_model_with_faults_is_refused_naming_them() -> None:
     assert "no_shuffling, no_validation" in refused.reason
 
 
-def test_force_keeps_what_was_found_against_it() -> None:
+def test_a_forced_verdict_keeps_the_reason_against_it() -> None:
     verdict = forced_verdict(judge(CANDIDATE, CHAMPION, contest(-0.1, 0.1)))
     assert verdict.is_promoted
     assert "forced, although version 2 is not shown to be better" in verdict.reason
@@ -96,7 +96,7 @@ class Versions:
 
 @dataclass
 class BusyLog:
-    """A log whose first entries are written by others, who promote version 3 at the same time."""
+    """A log to which another process appends first, promoting version 3 concurrently."""
 
     registry: Versions
     rivals: int = 0
@@ -127,7 +127,7 @@ def never_met(_: RegisteredVersion) -> Contest:
     raise NotComparable("they never met.")
 
 
-def test_a_winner_is_crowned_after_the_decision_is_written_down() -> None:
+def test_the_champion_is_set_after_the_decision_is_logged() -> None:
     registry = versions(CANDIDATE, CHAMPION, served="1")
     log = BusyLog(registry)
     assert promote(PromotionRequest(CANDIDATE), registry, log, won).is_promoted
@@ -137,7 +137,7 @@ def test_a_winner_is_crowned_after_the_decision_is_written_down() -> None:
     ]
 
 
-def test_a_refusal_is_written_down_and_crowns_nobody() -> None:
+def test_a_refusal_is_logged_and_changes_no_champion() -> None:
     registry = versions(CANDIDATE, CHAMPION, served="1")
     log = BusyLog(registry)
     verdict = promote(PromotionRequest(CANDIDATE), registry, log, never_met)
@@ -146,7 +146,7 @@ def test_a_refusal_is_written_down_and_crowns_nobody() -> None:
     assert log.kept[0].act is Decision.REFUSED
 
 
-def test_a_decision_that_is_overtaken_is_made_again_against_the_new_champion() -> None:
+def test_an_overtaken_decision_is_repeated_against_the_new_champion() -> None:
     registry = versions(CANDIDATE, CHAMPION, replace(CANDIDATE, version="3"), served="1")
     log, met = BusyLog(registry, rivals=1), []
 
@@ -159,7 +159,7 @@ def test_a_decision_that_is_overtaken_is_made_again_against_the_new_champion() -
     assert (log.kept[-1].number, log.kept[-1].champion_before) == (2, "3")
 
 
-def test_promoting_the_champion_writes_nothing() -> None:
+def test_promoting_the_champion_again_logs_nothing() -> None:
     registry = versions(CHAMPION, served="1")
     log = BusyLog(registry)
     assert promote(PromotionRequest(CHAMPION), registry, log, never_met).is_promoted

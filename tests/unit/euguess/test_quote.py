@@ -39,7 +39,7 @@ def test_the_simulator_is_free_and_has_no_limit() -> None:
         (Budget(images=42_780), 14_260),
     ],
 )
-def test_a_budget_is_enough_for_whole_places(budget: Budget, places: int) -> None:
+def test_a_budget_covers_complete_places_only(budget: Budget, places: int) -> None:
     found = quote(spec(budget=budget))
     assert found.places_in_budget == places
     assert (found.shortage is None) == (places == found.places)

@@ -1,4 +1,4 @@
-"""Spending of a collection by the receipts in the store."""
+"""Spending of a collection, computed from the receipts in the store."""
 
 from euguess.collection.budget import Sum, cost
 from euguess.collection.layout import view_key

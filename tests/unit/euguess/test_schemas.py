@@ -1,4 +1,4 @@
-"""Messages: what is refused, and that their JSON stays as it is."""
+"""Messages: validation, and a stable JSON format."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ OUTCOME_OF_0_1 = (
 )
 
 
-def test_the_wire_form_of_a_message_does_not_change_unnoticed() -> None:
+def test_the_wire_format_of_messages_is_stable() -> None:
     request = SlotRequest(
         slot=SlotKey(country_code="FR", index=3),
         candidates=((48.5, 2.25),),
@@ -48,7 +48,7 @@ def test_an_outcome_written_by_version_0_1_is_read_and_written_with_its_fence() 
 
 
 @pytest.mark.parametrize("names", [(), ("fence", "attempt"), ("attempts",)], ids=str)
-def test_a_fence_is_required_once_and_by_a_known_name(names: tuple[str, ...]) -> None:
+def test_a_fence_is_required_exactly_once(names: tuple[str, ...]) -> None:
     fields = {"slot": {"country_code": "FR", "index": 3}, "candidates": [[48.5, 2.25]]}
     with pytest.raises(ValidationError):
         SlotRequest.model_validate(fields | dict.fromkeys(names, 2))
@@ -78,11 +78,11 @@ def test_a_fence_is_required_once_and_by_a_known_name(names: tuple[str, ...]) ->
     ],
     ids=str,
 )
-def test_a_wrong_spec_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_spec_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         DatasetSpec(**{"name": "demo", "quotas": {"FR": 1}, **wrong})
 
 
-def test_slot_keys_survive_their_text_form() -> None:
+def test_slot_keys_can_be_parsed_from_their_text() -> None:
     key = SlotKey(country_code="FR", index=12)
     assert SlotKey.parse(str(key)) == key

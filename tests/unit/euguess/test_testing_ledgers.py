@@ -1,4 +1,4 @@
-"""The ledgers in memory keep the contract of those in Redis."""
+"""The in-memory ledgers, which stand in for those in Redis."""
 
 import pytest
 from redis.exceptions import RedisError
@@ -47,7 +47,7 @@ async def test_a_fake_loses_its_data_like_a_flushed_redis(ledger: InMemoryLedger
     assert await ledger.events(position, block_ms=1) == []
 
 
-async def test_the_clock_of_a_fake_can_be_moved(ledger: InMemoryLedger) -> None:
+async def test_the_clock_of_a_fake_can_be_advanced(ledger: InMemoryLedger) -> None:
     await ledger.lease("demo", {FR0: 1}, 60)
     await ledger.pause("google", "quota", 60)
     ledger.skew_ms += 61_000
@@ -55,7 +55,7 @@ async def test_the_clock_of_a_fake_can_be_moved(ledger: InMemoryLedger) -> None:
     assert await ledger.paused("google") is None
 
 
-async def test_a_fake_that_is_down_raises(ledger: InMemoryLedger) -> None:
+async def test_an_unavailable_fake_raises(ledger: InMemoryLedger) -> None:
     ledger.is_down = True
     with pytest.raises(RedisError):
         await ledger.leases("demo")

@@ -32,7 +32,7 @@ async def spent(bench: Bench) -> int:
     return images
 
 
-async def test_a_location_that_exceeds_the_budget_is_not_begun(bench: Bench) -> None:
+async def test_a_location_that_exceeds_the_budget_is_not_started(bench: Bench) -> None:
     bench.open_account(Budget(images=5))
     assert (await run(bench, 0)).status is SlotStatus.STORED
     refused = await run(bench, 1)
@@ -81,7 +81,7 @@ async def test_views_that_were_not_billed_are_released(bench: Bench) -> None:
     assert await spent(bench) == 0
 
 
-async def test_calls_of_unknown_result_stay_counted(bench: Bench) -> None:
+async def test_calls_with_unknown_results_stay_counted(bench: Bench) -> None:
     def lost(pano: str, view: View) -> bytes:
         if view.heading == 0:
             raise NoAnswer("lost")
@@ -90,7 +90,7 @@ async def test_calls_of_unknown_result_stay_counted(bench: Bench) -> None:
     bench.open_account(Budget(images=10))
     bench.provider.on_fetch = lost
     assert (await run(bench)).status is SlotStatus.RETRY
-    assert await spent(bench) == 4  # two good ones, and one asked for twice
+    assert await spent(bench) == 4  # two good views, and one requested twice
 
 
 async def test_a_repeated_call_that_may_have_been_billed_stays_within_the_cap(

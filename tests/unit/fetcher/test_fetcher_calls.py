@@ -48,7 +48,7 @@ async def test_a_temporary_error_is_retried(calls: Calls) -> None:
     assert service.calls == 3
 
 
-async def test_a_lasting_error_ends_after_a_few_attempts(calls: Calls) -> None:
+async def test_a_persistent_error_ends_the_call_after_a_few_attempts(calls: Calls) -> None:
     service = Service(*[TransientError("HTTP 500")] * 10)
     with pytest.raises(TransientFailure):
         await calls.make(service)
@@ -62,7 +62,7 @@ async def test_a_refusal_costs_one_call_however_many_are_waiting(calls: Calls) -
     assert sorted({type(end).__name__ for end in ended}) == ["ProviderPaused", "ProviderRefused"]
 
 
-async def test_after_a_pause_calls_pass_again(calls: Calls) -> None:
+async def test_calls_resume_after_a_pause(calls: Calls) -> None:
     with pytest.raises(CallFailed):
         await calls.make(Service(AccessDenied()))
     with pytest.raises(ProviderPaused):
@@ -73,12 +73,12 @@ async def test_after_a_pause_calls_pass_again(calls: Calls) -> None:
 
 async def test_no_more_than_the_limit_are_in_flight(calls: Calls) -> None:
     service = Service()
-    await calls.make(service)  # the first one goes alone
+    await calls.make(service)  # the first call is made alone
     await asyncio.gather(*[calls.make(service) for _ in range(3 * CALLS_IN_FLIGHT)])
     assert service.most_at_once == CALLS_IN_FLIGHT
 
 
-async def test_an_error_of_one_panorama_does_not_stop_the_others(calls: Calls) -> None:
+async def test_an_error_with_one_panorama_does_not_stop_the_others(calls: Calls) -> None:
     with pytest.raises(CallFailed):
         await calls.make(Service(ImageryGone()))
     assert await calls.make(Service()) == "answer"

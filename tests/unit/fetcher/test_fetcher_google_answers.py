@@ -92,7 +92,7 @@ def test_no_coverage_is_not_an_error(status: str) -> None:
         ({"location": None}, UnusablePanorama),
     ],
 )
-def test_metadata_errors_have_their_type(
+def test_metadata_errors_map_to_their_types(
     changes: dict[str, object], trouble: type[ProviderError]
 ) -> None:
     with pytest.raises(trouble) as caught:
@@ -125,13 +125,13 @@ def test_the_providers_error_message_is_never_repeated() -> None:
         (Answer(200, "image/jpeg", b"x" * MAX_IMAGE_BYTES), BadImage),
     ],
 )
-def test_image_errors_have_their_type(answer: Answer, trouble: type[ProviderError]) -> None:
+def test_image_errors_map_to_their_types(answer: Answer, trouble: type[ProviderError]) -> None:
     with pytest.raises(trouble) as caught:
         parse_image(answer)
     assert type(caught.value) is trouble
 
 
-def test_retry_after_is_passed_on() -> None:
+def test_the_retry_after_header_is_used() -> None:
     with pytest.raises(QuotaExceeded) as caught:
         parse_image(Answer(429, "text/plain", b"", retry_after_seconds=12))
     assert caught.value.retry_after_seconds == 12
@@ -149,6 +149,6 @@ def test_images_are_requested_by_panorama_with_a_heading() -> None:
     }
 
 
-def test_the_search_is_outdoors_and_around_the_candidate() -> None:
+def test_searches_are_outdoors_and_around_the_candidate() -> None:
     query = find_query(Coordinate(48.2082, -1.5), 1000)
     assert query == {"location": "48.2082000,-1.5000000", "radius": "1000", "source": "outdoor"}

@@ -37,15 +37,15 @@ def set_age(path: Path, seconds: float) -> None:
     os.utime(path, (then, then))
 
 
-def test_a_worker_that_beats_and_works_is_healthy(health: FetcherHealth) -> None:
+def test_a_worker_with_heartbeats_and_progress_is_healthy(health: FetcherHealth) -> None:
     assert health.problem(Queue(7)) is None
 
 
-def test_a_worker_that_never_started_is_not(tmp_path: Path) -> None:
+def test_a_worker_that_never_started_is_unhealthy(tmp_path: Path) -> None:
     assert FetcherHealth(tmp_path).problem(Queue(0)) == "the worker has no heartbeat"
 
 
-def test_a_silent_worker_is_not(health: FetcherHealth, tmp_path: Path) -> None:
+def test_a_silent_worker_is_unhealthy(health: FetcherHealth, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "alive", 120)
     assert health.problem(Queue(0)) == "the worker has no heartbeat"
 
@@ -55,9 +55,7 @@ def test_an_idle_worker_stays_healthy(health: FetcherHealth, tmp_path: Path) -> 
     assert health.problem(Queue(0)) is None
 
 
-def test_a_live_worker_that_finishes_nothing_is_not_healthy(
-    health: FetcherHealth, tmp_path: Path
-) -> None:
+def test_a_live_worker_without_progress_is_unhealthy(health: FetcherHealth, tmp_path: Path) -> None:
     set_age(tmp_path / "fetcher" / "progress", STALLED_SECONDS + 10)
     assert "3 messages queued" in str(health.problem(Queue(3)))
 

@@ -36,12 +36,12 @@ def test_photos_pass(size: int) -> None:
     check_image(photo(size=size), size)
 
 
-# 223/224 and 239/240 lie at limits of 16 levels, over which the noise of JPEG strays.
+# 223/224 and 239/240 are limits of bins of 16 levels, which JPEG noise crosses.
 @pytest.mark.parametrize(
     "grey", [(228, 227, 223), (227, 226, 222), (240, 240, 240), (224, 224, 224), (20, 20, 20)]
 )
 @pytest.mark.parametrize(("size", "quality"), [(640, 85), (600, 60), (320, 85)])
-def test_placeholders_are_found_in_any_shade_and_size(
+def test_placeholders_are_detected_in_any_shade_and_size(
     grey: tuple[int, int, int], size: int, quality: int
 ) -> None:
     with pytest.raises(BadImage, match="placeholder"):
@@ -69,6 +69,6 @@ def png(size: int) -> bytes:
         (png(64), "PNG instead"),
     ],
 )
-def test_other_bytes_are_refused_with_a_reason(data: bytes, reason: str) -> None:
+def test_invalid_images_are_refused_with_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(BadImage, match=reason):
         check_image(data, 64)

@@ -58,10 +58,10 @@ async def google(provider: Provider) -> AsyncIterator[GoogleProvider]:
     await server.close()
 
 
-async def test_the_signature_fits_the_target_as_it_arrives(
+async def test_the_signature_matches_the_target_as_received(
     google: GoogleProvider, provider: Provider
 ) -> None:
-    """A library that encodes the address again after signing would break it."""
+    """A library that re-encodes the URL after signing would invalidate the signature."""
     await google.find(Coordinate(48.2, 16.37), 1000)
     target, _, signed = provider.targets[0].rpartition("&signature=")
     assert "location=48.2000000%2C16.3700000" in target
@@ -76,9 +76,7 @@ async def test_redirects_are_not_followed(google: GoogleProvider, provider: Prov
     assert len(provider.targets) == 1
 
 
-async def test_retry_after_of_the_answer_is_read(
-    google: GoogleProvider, provider: Provider
-) -> None:
+async def test_the_retry_after_header_is_parsed(google: GoogleProvider, provider: Provider) -> None:
     provider.response = lambda: web.Response(status=429, headers={"Retry-After": "17"})
     with pytest.raises(QuotaExceeded) as caught:
         await google.fetch("pano", VIEW)

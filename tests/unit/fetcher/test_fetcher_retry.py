@@ -54,5 +54,5 @@ def test_each_error_leads_to_its_action(
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.25, 1.0])
-def test_delays_are_spread_over_their_full_length(jitter: float) -> None:
+def test_delays_have_full_jitter(jitter: float) -> None:
     assert decide(TransientError("x"), 2, 0, jitter).seconds == pytest.approx(jitter * 1.0)

@@ -27,7 +27,7 @@ METADATA = (
         (DOCUMENTED_SECRET, METADATA, "TMlhJoQd92bvDTcjBE16md7o3cQ="),
     ],
 )
-def test_signatures_are_those_of_the_reference(secret: str, target: str, expected: str) -> None:
+def test_signatures_match_the_reference(secret: str, target: str, expected: str) -> None:
     assert signature(secret, target) == expected
 
 

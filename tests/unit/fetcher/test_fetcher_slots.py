@@ -1,4 +1,4 @@
-"""One slot: what is stored and paid, also when the slot is repeated."""
+"""One slot: stored data and payments, including repeated attempts."""
 
 from collections.abc import AsyncIterator
 
@@ -48,7 +48,7 @@ async def images(bench: Bench) -> list[str]:
 
 
 class Crash(BaseException):
-    """Stands for SIGKILL."""
+    """Simulates SIGKILL."""
 
 
 class CrashingStore:
@@ -110,7 +110,7 @@ async def test_without_a_good_candidate_nothing_is_stored_or_paid(bench: Bench) 
     assert not bench.provider.fetched
 
 
-async def test_one_panorama_is_stored_for_one_slot_only(bench: Bench) -> None:
+async def test_a_panorama_is_stored_for_one_slot_only(bench: Bench) -> None:
     bench.provider.on_find = lambda at: panorama("same", at)
     await run(bench, request(0, FIRST))
     outcome = await run(bench, request(1, FIRST))
@@ -150,11 +150,11 @@ async def test_a_crash_between_any_two_writes_costs_no_image_twice(
     assert len(await images(bench)) == 3
     assert len(await keys(bench, locations_prefix("demo"))) == 1
     lost = bench.provider.fetched.total() - 3
-    assert lost == (1 if at <= 3 and not after else 0)  # what came and was never stored
+    assert lost == (1 if at <= 3 and not after else 0)  # downloaded but never stored
     assert await bench.ledger.possibly_paid("demo") == lost
 
 
-async def test_stored_views_are_not_paid_again_when_redis_was_lost(bench: Bench) -> None:
+async def test_stored_views_are_not_paid_for_again_after_redis_lost_its_data(bench: Bench) -> None:
     whole = bench.store
     bench.store = CrashingStore(whole, 4, after=False)
     with pytest.raises(Crash):
@@ -172,7 +172,7 @@ async def test_stored_views_are_not_paid_again_when_redis_was_lost(bench: Bench)
         (NoAnswer("TimeoutError"), 2, 2),
     ],
 )
-async def test_a_lasting_error_returns_the_slot(
+async def test_a_persistent_error_returns_the_slot(
     bench: Bench, trouble: Exception, calls: int, possibly_paid: int
 ) -> None:
     def fetch(pano: str, view: View) -> bytes:
@@ -184,7 +184,7 @@ async def test_a_lasting_error_returns_the_slot(
     outcome = await run(bench, request(0, FIRST))
     assert outcome.status is SlotStatus.RETRY
     assert sum(n for (_, heading), n in bench.provider.fetched.items() if heading == 120) == calls
-    # The two good views wait in the store, their payment open until the record is there.
+    # The two good views are in the store; their payments stay open until the record is stored.
     assert await bench.ledger.possibly_paid("demo") == possibly_paid + 2
 
     bench.provider.on_fetch = lambda pano, view: photo(view.heading)
@@ -252,7 +252,7 @@ async def test_a_denied_key_pauses_the_provider_and_defers_the_slot(bench: Bench
     assert not await bench.store.exists(slot_key("demo", outcome.slot))
 
 
-async def test_a_final_outcome_of_the_sampler_stays(bench: Bench) -> None:
+async def test_a_final_outcome_from_the_sampler_is_kept(bench: Bench) -> None:
     wanted = request(0, FIRST)
     failed = outcome_of("demo", wanted, SlotStatus.FAILED, reason="given up")
 

@@ -83,7 +83,7 @@ def test_the_old_version_is_removed_only_after_the_switch_to_the_new_one(
     assert torchserve.calls == expected
 
 
-def test_another_step_changes_nothing(
+def test_repeating_a_step_changes_nothing(
     agent: Agent, registry: FakeRegistry, torchserve: FakeTorchServe
 ) -> None:
     registry.present = V1

@@ -55,7 +55,7 @@ def _classifier_of(probabilities: list[float], **card_fields: object) -> Classif
     return Classifier(card, decode_photo, lambda images: np.tile(logits, (len(images), 1)))
 
 
-def test_one_view_is_softmax_of_logits_by_temperature() -> None:
+def test_the_prediction_for_one_view_is_the_softmax_of_scaled_logits() -> None:
     logits = np.asarray([[2.0, 0.0, -2.0]], np.float32)
     expected = np.exp([1.0, 0.0, -1.0]) / np.exp([1.0, 0.0, -1.0]).sum()
     assert fuse(logits, temperature=2.0) == pytest.approx(expected)

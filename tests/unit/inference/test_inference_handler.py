@@ -76,7 +76,7 @@ def test_every_field_of_a_form_is_a_view(handler: Any, archive: Path, count: int
 
 
 @pytest.mark.parametrize("name", BAD_UPLOADS)
-def test_a_bad_upload_has_its_own_status_and_does_not_affect_its_batch(
+def test_a_bad_upload_gets_its_own_status_and_does_not_affect_its_batch(
     handler: Any, archive: Path, name: str
 ) -> None:
     draw, status, reason = BAD_UPLOADS[name]
@@ -154,7 +154,7 @@ def test_a_decoder_failure_affects_only_the_request_that_causes_it(
     assert "out of memory" in capsys.readouterr().err
 
 
-def test_the_archive_predicts_the_same_as_the_classifier_of_the_project(
+def test_the_archive_predicts_the_same_as_the_projects_classifier(
     handler: Any, archive: Path, package: Path
 ) -> None:
     here = load_classifier(package, decode_photo)

@@ -92,7 +92,9 @@ async def test_the_budget_of_an_unknown_dataset_is_refused(client: httpx.AsyncCl
     assert (await client.put("/datasets/other/budget", json={"images": 1})).status_code == 404
 
 
-async def test_spending_and_budget_are_measured(world: World, client: httpx.AsyncClient) -> None:
+async def test_spending_and_budget_are_exported_as_metrics(
+    world: World, client: httpx.AsyncClient
+) -> None:
     await spend(world, 6)
     text = (await client.get("/metrics")).text
     assert 'euguess_images_spent{dataset="demo"} 6.0' in text

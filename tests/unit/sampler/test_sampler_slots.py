@@ -93,7 +93,7 @@ def test_a_deferred_slot_is_published_again_without_a_failure() -> None:
 
 
 @pytest.mark.parametrize("status", [SlotStatus.STORED, SlotStatus.NO_COVERAGE, SlotStatus.FAILED])
-def test_the_first_final_outcome_stays_whatever_its_fence(status: SlotStatus) -> None:
+def test_the_first_final_outcome_is_kept_whatever_its_fence(status: SlotStatus) -> None:
     tracker = a_tracker()
     tracker.take(1, 0)
     tracker.apply(outcome(status, fence=99), 0)
