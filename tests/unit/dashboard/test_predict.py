@@ -67,7 +67,7 @@ def test_an_invalid_photo_shows_the_servers_reason_and_the_page_recovers(draw: D
 
 def test_nine_photos_are_too_many(draw: Draw) -> None:
     page = asked(draw, FakeServices(), *[photo()] * 9)
-    assert "send 1 to 8" in page.error[0].value
+    assert "Send 1 to 8" in page.error[0].value
 
 
 def test_an_example_is_held_out_and_shown_with_its_country_and_owner(draw: Draw) -> None:

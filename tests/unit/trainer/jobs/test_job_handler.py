@@ -118,7 +118,7 @@ def test_an_outage_that_stays_ends_among_the_dead_letters() -> None:
     scripted = ScriptedHandler(*[StoreUnavailable() for _ in range(9)])
     scripted.handle()
     assert scripted.waits == list(RETRY_SECONDS)
-    assert "store cannot be reached" in scripted.letters[0].reason
+    assert "object store does not respond" in scripted.letters[0].reason
 
 
 def test_a_message_that_kills_its_workers_is_given_up() -> None:
