@@ -1,4 +1,4 @@
-"""The trainer's command line; `euguess train`, `evaluate`, `compare` and `models` lead here."""
+"""Command line of the trainer, also reached by `euguess train`, `evaluate`, `compare`, `models`."""
 
 from functools import partial
 

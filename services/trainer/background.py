@@ -1,4 +1,4 @@
-"""Work that repeats in the background of longer work."""
+"""Repeated calls in a background thread."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def repeated(work: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call work every `seconds` in a thread while the body runs. It must not raise."""
+    """Call work every `seconds` in a thread while the body runs; work must not raise."""
     is_over = threading.Event()
 
     def repeat() -> None:

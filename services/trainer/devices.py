@@ -1,4 +1,4 @@
-"""Choice of the device, and of the number of CPU threads."""
+"""Choose the device and the number of CPU threads."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "<microseconds> <period>" or "max 
 
 
 def choose_device(name: str = AUTO) -> torch.device:
-    """Return the device auto, cpu, cuda, cuda:1, mps ... Raises InvalidInput if unavailable."""
+    """Return a device by name: auto, cpu, cuda, cuda:1, mps. Raises InvalidInput if unavailable."""
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -21,21 +21,21 @@ def choose_device(name: str = AUTO) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
         raise InvalidInput(
-            f"The device {name!r} is not available here; use auto, cpu"
-            + (", cuda." if torch.cuda.is_available() else " (there is no GPU).")
+            f"The device {name!r} is not available. "
+            + ("Use auto, cpu or cuda." if torch.cuda.is_available() else "Use cpu: no GPU found.")
         ) from None
     return device
 
 
 def on_device(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network, in channels_last order."""
+    """Move a network to a device, in channels_last memory format."""
     return network.to(device).to(memory_format=torch.channels_last)
 
 
 def use_available_cores(processes: int = 1) -> int:
-    """Let torch use the cores that this process may use, within a container's limit.
+    """Let torch use the cores available to this process, within the container's CPU quota.
 
-    They are shared evenly by the given number of processes.
+    The cores are divided evenly among the given number of processes. Returns the cores of each.
     """
     cores = max(1, min(_usable_cores(), quota_cores(CPU_QUOTA)) // processes)
     torch.set_num_threads(cores)
@@ -49,7 +49,7 @@ def _usable_cores() -> int:
 
 
 def quota_cores(path: Path) -> int:
-    """Return the cores of a container; torch sees the host's, and surplus threads slow it down."""
+    """Return the container's CPU quota in cores; without it, torch would use all of the host's."""
     unlimited = os.cpu_count() or 1
     if not path.is_file():
         return unlimited

@@ -1,7 +1,7 @@
-"""Image classifiers with a head for our countries, built by name.
+"""Build image classifiers by name, with a head for our countries.
 
-This file travels in each model package as network.py, so it needs nothing but torch and
-torchvision (safetensors to load weights from a file, timm for networks of timm).
+This file is part of each model package, as network.py, so it depends only on torch and torchvision
+(and on safetensors to load weights from a file, and on timm for its networks).
 """
 
 import re
@@ -24,8 +24,8 @@ IMAGENET_CLASSES = 1000
 IMAGENET_SIZE = 224
 WEIGHTS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")  # a member of torchvision's enumeration
 POSITIONS = "encoder.pos_embedding"  # of torchvision's vision transformers
-# Auxiliary heads are dropped. These networks may re-normalise their input, which is not stored with
-# the weights: it must be fixed here, or a network rebuilt from a file would see other inputs.
+# Auxiliary heads are dropped. These networks can re-normalise their input, a setting that is not
+# stored with the weights: without a fixed value, a network rebuilt from a file could differ.
 CONSTRUCTOR_OPTIONS: dict[str, dict[str, bool]] = {
     "googlenet": {"aux_logits": False, "transform_input": True, "init_weights": True},
     "inception_v3": {"aux_logits": False, "transform_input": True, "init_weights": True},
@@ -33,11 +33,11 @@ CONSTRUCTOR_OPTIONS: dict[str, dict[str, bool]] = {
 
 
 class UnknownNetwork(ValueError):
-    """There is no network of that name; the text lists the known ones, or what to install."""
+    """No network has that name; the message lists the known ones, or what to install."""
 
 
 class WeightsMismatch(ValueError):
-    """The weights do not fit the network; the text says what differs."""
+    """The weights do not fit the network; the message says what differs."""
 
 
 class CustomNet(nn.Module):
@@ -70,7 +70,7 @@ class CustomNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """N x 3 x S x S normalised images, S >= 32, to N x countries logits."""
+        """Map N x 3 x S x S normalised images (S >= 32) to N x countries logits."""
         logits: Tensor = self.classifier(self.features(images))
         return logits
 
@@ -94,7 +94,7 @@ class SmallNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """N x 3 x S x S normalised images, S >= 32, to N x countries logits."""
+        """Map N x 3 x S x S normalised images (S >= 32) to N x countries logits."""
         logits: Tensor = self.classifier(self.features(images))
         return logits
 
@@ -136,7 +136,7 @@ def network_names() -> list[str]:
 
 
 def check_network_name(name: str) -> None:
-    """Raise UnknownNetwork unless build_network may know it; names of timm are not looked up."""
+    """Raise UnknownNetwork for unknown names; timm's names are only checked for their form."""
     if name not in network_names() and not TIMM_NAME.fullmatch(name):
         raise UnknownNetwork(
             f"there is no network {name!r}; use one of {', '.join(network_names())}, or timm/NAME "
@@ -171,7 +171,7 @@ def build_network(
 def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     """Copy weights to a network; the head may differ. Return the names that were not copied.
 
-    Raises WeightsMismatch if anything but the head is missing or has another shape.
+    Raises WeightsMismatch if anything but the head is missing or has a different shape.
     """
     own = network.state_dict()
     head = tuple(f"{head_name(network)}.{part}" for part in ("weight", "bias"))
@@ -182,7 +182,7 @@ def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str
     if misfits:
         raise WeightsMismatch(
             f"{len(misfits)} of the network's {len(own)} tensors are missing from the weights or "
-            f"have another shape there, first {misfits[0]}: they belong to another network"
+            f"have a different shape there (first: {misfits[0]}); they belong to another network"
         )
     network.load_state_dict({**own, **fits})
     return [key for key in own if key not in fits]
@@ -195,7 +195,7 @@ def replace_head_by_identity(network: nn.Module) -> None:
 
 
 def with_positions(network: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Interpolate the positions of a vision transformer's weights for another image size."""
+    """Interpolate a vision transformer's position embeddings to the network's image size."""
     own = network.state_dict().get(POSITIONS)
     positions = state.get(POSITIONS)
     if own is None or positions is None or own.shape == positions.shape:
@@ -251,7 +251,7 @@ def _build_timm(name: str, image_size: int, **options: Any) -> nn.Module:
         ) from None
     timm_name = name.removeprefix(TIMM_PREFIX)
     if not timm.is_model(timm_name):
-        raise UnknownNetwork(f"timm has no {timm_name!r}; timm.list_models() lists what it has")
+        raise UnknownNetwork(f"timm has no {timm_name!r}; timm.list_models() lists its networks")
     facts = timm.get_pretrained_cfg(timm_name)
     if facts is not None and facts.fixed_input_size:
         options["img_size"] = image_size
@@ -320,7 +320,7 @@ def _torchvision_weights(name: str, weights: str) -> Mapping[str, Tensor]:
     member = "DEFAULT" if weights == IMAGENET else weights
     if member not in known.__members__:
         raise WeightsMismatch(
-            f"{name} has no weights of that name; torchvision has {', '.join(known.__members__)}"
+            f"{name} has no weights with that name; torchvision has {', '.join(known.__members__)}"
         )
     state: Mapping[str, Tensor] = known[member].get_state_dict(progress=True, check_hash=True)
     return state

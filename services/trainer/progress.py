@@ -1,7 +1,7 @@
-"""Progress of long work: what it reports, and how a person sees it.
+"""Progress of long operations, and its display in a terminal.
 
-Bars and notes go to standard error, so that standard output stays parseable. Imports no torch, so
-that runs can be listed without it.
+Bars and notes go to standard error, so that standard output stays parseable. Does not import torch,
+so that listing runs stays fast.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def no_progress(done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One row of a training's history; losses are in nats, val figures over single views."""
+    """One epoch in the history of a training run; losses in nats, val figures over single views."""
 
     epoch: int
     train_loss: float
@@ -39,19 +39,19 @@ class EpochResult:
 
     @property
     def rank(self) -> tuple[float, float, int]:
-        """Higher is better: val accuracy, then low val loss, then a later epoch."""
+        """Sort key, higher is better: val accuracy, then lower val loss, then the later epoch."""
         return self.val_accuracy, -self.val_loss, self.epoch
 
 
 class ProgressDisplay:
-    """Draws bars one at a time; each disappears when its work is done."""
+    """Draws one progress bar at a time; a bar disappears when its work is done."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     @contextmanager
     def bar(self, title: str) -> Iterator[Progress]:
-        """Show a bar that is updated with (done, total)."""
+        """Show a bar while the body runs; call the yielded function to update it."""
         columns = (TaskProgressColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         text = TextColumn("{task.description}")
         with Bars(text, BarColumn(), *columns, console=self.console, transient=True) as bars:

@@ -1,4 +1,4 @@
-"""The session that experiments run in, and the tensor cache of a dataset."""
+"""Open a session for experiments, and load the tensor cache of a dataset."""
 
 import asyncio
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def open_session(
 def load_cache(
     dataset: str, image: ImageSpec, source: Source, *, on_damage: OnDamage = OnDamage.RAISE
 ) -> TensorCache:
-    """Return the up-to-date cache of a dataset; build what is missing."""
+    """Return the up-to-date tensor cache of a dataset; build missing parts."""
     return asyncio.run(_load_cache(dataset, image, source, on_damage))
 
 

@@ -1,4 +1,4 @@
-"""The commands that measure: `evaluate` a model, find `leaks` of a split, and the `cache`."""
+"""The commands `evaluate`, `leaks` and `cache`."""
 
 import sys
 from pathlib import Path
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 Run = Annotated[str, typer.Option(help="Run id of a trained model, or champion")]
 Protocols = Annotated[
-    str | None, typer.Option(help="all, or some of image,location,location+buffer,spatial,...")
+    str | None, typer.Option(help="all, or a list such as image,location,location+buffer,spatial")
 ]
 TrainedRecipe = Annotated[
-    Path | None, typer.Option("--recipe", help="With --protocols: the recipe to train under each")
+    Path | None,
+    typer.Option("--recipe", help="With --protocols: recipe to train under each protocol"),
 ]
 Renewal = Annotated[
-    str | None, typer.Option(help="With --protocols: another dataset, of new places")
+    str | None, typer.Option(help="With --protocols: dataset of new places to test on")
 ]
 Size = Annotated[int, typer.Option(min=8, max=1024, help="Side in pixels")]
 
@@ -50,12 +51,12 @@ def evaluate(
 ) -> None:
     """Report the accuracy of a stored model, with 95 % intervals.
 
-    On the data that the model was trained on, the test part is used. On any other data, or a
-    dataset that has grown since, every view that the model has not seen.
+    On the dataset that the model was trained on, only the test part is used. On any other dataset,
+    or if the dataset has grown since, all views are used that the model has not seen.
 
     With --protocols and --recipe, train one model per split protocol (or reuse a finished run)
-    and show their accuracies side by side. renewal tests the location split's model on another
-    dataset.
+    and show their accuracies side by side. --renewal tests the location split's model on
+    another dataset.
     """
     if protocols is None:
         _evaluate(run, dataset, skip_damaged, device, as_json)
@@ -72,10 +73,10 @@ def leaks(
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find what the test part of a recipe's split shares with its training; exit 1 if anything.
+    """Find leaks from the test part of a recipe's split into training; exit 1 if there are any.
 
-    Compares locations, panoramas, photos (by their bytes and by a perceptual hash) and, where the
-    protocol keeps a distance, places that are closer than it.
+    Compares locations, panoramas and photos (by their bytes and by a perceptual hash). If the
+    protocol sets a minimum distance, it also finds places that are too close.
     """
     import torch
 
@@ -98,7 +99,7 @@ def leaks(
     elif found:
         console.print(leaks_table(counts, pairs))
     else:
-        console.print(f"No leak between {len(split_data.split.test)} tested views and training.")
+        console.print(f"No leaks between {len(split_data.split.test)} tested views and training.")
     if found:
         sys.exit(1)
 
@@ -109,7 +110,7 @@ def cache(
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build the tensor cache of a dataset, or update it. `train` does this by itself."""
+    """Build or update the tensor cache of a dataset. `train` does this automatically."""
     from euguess.messages.serving import ImageSpec
     from services.trainer.session import load_cache
 
@@ -147,7 +148,7 @@ def _comparison(
     from services.trainer.runs.protocols import PROTOCOLS, ProtocolComparison
 
     if recipe is None:
-        raise InvalidInput("--protocols trains models, so it needs a recipe: --recipe FILE")
+        raise InvalidInput("--protocols trains models and needs a recipe. Add --recipe FILE.")
     request = RunRequest(
         dataset, read_recipe(recipe, overrides or []), on_damage=damage_policy(skip_damaged)
     )

@@ -1,4 +1,4 @@
-"""The commands for frozen features and the heads on them."""
+"""The commands `embed` and `head`: features of frozen backbones, and heads on them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +32,7 @@ def embed(
 ) -> None:
     """Compute and store the features of all views by each backbone of a head recipe.
 
-    Stored features are reused and interrupted runs resumed. `head` does this by itself.
+    Stored features are reused and interrupted runs resumed. `head` does this automatically.
     """
     from services.trainer.heads.embeddings import embed_dataset
     from services.trainer.heads.recipe import read_head_recipe
@@ -61,8 +61,8 @@ def head(
 ) -> None:
     """Fit a head on the features of frozen backbones and report its accuracy; takes seconds.
 
-    The regularisation is chosen by cross-validation among the training places; the report is on
-    the test part of the split.
+    The regularisation is chosen by cross-validation over the training places. Accuracy is measured
+    on the test part of the split.
     """
     from services.trainer.heads.experiment import run_head
     from services.trainer.heads.recipe import read_head_recipe
@@ -77,5 +77,5 @@ def head(
     print_report(console, outcome.report)
     console.print(
         f"Chosen on held-out training places: C = {score.regularisation:g} "
-        f"({score.accuracy:.1%} of these correct, all views fused)."
+        f"({score.accuracy:.1%} of them correct, all views fused)."
     )

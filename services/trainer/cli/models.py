@@ -1,4 +1,4 @@
-"""The commands about trained models: runs, promotions and cards."""
+"""The commands for trained models: runs, promotions and cards."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from services.trainer.session import Session
 
 Reason = Annotated[str | None, typer.Option(help="Reason for the audit log")]
-Run = Annotated[str, typer.Argument(help="Run id, as `runs` lists them")]
+Run = Annotated[str, typer.Argument(help="Run id, as listed by `runs`")]
 On = Annotated[
-    str | None, typer.Option(help="Dataset whose places decide; by default the run's own")
+    str | None, typer.Option(help="Dataset to compare the models on; by default the run's own")
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Promote whatever the verdict; needs --reason")
+    bool, typer.Option("--force", help="Promote regardless of the verdict; requires --reason")
 ]
 CardVersion = Annotated[
-    str | None, typer.Argument(help="Number of a version; by default the champion's")
+    str | None, typer.Argument(help="Version number; by default the champion's")
 ]
 OfDataset = Annotated[
-    bool, typer.Option("--data", help="The card of its dataset instead of the model's")
+    bool, typer.Option("--data", help="Print the dataset card instead of the model card")
 ]
 
 
@@ -69,9 +69,9 @@ def promote(
 ) -> None:
     """Make the model of a run the champion, which is served.
 
-    It must have been tested honestly and name the countries of more places than the current
-    champion. Both answer for the same places, which neither was trained on, and the 95 % interval
-    of the difference must lie above zero. The verdict is written to the audit log either way.
+    It must have been tested on an honest split and be more accurate than the current champion.
+    Both are tested on the same places, which neither was trained on, and the 95 % interval of the
+    difference must lie above zero. The verdict is always written to the audit log.
     """
     from euguess.errors import EUGuessError
     from euguess.promotion.gate import PromotionRequest
@@ -85,7 +85,7 @@ def promote(
     )
     if not verdict.is_promoted:
         raise EUGuessError(
-            f"Not promoted: {verdict.reason}. --force with a --reason promotes it all the same."
+            f"Not promoted: {verdict.reason}. To promote it anyway, use --force with --reason."
         )
     if as_json:
         print_json(verdict)
@@ -94,7 +94,7 @@ def promote(
 
 
 def rollback(reason: Reason = None, as_json: AsJson = False) -> None:
-    """Make the previous champion the champion again; needs --reason."""
+    """Restore the previous champion; requires --reason."""
     from euguess.promotion.audit import StoredAuditLog
     from euguess.promotion.rollback import roll_back
 
@@ -130,7 +130,7 @@ def card(
     """Print the model card of a version: data, intended use, limits, figures, energy, promotions.
 
     Cards are Markdown, written when a version is registered. With --data, print the card of its
-    dataset: countries, licences and attributions, how it was collected, known biases.
+    dataset: countries, licences and attributions, collection method, known biases.
 
       models card 3 > MODEL_CARD.md
     """

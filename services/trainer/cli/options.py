@@ -1,4 +1,4 @@
-"""Options and output that commands share; imports nothing that takes seconds."""
+"""Options and output shared by the commands; imports nothing slow."""
 
 import sys
 from pathlib import Path
@@ -27,16 +27,16 @@ Overrides = Annotated[
 ]
 Protocol = Annotated[
     str | None,
-    typer.Option(help="image (the study's: leaks), location, location+buffer or spatial"),
+    typer.Option(help="image (the study's, leaky), location, location+buffer or spatial"),
 ]
 Promote = Annotated[
-    bool, typer.Option("--promote", help="Make the model champion if it is shown to be better")
+    bool, typer.Option("--promote", help="Promote the model if it beats the champion")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue after the last finished epoch")]
-Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1 ...")]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume after the last finished epoch")]
+Device = Annotated[str, typer.Option(help="auto (a GPU if available), cpu, cuda, cuda:1 ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 SkipDamaged = Annotated[
-    bool, typer.Option("--skip-damaged", help="Leave out photos that cannot be decoded")
+    bool, typer.Option("--skip-damaged", help="Skip photos that cannot be decoded")
 ]
 
 
@@ -45,7 +45,7 @@ def print_json(value: Any) -> None:
 
 
 def open_session(device: str) -> "Session":
-    """Open a session by the settings of this process."""
+    """Open a session with the settings of this process."""
     from services.trainer import session
 
     return session.open_session(
@@ -54,7 +54,7 @@ def open_session(device: str) -> "Session":
 
 
 def open_records() -> "tuple[Tracking, Registry]":
-    """Open runs and versions alone, without torch."""
+    """Open only runs and versions, without importing torch."""
     from services.trainer.tracking.runs import open_tracking
     from services.trainer.tracking.versions import Registry
 
@@ -69,5 +69,5 @@ def damage_policy(skip_damaged: bool) -> "OnDamage":
 
 
 def with_protocol(overrides: list[str] | None, protocol: str | None) -> list[str]:
-    """Return the overrides, and one for --protocol where it was given."""
+    """Return the overrides, plus one for --protocol if given."""
     return [*(overrides or []), *([f"split.protocol={protocol}"] if protocol else [])]

@@ -1,4 +1,4 @@
-"""The command that repeats the study's experiments."""
+"""The command `paper`: reproduce the study's experiments."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,19 +22,17 @@ if TYPE_CHECKING:
 
 PAPERS = "papers"
 
-Renewal = Annotated[
-    str | None, typer.Option(help="Another dataset, of new places, to test every model on")
-]
+Renewal = Annotated[str | None, typer.Option(help="Dataset of new places to test every model on")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a key of all recipes: --set weights=none"),
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="Run some recipes only: --only 'study/table2-*' --only fixed/all"),
+    typer.Option(help="Run only these recipes: --only 'study/table2-*' --only fixed/all"),
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Folder of the report; by default papers/DATASET of the home")
+    Path | None, typer.Option(help="Folder for the report; by default papers/DATASET in the home")
 ]
 RecipesFolder = Annotated[
     Path | None, typer.Option(help="Folder with study/ and fixed/; by default experiments")
@@ -52,12 +50,12 @@ def paper(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Repeat the study's tables and figures on a dataset, faults included, and without each fault.
+    """Reproduce the study's tables and figures on a dataset, with its faults and without each one.
 
     Writes report.md and report.html, which show the study's figures beside ours. Finished runs of
-    the same recipes on the same data are reused and interrupted ones resumed, so repeat the
+    the same recipes on the same data are reused and interrupted ones resumed, so rerun the
     command until all experiments are done. docs/how-to/reproduce-the-study.md lists the runs and
-    their durations. A small trial:
+    their durations. A quick test:
 
       paper demo --only 'study/table2-*' --set network=smallnet --set weights=none --set epochs=3
     """

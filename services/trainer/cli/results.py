@@ -1,4 +1,4 @@
-"""The command `results`: the table of real results."""
+"""The command `results`: measure recipes on real photos and write the table."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from services.trainer.cli.options import AsJson, Device, console, open_session, print_json
 
 Dataset = Annotated[str, typer.Argument(help="Name of an imported dataset of real photos")]
-Recipes = Annotated[Path, typer.Option(help="Folder of the recipes: *.toml, heads/*.toml")]
+Recipes = Annotated[Path, typer.Option(help="Folder with the recipes: *.toml and heads/*.toml")]
 Weights = Annotated[Path, typer.Option(help="Folder of the weights files that the recipes name")]
 Output = Annotated[Path, typer.Option(help="Folder for the .json, the .md and the plot")]
 
@@ -21,10 +21,10 @@ def results(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Measure all recipes of a folder on the same places with three seeds, and write the table.
+    """Measure all recipes in a folder on the same places with three seeds, and write the table.
 
-    Earlier measurements are reused, so an interrupted run resumes. Heads without their weights
-    files are left out and listed below the table. `make real-results` runs this command.
+    Earlier measurements are reused, so an interrupted run resumes. Heads whose weights files
+    are missing are left out and listed below the table. `make real-results` runs this command.
     """
     from services.trainer.real_results.measure import measure_all, open_benchmark, read_recipes
     from services.trainer.real_results.page import page

@@ -1,4 +1,4 @@
-"""The command `shortcuts`: how much accuracy depends on parts of the photos."""
+"""The command `shortcuts`: measure how accuracy depends on parts of the photos."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,10 +22,11 @@ FOLDER = "shortcuts"
 def shortcuts(
     run: Annotated[str, typer.Argument(help="Run id of a trained model, or champion")],
     dataset: Annotated[
-        str | None, typer.Option(help="New places to test on; by default its own test part")
+        str | None, typer.Option(help="Dataset of new places; by default the model's test part")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the report; by default shortcuts/RUN of the home")
+        Path | None,
+        typer.Option(help="Folder for the report; by default shortcuts/RUN in the home"),
     ] = None,
     skip_damaged: SkipDamaged = False,
     device: Device = "auto",
@@ -33,8 +34,8 @@ def shortcuts(
 ) -> None:
     """Hide the sky, the bottom band and the watermark of test photos; report the accuracy lost.
 
-    A model that loses much accuracy without a part that shows nothing of the country, such as a
-    watermark, has learnt a shortcut. Writes shortcuts.json, shortcuts.md and shortcuts.png:
+    If hiding a part that says nothing about the country, such as a watermark, costs much accuracy,
+    the model has learnt a shortcut. Writes shortcuts.json, shortcuts.md and shortcuts.png:
 
       shortcuts champion
     """

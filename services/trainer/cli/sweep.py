@@ -1,4 +1,4 @@
-"""`euguess sweep`: search for a better recipe."""
+"""The command `sweep`: search for a better recipe."""
 
 import signal
 from pathlib import Path
@@ -39,7 +39,7 @@ Silence = Annotated[
     int,
     typer.Option(
         min=MIN_SILENCE_SECONDS,
-        help="Seconds without a sign of life after which a worker's trial is run again",
+        help="Seconds without a heartbeat before a worker's trial is run again",
     ),
 ]
 Join = Annotated[str | None, typer.Option(hidden=True)]
@@ -66,13 +66,13 @@ def sweep(
       high = 1e-1
       log = true
 
-    Every trial trains on the train part and is judged on the val part; the test part stays
-    unseen. Poor trials are pruned. After an interruption, run the same command again to finish
-    the remaining trials. Started elsewhere with the same home or the same --storage, it joins in.
-    Trials of killed workers are run again.
+    Every trial is trained on the train part and scored on the val part; the test part is not
+    used. Poor trials are pruned. After an interruption, run the same command again to finish
+    the remaining trials. To add workers, run it elsewhere with the same home or the same
+    --storage. Trials of killed workers are run again.
 
-    Writes a folder: best.toml for `euguess train`, report.html and report.md with all trials and
-    with plots of history, importance and slices.
+    Writes a folder with best.toml for `euguess train`, and with report.html and report.md, which
+    list all trials and plot history, importance and slices.
     """
     from services.trainer.sweeps.run import SweepRequest
 

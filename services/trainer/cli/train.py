@@ -1,4 +1,4 @@
-"""The commands that train: `train`, or `compare` for one recipe under two splits.
+"""The commands `train`, and `compare` for one recipe under two splits.
 
 torch and MLflow take seconds to import, so each command imports them when it runs.
 """
@@ -28,7 +28,9 @@ from services.trainer.cli.options import (
 if TYPE_CHECKING:
     from services.trainer.runs.experiment import Outcome, RunRequest
 
-Queue = Annotated[bool, typer.Option("--queue", help="Queue it for the trainer of a running stack")]
+Queue = Annotated[
+    bool, typer.Option("--queue", help="Queue the run for the trainer of a running stack")
+]
 
 
 def train(
@@ -45,8 +47,8 @@ def train(
 ) -> None:
     """Train a recipe on a dataset, report its accuracy and register the model.
 
-    The report is on the test part of the split. Neither the training nor the choice of the best
-    epoch sees that part.
+    Accuracy is measured on the test part of the split, which neither training nor the choice of
+    the best epoch uses.
     """
     request = _request(
         dataset, recipe, with_protocol(overrides, protocol), resume, promote, skip_damaged
@@ -67,7 +69,7 @@ def compare(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Train a recipe under the leaky image split and under an honest one, and show both.
+    """Train a recipe under the leaky image split and under an honest one, and compare them.
 
     The difference is what a model gains from having seen other views of the tested places.
     Only the honest model is registered.
@@ -114,7 +116,7 @@ def _train(request: "RunRequest", device: str, as_json: bool) -> None:
 
 
 def _queue(request: "RunRequest", as_json: bool) -> None:
-    """Raises DatasetNotFound or ServiceUnavailable; returns once the broker has the message."""
+    """Queue a run; return once the broker has it. Raises DatasetNotFound or ServiceUnavailable."""
     from euguess.clients import SamplerClient
     from euguess.errors import ServiceUnavailable
     from euguess.messages.training import TrainRun
@@ -123,7 +125,7 @@ def _queue(request: "RunRequest", as_json: bool) -> None:
     url = ServiceSettings.load().sampler_url
     if not url:
         raise ServiceUnavailable(
-            "No stack is running here: start one with `euguess up`, or train without --queue."
+            "No stack is running. Start one with `euguess up`, or train without --queue."
         )
     message = TrainRun(
         dataset=request.dataset, recipe=request.recipe.to_toml(), promote=request.is_promoted

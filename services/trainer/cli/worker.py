@@ -6,7 +6,7 @@ from euguess.settings import HomeSettings, RedisSettings
 
 
 def worker() -> None:
-    """Run trainings from the queue `train`, one at a time, until stopped."""
+    """Train queued runs, one at a time, until stopped."""
     from services.trainer.jobs.worker import run_worker
 
     run_worker(RedisSettings.load())
@@ -17,5 +17,5 @@ def check() -> None:
     from services.trainer.jobs.worker import heartbeat_of
 
     if heartbeat_of(HomeSettings().home).is_silent:
-        sys.stdout.write("the worker shows no sign of life\n")
+        sys.stdout.write("No heartbeat from the worker.\n")
         sys.exit(1)

@@ -1,7 +1,7 @@
-"""Deliveries of queued messages: what Redis keeps of them, so that long trainings survive.
+"""Claims on queued messages and their delivery counts, kept in Redis.
 
 Celery's Redis transport delivers a message again when its worker has held it for longer than the
-visibility timeout. A training may take hours, so its worker keeps renewing the claim. A worker
+visibility timeout. Training may take hours, so the worker keeps renewing its claim. A worker
 that dies stops renewing, and the message comes back after the timeout.
 """
 
@@ -16,7 +16,7 @@ from services.trainer.background import repeated
 VISIBILITY_SECONDS = 300
 RENEW_SECONDS = 30.0
 UNACKED_INDEX = "unacked_index"  # kombu's sorted set of held messages by time of delivery
-MAX_DELIVERIES = 3  # a message whose worker died so often will kill the next one too
+MAX_DELIVERIES = 3  # after so many lost workers, the message would kill the next one too
 REMEMBERED_SECONDS = 7 * 24 * 3600
 
 

@@ -17,7 +17,7 @@ from services.trainer.errors import Stopped
 from services.trainer.jobs.deliveries import MAX_DELIVERIES
 
 SOURCE = "trainer"
-RETRY_SECONDS = (10.0, 30.0, 90.0, 270.0)  # after each transient failure but the last
+RETRY_SECONDS = (10.0, 30.0, 90.0, 270.0)  # before each retry of a transient failure
 TRANSIENT = (ServiceUnavailable, StoreUnavailable)
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ Bury = Callable[[DeadLetter], None]
 
 
 class DeliveryLog(Protocol):
-    """Deliveries by their tags; see services.trainer.jobs.deliveries."""
+    """Deliveries by tag; see services.trainer.jobs.deliveries."""
 
     def claimed(self, tag: str) -> AbstractContextManager[None]: ...
 
@@ -39,7 +39,7 @@ class DeliveryLog(Protocol):
 
 
 class WorkerLost(EUGuessError):
-    """Every worker that took this training died; it may need more memory than the machine has."""
+    """Every worker that took this run died; it may need more memory than the machine has."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class JobHandler:
     wait: Callable[[float], None] = time.sleep
 
     def handle(self, text: str, tag: str) -> None:
-        """Handle a message to its end: when this returns, it may be acknowledged."""
+        """Handle a message completely; once this returns, it may be acknowledged."""
         if self.deliveries.is_handled(tag):
             return
         try:
@@ -60,11 +60,11 @@ class JobHandler:
         except ValidationError as error:
             self._give_up(text, f"not a valid TrainRun: {_first(error)}")
         except Stopped as stopped:
-            logger.info("A training ended: %s", stopped)
+            logger.info("Run ended early: %s", stopped)
         except EUGuessError as error:
             self._give_up(text, str(error))
-        except Exception as error:  # it must neither be lost nor block the queue
-            logger.exception("A training failed")
+        except Exception as error:  # the message must neither be lost nor block the queue
+            logger.exception("Run failed")
             self._give_up(text, f"{type(error).__name__}: {error}")
         self.deliveries.mark_handled(tag)
 
@@ -76,7 +76,7 @@ class JobHandler:
             logger.info("Trained on %s: %s", message.dataset, self._train_with_retries(message))
 
     def _train_with_retries(self, message: TrainRun) -> str:
-        """Retry while the store or MLflow is unavailable; each retry resumes the training."""
+        """Retry while the store or MLflow is unavailable; each retry resumes the run."""
         for delay in RETRY_SECONDS:
             try:
                 return self.train(message)
@@ -86,7 +86,7 @@ class JobHandler:
         return self.train(message)
 
     def _give_up(self, text: str, reason: str) -> None:
-        logger.error("Gave up on a training: %s", reason)
+        logger.error("Gave up on a run: %s", reason)
         self.bury(DeadLetter(source=SOURCE, reason=reason, payload=text, at=utc_now()))
 
 

@@ -1,6 +1,6 @@
 """Celery worker of the queue `train`: composition root.
 
-Each training runs in a process of its own, which ends with it and frees its memory.
+Each run is trained in its own process, which frees its memory when it exits.
 """
 
 import asyncio
@@ -26,18 +26,18 @@ from euguess.settings import HomeSettings, MlflowSettings, RedisSettings, StoreS
 from services.trainer.jobs.deliveries import VISIBILITY_SECONDS, RedisDeliveryLog
 from services.trainer.jobs.handler import JobHandler
 
-SOFT_SHUTDOWN_SECONDS = 2  # an interrupted training resumes after its last epoch
+SOFT_SHUTDOWN_SECONDS = 2  # an interrupted run resumes after its last epoch
 
 
 def run_worker(settings: RedisSettings) -> None:
-    """Run trainings from the queue until stopped. Raises ServiceUnavailable without Redis."""
+    """Train queued runs until stopped. Raises ServiceUnavailable if Redis does not answer."""
     redis_url = settings.redis_url.get_secret_value()
     try:
         with Redis.from_url(redis_url) as redis:
             redis.ping()
     except RedisError as error:
         raise ServiceUnavailable(
-            f"Redis does not answer ({type(error).__name__}); start the stack with `euguess up`, "
+            f"Redis does not answer ({type(error).__name__}). Start the stack with `euguess up`, "
             "or check EUGUESS_REDIS_URL."
         ) from None
     worker_ready.connect(_end_at_once_on_sigterm)
@@ -56,7 +56,7 @@ def heartbeat_of(home: Path) -> Heartbeat:
 
 
 def train_app(redis_url: str) -> Celery:
-    """Return the Celery application with the one task of this worker."""
+    """Return the Celery application with this worker's single task."""
     app = Celery("trainer", broker=redis_url)
     app.conf.update(
         task_serializer="json",
@@ -78,7 +78,7 @@ def train_app(redis_url: str) -> Celery:
 
     @app.task(name=TaskName.TRAIN_RUN, bind=True)  # type: ignore[untyped-decorator] # Celery's
     def train_run(task: Any, message: str) -> None:
-        """The positional argument is the JSON text of a TrainRun."""
+        """Handle a TrainRun, given as JSON text."""
         with Redis.from_url(redis_url) as redis:
             deliveries = RedisDeliveryLog(redis)
             handler = JobHandler(deliveries, _train, lambda letter: _bury(redis_url, letter))
@@ -118,5 +118,5 @@ def _bury(redis_url: str, letter: DeadLetter) -> None:
 
 
 def _end_at_once_on_sigterm(**_: Any) -> None:
-    """On SIGTERM Celery waits for running tasks; on SIGQUIT it requeues their messages."""
+    """Turn SIGTERM, on which Celery waits for tasks, into SIGQUIT, which requeues messages."""
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGQUIT))

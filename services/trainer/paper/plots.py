@@ -1,4 +1,4 @@
-"""The plots of the report: the study's figures 5 to 8, drawn from our runs."""
+"""Plots of the report: the study's figures 5 to 8, drawn from our runs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,7 +58,7 @@ def _draw_networks(runs: dict[str, RecipeResult], folder: Path) -> dict[str, str
         ),
         "figure-8.png": (
             lambda axes: _averages(axes, runs),
-            "Figure 8: test accuracy as the study averaged it, beside the correct one",
+            "Figure 8: test accuracy as the study averaged it, beside the correct average",
         ),
     }
     for name, (draw, _) in plots.items():
@@ -74,7 +74,7 @@ def _save(path: Path, draw: Draw) -> None:
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     draw(axes)
-    # Above the axes, where it hides nothing.
+    # Above the axes, where it covers no data.
     figure.legend(loc="outside upper left", ncols=5, columnspacing=1.2, frameon=False)
     figure.savefig(path, dpi=DOTS_PER_INCH)
 
@@ -146,7 +146,7 @@ def _finish_bars(axes: Axes, runs: dict[str, RecipeResult]) -> None:
 
 
 def _changes(axes: Axes, changes: dict[str, RecipeResult], base: RecipeResult) -> None:
-    """One line per removed fault; filled where paired, hollow where not."""
+    """Draw one line per removed fault: filled markers if paired, hollow if not."""
     shown: set[str] = set()
     for at, finding in enumerate(changes.values()):
         interval, is_paired = difference(finding, base)

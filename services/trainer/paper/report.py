@@ -1,4 +1,4 @@
-"""The report of `euguess paper`: Markdown, and one HTML file with its plots."""
+"""Write the report of `euguess paper`: Markdown, and one HTML file with its plots."""
 
 from datetime import datetime
 from pathlib import Path
@@ -58,9 +58,9 @@ def _introduction(paper: Paper) -> str:
         report = findings[0].report
         seconds = {finding.report.run_id: finding.history.seconds for finding in findings}
         lines.append(
-            f"Dataset {paper.request.dataset} (manifest `{report.manifest_digest[:16]}`, photos by "
-            f"{', '.join(paper.providers)}) has {len(report.countries)} countries, so chance is "
-            f"{share(report.baselines.chance)}. The study had {COUNTRIES} countries "
+            f"Dataset {paper.request.dataset} (manifest `{report.manifest_digest[:16]}`, photos "
+            f"from {', '.join(paper.providers)}) has {len(report.countries)} countries, so chance "
+            f"is {share(report.baselines.chance)}. The study had {COUNTRIES} countries "
             f"({share(CHANCE)}) and {PLACES:,} places. Training took "
             f"{duration(sum(seconds.values()))} in total."
         )
@@ -73,7 +73,7 @@ def _introduction(paper: Paper) -> str:
     if ProviderName.SIMULATOR in paper.providers:
         lines.append(
             "**These photos are drawn by the simulator. They show that the pipeline works and what "
-            "the faults do, not how well real photos are recognised.**"
+            "the faults do, but not how accurate a model is on real photos.**"
         )
     if paper.request.renewal:
         lines.append(

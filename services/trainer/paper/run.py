@@ -1,7 +1,7 @@
-"""The study's experiments on another dataset, and the effect of each of its faults.
+"""Run the study's experiments on another dataset, and measure the effect of each fault.
 
 Runs all recipes of the folders experiments/study and experiments/fixed. Finished runs are reused
-and interrupted ones resumed, so the same request given twice trains nothing twice.
+and interrupted ones resumed, so repeating a request trains nothing twice.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ DIGITS = 16  # of a manifest digest in a file's name
 
 @dataclass(frozen=True)
 class Experiment:
-    """A recipe and its path without suffix, such as study/table2-googlenet."""
+    """A recipe, and its path without suffix, such as study/table2-googlenet."""
 
     stem: str
     recipe: Recipe
@@ -41,7 +41,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class PaperRequest:
-    """The experiments to run. renewal: another dataset, of new places, to test every model on."""
+    """The experiments to run. renewal: a dataset of new places to test every model on."""
 
     dataset: str
     experiments: tuple[Experiment, ...]
@@ -51,12 +51,12 @@ class PaperRequest:
 
     def __post_init__(self) -> None:
         if self.renewal == self.dataset:
-            raise InvalidInput("The renewal dataset must be another one than the training dataset.")
+            raise InvalidInput("The renewal dataset must differ from the training dataset.")
 
 
 @dataclass(frozen=True)
 class TrainingHistory:
-    """A training epoch by epoch, and the machine and code that ran it."""
+    """Training by epoch, and the machine and code that ran it."""
 
     train_accuracy: tuple[float, ...]
     train_loss: tuple[float, ...]  # nats
@@ -71,14 +71,14 @@ class RecipeResult:
 
     report: Report
     history: TrainingHistory
-    answers: PhotoResults | None  # missing in runs of older versions
+    answers: PhotoResults | None  # None for runs of older versions
     renewal: Report | None = None
     is_reused: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment with its finding, or the reason that it is missing."""
+    """An experiment with its finding, or the reason why it is missing."""
 
     experiment: Experiment
     finding: RecipeResult | None = None
@@ -94,7 +94,7 @@ class Paper:
     results: tuple[Result, ...]
 
     def finding(self, stem: str) -> RecipeResult | None:
-        """Return None for an experiment that was not requested or failed."""
+        """Return an experiment's finding; None if it failed or was not requested."""
         found = {result.experiment.stem: result.finding for result in self.results}
         return found.get(stem)
 
@@ -119,7 +119,7 @@ def read_experiments(
 
 
 def run_paper(request: PaperRequest, session: Session) -> Paper:
-    """Run the experiments that have no finished run; a failed one keeps its reason."""
+    """Run the experiments that have no finished run, and record why any failed."""
     providers = _providers(request, session)
     results, total = [], len(request.experiments)
     with session.display.bar("Experiments") as bar:
@@ -157,7 +157,7 @@ def _finding(experiment: Experiment, request: PaperRequest, session: Session) ->
     train = RunRequest(
         request.dataset,
         experiment.recipe,
-        is_registered=request.renewal is not None,  # its model is needed
+        is_registered=request.renewal is not None,  # renewal needs the model
         on_damage=request.on_damage,
     )
     report, is_reused = measured(train, session)

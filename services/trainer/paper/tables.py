@@ -1,4 +1,4 @@
-"""The sections of the report that `euguess paper` writes, as Markdown."""
+"""Markdown sections of the report of `euguess paper`."""
 
 from euguess.messages.records import Interval
 from euguess.promotion.verdict import points
@@ -17,7 +17,14 @@ PAIRED, UNPAIRED = "same photos, paired", "other photos, not paired"
 
 def study_table(table: StudyTable, paper: Paper) -> str:
     """Return one table of the study with our figures beside its own."""
-    header = ["run", "study", "ours, averaged as there", "ours, one view", "all views", "test part"]
+    header = [
+        "run",
+        "study",
+        "ours, averaged as in the study",
+        "ours, one view",
+        "all views",
+        "test part",
+    ]
     header += ["study, later places", "ours, renewal"] if paper.request.renewal else []
     rows = [_study_row(run, paper) for run in table.runs]
     parts = [f"## Table {table.number}: {table.title}", markdown_table(header, rows)]

@@ -1,4 +1,4 @@
-"""Real results: each recipe on the same test places, seed by seed.
+"""Measure every recipe on the same test places, seed by seed.
 
 A seed changes the split and the initialisation; all recipes of a seed share the split. The
 regularisation of a head and the best head are chosen on places outside the test part. Each recipe
@@ -54,7 +54,7 @@ class Recipes:
 
 
 def read_recipes(folder: Path, weights: Path) -> Recipes:
-    """Read trainings from folder/*.toml, heads from folder/heads/*.toml. Raises InvalidRecipe."""
+    """Read folder/*.toml (trained networks) and folder/heads/*.toml. Raises InvalidRecipe."""
     trained = [read_recipe(path) for path in sorted(folder.glob("*.toml"))]
     heads, left_out = [], []
     for path in sorted((folder / "heads").glob("*.toml")):
@@ -86,7 +86,7 @@ class Benchmark:
 
 
 def open_benchmark(dataset: str, session: Session, heads: Sequence[HeadRecipe]) -> Benchmark:
-    """Open a benchmark; each backbone runs once, for the inner layers of all heads together."""
+    """Open a benchmark; each backbone runs only once, for the layers of all heads."""
     layers = _layers_by_backbone(heads)
     caches: dict[int, TensorCache] = {}
     features: dict[str, tuple[Features, ...]] = {}
@@ -119,7 +119,7 @@ def _layers_by_backbone(heads: Sequence[HeadRecipe]) -> dict[str, tuple[str, ...
 
 
 def measure_all(recipes: Recipes, benchmark: Benchmark) -> list[Measurement]:
-    """Measure every recipe under every seed; earlier measurements are read from disk."""
+    """Measure every recipe with every seed; earlier measurements are read from disk."""
     found = []
     for seed in SEEDS:
         for recipe in recipes.trained:
@@ -154,7 +154,7 @@ def _once(
 
 
 def _facts_of(recipe: Recipe | HeadRecipe) -> str:
-    """Return a recipe as JSON, independent of the folder of its weights files."""
+    """Return a recipe as JSON, without the folder of its weights files."""
     if isinstance(recipe, Recipe):
         return recipe.model_dump_json()
     plain = (b.model_copy(update={"weights": Path(b.weights).name}) for b in recipe.backbones)

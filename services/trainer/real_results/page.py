@@ -1,4 +1,4 @@
-"""The real results as a Markdown page."""
+"""Write the real results as a Markdown page."""
 
 from collections.abc import Iterator
 

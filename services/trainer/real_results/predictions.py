@@ -1,4 +1,4 @@
-"""Predictions of each recipe for each test place, stored so that recipes can be paired."""
+"""Stored predictions of each recipe for each test place, so that recipes can be paired."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from services.trainer.loading.split_data import LabelledSplit
 
 
 class HeldOut(Record):
-    """Cross-validation scores that a recipe was chosen by; places are held out in turn."""
+    """Cross-validation scores, over held-out places, by which a recipe was chosen."""
 
     nll: float
     accuracy: float
@@ -27,7 +27,7 @@ class LocationPrediction(Record):
     label: int = Field(ge=0)
     single: float = Field(ge=0, le=1, description="Share of its views that are correct alone")
     fused: tuple[bool, ...] = Field(
-        description="Whether its first 1, 2, ... views fused are correct"
+        description="True where its first 1, 2, ... views fused are correct"
     )
 
     def hit(self, views: int) -> bool:
@@ -36,7 +36,7 @@ class LocationPrediction(Record):
 
 
 class Measurement(Record):
-    """One recipe under one seed."""
+    """One recipe with one seed."""
 
     recipe: str
     seed: int
@@ -50,7 +50,7 @@ class Measurement(Record):
 
 
 def places_of_test(views: LabelledSplit, answers: Predictions) -> tuple[LocationPrediction, ...]:
-    """Return the predictions place by place, by number of views."""
+    """Return the predictions for each test place, by number of views."""
     rows = views.split.test
     labels, ids = views.labels[rows], views.index.location_ids[rows]
     names, location, counts = np.unique(ids, return_inverse=True, return_counts=True)

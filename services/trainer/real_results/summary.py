@@ -1,4 +1,4 @@
-"""Summary of the measured recipes: pooled over seeds, with intervals and paired differences.
+"""Summarise measured recipes over seeds, with intervals and paired differences.
 
 Seeds test different places, and some places are tested by several. Predictions of all seeds are
 pooled, one row per seed and place. The bootstrap draws locations with all their rows, so a place
@@ -26,7 +26,7 @@ BEST, STUDY = "best", "study"
 
 
 class SeedRow(Record):
-    """One recipe under one seed."""
+    """One recipe with one seed."""
 
     seed: int
     places: int
@@ -66,7 +66,7 @@ class Results(Record):
 
 
 def summarise(dataset: str, measured: Sequence[Measurement], left_out: Sequence[str]) -> Results:
-    """Summarise each recipe, and the best head by each seed's held-out places."""
+    """Summarise each recipe, and the best head of each seed by its held-out places."""
     names = list(dict.fromkeys(one.recipe for one in measured))
     runs = {name: [one for one in measured if one.recipe == name] for name in names}
     study = runs.get(STUDY, [])
@@ -124,7 +124,7 @@ def _line(name: str, runs: Sequence[Measurement], study: Sequence[Measurement]) 
 
 
 def _difference(runs: Sequence[Measurement], others: Sequence[Measurement]) -> Interval:
-    """Return recipe minus other, all views fused, on the places that a seed tested both on."""
+    """Return recipe minus other, all views fused, on places where a seed tested both."""
     theirs = {(one.seed, place.location_id): place for one in others for place in one.places}
     pairs = [
         (place, theirs[one.seed, place.location_id])

@@ -1,7 +1,7 @@
-"""Markdown of reports and cards, with one rule for text from outside.
+"""Build the Markdown of reports and cards.
 
-Text that others wrote (names, reasons, licences) goes through `escaped`, so that nothing of it
-becomes markup; `markdown_table` escapes bars in every cell.
+Text from outside (names, reasons, licences) goes through `escaped`, so that none of it becomes
+markup; `markdown_table` escapes bars in every cell.
 """
 
 import json
@@ -15,7 +15,7 @@ _LIST_MARKER = re.compile(r"^(\d*)([-+.])(?=\s|$)")
 
 
 def escaped(text: object) -> str:
-    """A text as it is, on one line; `not recorded` where there is none.
+    """Escape text and join it on one line; return `not recorded` if there is none.
 
     Bars are escaped by markdown_table.
     """
@@ -34,12 +34,12 @@ def markdown_table(
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """A list."""
+    """Return a bulleted list."""
     return "\n".join(f"- {line}" for line in lines)
 
 
 def front_matter(values: Mapping[str, Any]) -> str:
-    """YAML metadata before a card's text. The values are JSON, of which YAML is a superset."""
+    """Return YAML metadata for the top of a card; its values are JSON, which is valid YAML."""
     lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
     return "\n".join(("---", *lines, "---"))
 

@@ -1,4 +1,4 @@
-"""Reports as one HTML file each: Markdown in the template page.html.jinja, plots included."""
+"""Render a report as one self-contained HTML file, with the template page.html.jinja."""
 
 import base64
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ TEMPLATE = "page.html.jinja"
 
 
 def html_page(title: str, text: str, pictures: Iterable[Path]) -> str:
-    """Render Markdown as a page that holds its pictures; HTML in the text is shown as text."""
+    """Render Markdown as a page with embedded pictures; HTML in the text is escaped."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     for path in pictures:
         data = base64.b64encode(path.read_bytes()).decode()

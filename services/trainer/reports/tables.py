@@ -45,13 +45,13 @@ def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
     for name in (name for name in METRIC_NAMES if name in honest.metrics and name in leaky.metrics):
         cells = (shown(name, report.metrics[name]) for report in (leaky, honest))
         table.add_row(METRIC_NAMES[name], *cells)
-    # Under the image split few test locations have all views: only the honest curve makes sense.
+    # Under the image split, few test locations have all views: only the honest curve is meaningful.
     for fused in honest.fused[1:]:
         label = f"top-1 accuracy, {fused.views} views"
         table.add_row(label, "", percent(fused.metrics["top1_accuracy"]))
     for label, report_of in (
         ("test images", _test_images),
-        ("of places also in training", _leaked),
+        ("from places also in training", _leaked),
     ):
         table.add_row(label, *(report_of(report) for report in (leaky, honest)))
     chances = (f"{report.baselines.chance:.1%}" for report in (leaky, honest))
@@ -60,10 +60,10 @@ def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
 
 
 def leaks_table(leaks: Mapping[str, int], pairs: Sequence[LeakingPair]) -> Table:
-    """Return a table of some leaking pairs of each kind, and the number of tested views."""
+    """Return a table of the first leaking pairs of each kind, with the number of tested views."""
     counts = ", ".join(f"{kind} {count}" for kind, count in leaks.items())
     table = Table(
-        title="LEAKY: tested views that share something with training",
+        title="LEAKY: tested views with a match in training",
         caption=f"Tested views by what they share: {counts}",
     )
     for name in ("shared", "tested view", "trained on", "km apart", "bits"):
@@ -143,10 +143,10 @@ CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {
     "Brier score (0 to 2)": lambda row: plain(row.brier, 2),
     "calibration error before": lambda row: f"{row.uncalibrated_ece:.1%}",
     "calibration error": lambda row: f"{row.ece:.1%}",
-    "sets that contain the country (90 %)": lambda row: percent(row.set_coverage),
+    "90 % sets that contain the country": lambda row: percent(row.set_coverage),
     "countries per set": lambda row: plain(row.set_size, 1),
-    "places answered (for 90 % correct)": lambda row: percent(row.answered),
-    "correct among these": lambda row: (
+    "places answered (at 90 % correct)": lambda row: percent(row.answered),
+    "accuracy on these": lambda row: (
         percent(row.answered_accuracy) if row.answered_accuracy else "-"
     ),
 }
@@ -154,7 +154,7 @@ CERTAINTY_CELLS: dict[str, Callable[[Certainty], str]] = {
 
 def _certainty_table(measured: tuple[Certainty, ...]) -> Table:
     places = measured[0].calibration.locations
-    caption = f"Calibrated on {places} places of val, measured on {measured[0].locations} of test"
+    caption = f"Calibrated on {places} val places, measured on {measured[0].locations} test places"
     table = Table(title="Calibration of the probabilities", caption=caption)
     table.add_column("")
     for row in measured:

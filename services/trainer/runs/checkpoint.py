@@ -1,4 +1,4 @@
-"""Checkpoints: one file with everything that a training needs to resume; no pickle."""
+"""Checkpoints: everything needed to resume a training run, in one file without pickle."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Checkpoint:
     fingerprint: str
 
     def save(self, learner: Learner, state: TrainingState, run_id: str) -> None:
-        """Replace the file atomically, so that a crash leaves the old or the new one."""
+        """Replace the file atomically: after a crash, it is either the old or the new one."""
         tensors = {
             **_prefixed(NETWORK, learner.network.state_dict()),
             **_prefixed(BEST, state.best_weights),
@@ -76,7 +76,7 @@ class Checkpoint:
         return TrainingState(history, _under(BEST, tensors))
 
     def _facts(self) -> dict[str, Any] | None:
-        """Return None unless there is a complete file of this fingerprint."""
+        """Return the stored facts; None unless the file is complete and has this fingerprint."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 facts: dict[str, Any] = json.loads(file.metadata()["facts"])
@@ -91,7 +91,7 @@ def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """Return a copy in main memory: the file format has no devices and no channels_last."""
+    """Copy to main memory: the file format has neither devices nor channels_last."""
     return tensor.detach().cpu().contiguous()
 
 

@@ -1,4 +1,4 @@
-"""One experiment from a dataset to a registered model: cache, train, evaluate, export, register."""
+"""Run one experiment: cache a dataset, train, evaluate, export and register the model."""
 
 import hashlib
 import tempfile
@@ -37,13 +37,13 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to train. Without is_registered the run is tracked, but no model version is made."""
+    """A run to start or resume. Without is_registered, it is tracked but registers no model."""
 
     dataset: str
     recipe: Recipe
     is_resumed: bool = False
     resumes: str | None = None  # id of an unfinished run
-    clears_stop_request: bool = False  # an earlier stop request is ignored
+    clears_stop_request: bool = False  # ignores an earlier stop request
     is_registered: bool = True
     is_promoted: bool = False
     on_damage: OnDamage = OnDamage.RAISE
@@ -60,9 +60,9 @@ class Outcome:
 
 
 def run_experiment(request: RunRequest, session: Session) -> Outcome:
-    """Run an experiment from its dataset to its verdict; is_resumed resumes an interrupted run.
+    """Run an experiment from dataset to verdict; is_resumed resumes an interrupted run.
 
-    Raises InvalidInput when the request resumes a run that has finished.
+    Raises InvalidInput if the run to resume has finished.
     """
     if request.resumes is not None:
         session.tracking.require_unfinished(request.resumes)
@@ -96,7 +96,7 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested tables into one with dotted names."""
+    """Flatten nested tables into one with dotted keys."""
     values: dict[str, Any] = {}
     for key, value in table.items():
         is_table = isinstance(value, Mapping)
@@ -127,7 +127,7 @@ def _trained(training: Training, run: _Run, session: Session) -> nn.Module:
 
 
 def _stop_where_asked(run_id: str, done: int, epochs: int, session: Session) -> None:
-    """Raise Stopped on request, except after the last epoch, when nothing is left to stop."""
+    """Raise Stopped if requested, except after the last epoch."""
     if done < epochs and session.tracking.is_stop_requested(run_id):
         raise Stopped(done, epochs)
 
@@ -139,7 +139,7 @@ def _store(
     network: nn.Module,
     trained_at: datetime,
 ) -> Outcome:
-    """Store the report; register and promote the model where the request says so."""
+    """Store the report; register and promote the model if requested."""
     run_id, report = outcome.run_id, outcome.report
     session.tracking.log_text(run_id, report.model_dump_json(indent=2), REPORT_FILE)
     if not request.is_registered:

@@ -1,9 +1,8 @@
-"""One recipe under every protocol, side by side: how much of its accuracy holds for new places.
+"""Compare one recipe under every split protocol: how much of its accuracy holds on new places.
 
-For each way to split the dataset, one model is trained by the same recipe with the same seed and
-fractions. A finished run of the same recipe on the same state of the dataset is reused. The renewal
-protocol trains nothing: it tests the location split's model on another dataset, on places that the
-model has not seen.
+Each protocol trains one model with the same recipe, seed and split fractions. A finished run of the
+same recipe on the same state of the dataset is reused. The renewal protocol trains nothing: it
+tests the location split's model on another dataset, on places that the model has not seen.
 """
 
 from collections.abc import Sequence
@@ -25,10 +24,10 @@ from services.trainer.splits.splits import SplitProtocol
 RENEWAL = "renewal"
 PROTOCOLS = (*(protocol.value for protocol in SplitProtocol), RENEWAL)
 MEANINGS: dict[str, str] = {
-    SplitProtocol.IMAGE: "other views of places trained on",
+    SplitProtocol.IMAGE: "other views of training places",
     SplitProtocol.LOCATION: "other places",
-    SplitProtocol.LOCATION_BUFFER: "places at a distance from those trained on",
-    SplitProtocol.SPATIAL: "blocks of land without a place trained on",
+    SplitProtocol.LOCATION_BUFFER: "places at a distance from training places",
+    SplitProtocol.SPATIAL: "blocks of land without training places",
     RENEWAL: "another dataset, new places",
 }
 
@@ -58,11 +57,11 @@ class ProtocolComparison:
                 f"Unknown protocol {min(unknown)!r}. Use all, or some of {','.join(PROTOCOLS)}."
             )
         if self.renewal == self.request.dataset:
-            raise InvalidInput("The renewal dataset must be another one than the training dataset.")
+            raise InvalidInput("The renewal dataset must differ from the training dataset.")
 
 
 def compare_protocols(comparison: ProtocolComparison, session: Session) -> list[ProtocolResult]:
-    """Return one result per protocol, in order; a protocol that cannot be used has a reason."""
+    """Return one result per protocol, in order; if one cannot be measured, its result says why."""
     lines = []
     for number, protocol in enumerate(comparison.protocols, start=1):
         session.display.note(f"{number} of {len(comparison.protocols)}: {protocol}")
@@ -80,10 +79,10 @@ def run_comparison(request: RunRequest, session: Session) -> tuple[Outcome, Outc
     is_honest = recipe.split.protocol is not SplitProtocol.IMAGE
     honest = recipe if is_honest else recipe.with_protocol(SplitProtocol.LOCATION)
     leaky = recipe.with_protocol(SplitProtocol.IMAGE)
-    session.display.note("1 of 2: the leaky split, over images")
+    session.display.note("1 of 2: leaky split, by image")
     first = replace(request, recipe=leaky, is_registered=False, is_promoted=False)
     found = run_experiment(first, session)
-    session.display.note(f"2 of 2: the honest split, by {honest.split.protocol.value}")
+    session.display.note(f"2 of 2: honest split, by {honest.split.protocol.value}")
     return found, run_experiment(replace(request, recipe=honest), session)
 
 
@@ -101,7 +100,7 @@ def print_protocols(console: Console, lines: Sequence[ProtocolResult]) -> None:
 
 
 def summaries(lines: Sequence[ProtocolResult]) -> list[dict[str, Any]]:
-    """Return the results for programs; the full reports are stored with their runs."""
+    """Return the results as JSON values; the full reports are stored with their runs."""
     return [
         {
             "protocol": line.protocol,
@@ -148,7 +147,7 @@ def _renewed(comparison: ProtocolComparison, session: Session) -> ProtocolResult
 def _measured(
     protocol: SplitProtocol, comparison: ProtocolComparison, session: Session
 ) -> tuple[Report, bool]:
-    """Return the report of a finished or a new run of the recipe, and whether it was reused."""
+    """Return the report of the recipe's run under a protocol, and whether it was reused."""
     recipe = comparison.request.recipe.with_protocol(protocol)
     # The renewal protocol needs the location split's model, not only its report.
     needs_model = protocol is SplitProtocol.LOCATION and comparison.renewal is not None

@@ -1,4 +1,4 @@
-"""Provenance of a run: code, machine and versions."""
+"""Provenance of a run: code revision, machine and library versions."""
 
 import platform
 import subprocess
@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Return what a run's figures may depend on besides recipe and data."""
+    """Return facts that a run's figures may depend on, besides recipe and data."""
     is_gpu = device.type == "cuda"
     return {
         "git_revision": _git_revision(Path(__file__).parent),
@@ -25,7 +25,7 @@ def environment(device: torch.device) -> dict[str, str]:
 
 
 def _git_revision(folder: Path) -> str:
-    """Return the checkout's commit, marked dirty where files differ; unknown without one."""
+    """Return the checkout's commit, marked dirty if files differ; unknown outside a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

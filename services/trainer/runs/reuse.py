@@ -14,8 +14,7 @@ from services.trainer.session import Session, load_cache
 
 
 def measured(request: RunRequest, session: Session) -> tuple[Report, bool]:
-    """Return the report of the newest finished run of a request, or of a new run, and whether it
-    was reused.
+    """Return the report of the newest finished run or of a new one, and whether it was reused.
 
     An interrupted run is resumed.
     """

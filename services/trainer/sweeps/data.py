@@ -1,4 +1,4 @@
-"""The data that trials are trained and judged on; the test part is never used."""
+"""Load the data that trials are trained and scored on; the test part is never used."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ SWEEPS = "sweeps"
 
 @dataclass(frozen=True)
 class SweepSource:
-    """A dataset, its store and cache, and the device that trains on it."""
+    """A dataset, its store and cache, and the device to train on."""
 
     dataset: str
     home: Path
@@ -30,13 +30,13 @@ class SweepSource:
 
     @property
     def folder(self) -> Path:
-        """The folder of all sweeps of this home."""
+        """The folder of all sweeps in this home."""
         return self.home / SWEEPS
 
 
 @dataclass
 class SplitDataLoader:
-    """Loads a recipe's split data, and keeps it for later recipes that need the same."""
+    """Loads a recipe's split data, and keeps it for later recipes with the same needs."""
 
     source: SweepSource
     _kept: tuple[tuple[int, int], SplitData] | None = field(default=None, init=False)

@@ -1,7 +1,7 @@
-"""Pictures of a sweep: its history, the importance of keys, and slices along each key.
+"""Plots of a sweep: its history, the importance of keys, and slices along each key.
 
-Not `optuna.visualization.matplotlib`: its pictures of the same study leave out pruned trials, mark
-no best one, show shares as plain numbers and cut off names.
+`optuna.visualization.matplotlib` is not used: its plots leave out pruned trials, do not mark the
+best one, show shares as plain numbers and cut off names.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from services.trainer.sweeps.result import SweepResult, TrialRow
 AXIS_NAMES = {"val_accuracy": "accuracy on val", "val_loss": "loss on val, nats"}
 PANELS_PER_ROW = 3
 DOTS_PER_INCH = 120
-WIDE = 50  # ratio of losses from which on a logarithmic axis shows them better
+WIDE = 50  # ratio of losses above which a logarithmic axis is clearer
 
 
 def draw_all(result: SweepResult, folder: Path) -> list[str]:
-    """Write the pictures and return their file names; importance only where it is known."""
+    """Write the plots and return their file names; importance only if it is known."""
     pictures = {"history.png": history(result), "slices.png": slices(result)}
     if result.importances:
         pictures["importance.png"] = importance(result)
@@ -32,7 +32,7 @@ def draw_all(result: SweepResult, folder: Path) -> list[str]:
 
 
 def history(result: SweepResult) -> Figure:
-    """Plot the objective by trial, and the best so far."""
+    """Plot the objective of each trial, and the best so far."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     _scatter(axes, [(row, row.number) for row in result.trials])
@@ -96,7 +96,7 @@ def _slice(axes: Axes, result: SweepResult, key: str) -> None:
 
 
 def _scatter(axes: Axes, points: list[tuple[TrialRow, float]]) -> None:
-    """Plot complete and pruned trials with different marks and colours."""
+    """Plot complete and pruned trials with different markers and colours."""
     for state, mark, colour in (("complete", "o", BLUE), ("pruned", "x", GREY)):
         chosen = [(at, _value(row)) for row, at in points if row.state == state]
         if chosen:
@@ -104,7 +104,7 @@ def _scatter(axes: Axes, points: list[tuple[TrialRow, float]]) -> None:
 
 
 def _best_so_far(result: SweepResult) -> Iterator[tuple[int, float]]:
-    """Yield the number of each trial with the best value so far."""
+    """Yield each trial's number and the best value so far."""
     best: list[float] = []
     for row in result.trials:
         if row.state == "complete":

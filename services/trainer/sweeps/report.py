@@ -1,4 +1,4 @@
-"""The report folder of a sweep: the best recipe, tables and pictures."""
+"""Write the report folder of a sweep: the best recipe, tables and plots."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from services.trainer.sweeps.status import figure_text, objective_text, value_te
 BEST_RECIPE = "best.toml"
 TITLES = {
     "importance.png": "Importance of each key",
-    "slices.png": "The objective along each key",
+    "slices.png": "Objective by key",
     "history.png": "Trials in order",
 }
 
 
 def write_report(sweep: Sweep, result: SweepResult, folder: Path) -> None:
-    """Write best.toml, report.md, report.html, result.json and the pictures; replace old ones."""
+    """Write best.toml, report.md, report.html, result.json and the plots; replace old files."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BEST_RECIPE).write_text(best_recipe_text(sweep, result))
     (folder / "result.json").write_text(result.model_dump_json(indent=2))
@@ -41,13 +41,13 @@ def best_recipe_text(sweep: Sweep, result: SweepResult) -> str:
 
 
 def markdown(result: SweepResult, pictures: Sequence[str]) -> str:
-    """Return the report as Markdown; its pictures are in the same folder."""
+    """Return the report as Markdown; its plots are in the same folder."""
     best = result.best
-    counts = f"{len(result.complete)} completed, {len(result.pruned)} were pruned"
+    counts = f"{len(result.complete)} completed and {len(result.pruned)} were pruned"
     parts = [
         f"# Sweep {result.name}",
         f"Base recipe {escaped(result.recipe_name)}, dataset {result.dataset}, {result.protocol} "
-        f"split. Of {len(result.trials)} trials {counts}.",
+        f"split. Of {len(result.trials)} trials, {counts}.",
         f"**Best: trial {best.number}, {_shown(result, best.value)}**, in {BEST_RECIPE}.",
         markdown_table(
             ("key", "best value"),

@@ -1,4 +1,4 @@
-"""The result of a sweep as a record; imports no torch."""
+"""The result of a sweep as a record; does not import torch."""
 
 import warnings
 from typing import Literal
@@ -12,7 +12,7 @@ from euguess.messages.records import Record
 from services.trainer.sweeps.spec import Sweep, Value
 from services.trainer.sweeps.study import FINISHED
 
-MIN_TRIALS_FOR_IMPORTANCE = 4  # complete ones; fewer say nothing
+MIN_TRIALS_FOR_IMPORTANCE = 4  # complete trials; with fewer, importances mean nothing
 State = Literal["complete", "pruned"]
 
 
@@ -29,7 +29,7 @@ class TrialRow(Record):
 
 
 class SweepResult(Record):
-    """All finished trials by number, the best of them, and the keys by importance."""
+    """All finished trials by number, the best one, and the keys by importance."""
 
     name: str
     study: str

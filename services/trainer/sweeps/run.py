@@ -1,4 +1,4 @@
-"""Runs a sweep from its file to its result; composition root of `euguess sweep`."""
+"""Run a sweep from its file to its result; composition root of `euguess sweep`."""
 
 import contextlib
 import subprocess
@@ -25,12 +25,12 @@ from services.trainer.sweeps.status import SweepStatus
 from services.trainer.sweeps.study import StudyStorage, open_study, storage_errors
 from services.trainer.sweeps.trials import POLL_SECONDS, Worker
 
-STOP_SECONDS = 10.0  # for a worker to put its trial back in the queue
+STOP_SECONDS = 10.0  # for a worker to requeue its trial
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What to search, and how. join: the study that a worker of this command joins."""
+    """A sweep to run. join: the study that this process joins as a worker of another command."""
 
     dataset: str
     file: Path
@@ -45,7 +45,7 @@ class SweepRequest:
 
 @dataclass(frozen=True)
 class FinishedSweep:
-    """A sweep with all its trials done, and the folder for its report."""
+    """A sweep whose trials are all done, and the folder for its report."""
 
     sweep: Sweep
     result: SweepResult
@@ -63,7 +63,7 @@ def run_sweep(
     split_data = SplitDataLoader(source)
     storage = _storage_of(request, sweep, split_data)
     folder = source.folder / storage.name
-    with folder_lock(folder):  # two processes cannot make the tables at the same time
+    with folder_lock(folder):  # two processes cannot create the tables at the same time
         study = open_study(sweep, sweep.recipe_of({}).epochs, storage)
     with storage_errors(), display.bar(f"Sweep {storage.name}") as bar:
         watch = SweepStatus(sweep.spec, display, bar)
@@ -90,8 +90,8 @@ def _storage_of(request: SweepRequest, sweep: Sweep, split_data: SplitDataLoader
     name = f"{sweep.spec.name}-{request.dataset}-{digest[:8]}"
     if request.join not in (None, name):
         raise InvalidInput(
-            f"The sweep {request.join} was started on another state of the dataset or of its "
-            "files. Start it again."
+            f"The dataset or the files of the sweep {request.join} have changed since it started. "
+            "Start the sweep again."
         )
     file = split_data.source.folder / name / "study.db"
     url = request.storage_url or f"sqlite:///{file.resolve()}"
@@ -112,7 +112,7 @@ def _run_workers(
     flags = ["--skip-damaged"] if request.on_damage is OnDamage.SKIP else []
     pairs = [part for option in options.items() for part in option]
     command = service_command("trainer", "sweep", request.dataset, *pairs, *flags)
-    # By the environment, since a URL may hold a password, which all users see in a command line.
+    # In the environment: the URL may hold a password, and every user can see command lines.
     environment = service_environment(EUGUESS_SWEEP_STORAGE=request.storage_url)
     _run_processes(request.workers, command, environment, folder, show_status)
 
@@ -126,8 +126,8 @@ def _run_processes(
 ) -> None:
     """Start workers, show the status while they run, and return when all have ended.
 
-    Their logs are in folder. Raises EUGuessError when all of them failed: the others take over the
-    trials of a failed one.
+    They log to folder. If a worker fails, the others take over its trials; raises EUGuessError if
+    all of them failed.
     """
     logs = [folder / f"worker-{number}.log" for number in range(1, count + 1)]
     with _started(command, environment, logs) as processes:

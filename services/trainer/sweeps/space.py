@@ -1,4 +1,4 @@
-"""The search space of a sweep: checked before the first trial, drawn from for each trial."""
+"""Check the search space of a sweep, and draw the values of each trial from it."""
 
 from functools import reduce
 from typing import cast
@@ -12,7 +12,7 @@ SPLIT = "split."
 
 
 def check_space(sweep: Sweep) -> None:
-    """Raise InvalidRecipe with the key if a trial could get an invalid recipe."""
+    """Raise InvalidRecipe, naming the key, if a trial could get an invalid recipe."""
     for key, parameter in sweep.spec.space.items():
         reason = _reason_against(sweep, key)
         if reason:
@@ -27,7 +27,7 @@ def draw_values(trial: Trial, sweep: Sweep) -> dict[str, Value]:
 
 
 def is_whole(sweep: Sweep, key: str) -> bool:
-    """Return whether a range of that key is of integers, by the type of the recipe's value."""
+    """Return whether the key takes integers, judging by the base recipe's value."""
     value: object = reduce(getattr, key.split("."), sweep.base)
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -44,7 +44,7 @@ def _draw(trial: Trial, sweep: Sweep, key: str) -> Value:
 
 def _reason_against(sweep: Sweep, key: str) -> str | None:
     if key.startswith(SPLIT):
-        return "trials judged on different places cannot be compared"
+        return "trials scored on different places cannot be compared"
     if key == "epochs" and sweep.spec.epochs is not None:
         return "the sweep sets epochs for all trials; remove one of the two"
     return "it has no effect" if key == "name" else None

@@ -24,7 +24,7 @@ class Parameter(Section):
 
     low: int | float | None = None
     high: int | float | None = None
-    log: bool = Field(default=False, description="Draw the logarithm evenly")
+    log: bool = Field(default=False, description="Draw uniformly on a log scale")
     choices: tuple[Value, ...] = ()
 
     @model_validator(mode="after")
@@ -36,7 +36,7 @@ class Parameter(Section):
         _require(self.low is not None and self.high is not None, "give low and high, or choices")
         low, high = self.bounds
         _require(low < high, f"low ({low}) must be below high ({high})")
-        _require(low > 0 or not self.log, "a log range must begin above 0")
+        _require(low > 0 or not self.log, "a log range must start above 0")
         return self
 
     @property
@@ -46,7 +46,7 @@ class Parameter(Section):
 
     @property
     def extremes(self) -> tuple[Value, ...]:
-        """Return the values to check: if they are valid, all values are."""
+        """Return the values to check: if these are valid, all values are."""
         return self.choices or self.bounds
 
 
@@ -54,15 +54,15 @@ class SweepSpec(Section):
     """The TOML file of a sweep."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")
-    recipe: str = Field(description="Path of the base recipe, from the folder of this file")
+    recipe: str = Field(description="Path of the base recipe, relative to the folder of this file")
     trials: int = Field(ge=1, le=100_000)
     epochs: int | None = Field(
-        default=None, ge=1, le=10_000, description="Of each trial; by default the recipe's"
+        default=None, ge=1, le=10_000, description="Epochs per trial; by default the recipe's"
     )
     objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
     pruner: Literal["median", "hyperband", "none"] = "median"
     startup_trials: int = Field(
-        default=5, ge=1, description="Drawn at random before anything is learnt or pruned"
+        default=5, ge=1, description="Random trials before the search starts to learn and prune"
     )
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     space: dict[str, Parameter] = Field(min_length=1)
@@ -90,7 +90,7 @@ class Sweep:
         return changed(self.base, {"name": f"{self.spec.name}-best", **values})
 
     def digest(self, manifest_digest: str) -> str:
-        """Return the SHA-256 of everything that trials depend on, so not of their number."""
+        """Return the SHA-256 of everything that trials depend on, which excludes their number."""
         spec = self.spec.model_dump(mode="json", exclude={"trials", "recipe"})
         facts = [spec, self.base.digest, manifest_digest]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -114,7 +114,7 @@ def read_sweep(path: Path) -> Sweep:
 
 
 def changed(recipe: Recipe, values: Values) -> Recipe:
-    """Return the recipe with other values, validated. Raises InvalidRecipe."""
+    """Return the recipe with values replaced, validated. Raises InvalidRecipe."""
     overrides = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     return parse_recipe(recipe.to_toml(), overrides)
 

@@ -1,4 +1,4 @@
-"""Status lines of a sweep: a bar over trials, a line for each finished trial, and their figures."""
+"""Status of a sweep: a bar over trials, and a line for each finished trial."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from services.trainer.sweeps.study import FINISHED
 
 @dataclass
 class SweepStatus:
-    """Prints each trial once, other processes' trials included, but not those of earlier runs."""
+    """Prints each newly finished trial once, whichever process ran it."""
 
     spec: SweepSpec
     display: ProgressDisplay

@@ -24,17 +24,17 @@ from services.trainer.sweeps.spec import Sweep, SweepSpec
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 COUNTED = (*FINISHED, TrialState.RUNNING, TrialState.WAITING)  # all but failed ones
 STARTED = "started"  # attribute of a trial that has values and sends heartbeats
-MAX_RETRIES = 3  # of values whose workers are killed each time, perhaps for lack of memory
+MAX_RETRIES = 3  # of values that kill their worker each time, perhaps for lack of memory
 LOCK_WAIT_SECONDS = 60  # for other processes that write to the same SQLite file
 CONNECT_ATTEMPTS = 4
 CONNECT_WAIT_SECONDS = 0.5
 BEATS_PER_GRACE = 4
-SEED_STRIDE = 100_003  # a prime, so that seeds of trials of neighbouring sweeps do not meet
+SEED_STRIDE = 100_003  # a prime, so that trials of neighbouring sweep seeds do not collide
 
 
 @dataclass(frozen=True)
 class StudyStorage:
-    """A study's name and database URL, and the seconds without heartbeat until a worker is lost."""
+    """A study's name and database URL. After grace_seconds without heartbeat, a worker is lost."""
 
     name: str
     url: str
@@ -42,10 +42,10 @@ class StudyStorage:
 
 
 class SeededSampler(BaseSampler):
-    """Tree-structured Parzen estimator (Bergstra et al., 2011) with a seed of its own per trial.
+    """Tree-structured Parzen estimator (Bergstra et al., 2011) with its own seed for each trial.
 
-    The draws of a trial depend only on its number and on earlier trials, so that a resumed sweep
-    neither repeats draws nor differs from an uninterrupted one.
+    The draws of a trial depend only on its number and on earlier trials, so a resumed sweep neither
+    repeats draws nor differs from an uninterrupted one.
     """
 
     def __init__(self, seed: int, startup_trials: int) -> None:
@@ -97,13 +97,13 @@ def count(study: Study, states: tuple[TrialState, ...]) -> int:
 
 
 def run_again(study: Study, trial: FrozenTrial) -> None:
-    """Queue the values of an interrupted trial again, up to MAX_RETRIES times."""
+    """Requeue the values of an interrupted trial, up to MAX_RETRIES times."""
     retry = _without_warning(RetryHeartbeatStaleTrialCallback, max_retry=MAX_RETRIES)
     retry(study, trial)
 
 
 def free_lost_trials(study: Study, storage: StudyStorage) -> None:
-    """Queue the values of trials whose workers died."""
+    """Requeue the values of trials whose workers died."""
     _without_warning(optuna.storages.fail_stale_trials, study)
     oldest = datetime.now() - timedelta(seconds=storage.grace_seconds)  # noqa: DTZ005 - Optuna's
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -121,7 +121,7 @@ def storage_errors() -> Iterator[None]:
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
         cause = error.__cause__ or error
         raise ServiceUnavailable(
-            f"The database of the sweep failed ({type(cause).__name__}). Check "
+            f"The sweep database failed ({type(cause).__name__}). Check "
             "EUGUESS_SWEEP_STORAGE (a URL like postgresql://user:password@host/sweeps), or unset "
             "it to use a file in the home."
         ) from None

@@ -40,12 +40,12 @@ class ExcessTrial(Exception):
 
 
 class UntrainableValues(Exception):
-    """Training fails with these values; the message has the reason."""
+    """Training fails with these values; the message says why."""
 
 
 @dataclass
 class Worker:
-    """One process's share of a sweep."""
+    """Runs trials of a sweep in one process, until the sweep is done."""
 
     sweep: Sweep
     study: Study
@@ -57,7 +57,7 @@ class Worker:
     _number: int | None = field(default=None, init=False)
 
     def run(self) -> None:
-        """Return when the requested number of trials has finished, here or elsewhere."""
+        """Run trials until the requested number has finished, here or elsewhere."""
         while count(self.study, FINISHED) < self.sweep.spec.trials:
             self.watch(self.study)
             free_lost_trials(self.study, self.storage)
@@ -79,7 +79,7 @@ class Worker:
                 raise
 
     def _was_taken_over(self) -> bool:
-        """Return whether the trial was given to another worker, as this one was silent too long."""
+        """Return whether another worker took the trial because this one sent no heartbeat."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
         return any(trial.number == self._number for trial in trials)
 
@@ -102,14 +102,14 @@ class Worker:
         return self._value(best)
 
     def _is_excess(self, trial: Trial) -> bool:
-        """Return whether enough trials with lower numbers count already."""
+        """Return whether trials with lower numbers already make up the requested number."""
         others = self.study.get_trials(deepcopy=False, states=COUNTED)
         return sum(other.number < trial.number for other in others) >= self.sweep.spec.trials
 
     def _recipe(self, values: Values) -> Recipe:
         try:
             return self.sweep.recipe_of(values)
-        except InvalidRecipe as error:  # each value is valid alone, but not together
+        except InvalidRecipe as error:  # each value is valid alone, but not in combination
             raise UntrainableValues(str(error)) from None
 
     def _trained(self, trial: Trial, recipe: Recipe, split_data: SplitData) -> EpochResult:

@@ -1,6 +1,6 @@
 """Runs in MLflow: a tracking server, or a database file when no stack is running.
 
-The only module besides services.trainer.tracking.versions that knows MLflow.
+Only this module and services.trainer.tracking.versions use MLflow.
 """
 
 import logging
@@ -41,7 +41,7 @@ MILLISECONDS = 1000
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run as the list of runs shows it."""
+    """A run, as shown in the list of runs."""
 
     run_id: str
     name: str
@@ -63,7 +63,7 @@ class Tracking:
     def run(
         self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], run_id: str | None
     ) -> Iterator[str]:
-        """Start a run, or resume that of run_id; end it as finished, failed or killed."""
+        """Start a run, or resume run_id; mark it finished, failed or killed at the end."""
         with mlflow_errors():
             run_id = self._continued(run_id) or self._new_run(name, tags, params)
         try:
@@ -81,7 +81,7 @@ class Tracking:
 
     @contextmanager
     def _heartbeat(self, run_id: str) -> Iterator[None]:
-        """Send heartbeats to a server; nobody reads those of a database file."""
+        """Send heartbeats to a server; with a database file, nobody would read them."""
         if not self._is_server:
             yield
             return
@@ -154,7 +154,7 @@ class Tracking:
         return [_summary(run) for run in self._search()]
 
     def history(self, run_id: str, name: str) -> tuple[float, ...]:
-        """Return a metric by epoch; for an epoch that ran twice, the later value."""
+        """Return a metric by epoch; if an epoch ran twice, the later value."""
         with mlflow_errors():
             found = self.client.get_metric_history(run_id, name)
         values = {metric.step: metric.value for metric in found}
@@ -174,7 +174,7 @@ class Tracking:
         return list(found)
 
     def _continued(self, run_id: str | None) -> str | None:
-        """Set a run running again and return its id; None if the run was deleted."""
+        """Mark a run as running again and return its id; None if the run was deleted."""
         if run_id is None:
             return None
         try:
@@ -203,7 +203,7 @@ class Tracking:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            return self._experiment()  # another process has created it
+            return self._experiment()  # another process created it
 
     @property
     def _artifacts(self) -> Path:
@@ -214,7 +214,7 @@ class Tracking:
         with mlflow_errors():
             uri = str(self.client.get_run(run_id).info.artifact_uri)
         if uri.startswith(PROXIED) and not self._is_server:
-            # Written through the server of this home, which is not running now.
+            # Written by this home's server, which is not running now.
             return (self._artifacts / uri.removeprefix(PROXIED)).as_uri()
         return uri
 
@@ -226,7 +226,7 @@ def open_tracking(url: str, home: Path) -> Tracking:
     if is_server:
         _require_answer(url)
         return Tracking(_client(url), home, is_server=True)
-    with folder_lock(home / LOCK_FOLDER):  # two processes cannot make the tables at the same time
+    with folder_lock(home / LOCK_FOLDER):  # two processes cannot create the tables at the same time
         return Tracking(_client(url), home, is_server=False)
 
 
@@ -247,10 +247,10 @@ def mlflow_errors() -> Iterator[None]:
 
 
 def unavailable(error: MlflowException) -> ServiceUnavailable:
-    """Return an error with the first line of MLflow's and what to do."""
+    """Return an error with the first line of MLflow's message, and what to do."""
     first_line = str(error).partition("\n")[0][:200]
     return ServiceUnavailable(
-        f"MLflow failed ({first_line}); check EUGUESS_MLFLOW_URL, or see mlflow.log of the stack."
+        f"MLflow failed ({first_line}). Check EUGUESS_MLFLOW_URL, or the stack's mlflow.log."
     )
 
 
@@ -266,7 +266,7 @@ def _require_answer(url: str) -> None:
         answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServiceUnavailable(
-            f"MLflow at {url} does not answer ({type(error).__name__}); start the stack with "
+            f"MLflow at {url} does not answer ({type(error).__name__}). Start the stack with "
             "`euguess up`, or check EUGUESS_MLFLOW_URL."
         ) from None
 

@@ -60,7 +60,7 @@ class Registry:
             raise unavailable(error) from None
 
     def set_champion(self, version: str) -> None:
-        """Move the champion alias to a version; euguess.promotion.gate has the rules."""
+        """Move the champion alias to a version; for the rules see euguess.promotion.gate."""
         with mlflow_errors():
             self._client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
 

@@ -1,4 +1,4 @@
-"""Drives one training from a recipe to the tested network; runs, sweeps and results share it."""
+"""Drive one training run, from recipe to network; shared by runs, sweeps and results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ class Training:
     def run(
         self, *, start: TrainingState | None = None, after_epoch: AfterEpoch, bar: Bar = no_progress
     ) -> Trained:
-        """Train from the start, or from a later epoch, to the recipe's last one.
+        """Train from the first epoch, or from `start`, to the recipe's last epoch.
 
-        bar is updated with (images trained on, images in all epochs).
+        bar is called with (images trained on so far, images in all epochs).
         """
         start = start or TrainingState()
         state = train(
@@ -72,6 +72,6 @@ class Training:
 
 
 def new_training(recipe: Recipe, split_data: SplitData, device: torch.device) -> Training:
-    """Prepare a training. Raises InvalidRecipe."""
+    """Prepare a training run. Raises InvalidRecipe."""
     learner = new_learner(recipe, len(split_data.countries), device)
     return Training(recipe, split_data, learner, device)

@@ -1,4 +1,4 @@
-"""Fine-tuning: which layers of a network are trained, and the learning rate of each depth."""
+"""Fine-tuning: choose the layers to train, and the learning rate at each depth."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,8 +18,8 @@ def depth_groups(network: nn.Module) -> list[Group]:
     """Group all parameter names by depth, from the stem to the head, which is the last group.
 
     Children are taken in order of registration, which in torchvision and timm is the order of use.
-    Containers are opened, and so is a module with most of the parameters. Modules without a weight
-    matrix (norms) join the layer before them, loose parameters the stem.
+    Containers are expanded, and so is a module that has most of the parameters. Modules without a
+    weight matrix (norms) join the layer before them; loose parameters join the stem.
     """
     parameters = dict(network.named_parameters())
     head = f"{head_name(network)}."
@@ -87,12 +87,12 @@ def parameter_groups(
 
 
 def is_matrix(parameter: Tensor) -> bool:
-    """Tell whether a parameter mixes channels or pixels, unlike biases, norms and class tokens."""
+    """Return whether a parameter mixes channels or pixels, unlike bias, norm and class token."""
     return sum(size > 1 for size in parameter.shape) > 1
 
 
 def _units(module: nn.Module, prefix: str, large: float) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the submodules that form one depth each, with their names."""
+    """Yield name and submodule for each depth."""
     for name, child in module.named_children():
         has_children = any(_size(grandchild) for grandchild in child.children())
         is_large = has_children and _size(child) > large

@@ -1,4 +1,4 @@
-"""The state that a training changes: network, optimiser, learning rate and weight average."""
+"""Mutable state of a training run: network, optimiser, learning rate and weight average."""
 
 import copy
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Learner:
         return max(float(group["lr"]) for group in self.optimizer.param_groups)
 
     def start_epoch(self) -> None:
-        """Set training mode, or with the study's fault stay in evaluation mode."""
+        """Set training mode; with the study's fault, evaluation mode."""
         if self._is_in_eval_mode:
             self.network.eval()
         else:
@@ -88,7 +88,7 @@ class Learner:
         return Step(torch.stack(losses).sum(), torch.stack(hits).sum(), len(batch.labels))
 
     def _gradient(self, part: Batch, criterion: Criterion, share: float) -> tuple[Tensor, Tensor]:
-        """Add the gradient of part of a batch; return its summed loss and hits."""
+        """Accumulate the gradient of part of a batch; return its summed loss and hits."""
         with self._autocast:
             logits = self.network(part.images)
             loss = criterion(logits, part)
@@ -156,7 +156,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Add the weights after a step to the average."""
+        """Update the average with the weights after a step."""
         decay = min(self._decay, (self.steps + 1) / (self.steps + WARMUP_STEPS))
         self.steps += 1
         newest = network.state_dict()

@@ -26,7 +26,7 @@ SEED_STRIDE = 100_003  # a prime, so that epochs of neighbouring recipe seeds do
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The state of a training after an epoch: everything needed to resume it."""
+    """The state of a training run after an epoch: everything needed to resume it."""
 
     history: tuple[EpochResult, ...] = ()
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Diverged(EUGuessError):
 
 
 AfterEpoch = Callable[[TrainingState], None]
-Tick = Callable[[int], None]  # images learnt from since the last call
+Tick = Callable[[int], None]  # images trained on since the last call
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
     """Train from `start` to the recipe's last epoch; return the final state with the best weights.
 
     An epoch is a pure function of the state after the previous one and of the recipe's seed, so a
-    resumed training has the same result as an uninterrupted one.
+    resumed run has the same result as an uninterrupted one.
     """
     state, criterion = start, make_criterion(recipe, split_data)
     for epoch in range(start.epochs_done, recipe.epochs):
@@ -79,13 +79,13 @@ def train_one_epoch(
     criterion: Criterion,
     tick: Tick,
 ) -> tuple[float, float]:
-    """Train on batches; return mean loss and accuracy. moments set the learning rate."""
+    """Train on batches; return mean loss and accuracy. moments: epoch of each, for the schedule."""
     learner.start_epoch()
     losses, hits, images = [], [], 0
     for batch, moment in zip(batches, moments, strict=False):
         learner.schedule(moment)
         step = learner.learn(batch, criterion)
-        # Kept on the device: reading a value would wait for the GPU at every step.
+        # Kept on the device: reading a value would synchronise with the GPU at every step.
         losses.append(step.loss)
         hits.append(step.hits)
         images += step.images
@@ -132,7 +132,7 @@ def _epoch(
 
 
 def _validate(batch_size: int, learner: Learner, split_data: SplitData) -> tuple[float, float]:
-    """Return mean loss and accuracy on val; without val every epoch beats the one before."""
+    """Return mean loss and accuracy on val; zeros without a val part, so the last epoch is best."""
     rows = split_data.split.val
     if not len(rows):
         return 0.0, 0.0

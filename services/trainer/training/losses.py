@@ -19,8 +19,8 @@ from services.trainer.recipes.recipe import Recipe
 class Criterion:
     """Mean cross-entropy over the images of a batch, in nats.
 
-    targets: C x C, the target probabilities for an image of each country, when labels are smoothed
-    by distance. margins: C, added to the logits in training only.
+    targets: C x C target probabilities by true country, if labels are smoothed by distance.
+    margins: C values, added to the logits in training only.
     """
 
     label_smoothing: float = 0.0
@@ -71,7 +71,7 @@ def distance_targets(centres: Floats, smoothing: float, scale_km: float) -> Floa
 
 
 def _margins(recipe: Recipe, split_data: SplitData) -> Floats:
-    """Return tau log prior (Menon et al. 2021), with the prior of the images that are drawn."""
+    """Return tau log prior (Menon et al. 2021), with the prior of the images as sampled."""
     labels = split_data.labels[split_data.split.train]
     counts = np.maximum(np.bincount(labels, minlength=len(split_data.countries)), 1)
     drawn = counts * country_weights(counts, recipe.balance.sampling)

@@ -1,4 +1,4 @@
-"""Mixup and cutmix: images of a batch mixed in pairs; the loss mixes their labels equally."""
+"""Mixup and cutmix: mix images of a batch in pairs; the loss mixes labels in the same shares."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -9,11 +9,11 @@ import torch
 from services.trainer.loading.batches import Batch
 from services.trainer.recipes.sections import Augmentation
 
-MIXING_STREAM = 1  # of the epoch's seed
+MIXING_STREAM = 1  # random stream of the epoch's seed
 
 
 def mixed(batches: Iterable[Batch], recipe: Augmentation, seed: int) -> Iterator[Batch]:
-    """Mix each image with the one before it, which is random in a shuffled batch.
+    """Mix each image with the previous one, which is random in a shuffled batch.
 
     If a recipe has both mixup and cutmix, each batch gets one of them with equal probability.
     """

@@ -12,7 +12,7 @@ WARMUP_START = 0.01  # of the full rate, as in torchvision's reference trainings
 
 
 class LearningRates(Protocol):
-    """Sets the learning rates of an optimiser's groups."""
+    """Sets the learning rates of an optimiser's parameter groups."""
 
     def step(self, epoch: float) -> None: ...
 
@@ -21,7 +21,7 @@ class WarmCosine:
     """Linear warm-up to the groups' own rates, then half a cosine down to the lowest rate.
 
     The warm-up follows Goyal et al. 2017, the cosine Loshchilov and Hutter 2017. The rate is a
-    pure function of the epoch, so there is no state to store.
+    pure function of the epoch, so checkpoints need no schedule state.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class WarmCosine:
             group["lr"] = rate * share
 
     def share(self, epoch: float) -> float:
-        """Return the share of the full rate."""
+        """Return the share of the full rate at an epoch."""
         if epoch < self._warmup_epochs:
             return WARMUP_START + (1 - WARMUP_START) * epoch / self._warmup_epochs
         done = (epoch - self._warmup_epochs) / (self._epochs - self._warmup_epochs)
