@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class CallFailed(EUGuessError):
-    """A provider call failed for good. The subclass tells what that means for the slot."""
+    """A provider call failed for good. The subclass determines what happens to the slot."""
 
 
 class CandidateUnusable(CallFailed):

@@ -1,4 +1,4 @@
-"""Checks on what a provider returns: is the panorama usable, is the image the requested photo?"""
+"""Check that a provider's panorama is usable, and that an image is the requested photo."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What the parts of a fetcher share: the dependencies, and the statistics of one attempt."""
+"""Dependencies shared by the parts of a fetcher, and the statistics of one attempt."""
 
 import time
 from collections import Counter

@@ -20,7 +20,7 @@ class FetcherHealth:
         self.progress = Heartbeat(home / "fetcher" / "progress")
 
     def problem(self, redis: Redis) -> str | None:
-        """Return what is wrong, or None."""
+        """Return the problem, or None if the worker is healthy."""
         if self.alive.is_silent:
             return "the worker has no heartbeat"
         try:

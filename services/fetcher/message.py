@@ -1,4 +1,4 @@
-"""Work on one message: up to 50 slots concurrently in one event loop."""
+"""Process one message: up to 50 slots concurrently in one event loop."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ class LeaseLost(EUGuessError):
 
 
 class MessageFetcher:
-    """Works on messages. Specs of datasets never change, so they are kept; so are providers."""
+    """Processes messages. Caches providers, and the specs of datasets, which never change."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class MessageFetcher:
         results = await asyncio.gather(*slots, return_exceptions=True)
         _report(spec.name, results, time.monotonic() - started)
         errors = [result for result in results if isinstance(result, BaseException)]
-        if errors:  # of Redis: the leases of these slots expire, and they are published again
+        if errors:  # an error of Redis: the leases expire, and the slots are published again
             raise errors[0]
 
     async def _fetch_slot(
@@ -140,7 +140,7 @@ class MessageFetcher:
         raise LeaseLost
 
     async def _context(self, provider: str) -> FetchContext:
-        """Raises ProviderPaused, also when the settings do not allow the provider."""
+        """Return a provider's context. Raises ProviderPaused, also if the settings forbid it."""
         reason = await self._ledger.paused(provider)
         if reason is not None:
             raise ProviderPaused(reason)
@@ -165,7 +165,7 @@ class MessageFetcher:
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event up to that time; tell whether it happened."""
+    """Wait for an event with a timeout; return whether it happened."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

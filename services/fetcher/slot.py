@@ -1,6 +1,6 @@
 """Bring one slot to its outcome: find a panorama, check it, store its views, commit.
 
-Every step may be repeated: keys are functions of what they hold, and the first commit wins.
+Every step can be repeated: keys depend only on content, and the first commit wins.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ MAX_REASON_LENGTH = 500
 
 
 class SlotFetcher:
-    """Makes one attempt at a slot; all decisions on how it ends are made here."""
+    """Makes one attempt at a slot, and decides how it ends."""
 
     def __init__(self, context: FetchContext, spec: DatasetSpec, request: SlotRequest) -> None:
         self._context = context

@@ -11,9 +11,9 @@ VISIBILITY_SECONDS = 300
 
 
 def create_celery(broker_url: str) -> Celery:
-    """Create Celery on Redis with the options that protect accepted messages, as far as it can.
+    """Create Celery on Redis with the options that best protect accepted messages.
 
-    A worker that is killed just after it took a message still loses the message; the sampler
+    A worker that is killed just after it took a message still loses the message. The sampler
     publishes its slots again once their leases expire.
     """
     celery = Celery("fetcher", broker=broker_url, set_as_current=False)

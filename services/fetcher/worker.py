@@ -149,13 +149,13 @@ def open_provider(
 
 
 def why_off(settings: ProviderSettings) -> str | None:
-    """Return why a provider with a key stays off, if one does; the others are not affected."""
+    """Return why a provider is disabled although it has a key; None if none is."""
     if not settings.google_key.get_secret_value():
         return None
     try:
         _google_access(settings)
     except InvalidInput as error:
-        return f"The provider google stays off. {error}"
+        return f"The provider google is disabled. {error}"
     return None
 
 

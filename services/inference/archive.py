@@ -39,7 +39,7 @@ class ArchiveOptions:
 
     workers: int = 1
     batch_size: int = 8
-    # The full delay of each batch that does not fill: with 100 ms, one client was 5 times slower.
+    # Each batch that does not fill waits this long: with 100 ms, one client was 5 times slower.
     max_batch_delay_ms: int = 5
     # A full batch of 64 phone photos (12 Mpx) takes 4 s. In one of five tests TorchServe noticed
     # (and replaced) a killed worker only after this time.

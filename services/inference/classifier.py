@@ -1,6 +1,6 @@
-"""From photos of places to countries: decode, run the network, fuse the views, answer.
+"""Predict countries from photos: decode them, run the network and fuse the views.
 
-This file travels in each model archive, beside model_package.py, postprocessing.py and
+This file is part of each model archive, beside model_package.py, postprocessing.py and
 preprocessing.py, so it needs neither TorchServe nor the package euguess. The photo decoder
 (euguess.images.preprocessing.decode_photo) is passed in.
 """
@@ -61,7 +61,7 @@ class OutputCalibration:
 
 
 def read_calibrations(card: Card) -> list[OutputCalibration]:
-    """Read a card's calibrations, and after them one for cards without any."""
+    """Read a card's calibrations, followed by the default for cards without any."""
     fitted = [
         OutputCalibration(
             int(row["views"]),

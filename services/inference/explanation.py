@@ -1,6 +1,6 @@
 """Explains predictions: a heat map of each photo, and what each photo contributes.
 
-This file travels in each model archive, so it needs no other module; the classifier is passed in.
+This file is part of each model archive, so it needs no other module; the classifier is passed in.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""TorchServe's handler: takes photos out of requests and answers with compact JSON.
+"""TorchServe's handler: extracts photos from requests and responds with compact JSON.
 
 A request is one photo as its body, or a multipart form of 1 to 8 photos whose fields have
 different names (view1 .. view8): TorchServe keeps only the last field of each name.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from services.inference.classifier import Photos, RequestRejected
 
-# The headers of a form's part take about 150 bytes; if more than this is missing, a part is.
+# The headers of a form part take about 150 bytes; if more is missing, a part was dropped.
 PART_OVERHEAD_BYTES = 1024
 
 
@@ -73,7 +73,7 @@ class CountryHandler:
         return [replies[index] for index in range(len(data))]
 
     def _views(self, row: Mapping[str, Any], headers: Mapping[str, str]) -> list[bytes]:
-        """Take the photos out of a request. Raises RequestRejected."""
+        """Extract the photos from a request. Raises RequestRejected."""
         for name, value in row.items():
             if not isinstance(value, bytes | bytearray):
                 raise self._invalid(f"{name} is JSON or text; send the bytes of a photo.")

@@ -1,6 +1,6 @@
 """Model packages: verifying their files and loading their networks.
 
-This file travels in each model archive, so it needs neither TorchServe nor the package euguess.
+This file is part of each model archive, so it needs neither TorchServe nor the package euguess.
 """
 
 import hashlib

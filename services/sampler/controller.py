@@ -114,11 +114,11 @@ class CollectionController:
         self._collections[name].is_stopped = True
 
     def set_budget(self, name: str, budget: Budget | None) -> None:
-        """Raises KeyError."""
+        """Replace a collection's budget. Raises KeyError."""
         self._collections[name].budget = budget
 
     def status(self, name: str) -> DatasetStatus:
-        """Raises KeyError."""
+        """Return the status of a collection. Raises KeyError."""
         return self._collections[name].status()
 
     # --- the loop ---

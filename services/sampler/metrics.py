@@ -36,7 +36,7 @@ class _Collector:
         published = CounterMetricFamily("euguess_slots_published", "Slots published")
         published.add_metric([], self._controller.published_slots)
         yield published
-        outcomes = CounterMetricFamily("euguess_outcomes", "Outcomes heard", labels=["status"])
+        outcomes = CounterMetricFamily("euguess_outcomes", "Outcomes received", labels=["status"])
         for status_name, count in self._controller.outcome_counts.items():
             outcomes.add_metric([status_name], count)
         yield outcomes

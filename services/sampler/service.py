@@ -68,7 +68,7 @@ class SamplerService:
         return [await self.status(name) for name in await dataset_names(self._store)]
 
     async def status(self, name: str) -> DatasetStatus:
-        """Raises DatasetNotFound."""
+        """Return the status of a dataset. Raises DatasetNotFound."""
         if name in self.controller:
             return self.controller.status(name)
         return await stored_status(self._store, name)
@@ -100,7 +100,7 @@ class SamplerService:
         return await self._ledger.dead_letters(limit)
 
     async def queues(self) -> QueueStatus:
-        """Raises Redis's errors."""
+        """Count queued messages, slots in flight and dead letters. Raises Redis's errors."""
         return QueueStatus(
             messages={queue.value: await self._ledger.queued_messages(queue) for queue in Queue},
             slots_in_flight=self.controller.outstanding,

@@ -160,7 +160,7 @@ class SlotTracker:
         return None
 
     def finish(self, outcome: SlotOutcome, *, repeats_spending: bool = False) -> None:
-        """Record a final outcome; the first one stays. An outcome written by the sampler itself
+        """Record a final outcome; the first one is kept. An outcome written by the sampler itself
         repeats the spending of earlier attempts, which is already counted."""
         slot = outcome.slot
         self._in_flight.pop(slot, None)

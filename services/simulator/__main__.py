@@ -81,7 +81,7 @@ def serve(
     threads: Threads = 1,
     cache_mb: CacheSize = 64,
 ) -> None:
-    """A street imagery provider for development: Google's Street View Static API, drawn.
+    """A street imagery provider for development: Google's Street View Static API with drawn photos.
 
     Addresses: /maps/api/streetview/metadata, /maps/api/streetview, /healthz, /counters and
     /faults (GET, POST a JSON list such as [{"mode": "slow", "fraction": 0.1}], DELETE).

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Raises InvalidInput, which names each variable that is wrong, but no value."""
+        """Load the settings. Raises InvalidInput with the names of invalid variables, no values."""
         try:
             return cls()
         except ValidationError as error:
@@ -99,7 +99,7 @@ class StoreSettings(Settings):
 
     @property
     def url(self) -> str:
-        """store_url, else a folder in the home, so that nothing need be running."""
+        """The configured store, else a folder in the home, which needs no server."""
         return self.store_url or f"file://{(HomeSettings().home / 'store').resolve()}"
 
 
@@ -123,7 +123,7 @@ class MlflowSettings(Settings):
 
     @property
     def url(self) -> str:
-        """mlflow_url, else a database file in the home, so that nothing need be running."""
+        """The configured server, else a database file in the home, which needs no server."""
         return self.mlflow_url or f"sqlite:///{(HomeSettings().home / 'mlflow.db').resolve()}"
 
 

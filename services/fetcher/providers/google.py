@@ -116,7 +116,7 @@ def find_query(coordinate: Coordinate, radius_m: int) -> dict[str, str]:
 
 
 def image_query(panorama_id: str, view: View) -> dict[str, str]:
-    """Ask by panorama id, never by location: another panorama may be nearest by then."""
+    """Request by panorama id, never by location: another panorama may be nearest by then."""
     return {
         "pano": panorama_id,
         "size": f"{view.size}x{view.size}",
@@ -219,7 +219,7 @@ def _raise_for_status(answer: Answer) -> None:
     status = answer.status
     is_page = answer.content_type == "text/html"
     if 300 <= status < 400 or (status == 200 and is_page):
-        raise Blocked(f"HTTP {status} with a page in place of the answer")
+        raise Blocked(f"HTTP {status} with a web page instead of a response")
     if status == 200:
         return
     if status == 429:

@@ -1,4 +1,4 @@
-"""Access to the API: keys, and URL signatures as of Google's Static APIs."""
+"""Access to the API: keys, and URL signatures as in Google's Static APIs."""
 
 import base64
 import hashlib

@@ -39,7 +39,7 @@ IMAGE_PATH = "/maps/api/streetview"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreetView:
-    """What the endpoints share."""
+    """Dependencies shared by the endpoints."""
 
     world: World
     imagery: CachedImagery

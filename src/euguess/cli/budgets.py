@@ -1,4 +1,4 @@
-"""`euguess dataset plan` and `budget`: the price of a collection, and its limit."""
+"""`euguess dataset plan` and `budget`: quote a collection, and limit its spending."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,6 +1,7 @@
 """Connections to the services, opened from the settings.
 
-redis takes a fifth of the start of `euguess`, so it is imported by the one command that needs it.
+Importing redis takes a fifth of the start-up time of `euguess`, so only the command that needs it
+does so.
 """
 
 from pathlib import Path

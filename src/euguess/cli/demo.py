@@ -21,7 +21,7 @@ from euguess.terminal.output import console, counts_table, messages, prediction_
 COUNTRIES = ("ES", "FI", "FR", "GB", "GR", "NL", "PL", "SE")
 LOCATIONS_PER_COUNTRY = 40
 DEMO = DatasetSpec(name="demo", quotas=dict.fromkeys(COUNTRIES, LOCATIONS_PER_COUNTRY), seed=1)
-# Places that no training has seen, for queries to the served model.
+# Places outside the training data, for queries to the served model.
 NEW_PLACES = DatasetSpec(name="demo-new-places", quotas=dict.fromkeys(COUNTRIES, 1), seed=2)
 SERVE_SECONDS = 180.0
 POLL_SECONDS = 1.0
@@ -29,7 +29,7 @@ POLL_SECONDS = 1.0
 
 def run_demo() -> None:
     """Run the demonstration on the configured stack. Raises EUGuessError if a step fails."""
-    _step("Collecting three views of each of some random places")
+    _step("Collecting random places, three views each")
     _collect(DEMO)
     _collect(NEW_PLACES)
     _step("Training under the leaky split (by image) and the honest split (by place)")

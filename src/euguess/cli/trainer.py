@@ -4,7 +4,7 @@ import typer
 
 from euguess.process.project import run_service
 
-# Names of commands of services.trainer, with what `euguess --help` says about them.
+# Commands of services.trainer, with their text in `euguess --help`.
 COMMANDS = {
     "train": "Train a recipe on a dataset: euguess train DATASET --recipe experiments/demo.toml.",
     "evaluate": "Report the accuracy of a trained model with intervals: euguess evaluate DATASET.",
@@ -24,7 +24,7 @@ MODEL_COMMANDS = {
     "euguess models promote RUN.",
     "rollback": "Make the previous champion champion again: euguess models rollback --reason TEXT.",
     "audit": "Show who made which version champion, when and on what evidence.",
-    "card": "Print the model card of a version, with --data that of its dataset: "
+    "card": "Print the model card of a version, or with --data its dataset card: "
     "euguess models card 3.",
 }
 

@@ -1,4 +1,4 @@
-"""Base of the clients, and the reasons in error responses."""
+"""Base of the HTTP clients, and parsing of error responses."""
 
 from typing import Self
 
@@ -8,7 +8,7 @@ TIMEOUT_SECONDS = 30.0
 
 
 class Client:
-    """An HTTP client; a context manager that closes it."""
+    """An HTTP client. Leaving its context closes it."""
 
     def __init__(
         self,

@@ -73,8 +73,8 @@ async def known_outcomes(
 ) -> list[SlotOutcome]:
     """Return all final outcomes; afterwards the live view holds exactly these.
 
-    The store is the truth: an outcome that only the live view has belongs to a deleted dataset of
-    the same name. Fetchers write to the store first, so the live view is read first.
+    The store is the source of truth: an outcome that only the live view has belongs to a deleted
+    dataset of the same name. Fetchers write to the store first, so the live view is read first.
     """
     live = await ledger.outcomes(spec.name)
     stored = await stored_slots(store, spec.name)

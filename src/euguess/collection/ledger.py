@@ -1,7 +1,7 @@
 """The live view of collections in Redis: leases, outcomes, reservations, pauses, dead letters.
 
-The object store is the truth; all of this may be lost and is rebuilt from there. The live view
-makes work exclusive (leases, panorama reservations) and visible (outcomes).
+The object store is the source of truth. If the live view is lost, it is rebuilt from the store.
+The live view makes work exclusive (leases, panorama reservations) and visible (outcomes).
 """
 
 import secrets

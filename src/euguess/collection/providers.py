@@ -24,8 +24,8 @@ class Tariff:
     requests_per_second: float | None = None  # None: no limit
 
 
-# Google: Static Street View, essentials tier, without the volume discount from 100,000 images a
-# month on; looking up metadata is free. The limit is 30,000 requests a minute; we keep below it.
+# Google: Static Street View, essentials tier, without the volume discount above 100,000 images a
+# month; looking up metadata is free. The limit is 30,000 requests a minute; we keep below it.
 TARIFFS = {
     ProviderName.SIMULATOR: Tariff(),
     ProviderName.GOOGLE: Tariff(0.007, free_images_a_month=10_000, requests_per_second=400.0),

@@ -59,7 +59,7 @@ def write_backup(
     folder = target / f"{created_at:%Y%m%dT%H%M%SZ}"
     partial = folder.with_name(folder.name + PARTIAL)
     if folder.exists() or partial.exists():
-        raise BackupFailed(f"{folder.name} is already there; try again in a second.")
+        raise BackupFailed(f"{folder.name} already exists; try again in a second.")
     with _disk_errors_as(BackupFailed, "The backup cannot be written"):
         sizes = {path.name: archive_bytes(path) for path in _sources(volumes)}
         require_room(target, sum(sizes.values()))

@@ -34,7 +34,7 @@ class Boundaries:
     """Territories by country code; all methods take and return WGS84 degrees."""
 
     def __init__(self, territories: Mapping[str, BaseGeometry]) -> None:
-        """Take polygons in lon, lat; where they overlap, the last one counts."""
+        """Build from polygons in lon, lat; where they overlap, the last one wins."""
         self.codes = tuple(territories)
         self._project = pyproj.Transformer.from_crs("EPSG:4326", EQUAL_AREA, always_xy=True)
         self.territories = {code: self._projected(area) for code, area in territories.items()}
@@ -46,7 +46,7 @@ class Boundaries:
     def locate(self, coordinate: Coordinate) -> str | None:
         """Return the code of the country that a coordinate is in, or None.
 
-        A coordinate up to 2 km off the coast belongs to the only country so near.
+        A coordinate at sea belongs to the only country within 2 km, if there is exactly one.
         """
         return self.locate_many([coordinate.lat], [coordinate.lon])[0]
 
@@ -61,7 +61,7 @@ class Boundaries:
     def border_km(self, coordinate: Coordinate, code: str) -> float:
         """Return the distance to the nearest territory of another country; 0 inside one.
 
-        The sea is no border. At most 1000 km, also when there is no other country.
+        The coast is not a border. The result is at most 1000 km, also if there is no other country.
         """
         own = self._index(code)
         x, y = self._metres([coordinate.lat], [coordinate.lon])
@@ -118,7 +118,7 @@ class Boundaries:
         return owners
 
     def _owners_near(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Owners:
-        """Return the only country within the coast tolerance, -1 if there is none or a second."""
+        """Return the country within the coast tolerance, -1 if there is none or more than one."""
         points, lines = self._line_tree.query(
             shapely.points(x, y), predicate="dwithin", distance=COAST_TOLERANCE_M
         )

@@ -1,4 +1,4 @@
-"""Distances on a sphere, from degrees to kilometres."""
+"""Great-circle distances in kilometres between positions in degrees."""
 
 import math
 

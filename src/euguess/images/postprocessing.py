@@ -1,6 +1,6 @@
-"""From a network's outputs to probabilities and decisions: the one source for training and serving.
+"""Turn network outputs into probabilities and decisions, for training and serving alike.
 
-This file travels inside each model archive, so it needs nothing but NumPy. Logits and
+This file is part of each model archive, so it needs only NumPy. Logits and
 log-probabilities have the countries on their last axis.
 """
 
@@ -60,5 +60,5 @@ def country_sets(probabilities: NDArray[np.float64], threshold: float) -> NDArra
 
 
 def is_answered(confidence: NDArray[np.float64] | float, threshold: float) -> NDArray[np.bool_]:
-    """Tell which samples are confident enough for the model not to abstain."""
+    """Mark the samples that are confident enough for the model not to abstain."""
     return np.asarray(confidence >= threshold - ROUNDING)

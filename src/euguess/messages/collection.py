@@ -1,6 +1,6 @@
 """Messages, stored records and statuses of the collection of a dataset.
 
-Both ends of a wire import the same class, and both validate. New fields are optional;
+Sender and receiver import the same class, and both validate. New fields are optional;
 SCHEMA_VERSION changes when the meaning of a field changes.
 """
 
@@ -176,7 +176,7 @@ class ViewRecord(Record):
 
 
 class LocationRecord(Record):
-    """A stored location. Written after its images, so that its presence means completeness."""
+    """A stored location. Written after its images, so its presence means that they are complete."""
 
     location_id: str
     dataset: DatasetName
@@ -243,7 +243,7 @@ class DatasetStatus(Record):
     bytes: int = Field(default=0, ge=0)
     cost: float = Field(default=0.0, ge=0)
     possibly_paid: int = Field(
-        default=0, ge=0, description="Calls that may be paid, but whose result is unknown"
+        default=0, ge=0, description="Calls with an unknown result that may have been billed"
     )
     budget: Budget | None = Field(default=None, description="None: no limit")
     images_spent: int = Field(

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 POLL_SECONDS = 0.05
-KILL_SECONDS = 5.0  # for the kernel to remove what was killed
+KILL_SECONDS = 5.0  # for the kernel to remove killed processes
 ORPHAN_SECONDS = 1.0  # for descendants that end with their parent
 
 

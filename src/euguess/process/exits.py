@@ -9,10 +9,10 @@ from euguess.errors import EUGuessError, Interrupted
 
 
 def run_program(command_line: Callable[[], object], *, name: str) -> None:
-    """Run the command line of this process as `run_command` does; a failure ends it at once.
+    """Run the command line of this process like `run_command`; exit at once on failure.
 
-    When the object store is unreachable, a late thread of its client can abort an interpreter
-    that is shutting down, and the exit code would be 134.
+    If the object store is unreachable, a late thread of its client can abort the interpreter during
+    shutdown, which would change the exit code to 134.
     """
     try:
         run_command(command_line, name=name)

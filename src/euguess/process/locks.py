@@ -13,9 +13,9 @@ LOCK_FILE = "lock"  # stays in the folder
 
 @contextlib.contextmanager
 def folder_lock(folder: Path, *, busy: EUGuessError | None = None) -> Iterator[None]:
-    """Lock a folder, which is created if absent; the lock ends with this process at the latest.
+    """Lock a folder, and create it if absent. The lock ends with this process at the latest.
 
-    Waits while another process holds the lock, or raises `busy` at once if it is given.
+    Wait while another process holds the lock, or raise `busy` at once if it is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_FILE, blocking=busy is None)

@@ -1,4 +1,4 @@
-"""Budget accounts in memory. One contract test runs over them and over those in Redis."""
+"""Budget accounts in memory. They pass the same contract test as those in Redis."""
 
 import secrets
 

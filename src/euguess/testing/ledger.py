@@ -1,4 +1,4 @@
-"""A ledger in memory. One contract test runs over it and over the ledger in Redis."""
+"""A ledger in memory. It passes the same contract test as the ledger in Redis."""
 
 import time
 from collections import Counter, defaultdict

@@ -193,7 +193,7 @@ def test_a_partial_backup_is_not_restored(saved: Path, empty: Path) -> None:
 
 
 def test_a_second_backup_within_a_second_is_refused(saved: Path, volumes: Path) -> None:
-    with pytest.raises(BackupFailed, match="already there"):
+    with pytest.raises(BackupFailed, match="already exists"):
         write_backup(volumes, saved.parent, NOON)
 
 
