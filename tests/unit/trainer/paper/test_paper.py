@@ -91,8 +91,8 @@ def test_a_pattern_without_a_recipe_is_refused() -> None:
         read_experiments(FOLDER, [], ["table9"])
 
 
-def test_the_renewal_dataset_must_be_another_one() -> None:
-    with pytest.raises(InvalidInput, match="another one"):
+def test_the_renewal_dataset_must_differ() -> None:
+    with pytest.raises(InvalidInput, match="must differ"):
         PaperRequest("tiny", (), renewal="tiny")
 
 

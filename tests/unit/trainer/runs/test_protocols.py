@@ -43,7 +43,7 @@ def test_all_protocols_are_measured_by_default_and_each_is_explained() -> None:
 
 @pytest.mark.parametrize(
     ("protocols", "renewal", "said"),
-    [(("luck",), None, "Unknown protocol 'luck'"), (PROTOCOLS, "tiny", "another one")],
+    [(("luck",), None, "Unknown protocol 'luck'"), (PROTOCOLS, "tiny", "must differ")],
 )
 def test_what_cannot_be_measured_is_refused_before_any_training(
     protocols: tuple[str, ...], renewal: str | None, said: str

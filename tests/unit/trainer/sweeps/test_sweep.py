@@ -56,7 +56,7 @@ def test_keys_may_be_quoted_or_tables_in_tables(tmp_path: Path) -> None:
         (space("batch_size", "choices = [8]"), ["space.batch_size", "2 different choices"]),
         (space("batch_size", "choices = [8, 9]\nlow = 3"), ["choices need no low"]),
         (space("batch_size", "low = 8\nhigh = 9\nstep = 1"), ["step", "choices, high, log, low"]),
-        (space("label_smoothing", "low = 0\nhigh = 0.1\nlog = true"), ["begin above 0"]),
+        (space("label_smoothing", "low = 0\nhigh = 0.1\nlog = true"), ["start above 0"]),
         (space("split.val_fraction", "low = 0.1\nhigh = 0.2"), ["cannot be compared"]),
         (space("name", 'choices = ["a", "b"]'), ["has no effect"]),
         (HEAD + "epochs = 2\n[space.epochs]\nlow = 1\nhigh = 3\n", ["remove one of the two"]),
