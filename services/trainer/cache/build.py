@@ -1,4 +1,4 @@
-"""Build of the tensor cache of a dataset: parallel, resumable, incremental."""
+"""Build the tensor cache of a dataset: in parallel, resumably and incrementally."""
 
 import hashlib
 import io
@@ -40,7 +40,7 @@ from services.trainer.dataset.manifest import Manifest
 
 @dataclass(frozen=True)
 class CacheRequest:
-    """What to build and where; folder is the one of cache.format.cache_folder."""
+    """A cache to build; folder comes from cache.format.cache_folder."""
 
     folder: Path
     image: ImageSpec
@@ -51,8 +51,8 @@ async def build_cache(store: ObjectStore, manifest: Manifest, request: CacheRequ
     """Return the cache of a manifest; build it unless it is up to date.
 
     An interrupted build is resumed. Images of the previous cache and of unfinished builds are
-    reused by the SHA-256 of their photo. Raises DiskFull, and StoreError with the key of a damaged
-    photo unless damaged photos are skipped; the previous cache then stays unchanged.
+    reused if the SHA-256 of their photo matches. Raises DiskFull, and StoreError with the key of a
+    damaged photo unless these are skipped; the previous cache then stays unchanged.
     """
     folder = request.folder
     with locked(folder), room_errors(folder):

@@ -1,4 +1,4 @@
-"""Download and decoding of the missing rows of a cache, concurrently and in threads."""
+"""Download and decode the missing rows of a cache, concurrently and in threads."""
 
 import asyncio
 import os
@@ -27,9 +27,9 @@ class DecodeOptions:
     """Settings for filling missing rows."""
 
     on_damage: OnDamage = OnDamage.RAISE
-    downloads: int = 32  # photos in memory at a time
+    downloads: int = 32  # photos in memory at once
     threads: int = field(default_factory=lambda: os.cpu_count() or 2)
-    rows_per_sync: int = 1024  # a sync takes 5 to 20 ms; a kill costs at most this many rows
+    rows_per_sync: int = 1024  # a sync takes 5 to 20 ms; a kill loses at most this many rows
     progress: Progress = no_progress
 
 
@@ -43,7 +43,7 @@ async def decode_missing(
             async with asyncio.TaskGroup() as group:
                 for _ in range(options.downloads):
                     group.create_task(work.run())
-        except ExceptionGroup as errors:  # the first failure ended the others
+        except ExceptionGroup as errors:  # the first failure cancelled the others
             raise errors.exceptions[0] from None
         finally:
             work.commit()
@@ -74,7 +74,7 @@ class _Decoding:
         self.skipped: dict[int, str] = {}
 
     async def run(self) -> None:
-        """Fill rows until none is left."""
+        """Fill rows until none are left."""
         for row in self._queue:
             try:
                 self._written.append(await self._fill(row))

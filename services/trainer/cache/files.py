@@ -17,14 +17,14 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def locked(folder: Path) -> AbstractContextManager[None]:
-    """Keep other builders out. Raises EUGuessError while another process builds here."""
+    """Lock the folder. Raises EUGuessError if another process is building in it."""
     busy = EUGuessError(f"Another process is building {folder}; wait until it is done.")
     return folder_lock(folder, busy=busy)
 
 
 @contextlib.contextmanager
 def room_errors(folder: Path) -> Iterator[None]:
-    """Turn the system's errors for a full disk into DiskFull."""
+    """Convert the system's disk-full errors to DiskFull."""
     try:
         yield
     except OSError as error:
@@ -34,11 +34,12 @@ def room_errors(folder: Path) -> Iterator[None]:
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:
-    """Raise DiskFull early if the bytes do not fit on the disk."""
+    """Raise DiskFull if the disk has no room for the bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         fault = (
-            f"the tensor cache needs {needed_bytes / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
+            f"the tensor cache needs {needed_bytes / 1e6:,.0f} MB, but only "
+            f"{free / 1e6:,.0f} MB are free"
         )
         raise _no_room(folder, fault)
 
@@ -46,7 +47,7 @@ def require_room(folder: Path, needed_bytes: int) -> None:
 def install_finished(folder: Path) -> None:
     """Move finished files from their build folder; complete an interrupted move.
 
-    The old header is removed first and the new one moved last, so a mixture cannot be opened.
+    The old header is removed first and the new one moved last, so a mix of both cannot be opened.
     """
     for building in folder.glob(f"{BUILDING}*"):
         if (building / HEADER).is_file():
@@ -59,7 +60,7 @@ def install_finished(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete builds of other states of the dataset."""
+    """Delete unfinished builds of other states of the dataset."""
     for building in folder.glob(f"{BUILDING}*"):
         shutil.rmtree(building)
 
@@ -67,5 +68,5 @@ def remove_unfinished(folder: Path) -> None:
 def _no_room(folder: Path, fault: str) -> DiskFull:
     return DiskFull(
         f"{folder}: {fault}. Free some space, or set EUGUESS_HOME to a folder on another disk, "
-        "and run it again: the build resumes where it stopped."
+        "and run the command again: the build resumes where it stopped."
     )

@@ -1,7 +1,7 @@
 """The tensor cache on disk: images.npy (N, S, S, 3) uint8, index.parquet, cache.json.
 
-cache.json is written last and has the size of images.npy and the SHA-256 of index.parquet, which
-in turn has a CRC-32 of every image.
+cache.json is written last and holds the size of images.npy and the SHA-256 of index.parquet, which
+in turn holds a CRC-32 of every image.
 """
 
 import hashlib
@@ -81,7 +81,7 @@ class TensorCache:
 
 
 def spec_digest(image: ImageSpec) -> str:
-    """Return the name of caches with the same pixels: by size and preprocessing only."""
+    """Return the folder name for caches of this image size and preprocessing."""
     facts = {"format": FORMAT_VERSION, "pixels": PIXELS_VERSION, "size": image.size}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -106,7 +106,7 @@ def open_cache(
     manifest_digest: str | None = None,
     verify: bool = False,
 ) -> TensorCache:
-    """Open a finished cache. Raises StaleCache with the difference from what is expected.
+    """Open a finished cache. Raises StaleCache, which says what differs from the expectation.
 
     Sizes and the index are always checked; verify also reads and checks every image.
     """
@@ -116,12 +116,12 @@ def open_cache(
     if read_header(folder) != header:
         raise _stale(folder, "it was replaced while it was opened")
     if verify and len(cache.damaged_rows()):
-        raise _stale(folder, f"{len(cache.damaged_rows())} images do not have their checksum")
+        raise _stale(folder, f"{len(cache.damaged_rows())} images do not match their checksum")
     return cache
 
 
 def read_header(folder: Path) -> CacheHeader:
-    """Raises StaleCache when there is none, or it is of another format version."""
+    """Read the header. Raises StaleCache if it is missing, invalid or of another version."""
     try:
         facts = json.loads((folder / HEADER).read_bytes())
     except FileNotFoundError:
@@ -134,7 +134,7 @@ def read_header(folder: Path) -> CacheHeader:
     try:
         return CacheHeader.model_validate(facts)
     except ValidationError:
-        raise _stale(folder, f"{HEADER} lacks fields or has wrong ones") from None
+        raise _stale(folder, f"{HEADER} has missing or invalid fields") from None
 
 
 def _check_expected(
@@ -142,9 +142,9 @@ def _check_expected(
 ) -> None:
     if header.pixels_version != PIXELS_VERSION:
         found = f"preprocessing version {header.pixels_version}, expected {PIXELS_VERSION}"
-        raise _stale(folder, f"it was built by {found}")
+        raise _stale(folder, f"it was built with {found}")
     if image is not None and header.size != image.size:
-        raise _stale(folder, f"its images have {header.size} pixels a side, expected {image.size}")
+        raise _stale(folder, f"its images are {header.size} pixels wide, expected {image.size}")
     if manifest_digest is not None and header.manifest_digest != manifest_digest:
         raise _stale(folder, f"it holds another state of dataset {header.dataset!r}")
 
@@ -155,7 +155,7 @@ def _map_images(folder: Path, header: CacheHeader) -> Pixels:
     if size != header.images_bytes:
         raise _stale(folder, f"{IMAGES} has {size} bytes, expected {header.images_bytes}")
     try:
-        # "c": torch takes writable arrays alone; writes stay in memory and never reach the file.
+        # "c": torch accepts only writable arrays; writes stay in memory and never reach the file.
         images = np.load(path, mmap_mode="c", allow_pickle=False)
     except ValueError:
         raise _stale(folder, f"{IMAGES} is not readable") from None
@@ -169,7 +169,7 @@ def _read_index(folder: Path, header: CacheHeader) -> pa.Table:
     path = folder / INDEX
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != header.index_sha256:
-        raise _stale(folder, f"{INDEX} is not the one that {HEADER} names")
+        raise _stale(folder, f"{INDEX} does not match {HEADER}")
     table = pq.read_table(pa.BufferReader(data))
     if table.num_rows != header.images:
         raise _stale(folder, f"{INDEX} has {table.num_rows} rows, expected {header.images}")

@@ -1,4 +1,4 @@
-"""Rows that need no decoding: the same photo in the previous cache or in an unfinished build."""
+"""Reuse decoded photos from the previous cache and from unfinished builds."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ROWS_PER_SYNC = 4096
 
 @dataclass(frozen=True)
 class _Source:
-    """Whole images by the SHA-256 of their photo."""
+    """Decoded images by the SHA-256 of their photo."""
 
     rows: dict[str, int]
     crc32s: list[int]
@@ -26,7 +26,7 @@ class _Source:
 
 
 def copy_known_rows(folder: Path, manifest: Manifest, rows: ImageRows, *, image: ImageSpec) -> None:
-    """Fill missing rows from what was decoded before; copies with a wrong CRC-32 are left out."""
+    """Fill missing rows with images decoded earlier; skip images with a wrong CRC-32."""
     for source in _sources(folder, manifest, image):
         wanted = ((row, source.rows.get(str(manifest.views.sha256s[row]))) for row in rows.missing)
         copied: list[WrittenRow] = []
@@ -57,7 +57,7 @@ def _sources(folder: Path, manifest: Manifest, image: ImageSpec) -> Iterator[_So
 
 
 def _unfinished(building: Path, image: ImageSpec) -> Iterator[_Source]:
-    """A build that was cut short for another state of the dataset."""
+    """Yield the rows of an interrupted build of another state of the dataset."""
     try:
         table, _ = decode_manifest((building / PLAN).read_bytes(), PLAN)
     except (FileNotFoundError, ChecksumMismatch):

@@ -1,4 +1,4 @@
-"""Images of a cache build: an array on disk and a journal of the rows that are done."""
+"""Images of a cache build: an array on disk and a journal of completed rows."""
 
 import io
 import os
@@ -21,17 +21,17 @@ DONE = np.uint64(1 << 32)
 
 @dataclass(frozen=True, slots=True)
 class WrittenRow:
-    """A row that is written to the file, but perhaps not yet synced to disk."""
+    """A row that is written to the file, but may not be synced to disk yet."""
 
     row: int
     crc32: int
 
 
 class ImageRows:
-    """A context manager to write rows in any order.
+    """A context manager for writing rows in any order.
 
     Rows are synced before they are marked as done, and done rows are checked against their CRC-32
-    when a build is resumed, so a kill or a power cut at any point costs only unmarked rows.
+    when a build is resumed, so a kill or a power cut at any point loses only unmarked rows.
     It uses plain writes, since on a full disk a memory-mapped write kills the process (SIGBUS).
     """
 
@@ -90,7 +90,7 @@ class ImageRows:
         os.fsync(self._journal)
 
     def keep(self, rows: Rows) -> None:
-        """Reduce the file to some of its rows; it can not be read or written afterwards."""
+        """Shrink the file to some of its rows; this object must not be used afterwards."""
         with staged(self._path, durable=True) as part, part.open("wb") as file:
             file.write(_npy_preamble((len(rows), *self._shape[1:])))
             for row in rows:

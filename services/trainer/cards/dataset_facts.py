@@ -39,7 +39,7 @@ class DatasetFacts:
     digest: str
     photos: int
     bytes: int
-    positioned: int  # places of known position
+    positioned: int  # places with known position
     places: Mapping[str, int]  # by country
     years: Mapping[str, int]  # photos by year of capture
     sizes: Mapping[str, int]  # photos by width x height

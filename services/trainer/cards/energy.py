@@ -38,7 +38,7 @@ class Energy:
 
 
 def estimate_energy(seconds: float, device: torch.device, settings: EnergySettings) -> Energy:
-    """Estimate the energy of a number of seconds on a device."""
+    """Estimate the energy that a device uses in a number of seconds."""
     if device.type == "cuda":
         watts, source = gpu_power_limit(device), "the GPU's power limit"
     elif device.type == "cpu":
@@ -49,7 +49,7 @@ def estimate_energy(seconds: float, device: torch.device, settings: EnergySettin
 
 
 def gpu_power_limit(device: torch.device) -> float | None:
-    """Ask nvidia-smi for the power limit in watts; None if it has no answer."""
+    """Ask nvidia-smi for the power limit in watts; None if it does not report one."""
     uuid = torch.cuda.get_device_properties(device).uuid
     query = ("--query-gpu=power.limit", "--format=csv,noheader,nounits", f"--id=GPU-{uuid}")
     try:

@@ -18,20 +18,20 @@ from services.trainer.reports.markdown import (
 from services.trainer.reports.tables import METRIC_NAMES, percent, plain, shown
 
 PRIVACY = (
-    "The model predicts countries only. It **must not be used to locate persons** or to narrow "
+    "The model predicts countries only. It **must not be used to locate people** or to narrow "
     "down where a person is, lives or was."
 )
 LIMITS = (
     "It always names one of the countries above, even for a photo of another country or of an "
     "interior; its probabilities hold for places like those it was tested on",
-    "Accuracy on cameras, years and providers that are not in the dataset card is not measured",
+    "Accuracy on cameras, years and providers outside the dataset card has not been measured",
     "It may rely on cues that change, such as the camera, the season or road works",
 )
 
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """Facts that only the run has; environment is as in services.trainer.runs.provenance."""
+    """Facts known only to the run; environment is as in services.trainer.runs.provenance."""
 
     recipe: Recipe
     environment: Mapping[str, str]
@@ -40,7 +40,7 @@ class TrainingFacts:
 
 
 def model_card(report: Report, training: TrainingFacts) -> str:
-    """Write the card; all figures are from the report or the run."""
+    """Return the card; all figures are from the report or the run."""
     sections = (
         _header(report),
         f"# Model card: {escaped(report.recipe_name)} on {escaped(report.dataset)}",
@@ -169,8 +169,8 @@ def _calibration(measured: tuple[Certainty, ...]) -> str:
     return "\n\n".join(
         (
             "## Calibration",
-            "Fitted on val, measured on the test set. The targets: 90 % of the sets contain the "
-            "true country, and 90 % of the given answers are right.",
+            "Fitted on val, measured on the test set. Targets: 90 % of the sets contain the true "
+            "country, and 90 % of the answers given are right.",
             markdown_table(header, (_certainty(row) for row in measured)),
         )
     )
@@ -207,7 +207,7 @@ def _footprint_lines(energy: Energy | None) -> Iterable[str]:
     if energy is None:
         yield f"Training time: {NOT_RECORDED}"
         return
-    yield f"Training: {_duration(energy.seconds)}, not including the search for the recipe"
+    yield f"Training: {_duration(energy.seconds)}, not including any hyperparameter search"
     if energy.kwh is None or energy.co2_kg is None:
         yield f"Energy: {NOT_RECORDED} ({escaped(energy.watts_source)})"
         return

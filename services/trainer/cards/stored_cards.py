@@ -60,7 +60,7 @@ def promotion_section(version: str, entries: Sequence[AuditEntry]) -> str:
     """
     found = [_decision(entry) for entry in entries if entry.version == version]
     return f"## Promotion of version {escaped(version)}\n\n" + (
-        bullets(found) if found else "Never promoted, nor refused."
+        bullets(found) if found else "Never promoted or refused."
     )
 
 
@@ -69,8 +69,8 @@ def _decision(entry: AuditEntry) -> str:
     reason = f" Reason given: {escaped(entry.reason)}." if entry.reason else ""
     contest = entry.contest
     met = (
-        f" Met the champion on {contest.places} places of {escaped(contest.dataset)}; difference "
-        f"{points(contest.difference)} points."
+        f" Compared with the champion on {contest.places} places of {escaped(contest.dataset)}: "
+        f"difference {points(contest.difference)} points."
         if contest
         else ""
     )

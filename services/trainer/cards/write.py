@@ -1,4 +1,4 @@
-"""The model card and the dataset card that every model version gets."""
+"""Write the model card and the dataset card of a model version."""
 
 from euguess.errors import EUGuessError
 from euguess.promotion.versions import DATASET_CARD, MODEL_CARD

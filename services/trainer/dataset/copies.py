@@ -3,7 +3,7 @@
 pHash as in C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions (2010),
 section 3.2.1: the signs, about their median, of 8 x 8 low frequencies of the discrete cosine
 transform of the brightness at 32 x 32 pixels. The constant row and column are left out, since they
-are similar in all street photos, with sky above road.
+are similar in all street photos: sky above road.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ GRID = 32
 FREQUENCIES = 8
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 # Photos whose hashes differ in at most this many of 64 bits count as copies.
-# Measured on 1,280 street photos at 64 and 224 px: of 400 of them saved again at JPEG quality 40,
-# or at half the size, all were found, 1.15 times brighter 90 %, without an edge of 2 % half; of
-# 815,808 pairs of different places none is nearer than 10 bits. Of 1.8 million pairs of places
-# drawn by the simulator none is nearer than 7.
+# Measured on 1,280 street photos at 64 and 224 px. Of 400 copies, all are found when saved again at
+# JPEG quality 40 or at half the size, 90 % at 1.15 times the brightness, and half with 2 % cut off
+# an edge. None of 815,808 pairs of different places is closer than 10 bits, and none of 1.8 million
+# pairs of simulated places is closer than 7.
 MAX_BITS = 4
 ROWS_AT_ONCE = 512
 PAIRS_AT_ONCE = 8_000_000  # 64 MB
@@ -36,7 +36,7 @@ def hash_images(pixels: Pixels) -> Hashes:
 
 
 def nearest_copies(hashes: Hashes, others: Hashes) -> Rows:
-    """Return for each hash the row of the nearest of others if within MAX_BITS, else -1."""
+    """Return the row of the nearest of others to each hash if within MAX_BITS, else -1."""
     found = np.full(len(hashes), -1, dtype=np.int64)
     if not len(others):
         return found

@@ -39,7 +39,7 @@ from services.trainer.progress import Progress, no_progress
 
 @dataclass(frozen=True)
 class Manifest:
-    """Rows are sorted by country, location, heading and key; the digest is over all of them."""
+    """Rows are sorted by country, location, heading and key; the digest covers all of them."""
 
     dataset: str
     digest: str
@@ -62,9 +62,9 @@ async def build_manifest(
 ) -> Manifest:
     """Update the manifest from the store and return it.
 
-    It has the views of every location record; in a collected dataset only of records that the
+    It lists the views of every location record; in a collected dataset, only of records that the
     stored outcome of their slot names. Records never change, so rows of the previous manifest
-    are reused. Raises DatasetNotFound, StoreError, and InvalidInput when nothing is stored.
+    are reused. Raises DatasetNotFound, StoreError, and InvalidInput if nothing is stored.
     """
     spec = await read_spec(store, dataset)
     previous = await _previous_rows(store, dataset)

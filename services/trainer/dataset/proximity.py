@@ -33,7 +33,7 @@ class SpatialIndex:
 
     @classmethod
     def of(cls, lats: Floats, lons: Floats) -> "SpatialIndex":
-        """Index coordinates in degrees; an unknown position (NaN) is near to nothing."""
+        """Index coordinates in degrees; an unknown position (NaN) is near nothing."""
         phi, lam = np.radians(lats), np.radians(lons)
         parts = (np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi))
         points = np.stack(parts, axis=1)
@@ -48,7 +48,7 @@ class SpatialIndex:
         return np.asarray(tree.query_pairs(_chord(km), output_type="ndarray"), dtype=np.int64)
 
     def nearest(self, others: Rows, rows: Rows, km: float) -> Rows:
-        """Return for each of rows the nearest of others if at most km away, else -1."""
+        """Return the nearest of others to each of rows if at most km away, else -1."""
         if not len(others):
             return np.full(len(rows), -1, dtype=np.int64)
         tree = cKDTree(self.points[others])

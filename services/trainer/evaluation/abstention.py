@@ -1,4 +1,4 @@
-"""Abstention of uncertain predictions, which trades coverage for accuracy.
+"""Abstention on uncertain predictions, which trades coverage for accuracy.
 
 Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017.
 """
@@ -16,10 +16,10 @@ ALWAYS_ABSTAIN = 2.0  # above any probability
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """A risk-coverage curve with one entry per confidence that occurs, from high to low.
+    """A risk-coverage curve with one entry per distinct confidence, from high to low.
 
-    coverage is the share of samples at least as confident, accuracy is over these; the risk is
-    1 - accuracy.
+    coverage is the share of samples with at least that confidence, accuracy is over those samples.
+    The risk is 1 - accuracy.
     """
 
     confidence: Floats
@@ -33,7 +33,7 @@ class RiskCoverage:
         return float(np.sum((1 - self.accuracy) * shares))
 
     def thinned(self, points: int) -> "RiskCoverage":
-        """Return at most `points` entries, evenly spaced, with the last one."""
+        """Return at most `points` entries, evenly spaced, including the last one."""
         last = len(self.confidence) - 1
         rows = np.unique(np.linspace(last, 0, min(points, last + 1)).round().astype(np.int64))
         return RiskCoverage(self.confidence[rows], self.coverage[rows], self.accuracy[rows])
@@ -54,7 +54,7 @@ def abstain_threshold(
 ) -> float:
     """Return the lowest confidence above which predictions reach the accuracy on these samples.
 
-    ALWAYS_ABSTAIN if no confidence does. The accuracy on other samples is slightly lower, since
+    Returns ALWAYS_ABSTAIN if there is none. The accuracy on other samples is slightly lower, since
     the threshold is selected on these.
     """
     curve = risk_coverage(confidence, hits)

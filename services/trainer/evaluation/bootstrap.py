@@ -17,12 +17,12 @@ from services.trainer.dataset.view_index import Floats, Rows, Strings
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Resampling settings; 2,000 resamples place the ends of a 95 % interval within about 4 %."""
+    """Resampling settings; 2,000 resamples give the ends of a 95 % interval to within about 4 %."""
 
     resamples: int = 2000
     confidence: float = 0.95
     seed: int = 0
-    cells_at_once: int = 4_000_000  # resamples x locations held at a time: 32 MB
+    cells_at_once: int = 4_000_000  # resamples x locations in memory at once: 32 MB
 
     def interval(self, value: float, resampled: Floats) -> Interval:
         """Return the percentile interval around a point estimate."""
@@ -98,7 +98,7 @@ def _weighted_median(ascending: Floats, weights: Floats) -> float:
 def _ratio_interval(
     numerators: Floats, denominators: Floats, location_ids: Strings, bootstrap: Bootstrap
 ) -> Interval:
-    """Return the interval of the mean ratio of column sums; empty columns are left out."""
+    """Return the interval of the mean ratio of column sums; empty columns are ignored."""
     above, below = _sums(numerators, location_ids), _sums(denominators, location_ids)
     resampled = [_ratios(w @ above, w @ below) for w in bootstrap.weights(len(above))]
     value = _ratios(above.sum(axis=0, keepdims=True), below.sum(axis=0, keepdims=True))

@@ -9,7 +9,7 @@ from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.metrics import LogProbabilities
 
 CALIBRATION_BINS = 15  # Guo et al., On Calibration of Modern Neural Networks, 2017
-HIGHEST_TEMPERATURE = 100.0  # beyond it all countries are equally likely
+HIGHEST_TEMPERATURE = 100.0  # at which all countries are almost equally likely
 PRIOR_SAMPLES = 1.0
 
 
@@ -18,11 +18,11 @@ def fit_temperature(
 ) -> float:
     """Return the temperature with the lowest NLL of the labels (Guo et al., 2017, section 4.2).
 
-    The NLL is convex in the inverse temperature. prior_samples with equally likely labels are
-    added: otherwise a network that is right about every sample would get temperature 0 and be
-    certain of everything. With one, a network that is right about all of 6 claims about 6 / 7
-    (Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2, smooths his
-    targets for the same reason).
+    The NLL is convex in the inverse temperature. prior_samples are extra samples with equally
+    likely labels: without them, a network that is right about every sample would get temperature 0
+    and be certain of everything. With one, a network that is right about all of 6 samples claims
+    about 6 / 7. Platt (Probabilistic Outputs for Support Vector Machines, 1999, section 2.2)
+    smooths targets for the same reason.
     """
     own = log_probabilities[np.arange(len(labels)), labels]
     middle = log_probabilities.mean(axis=1)

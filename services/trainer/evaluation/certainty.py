@@ -1,11 +1,11 @@
 """Calibration of probabilities, country sets and abstention: fitted on val, measured on test.
 
-Fused views need a calibration of their own: their mean log-probabilities are underconfident. So
-each number of views has its own temperature and thresholds, fitted and measured on one row per
-location, of locations that have at least that many views.
+Fused views need their own calibration, since their mean log-probabilities are underconfident. Each
+number of views has its own temperature and thresholds, fitted and measured with one row per
+location, on locations that have at least that many views.
 
-Val also selects the best epoch, and the same locations give the temperature and the thresholds, so
-the guarantees hold approximately. Their actual coverage and accuracy are measured on test.
+Val also selects the best epoch, and the temperature and the thresholds are fitted on the same
+locations, so the guarantees are approximate. Actual coverage and accuracy are measured on test.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ Calibration = tuple[ViewsCalibration, ...]  # by increasing number of views, fro
 def fit_calibration(
     log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings
 ) -> Calibration:
-    """Calibrate each number of views that a location of val has; one row per view."""
+    """Fit a calibration for each number of views that val locations have; one row per view."""
     every = (
         _places(log_probabilities, labels, location_ids, views)
         for views in range(1, _most_views(location_ids) + 1)
@@ -65,7 +65,7 @@ def measure_certainty(
 ) -> tuple[Certainty, ...]:
     """Measure a calibration on test, by number of views; one row per view.
 
-    Without a calibration the result is empty.
+    The result is empty without a calibration.
     """
     if not calibration:
         return ()
@@ -80,7 +80,7 @@ def measure_certainty(
 
 @dataclass(frozen=True)
 class _Places:
-    """One row per location, of its first `views` views."""
+    """One row per location, fused from its first `views` views."""
 
     views: int
     log_probabilities: LogProbabilities

@@ -22,7 +22,7 @@ def distance_metrics(predictions: Rows, index: ViewIndex, centres: Floats) -> di
     """Measure distances from the true position to the centroid of the predicted country.
 
     The result is empty if no position is known. In a large country, even the right prediction has
-    an error of some hundred km.
+    an error of a few hundred km.
     """
     known = np.flatnonzero(~np.isnan(index.lats))
     if not len(known):

@@ -101,7 +101,7 @@ class Subject:
 class Predictions:
     """Predictions for the test views: each view alone, and the first N views of each location.
 
-    The calibration, if there is one, is for averages of log-probabilities.
+    The calibration, if there is one, applies to averaged log-probabilities.
     """
 
     single: LogProbabilities
@@ -110,7 +110,7 @@ class Predictions:
 
 
 def report_on(subject: Subject, views: LabelledSplit, predictions: Predictions) -> Report:
-    """Report of a model's predictions to the test part."""
+    """Build the report on a model's predictions for the test set."""
     rows = views.split.test
     single, labels, index = predictions.single, views.labels[rows], subset(views.index, rows)
     leaks = find_leaks(views.index, views.split, buffer_km=subject.apart_km)
@@ -142,7 +142,7 @@ def report_on(subject: Subject, views: LabelledSplit, predictions: Predictions) 
 def accuracies(
     log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings
 ) -> dict[str, Interval]:
-    """Return top-1 accuracy, top-5 accuracy (of more than five countries) and macro recall."""
+    """Return top-1 accuracy, top-5 accuracy (with more than five countries) and macro recall."""
     hits = is_top(log_probabilities, labels, 1)
     found = {"top1_accuracy": bootstrap_interval(hits, location_ids)}
     if log_probabilities.shape[1] > TOP:

@@ -18,7 +18,7 @@ Confusion = NDArray[np.int64]  # [true label, predicted label]
 
 
 def is_top(log_probabilities: LogProbabilities, labels: Rows, k: int) -> NDArray[np.bool_]:
-    """Tell whether the true country is among the k likeliest; ties count against it."""
+    """Return whether the true country is among the k likeliest; ties count against it."""
     own = log_probabilities[np.arange(len(labels)), labels]
     return np.asarray((log_probabilities >= own[:, None]).sum(axis=1) <= k)
 
@@ -83,15 +83,15 @@ def errors_km(lats: Floats, lons: Floats, predictions: Rows, centroids: Floats) 
 
 
 def is_near(distances: Floats, km: float = NEAR_KM) -> NDArray[np.bool_]:
-    """Tell which errors are at most km; the mean is the accuracy within km."""
+    """Return which errors are at most km; the mean is the accuracy within km."""
     return np.asarray(distances <= km)
 
 
 def geoscores(distances: Floats) -> Floats:
-    """Return points by distance in km: 5000 at 0 km, a factor of e less every 1492.7 km.
+    """Return the score of each distance in km: 5000 at 0 km, e times less every 1492.7 km.
 
-    The scoring of the game GeoGuessr on its world map, as PIGEON (Haas et al., 2024) and
-    OpenStreetView-5M (Astruc et al., 2024) use it.
+    This is how GeoGuessr scores on its world map, as used by PIGEON (Haas et al., 2024) and
+    OpenStreetView-5M (Astruc et al., 2024).
     """
     return np.asarray(BEST_GEOSCORE * np.exp(-distances / GEOSCORE_DECAY_KM))
 
@@ -110,7 +110,7 @@ def fuse_views(
 ) -> FusedViews:
     """Average the log-probabilities of the first `views` rows of each location, renormalised.
 
-    A location with fewer views is fused from the ones it has.
+    A location with fewer views is fused from all of them.
     """
     names, first, location = np.unique(location_ids, return_index=True, return_inverse=True)
     order = np.argsort(location, kind="stable")

@@ -15,7 +15,7 @@ from services.trainer.evaluation.metrics import LogProbabilities
 from services.trainer.heads.linear import Examples, fit_logistic
 from services.trainer.heads.view_sets import NO_VIEW, ViewSets
 
-COMPONENTS = 128  # principal components of the features that are used
+COMPONENTS = 128  # principal components of the features to keep
 HIDDEN = 32
 STEPS = 100
 LEARNING_RATE = 3e-3
@@ -35,7 +35,7 @@ class GatedAttention(nn.Module):
         nn.init.zeros_(self.score.bias)
 
     def forward(self, views: Tensor, is_view: Tensor) -> Tensor:
-        """views: (sets, V, D), is_view: (sets, V) bool, to (sets, countries) logits."""
+        """Map views (sets, V, D), with the mask is_view (sets, V), to (sets, countries) logits."""
         hidden = torch.tanh(self.tangent(views)) * torch.sigmoid(self.gate(views))
         scores = self.score(hidden)[..., 0].masked_fill(~is_view, -torch.inf)
         weights = scores.softmax(dim=1)
@@ -45,20 +45,20 @@ class GatedAttention(nn.Module):
 
 @dataclass(frozen=True)
 class AttentionPool:
-    """A trained attention on principal components; basis: (D, components)."""
+    """Trained attention on principal components; basis: (D, components)."""
 
     basis: Floats
     network: GatedAttention
 
     def log_probabilities(self, features: Floats, members: Rows) -> LogProbabilities:
-        """Predict sets of rows of the features: (sets, countries)."""
+        """Predict each set of views, given as rows of the features: (sets, countries)."""
         views, is_view = _views(features @ self.basis, members)
         with torch.inference_mode():
             return log_softmax(self.network(views, is_view).numpy())
 
 
 def fit_attention(examples: Examples, members: Rows, c: float, seed: int) -> AttentionPool:
-    """Fit an attention to sets of views; labels and weights of the examples are those of the sets.
+    """Fit attention to sets of views; the examples have one label and one weight per set.
 
     The classifier starts from a logistic regression on mean features and has the same penalty.
     """
@@ -99,7 +99,7 @@ def _learn(
 
 
 def _principal_components(features: Floats) -> Floats:
-    """Return orthonormal columns (D, at most COMPONENTS) of largest variance."""
+    """Return the directions of largest variance as orthonormal columns (D, at most COMPONENTS)."""
     inputs = torch.from_numpy(features - features.mean(axis=0))
     rows, width = inputs.shape
     kept = min(COMPONENTS, rows - 1, width)

@@ -1,4 +1,4 @@
-"""Frozen networks without their head, which turn images into features."""
+"""Frozen networks without a head, which turn images into features."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
 
 
 class Backbone(Section):
-    """[[backbones]]: a network, its weights and the images that it gets."""
+    """[[backbones]]: a network, its weights and its input images."""
 
     network: str
     weights: str = Field(
@@ -38,7 +38,7 @@ class Backbone(Section):
     std: Colour = IMAGENET_IMAGE.std
     layers: tuple[str, ...] = Field(
         default=(),
-        description="Further modules whose outputs, averaged over the image, are used as features",
+        description="Inner modules whose outputs, averaged over the image, are added as features",
     )
 
     def with_weights_in(self, folder: Path) -> "Backbone":
@@ -71,7 +71,7 @@ class FeatureExtractor(nn.Module):
         super().__init__()
         self.network = network
         self.layers = layers
-        self.widths: tuple[int, ...] = ()  # of the penultimate features and each layer's
+        self.widths: tuple[int, ...] = ()  # of the penultimate features, then of each layer
         self._means: dict[str, Tensor] = {}
         for name in layers:
             network.get_submodule(name).register_forward_hook(self._keep(name))
@@ -93,7 +93,7 @@ class FeatureExtractor(nn.Module):
 def build_feature_extractor(backbone: Backbone, device: torch.device) -> FeatureExtractor:
     """Build a backbone in evaluation mode, without its head. Raises InvalidRecipe."""
     weights = None if backbone.weights == NO_WEIGHTS else backbone.weights
-    torch.manual_seed(0)  # random weights are the same each time
+    torch.manual_seed(0)  # makes random weights reproducible
     try:
         network = build_network(backbone.network, 1, weights)
         check_image_size(network, backbone.image_size)
@@ -122,7 +122,7 @@ def _probed(extractor: FeatureExtractor, size: int) -> FeatureExtractor:
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of names, types, shapes and values, whatever file they came from."""
+    """Return the SHA-256 of all names, types, shapes and values, independent of the file."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -2,8 +2,8 @@
 
 The folder <home>/embeddings/<dataset>/<key> holds features.npy (N, D) float32 and embeddings.json,
 which is written last and holds the SHA-256 of features.npy. The key is a digest of everything that
-the features depend on. Chunks of rows are stored in files of their own until all are computed, so
-an interrupted computation resumes after its last chunk.
+the features depend on. Until all rows are computed, each chunk of them has its own file, so an
+interrupted computation resumes after its last chunk.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ class EmbeddingKey(Record):
     pixels_version: int = PIXELS_VERSION
     dataset: DatasetName
     manifest_digest: Sha256
-    index_sha256: Sha256 = Field(description="Of the tensor cache: rows and their pixels")
+    index_sha256: Sha256 = Field(description="Of the tensor cache's index: rows and their pixels")
     network: str
     weights_sha256: Sha256
     layers: tuple[str, ...]
@@ -96,7 +96,7 @@ class Embeddings:
 def embed_dataset(
     dataset: str, backbone: Backbone, session: Session, *, on_damage: OnDamage = OnDamage.RAISE
 ) -> Embeddings:
-    """Compute or read the features of a stored dataset, through its tensor cache."""
+    """Read the features of a stored dataset, or compute them from its tensor cache."""
     cache = load_cache(dataset, backbone.image, session, on_damage=on_damage)
     with session.display.bar(f"Embedding by {backbone.title}") as progress:
         return embed(cache, backbone, session.home, session.device, progress)
@@ -105,7 +105,7 @@ def embed_dataset(
 def embed(
     cache: TensorCache, backbone: Backbone, home: Path, device: torch.device, progress: Progress
 ) -> Embeddings:
-    """Return the features of all views of a cache: from disk if complete, else computed.
+    """Return the features of all views of a cache: from disk if complete, otherwise computed.
 
     Raises InvalidRecipe when the backbone cannot be built, DiskFull when there is no space.
     """
@@ -122,7 +122,7 @@ def embed(
 def embedding_key(
     cache: TensorCache, backbone: Backbone, network: nn.Module, device: torch.device
 ) -> EmbeddingKey:
-    """Return the key of a backbone's features; network is the one without its head."""
+    """Return the key of a backbone's features; network is the backbone without its head."""
     return EmbeddingKey(
         dataset=cache.header.dataset,
         manifest_digest=cache.header.manifest_digest,
@@ -154,7 +154,7 @@ def _computed(
     device: torch.device,
     progress: Progress,
 ) -> Embeddings:
-    """Compute missing chunks, then write the features and, last, their header."""
+    """Compute missing chunks, then write the features and finally their header."""
     unused = np.zeros(len(cache), dtype=np.int64)
     images = DeviceImages(cache.images, unused, key.image, device)
     chunks = []

@@ -69,7 +69,7 @@ def measure_head(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead
 
 
 def _calibration(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead) -> Calibration:
-    """Fit the calibration on held-out locations; only averages of log-probabilities have one."""
+    """Fit the calibration on held-out locations; empty unless log-probabilities are averaged."""
     if recipe.head.pooling is not Pooling.LOG_PROBABILITIES:
         return ()
     rows, views = chosen.held_out, embedded.views

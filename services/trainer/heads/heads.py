@@ -18,7 +18,7 @@ from services.trainer.heads.linear import (
 from services.trainer.heads.recipe import HeadOptions, Pooling
 from services.trainer.heads.view_sets import ViewSets, first_view_sets, random_view_sets
 
-SUBSETS = 3  # random sets of views per location that a pooling head learns from
+SUBSETS = 3  # random sets of views per location to train a pooling head on
 
 
 class Head(Protocol):
@@ -61,11 +61,11 @@ class MeanHead:
 
 @dataclass(frozen=True)
 class AttentionHead:
-    """Classifies a mean of features that is weighted by the content of the views.
+    """Classifies a weighted mean of the features; the weights depend on the views.
 
-    On 163 real locations it is not better than averaging: 36.5 % [29, 44] with all views, against
+    On 163 real locations it is no better than averaging: 36.5 % [29, 44] with all views, against
     35.2 % [28, 43] for log-probabilities and for mean embeddings (docs/results/streetview.md). It
-    stays because recipes may name it.
+    is kept for recipes that name it.
     """
 
     pool: AttentionPool
@@ -90,7 +90,7 @@ class TrainingFeatures:
 
 
 def fit_heads(training: TrainingFeatures, options: HeadOptions, seed: int) -> list[Head]:
-    """Fit one head per value of the regularisation; a pure function of its arguments."""
+    """Fit one head per regularisation value; a pure function of its arguments."""
     if options.pooling is Pooling.LOG_PROBABILITIES:
         examples = _examples(training.features, training.labels, training, options)
         return [AveragingHead(model) for model in _models(examples, options)]
@@ -112,7 +112,7 @@ def _models(examples: Examples, options: HeadOptions) -> list[LinearModel]:
 
 
 def _sets(training: TrainingFeatures, seed: int) -> ViewSets:
-    """Return every single view, all views of each location, and some random sets of them."""
+    """Return each single view, all views of each location, and some random sets of views."""
     rng = np.random.default_rng(seed)
     ids = training.location_ids
     drawn = [random_view_sets(ids, rng) for _ in range(SUBSETS)]

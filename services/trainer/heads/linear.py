@@ -13,20 +13,20 @@ from euguess.images.postprocessing import log_softmax
 from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.metrics import LogProbabilities
 
-# Of the gradient of the mean loss. Measured for six values of C on 2,500 x 1,024 features of 26
-# countries: 5.4 s of CPU, with losses within 4e-8 of the minimum. The default of 1e-4 takes 1.4 s,
-# but with C = 30 the loss is 14 % above the minimum.
+# For the gradient of the mean loss. Six values of C on 2,500 x 1,024 features of 26 countries take
+# 5.4 s of CPU, with losses within 4e-8 of the minimum. The default of 1e-4 takes 1.4 s, but at
+# C = 30 the loss is 14 % above the minimum.
 TOLERANCE = 1e-7
 MAX_STEPS = 10_000
 # A country without training samples is e^10 times less likely than any other.
 UNSEEN_MARGIN = 10.0
-# Fitted values lie between 0 and 1; as logits they would hardly separate the countries.
+# Fitted values lie between 0 and 1, too close together to separate the countries as logits.
 SHARPNESS = 10.0
 
 
 @dataclass(frozen=True)
 class LinearModel:
-    """weights: (features, countries), bias: (countries,)."""
+    """A linear classifier; weights: (features, countries), bias: (countries,)."""
 
     weights: Floats
     bias: Floats
@@ -38,7 +38,7 @@ class LinearModel:
 
 @dataclass(frozen=True)
 class Examples:
-    """features: (N, D), labels: (N,) below num_countries, weights: (N,) of each in the loss."""
+    """Samples to fit: features (N, D), labels (N,) below num_countries, loss weights (N,)."""
 
     features: Floats
     labels: Rows
@@ -49,13 +49,13 @@ class Examples:
 def fit_logistic(examples: Examples, regularisation: tuple[float, ...]) -> list[LinearModel]:
     """Fit one model per C that minimises sum(weight x cross-entropy) + |W|^2 / (2 C).
 
-    The bias is not penalised. Each C starts from the solution for the one before it.
+    The bias is not penalised. Each C starts from the solution for the previous one.
     """
     present = np.unique(examples.labels)
     if len(present) == 1:
         constant = np.zeros((examples.features.shape[1], 1)), np.zeros(1)
         return [_all_countries(*constant, present, examples.num_countries) for _ in regularisation]
-    # scikit-learn fits two classes by one logit, whose penalty is twice that of two of half size.
+    # scikit-learn fits two classes with one logit: twice the penalty of two logits of half size.
     is_binary = len(present) == 2
     classifier = LogisticRegression(tol=TOLERANCE, max_iter=MAX_STEPS, warm_start=True)
     models = []
@@ -95,7 +95,7 @@ def balanced_weights(labels: Rows) -> Floats:
 
 
 def _all_countries(weights: Floats, bias: Floats, present: Rows, num_countries: int) -> LinearModel:
-    """Extend a model of the countries that occur to all countries."""
+    """Extend a model of the countries in the samples to all countries."""
     every = np.zeros((len(weights), num_countries))
     biases = np.full(num_countries, bias.min() - UNSEEN_MARGIN)
     every[:, present], biases[present] = weights, bias

@@ -16,15 +16,15 @@ from services.trainer.recipes.sections import Section, SplitOptions
 
 
 class Pooling(StrEnum):
-    """How the views of a location are combined."""
+    """Method that combines the views of a location."""
 
-    LOG_PROBABILITIES = "log-probabilities"  # learns from single views, averages their predictions
+    LOG_PROBABILITIES = "log-probabilities"  # trains on single views, averages their predictions
     MEAN_EMBEDDING = "mean-embedding"  # averages features, classifies the mean
-    ATTENTION = "attention"  # learns how to weigh the views
+    ATTENTION = "attention"  # learns to weight the views
 
 
 class Scaling(StrEnum):
-    """How the features of each layer are scaled before they are concatenated."""
+    """Scaling of each layer's features before they are concatenated."""
 
     STANDARDISE = "standardise"  # each feature to mean 0 and variance 1 over the training views
     UNIT_LENGTH = "unit-length"  # each view to length 1
@@ -32,7 +32,7 @@ class Scaling(StrEnum):
 
 
 class HeadOptions(Section):
-    """[head]: the classifier; `choice` selects the best of several values of regularisation."""
+    """[head]: the classifier; `choice` selects the best of several regularisation values."""
 
     model: Literal["logistic", "least-squares"] = Field(
         default="logistic", description="least-squares regresses one-hot countries and fits fastest"
@@ -89,7 +89,7 @@ class HeadRecipe(Section):
 
 
 def read_head_recipe(path: Path) -> HeadRecipe:
-    """Read the recipe of a TOML file. Raises InvalidRecipe."""
+    """Read a recipe from a TOML file. Raises InvalidRecipe."""
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
@@ -104,7 +104,7 @@ def read_head_recipe(path: Path) -> HeadRecipe:
 
 
 def parse_head_recipe(table: Mapping[str, Any]) -> HeadRecipe:
-    """Check a recipe. Raises InvalidRecipe that names each wrong key."""
+    """Validate a recipe. Raises InvalidRecipe, which names each invalid key."""
     try:
         return HeadRecipe.model_validate(table)
     except ValidationError as error:

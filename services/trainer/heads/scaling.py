@@ -1,4 +1,4 @@
-"""Common scale for the features of several backbones."""
+"""Scale the features of several backbones to a common size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from services.trainer.dataset.view_index import Floats
 from services.trainer.heads.recipe import Scaling
 
 Block = NDArray[np.floating]  # (views, features of one layer of a backbone)
-SMALLEST_SPREAD = 1e-6  # features that hardly vary are not blown up
+SMALLEST_SPREAD = 1e-6  # avoids blowing up nearly constant features
 
 
 @dataclass(frozen=True)
 class BlockScaler:
-    """Computes (features - mean) * factor, with has_unit_length of views scaled to length 1."""
+    """Computes (features - mean) * factor; has_unit_length first scales each view to length 1."""
 
     has_unit_length: bool
     mean: Floats
@@ -27,12 +27,12 @@ class BlockScaler:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Scales and concatenates the features of all layers; a mean training view has length 1."""
+    """Scales and concatenates all layers' features; training views have a mean length of 1."""
 
     blocks: tuple[BlockScaler, ...]
 
     def __call__(self, blocks: Sequence[Block]) -> Floats:
-        """(N, sum of features)."""
+        """Return shape (N, sum of features)."""
         pairs = zip(self.blocks, blocks, strict=True)
         joined = np.concatenate([scaler(block) for scaler, block in pairs], axis=1)
         return np.asarray(joined / np.sqrt(len(self.blocks)))

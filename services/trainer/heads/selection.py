@@ -1,4 +1,4 @@
-"""Selection of the regularisation of a head, without the test set."""
+"""Select the regularisation of a head without the test set."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from services.trainer.loading.split_data import LabelledSplit
 
 @dataclass(frozen=True)
 class Score:
-    """Quality of one value of the regularisation on held-out locations."""
+    """Quality of one regularisation value on held-out locations."""
 
     regularisation: float
     nll: float  # all views fused, at the best temperature, nats per location
@@ -31,13 +31,13 @@ class Score:
 
 @dataclass(frozen=True)
 class ChosenHead:
-    """A head with its scaler, and the held-out predictions that it was selected by."""
+    """The selected head with its scaler and the held-out predictions that it was selected by."""
 
     head: Head
     scaler: Scaler
     score: Score
     held_out: Rows  # views
-    log_probabilities: LogProbabilities  # of these
+    log_probabilities: LogProbabilities  # of the held-out views
 
     def features(self, blocks: Sequence[Block], rows: Rows) -> Floats:
         """Return the scaled features of some views."""
@@ -46,7 +46,7 @@ class ChosenHead:
 
 @dataclass(frozen=True)
 class EmbeddedViews:
-    """Features by layer of each backbone, in the order of the views."""
+    """Views with their features: one block per layer of each backbone, in view order."""
 
     views: LabelledSplit
     blocks: tuple[Block, ...]
@@ -55,7 +55,7 @@ class EmbeddedViews:
 def choose_head(embedded: EmbeddedViews, options: HeadOptions, seed: int) -> ChosenHead:
     """Return the head with the lowest NLL on held-out locations.
 
-    With cross-validation the final head is trained on train and val, else on train alone.
+    With cross-validation, the final head is trained on train and val, otherwise on train alone.
     """
     split = embedded.views.split
     if options.choice == "val" and len(split.val):
@@ -90,7 +90,7 @@ class _Trial:
 def _folds(
     embedded: EmbeddedViews, rows: Rows, folds: int, seed: int
 ) -> Iterator[tuple[Rows, Rows]]:
-    """Yield (training, held-out) rows; whole locations are held out, each once."""
+    """Yield (training, held-out) rows; each location is held out once, with all its views."""
     names, location = np.unique(embedded.views.index.location_ids[rows], return_inverse=True)
     of_location = np.random.default_rng(seed).permutation(len(names)) % folds
     for fold in range(min(folds, len(names))):

@@ -13,14 +13,14 @@ NO_VIEW = -1
 
 @dataclass(frozen=True)
 class ViewSets:
-    """location_ids: (sets,); members: (sets, most views), rows of views, then NO_VIEW."""
+    """Sets of views: location_ids (sets,) and members (sets, most views), padded by NO_VIEW."""
 
     location_ids: Strings
     members: Rows
 
     @classmethod
     def joined(cls, several: Sequence[Self]) -> Self:
-        """Concatenate several, in order."""
+        """Concatenate in order."""
         width = max(one.members.shape[1] for one in several)
         padded = [
             np.pad(
@@ -45,7 +45,7 @@ def first_view_sets(location_ids: Strings, views: int) -> ViewSets:
 
 
 def random_view_sets(location_ids: Strings, rng: np.random.Generator) -> ViewSets:
-    """Draw for each location a random set of 1 to all of its views."""
+    """Draw a random non-empty set of each location's views."""
     every = _sets(location_ids, rng.permutation(len(location_ids)), len(location_ids))
     sizes = (every.members != NO_VIEW).sum(axis=1)
     kept = rng.integers(1, sizes + 1)

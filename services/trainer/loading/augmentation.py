@@ -6,7 +6,7 @@ from torchvision.transforms import v2
 
 from services.trainer.recipes.sections import Augmentation
 
-GROUPS = 16  # of images that get the same random operation
+GROUPS = 16  # per batch; the images of a group get the same random operation
 GREY = 128
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -14,7 +14,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 def random_crop(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
     """Shift and zoom each image of a uint8 N x S x S x 3 batch; borders are mirrored.
 
-    One nearest-neighbour gather: resampling would blur the few pixels there are.
+    Uses one nearest-neighbour gather, since resampling would blur such small images.
     """
     if not recipe.shift and not recipe.zoom:
         return pixels
@@ -27,11 +27,11 @@ def random_crop(pixels: Tensor, recipe: Augmentation, generator: torch.Generator
 
 
 def rand_augment(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
-    """RandAugment (Cubuk et al. 2020) of a uint8 N x S x S x 3 batch, by torchvision.
+    """Apply RandAugment (Cubuk et al. 2020, by torchvision) to a uint8 N x S x S x 3 batch.
 
     None of its 14 operations is a flip: identity, shear, shift, rotation, brightness, colour,
-    contrast, sharpness, posterise, solarise, autocontrast, equalise. An operation is drawn for a
-    random group of images at a time: drawing one per image takes several times longer.
+    contrast, sharpness, posterise, solarise, autocontrast, equalise. Each operation is
+    drawn for a random group of images, since drawing one per image takes several times longer.
     """
     if not recipe.randaugment:
         return pixels

@@ -22,7 +22,7 @@ RESIDENT_SHARE = 0.5  # of the device's free memory for pixels; the rest is for 
 class Batch:
     """images: N x 3 x S x S float32 in channels_last order (1.36 times faster on a CPU).
 
-    A mixed image belongs by `share` to its label and by 1 - share to its partner.
+    A mixed image has its label with weight `share` and its partner with weight 1 - share.
     """
 
     images: Tensor
@@ -31,7 +31,7 @@ class Batch:
     share: float = 1.0
 
     def parts(self, count: int) -> list["Batch"]:
-        """Split into at most `count` nearly equal batches of at least 2 images (for statistics)."""
+        """Split into at most `count` nearly equal batches of 2 or more images (for batch norm)."""
         number = max(1, min(count, len(self.labels) // 2))
         if number == 1:
             return [self]
@@ -97,7 +97,7 @@ class DeviceImages:
 
 
 def num_batches(images: int, batch_size: int) -> int:
-    """Return the number of batches, of nearly equal size since statistics of few images mislead."""
+    """Return the number of nearly equal batches; a small last one would have poor statistics."""
     return max(1, -(-images // batch_size))
 
 
@@ -107,7 +107,7 @@ def _scaled(pixels: Tensor) -> Tensor:
 
 
 def _to_device(pixels: Pixels, device: torch.device) -> Tensor:
-    # A copy, since torch cannot hold the read-only pages of a mapped file.
+    # A copy, since torch cannot use the read-only pages of a memory-mapped file.
     return torch.from_numpy(np.array(pixels)).to(device)
 
 
@@ -121,15 +121,15 @@ def _fits(num_bytes: int, device: torch.device) -> bool:
 
 
 def country_weights(counts: NDArray[np.int64], strength: float) -> Floats:
-    """Return how often an image of each country is drawn, relatively: counts ** -strength."""
+    """Return the relative frequency of drawing an image, by country: counts ** -strength."""
     return np.maximum(counts, 1).astype(np.float64) ** -strength
 
 
 def draw_rows(rows: Rows, labels: Rows, strength: float, seed: int) -> Rows:
-    """Draw as many rows, with replacement, so that rare countries occur more often.
+    """Draw the same number of rows, with replacement; rare countries occur more often.
 
     strength: 0 returns the rows unchanged, 1 makes all countries equally frequent on average
-    (0.5 is the square-root sampling of Mahajan et al. 2018). labels belong to the rows.
+    (0.5 is the square-root sampling of Mahajan et al. 2018). labels: one per row.
     """
     if not strength:
         return rows

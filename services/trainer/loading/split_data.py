@@ -83,7 +83,7 @@ def read_unseen_data(
     countries: tuple[ModelCountry, ...],
     seen: SeenViews,
 ) -> SplitData:
-    """Return as test set all views that the model has not seen, in countries that it knows.
+    """Return a test set of all views that the model has not seen, in countries that it knows.
 
     Raises InvalidInput if there are none.
     """
@@ -132,8 +132,8 @@ def first_views(index: ViewIndex, views: int) -> Rows:
 def chosen_locations(index: ViewIndex, part: Subset) -> Strings:
     """Return the sorted ids of a share of each country's locations.
 
-    Locations are drawn by a hash, so a larger share contains a smaller one, and a new location
-    changes the choice by at most one.
+    Locations are drawn by a hash, so a larger share contains every smaller one, and a new location
+    changes the selection by at most one.
     """
     names, first = np.unique(index.location_ids, return_index=True)
     if part.share == 1:
@@ -148,7 +148,7 @@ def chosen_locations(index: ViewIndex, part: Subset) -> Strings:
 
 
 def subset(index: ViewIndex, rows: Rows) -> ViewIndex:
-    """Return an index of some rows."""
+    """Return the index of some rows only."""
     return ViewIndex(
         location_ids=index.location_ids[rows],
         country_codes=index.country_codes[rows],
@@ -167,7 +167,7 @@ def hashed_views(cache: TensorCache) -> ViewIndex:
 
 
 def label_order(codes: tuple[str, ...]) -> list[str]:
-    """Return the study's order if it has all countries, else the order of English names."""
+    """Sort countries in the study's order if it has them all, otherwise by English name."""
     study = {known: label for label, known in enumerate(PRESETS[STUDY_PRESET].codes)}
     if set(codes) <= set(study):
         return sorted(codes, key=study.__getitem__)

@@ -29,9 +29,9 @@ from services.trainer.models.stored_model import StoredModel, load_model
 from services.trainer.session import Session, load_cache
 from services.trainer.splits.leaks import unseen_locations
 
-# Of two equally good models, the gate lets the newer one through in 2 to 3 % of cases, as its
-# interval promises; with 8 places it would be up to 5 % (1,500 simulated contests for each of 8
-# to 100 places, of which the models' answers differ at 10, 30 and 50 %).
+# If two models are equally good, the gate promotes the newer one in 2 to 3 % of cases, as its
+# interval promises; with 8 places, it would be up to 5 % (1,500 simulated contests for each number
+# of places from 8 to 100, with models that differ on 10, 30 and 50 % of the places).
 MIN_PLACES = 30
 
 
@@ -85,7 +85,7 @@ def compare_models(
 def common_locations(challenger: Contender, champion: Contender) -> Strings:
     """Return the sorted ids of the locations new to both, in countries the challenger knows.
 
-    If either model was tested at a distance from its training locations, the distance is kept.
+    If either model's split keeps a distance between train and test, so does this selection.
     """
     contenders = (challenger, champion)
     apart_km = max(contender.model.recipe.split.spec.apart_km for contender in contenders)
@@ -100,11 +100,11 @@ def common_locations(challenger: Contender, champion: Contender) -> Strings:
 
 
 def location_hits(contender: Contender, places: Strings, device: torch.device) -> NDArray[np.bool_]:
-    """Whether the country of each place (sorted ids) is named, from its first views fused."""
+    """Return whether the model names the country of each place (sorted ids), views fused."""
     rows = first_views(contender.views, MAX_VIEWS)
     rows = rows[np.isin(contender.views.location_ids[rows], places)]
     index = subset(contender.views, rows)
-    unused = np.zeros(len(rows), dtype=np.int64)  # the photos' labels; countries differ by model
+    unused = np.zeros(len(rows), dtype=np.int64)  # labels of the photos; countries differ by model
     images = DeviceImages(contender.pixels[rows], unused, contender.model.card.image, device)
     network = on_device(contender.model.network, device).eval()
     logits = predict_logits(network, images, np.arange(len(rows)))
@@ -128,10 +128,10 @@ def _require_countries(challenger: StoredModel, champion: StoredModel) -> None:
 
 def _too_few(places: int, dataset: str) -> str:
     return (
-        f"dataset {dataset!r} has {places} places that neither it nor the champion has learnt "
-        f"from, and {MIN_PLACES} are needed; train it with the champion's [split] (same protocol, "
-        "seed and fractions) on the same dataset, let the dataset grow, or name another one with "
-        "new places: `python -m services.trainer promote RUN --on DATASET`"
+        f"dataset {dataset!r} has only {places} places that are new to both models, and at least "
+        f"{MIN_PLACES} are needed; train it with the champion's [split] (same protocol, seed and "
+        "fractions) on the same dataset, collect more places, or name a dataset with new places: "
+        "`python -m services.trainer promote RUN --on DATASET`"
     )
 
 

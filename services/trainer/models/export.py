@@ -25,7 +25,7 @@ WEIGHTS, ONNX, SOURCE = "model.safetensors", "model.onnx", "network.py"
 CARD, REPORT = "model.json", "report.json"
 EXPORT_BATCH = 2  # the exporter would treat 1 as a constant
 CHECKED_BATCHES = (1, 3)
-# float32 sums in another order; logits of trained networks are of the order of 10.
+# float32 sums differ by order of addition; logits of trained networks are about 10.
 TOLERANCE = 1e-3
 
 
@@ -90,7 +90,7 @@ def check_parity(network: nn.Module, image: ImageSpec, path: Path) -> None:
         difference = float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
         if not difference <= TOLERANCE:
             raise EUGuessError(
-                f"The ONNX model differs from the network by a relative {difference:.2g}. "
+                f"The ONNX model differs from the network (relative error {difference:.2g}). "
                 "It was not exported."
             )
 

@@ -12,19 +12,19 @@ from services.trainer.loading.split_data import SplitData
 
 
 class PhotoResults(Record):
-    """Contents of answers.json of a run: its test set in order, by single views."""
+    """Contents of a run's answers.json: results by single view, in test set order."""
 
     location_ids: tuple[str, ...]
     sha256s: tuple[str, ...]
     is_right: tuple[bool, ...]
 
     def is_of_same_photos(self, other: "PhotoResults") -> bool:
-        """Tell whether both runs were tested on the same views of the same locations."""
+        """Return whether both runs were tested on the same views of the same locations."""
         return (self.location_ids, self.sha256s) == (other.location_ids, other.sha256s)
 
 
 def photo_results(network: nn.Module, split_data: SplitData) -> PhotoResults:
-    """Evaluate a network that is in evaluation mode, on the split data's device."""
+    """Evaluate a network, which must be in evaluation mode and on the split data's device."""
     rows = split_data.split.test
     log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
     is_right = is_top(log_probabilities, split_data.labels[rows], 1)

@@ -28,7 +28,7 @@ Box = tuple[float, float, float, float]  # top, bottom, left, right as shares of
 
 @dataclass(frozen=True)
 class Region:
-    """A region of each photo that is hidden."""
+    """A region to hide in each photo."""
 
     name: str
     boxes: tuple[Box, ...]
@@ -54,7 +54,7 @@ class HiddenRegion(Record):
 
     @property
     def is_used(self) -> bool:
-        """Tell whether the accuracy drops significantly."""
+        """Return whether the accuracy drops significantly."""
         return self.drop.low > 0
 
 
@@ -75,8 +75,8 @@ def find_shortcuts(
 ) -> Shortcuts:
     """Hide each region in photos of locations that a run's model has not seen.
 
-    By default these are the test set of the dataset that it was trained on. Raises InvalidInput,
-    also if the test set shares locations with the training set.
+    By default, these are the test set of the dataset that it was trained on. Raises InvalidInput,
+    for example if the test set shares locations with the training set.
     """
     model = load_model(resolve_run(run, session), session)
     name = dataset or model.card.dataset
@@ -125,7 +125,7 @@ def hide_regions(
 
 
 def hide(images: Tensor, region: Region) -> Tensor:
-    """Copy normalised N x 3 x S x S images with 0, the mean colour, in a region."""
+    """Return a copy of normalised N x 3 x S x S images with 0, the mean colour, in a region."""
     hidden = images.clone()
     size = images.shape[-1]
     for box in region.boxes:

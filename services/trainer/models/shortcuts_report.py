@@ -32,12 +32,12 @@ def page(found: Shortcuts) -> str:
         "",
         f"Run {found.run_id}; {found.views} test photos of {found.places} places that the model "
         f"has not seen. Single-view accuracy on complete photos: {_percent(found.accuracy)}.",
-        "A hidden region has the mean colour of the normalisation in training. 95 % intervals by "
+        "Hidden regions are filled with the mean colour of the normalisation. 95 % intervals by "
         "bootstrap over places; drops are paired.",
         "",
         markdown_table(COLUMNS, map(_cells, found.regions), align="lllll"),
         "",
-        f"![Drops of accuracy]({STEM}.png)",
+        f"![Drops in accuracy]({STEM}.png)",
         "",
     ]
     return "\n".join(lines)

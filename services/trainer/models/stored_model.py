@@ -94,7 +94,7 @@ def load_model(run_id: str, session: Session) -> StoredModel:
 
 def _network(weights: Path, card: ModelCard) -> nn.Module:
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card.sha256[WEIGHTS]:
-        raise ChecksumMismatch(f"{WEIGHTS} of the model does not have the SHA-256 of its card.")
+        raise ChecksumMismatch(f"{WEIGHTS} does not have the SHA-256 in the model card.")
     try:
         network = build_network(card.network, len(card.countries), image_size=card.image.size)
     except UnknownNetwork as error:

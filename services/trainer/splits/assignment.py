@@ -15,7 +15,7 @@ MAX_DROPPED_SHARE = 0.5  # a group is not cut if that would drop a larger share 
 
 
 class Assignment(IntEnum):
-    """Where a unit goes; dropped units lie too near to units assigned elsewhere."""
+    """The set that a unit is in; dropped units are too close to units of another set."""
 
     DROPPED = -1
     TRAIN = 0
@@ -34,7 +34,7 @@ class Shares:
     test: float
 
     def counts(self, units: int) -> tuple[int, int]:
-        """Return the target numbers of val and test units: at least one each of three units."""
+        """Return the target numbers of val and test units: at least one each for three units."""
         test = max(round(units * self.test), 1) if self.test else 0
         test = min(test, units - 1)
         val = max(round(units * self.val), 1) if self.val else 0
@@ -55,7 +55,7 @@ def assign_units(units: Units, shares: Shares, rng: np.random.Generator) -> Assi
 
 
 def _home_countries(units: Units) -> NDArray[np.str_]:
-    """Return the country with most units of each group (the first by code in a tie)."""
+    """Return the country with the most units of each group (in a tie, the first by code)."""
     codes, labels = np.unique(units.country_codes, return_inverse=True)
     pairs, counts = np.unique(units.groups * len(codes) + labels, return_counts=True)
     groups, labels = np.divmod(pairs, len(codes))
@@ -65,9 +65,9 @@ def _home_countries(units: Units) -> NDArray[np.str_]:
 
 
 def _fill(units: Units, shares: Shares, mine: Rows, assignments: Assignments) -> None:
-    """Divide the groups of one country, whose units come in random order.
+    """Assign the groups of one country, whose units are in random order.
 
-    Groups larger than the country's test share are cut, or else stay in train.
+    Groups larger than the country's test share are cut, or stay in train if they cannot be.
     """
     groups = _by_group(units.groups[mine], mine)
     limit = shares.counts(len(mine))[1]
@@ -86,7 +86,7 @@ def _fill(units: Units, shares: Shares, mine: Rows, assignments: Assignments) ->
 
 
 def _by_group(groups: Rows, units: Rows) -> list[Rows]:
-    """Units of each group; groups and units in the given order."""
+    """Return the units of each group; groups and units are in the given order."""
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     order = np.argsort(first[inverse], kind="stable")
     borders = np.flatnonzero(np.diff(inverse[order])) + 1
@@ -130,7 +130,7 @@ def _mixed(twins: Rows, assignments: Assignments) -> NDArray[np.bool_]:
 
 
 def _return_to_train(units: Units, assignments: Assignments) -> None:
-    """Give back whole groups until every country with enough units is trained on."""
+    """Move groups back to train until every country with enough units has some there."""
     for code in np.unique(units.country_codes):
         mine = units.country_codes == code
         if np.sum(mine) >= MIN_UNITS_IN_TRAIN and not np.any(assignments[mine] == Assignment.TRAIN):

@@ -18,7 +18,7 @@ NAMED_PAIRS = 20  # of each kind
 
 
 class LeakKind(StrEnum):
-    """What a test view and a training view share."""
+    """Kinds of overlap between a test view and a training view."""
 
     LOCATION = "location"
     PANORAMA = "panorama"
@@ -125,8 +125,8 @@ def _leaks(kind: LeakKind, train: Rows, test: Rows) -> Iterator[Leak]:
 def unseen_locations(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> Strings:
     """Return the sorted ids of locations that a model has not seen.
 
-    It has seen neither the location nor a copy of one of its photos nor, with apart_km above zero,
-    another location within that distance.
+    The model must have seen neither the location nor a copy of one of its photos nor, with apart_km
+    above zero, another location within that distance.
     """
     is_known = np.isin(index.location_ids, seen.location_ids) | np.isin(index.sha256s, seen.sha256s)
     if index.hashes is not None:

@@ -1,16 +1,16 @@
 """Split the views of a dataset into train, val and test.
 
-A unit is an image or a location, by protocol, and goes to one of the three. Units that must stay
-together form a group:
+A unit is an image or a location, depending on the protocol, and goes to one of the three sets.
+Units that must stay together form a group:
 
 - the views of a location;
-- locations that share a panorama or a photo, even if it was encoded again;
-- with a buffer, locations that are nearer to each other than the buffer;
+- locations that share a panorama or a photo, even if it was re-encoded;
+- with a buffer, locations that are closer to each other than the buffer;
 - with blocks, all locations of a block, though neighbours may lie on both sides of its edge.
 
-Each country is split by itself. A country with at least three units has one in each of the three
-where its groups allow it, and always one in train. Of two units, one is for training and one for
-testing; a single one is for training.
+Each country is split separately. A country with at least three units has one in each set if its
+groups allow it, and always one in train. Of two units, one goes to train and one to test; a single
+unit goes to train.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from services.trainer.splits.units import Units, block_units, image_units, locat
 
 
 class SplitProtocol(StrEnum):
-    """What train, val and test may not share."""
+    """Things that train, val and test may not share."""
 
     IMAGE = "image"  # only the image itself, as in the study: leaks other headings
     LOCATION = "location"
@@ -58,13 +58,13 @@ class SplitSpec:
 
     @property
     def apart_km(self) -> float:
-        """Distance that the protocol keeps between train, val and test; 0 where it keeps none."""
+        """Minimum distance between train, val and test; 0 if the protocol requires none."""
         return self.buffer_km if self.protocol is SplitProtocol.LOCATION_BUFFER else 0.0
 
 
 @dataclass(frozen=True)
 class Split:
-    """Sorted rows of the index; dropped rows lie too near to rows of another kind."""
+    """Sorted rows of the index; dropped rows are too close to rows of another set."""
 
     train: Rows
     val: Rows

@@ -15,7 +15,7 @@ from services.trainer.dataset.view_index import Floats, Rows, Strings, ViewIndex
 
 @dataclass(frozen=True)
 class Units:
-    """Images or locations: one entry per unit in all but of_view, which has one per view."""
+    """Images or locations: one entry per unit, except of_view, which has one per view."""
 
     country_codes: Strings
     lats: Floats
@@ -38,7 +38,7 @@ def image_units(index: ViewIndex) -> Units:
 def location_units(index: ViewIndex, *, buffer_km: float = 0.0) -> Units:
     """Make units of locations, grouped if they share a photo or are within buffer_km (if > 0).
 
-    A common panorama and a copy by perceptual hash also count as a shared photo.
+    A common panorama or a copy by perceptual hash also counts as a shared photo.
     """
     _, first, of_view = np.unique(index.location_ids, return_index=True, return_inverse=True)
     lats, lons = index.lats[first], index.lons[first]
@@ -67,7 +67,7 @@ def block_units(index: ViewIndex, *, block_km: float) -> Units:
 
 
 def _blocks(lats: Floats, lons: Floats, block_km: float) -> Rows:
-    """Return row and column of each location's block, squares of about block_km: (N, 2)."""
+    """Return the row and column of each location's block, about block_km square: (N, 2)."""
     km_per_degree = np.pi / 180 * EARTH_RADIUS_KM
     rows = np.floor(lats * km_per_degree / block_km)
     middles = np.radians((rows + 0.5) * block_km / km_per_degree)
@@ -81,7 +81,7 @@ def _identities(index: ViewIndex) -> list[Strings]:
 
 
 def _shared(names: Strings, locations: Rows) -> NDArray[np.int64]:
-    """Return pairs of locations with a common name: neighbours in the order of names."""
+    """Return pairs of locations that share a name: neighbours when sorted by name."""
     order = np.argsort(names, kind="stable")
     same = names[order][1:] == names[order][:-1]
     pairs = np.stack([locations[order][:-1], locations[order][1:]], axis=1)

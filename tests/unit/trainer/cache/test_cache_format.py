@@ -44,7 +44,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "header cut": (lambda at: truncate(at / "cache.json", 40), "cache.json is not readable"),
     "header a list": (lambda at: (at / "cache.json").write_text("[]"), "format version None"),
     "older format": (lambda at: edit_header(at, format_version=0), "version 0, expected 1"),
-    "unknown field": (lambda at: edit_header(at, colour="red"), "lacks fields or has wrong ones"),
+    "unknown field": (lambda at: edit_header(at, colour="red"), "has missing or invalid fields"),
     "other pixels": (lambda at: edit_header(at, pixels_version=99), "preprocessing version 99"),
     "no images": (lambda at: (at / "images.npy").unlink(), "images.npy has 0 bytes"),
     "images cut": (lambda at: truncate(at / "images.npy", 1), "images.npy has 4735 bytes"),
@@ -52,8 +52,11 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda at: np.save(at / "images.npy", np.zeros((6, 16, 48), np.uint8)),
         r"images.npy is uint8 \(6, 16, 48\)",
     ),
-    "no index": (lambda at: (at / "index.parquet").unlink(), "index.parquet is not the one"),
-    "index changed": (lambda at: flip_last_byte(at / "index.parquet"), "index.parquet is not"),
+    "no index": (lambda at: (at / "index.parquet").unlink(), "index.parquet does not match"),
+    "index changed": (
+        lambda at: flip_last_byte(at / "index.parquet"),
+        "index.parquet does not match",
+    ),
     "other count": (
         lambda at: edit_header(at, images=5, images_bytes=4736),
         r"images.npy is uint8 \(6, 16, 16, 3\), expected uint8 \(5, 16, 16, 3\)",
@@ -73,7 +76,7 @@ def test_a_damaged_cache_is_refused_saying_what_differs(
 @pytest.mark.parametrize(
     ("expected", "difference"),
     [
-        ({"image": ImageSpec(size=32)}, "16 pixels a side, expected 32"),
+        ({"image": ImageSpec(size=32)}, "16 pixels wide, expected 32"),
         ({"manifest_digest": "0" * 64}, "another state of dataset 'demo'"),
     ],
 )
@@ -101,5 +104,5 @@ def test_the_cache_that_is_expected_is_opened(cache: TensorCache) -> None:
 def test_a_changed_pixel_is_found_by_verification(cache: TensorCache) -> None:
     flip_last_byte(cache.folder / "images.npy")
     assert open_cache(cache.folder).damaged_rows().tolist() == [5]
-    with pytest.raises(StaleCache, match="1 images do not have their checksum"):
+    with pytest.raises(StaleCache, match="1 images do not match their checksum"):
         open_cache(cache.folder, verify=True)

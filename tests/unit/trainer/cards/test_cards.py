@@ -91,7 +91,7 @@ def test_a_model_card_has_the_reports_figures(honest: tuple[Report, TrainingFact
         assert percent(fused.metrics["top1_accuracy"]) in card
     assert all(country.name in card for country in report.countries)
     assert f"`{report.manifest_digest}`" in card
-    assert "must not be used to locate persons" in card
+    assert "must not be used to locate people" in card
     (model,) = metadata(card)["model-index"]
     single = model["results"][0]["metrics"][0]["value"]
     assert single == pytest.approx(report.metrics["top1_accuracy"].value, abs=1e-4)
