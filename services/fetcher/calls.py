@@ -57,7 +57,7 @@ class CircuitBreaker:
         self._probe = asyncio.Lock()
 
     def close(self) -> None:
-        """Let calls pass again after a pause."""
+        """Let calls pass again, after a pause has ended."""
         if self._is_open:
             self._is_open = self._is_proven = False
 

@@ -93,7 +93,7 @@ class SlotFetcher:
             reason = f"{type(error).__name__}: {error}"
         else:
             reason = f"unexpected {type(error).__name__}"
-            # The error's own text stays out of the log: it may hold an address with a key.
+            # Keep the error's own text out of the log: it may contain a URL with a key.
             extra = {**where, "reason": reason}
             logger.error("slot %s failed unexpectedly", self._slot, extra=extra)
         return reason

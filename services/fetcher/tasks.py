@@ -28,7 +28,7 @@ def create_celery(broker_url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_soft_shutdown_timeout=10,
-        worker_proc_alive_timeout=60,  # a process tests the store before it takes a task
+        worker_proc_alive_timeout=60,  # each process checks the store first
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "visibility_timeout": VISIBILITY_SECONDS,

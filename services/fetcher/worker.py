@@ -128,7 +128,7 @@ def _configure_logging(**_: Any) -> None:
     reason = why_off(ProviderSettings.load())
     if reason is not None:
         logger.warning(reason, extra={"action": "provider_off"})
-    # These log the whole message of every task.
+    # These loggers write the full message of every task.
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -118,13 +118,13 @@ def _add_datasets(app: FastAPI, service: SamplerService) -> None:
 
     @app.put("/datasets/{name}/budget", responses=DATASET_ERRORS)
     async def set_budget(name: str, budget: Budget) -> DatasetStatus:
-        """Replace the budget. A collection that the old one paused continues. Without numbers,
+        """Replace the budget. A collection that the old one paused resumes. Without numbers,
         spending is not limited."""
         return await service.set_budget(name, budget)
 
     @app.delete("/datasets/{name}")
     async def stop_dataset(name: str) -> DatasetStatus:
-        """Stop a collection; keep what is stored."""
+        """Stop a collection and keep its photos."""
         return await service.stop(name)
 
 

@@ -26,7 +26,7 @@ class SmallJsonBodies:
             await self._read(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body here, whatever length it declares, then pass it on."""
+        """Read the body here, whatever its declared length, then pass it on."""
         body, more = b"", True
         while more:
             message = await receive()

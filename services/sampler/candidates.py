@@ -81,7 +81,7 @@ class CandidateSource:
         return _Triangles(rings[:, :3], np.cumsum(shapely.area(triangles)))
 
     def _drawing_area(self, code: str) -> NDArray[np.object_]:
-        """Return a country's polygons minus what is too near to other countries, not to the sea."""
+        """Return a country's polygons minus the zone near other countries; coasts are kept."""
         distance_m = self._buffer_m * ARC_FACTOR + ROUNDING_M
         others = self._boundaries.others_near(code, distance_m)
         near = shapely.buffer(others, distance_m, quad_segs=QUADRANT_SEGMENTS)

@@ -112,7 +112,7 @@ class SamplerService:
         await self._ledger.check_writable()
 
     async def problems(self) -> dict[str, str]:
-        """Return what keeps the sampler from working, by part; empty if it is ready."""
+        """Return the sampler's problems by component; empty if it is ready."""
         found = {}
         if not await _answers(self._ledger.check_writable):
             found["redis"] = "does not answer, or does not accept writes"

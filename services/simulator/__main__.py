@@ -33,7 +33,7 @@ app = typer.Typer(
 
 Port = Annotated[int, typer.Option(min=1, max=65_535)]
 Host = Annotated[str, typer.Option(help="Address to listen on")]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Each seed gives another world")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Each seed gives a different world")]
 Share = Annotated[
     float, typer.Option(min=0, max=1, help="Share of 1 km cells that have a panorama")
 ]

@@ -82,7 +82,7 @@ def _from_manifest(manifest: Path) -> dict[str, tuple[PhotoLocation, ...]]:
 
 
 def _from_folders(folder: Path) -> dict[str, tuple[PhotoLocation, ...]]:
-    """Make each photo a location of its own, since nothing says which belong together."""
+    """Make each photo its own location, since their grouping is unknown."""
     locations = {}
     for country in sorted(path for path in folder.glob("[A-Z][A-Z]") if path.is_dir()):
         photos = sorted(path for path in country.iterdir() if path.suffix.lower() in SUFFIXES)

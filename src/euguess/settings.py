@@ -108,7 +108,7 @@ class RedisSettings(Settings):
 
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="Broker and live view; the URL holds the password, if there is one",
+        description="Broker and live view; the URL contains the password, if any",
     )
 
 

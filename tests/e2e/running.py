@@ -50,7 +50,7 @@ def processes_of(home: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class DemoStack:
-    """A stack that has run the demonstration and stays up."""
+    """A running stack that has completed the demonstration."""
 
     home: Path
     port_base: int

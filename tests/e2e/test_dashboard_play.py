@@ -36,7 +36,7 @@ MOST_TABS = 40
 RESTART_SECONDS = 60.0
 FOCUSED = """() => {
     const element = document.activeElement;
-    if (!element.matches("input, button")) return "";  // as what scrolls, which holds all texts
+    if (!element.matches("input, button")) return "";  // such as a scroll container, with all texts
     return [element.getAttribute("aria-label"), element.innerText].filter(Boolean).join(" ");
 }"""
 

@@ -139,7 +139,7 @@ def logs(stack: Stack) -> str:
 def wait_for(
     stack: Stack, is_reached: Callable[[DatasetStatus], bool], name: str = "demo"
 ) -> DatasetStatus:
-    """Poll the status, which adds up at every observation, until a condition holds."""
+    """Poll the status until a condition holds; its counts add up each time."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         stack.keep_worker()

@@ -103,7 +103,7 @@ class GoogleProvider:
                     response.status, response.content_type, body, _retry_after(response.headers)
                 )
         except (TimeoutError, aiohttp.ClientError) as error:
-            # The error's own text holds the URL, and with it the key.
+            # The error's own text contains the URL, including the key.
             raise NoAnswer(f"no answer ({type(error).__name__})") from None
 
 
@@ -116,7 +116,7 @@ def find_query(coordinate: Coordinate, radius_m: int) -> dict[str, str]:
 
 
 def image_query(panorama_id: str, view: View) -> dict[str, str]:
-    """Request by panorama id, never by location: another panorama may be nearest by then."""
+    """Request by panorama id, never by location: the nearest panorama may have changed."""
     return {
         "pano": panorama_id,
         "size": f"{view.size}x{view.size}",

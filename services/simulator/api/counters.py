@@ -1,4 +1,4 @@
-"""Counts of requests and of what they would have cost, for tests to read."""
+"""Counts of requests and of their simulated cost, for tests to read."""
 
 from collections import Counter
 from typing import Any

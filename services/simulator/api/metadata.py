@@ -1,4 +1,4 @@
-"""The metadata of a panorama, as it is or changed by a fault."""
+"""The metadata of a panorama, unchanged or altered by a fault."""
 
 from dataclasses import dataclass, replace
 from typing import Any

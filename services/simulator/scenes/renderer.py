@@ -44,7 +44,7 @@ class DrawnImagery:
 
 
 def draw_scene(scene: Scene, camera: PinholeCamera) -> Image.Image:
-    """Draw an RGB picture of what the camera sees."""
+    """Draw the camera's view as an RGB picture."""
     picture = _background(scene, camera)
     pen = ImageDraw.Draw(picture)
     for elevations, colour in scene.skylines:

@@ -85,7 +85,7 @@ def demo(
 
 
 def down() -> None:
-    """Stop the stack of this home, and whatever a killed stack left running."""
+    """Stop the stack of this home, including the leftovers of a killed one."""
     home = HomeSettings().home.resolve()
     console.print(
         "The stack has stopped." if end_stack(home) else f"No stack is running in {home}."

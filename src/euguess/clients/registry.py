@@ -130,7 +130,7 @@ class RegistryClient(Client):
         self._raise(self._ask("POST", f"{_API}/runs/set-tag", json=body))
 
     def clear_stop_request(self, run_id: str) -> None:
-        """Withdraw a request to stop; harmless if there is none."""
+        """Withdraw a stop request, if there is one."""
         body = {"run_id": run_id, "key": STOP_TAG}
         answer = self._ask("POST", f"{_API}/runs/delete-tag", json=body)
         if answer.status_code != 404:

@@ -15,7 +15,7 @@ from euguess.collection.redis_connection import load_script
 from euguess.errors import EUGuessError
 from euguess.messages.collection import Budget
 
-MICROS = 1_000_000  # in a dollar; sums of money are whole numbers
+MICROS = 1_000_000  # per dollar; amounts of money are whole numbers
 
 LUA = "euguess.collection"
 
@@ -61,7 +61,7 @@ class BudgetLedger:
     # --- fetchers ---
 
     async def reserve(self, dataset: str, amount: Sum) -> Grant:
-        """Count a purchase before it is made, all of it or nothing. Raises BudgetSpent."""
+        """Reserve a purchase before it is made, all of it or nothing. Raises BudgetSpent."""
         keys, arguments = [account_key(dataset)], [amount.images, amount.micros]
         result, *rest = [_text(part) for part in await self._reserve(keys=keys, args=arguments)]
         if result != "reserved":
@@ -74,7 +74,7 @@ class BudgetLedger:
         return bool(account) and _text(account[0]) == grant.epoch
 
     async def release(self, dataset: str, grant: Grant, unused: Sum) -> None:
-        """Release what was reserved and not bought, unless the account was reopened since."""
+        """Release the unused part of a reservation, unless the account was reopened since."""
         arguments: list[str | int] = [grant.epoch, -unused.images, -unused.micros]
         await self._release(keys=[account_key(dataset)], args=arguments)
 

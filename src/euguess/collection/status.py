@@ -33,7 +33,7 @@ class OutcomeCounts:
         self.ended = {code: Counter() for code in self.spec.quotas}
 
     def add_spending(self, outcome: SlotOutcome) -> None:
-        """Add what an attempt downloaded and rejected."""
+        """Add the downloads and rejections of an attempt."""
         self.images += outcome.images
         self.bytes += outcome.bytes
         self.cost += outcome.cost
@@ -56,7 +56,7 @@ class OutcomeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """The budget of a collection, and what its account has spent of it."""
+    """The budget of a collection, and what its account has spent."""
 
     spent: Sum = field(default_factory=Sum)
     possibly_paid: int = 0

@@ -160,8 +160,8 @@ def _target(volumes: Path, name: str) -> Path:
 def _require_empty(name: str, volume: Path) -> None:
     if any(path.name not in (STAGED, "lost+found") for path in volume.iterdir()):
         raise VolumeInUse(
-            f"The volume {name} is not empty; --replace (make restore REPLACE=yes) deletes what "
-            "is in the volumes."
+            f"The volume {name} is not empty; --replace (make restore REPLACE=yes) deletes the "
+            "contents of all volumes."
         )
 
 
@@ -179,7 +179,7 @@ def _check(source: Path, name: str, record: VolumeRecord, progress: StartProgres
         record.bytes,
     ):
         raise BackupInvalid(
-            f"{path.name} is not what {MANIFEST} says (SHA-256 {found.sha256[:12]}..., recorded "
+            f"{path.name} does not match {MANIFEST} (SHA-256 {found.sha256[:12]}..., recorded "
             f"{record.sha256[:12]}...); it is damaged, take another backup."
         )
 
@@ -203,7 +203,7 @@ def _stage(source: Path, name: str, volume: Path, progress: StartProgress) -> No
 
 
 def _put_in_place(volume: Path) -> None:
-    """Swap old and new contents by renames; the old ones stay until all volumes are done."""
+    """Swap old and new contents by renaming; the old ones are kept until all volumes are done."""
     staged, replaced = volume / STAGED, volume / REPLACED
     remove(replaced)
     replaced.mkdir(mode=0o700)
@@ -220,7 +220,7 @@ def _put_in_place(volume: Path) -> None:
 
 
 def _make_private(folder: Path, target: Path) -> None:
-    """Make the backup, which holds secrets, readable by the owner of the target only."""
+    """Let only the owner of the target read the backup, since it contains secrets."""
     owner = target.stat()
     for path in [*folder.iterdir(), folder]:
         path.chmod(0o700 if path.is_dir() else 0o600)

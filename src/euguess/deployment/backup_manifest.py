@@ -61,7 +61,7 @@ def read_manifest(source: Path) -> BackupManifest:
         return BackupManifest.model_validate_json(text)
     except FileNotFoundError as error:
         raise BackupInvalid(
-            f"There is no {MANIFEST} in that folder; name the folder of one backup, such as "
+            f"There is no {MANIFEST} in that folder; give the folder of one backup, such as "
             "backups/20260131T235959Z."
         ) from error
     except (ValidationError, OSError) as error:

@@ -77,7 +77,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
 
 
 def _folder_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
-    """Yield a row per photo of FR/*.jpg and the like; each photo is a location of its own."""
+    """Yield a row per photo of folders like FR/*.jpg; each photo is its own location."""
     for photo in sorted(p for p in path.glob("*/*") if p.suffix.lower() in SUFFIXES):
         name = str(photo.relative_to(path))
         yield name, path, {"file": name, "country_code": photo.parent.name}

@@ -1,4 +1,4 @@
-"""Check what this machine has and lacks for running EUGuess."""
+"""Check whether this machine has everything that EUGuess needs."""
 
 import importlib.util
 import platform

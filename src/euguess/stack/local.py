@@ -1,4 +1,4 @@
-"""`euguess up`: the whole stack as local processes."""
+"""`euguess up`: the full stack as local processes."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ def local_stack(plan: StackPlan, announce: Announce) -> Iterator[Supervisor]:
             "Stop it: euguess down"
         )
     if end_stack(plan.home):
-        announce("stopped what an earlier stack had left running")
+        announce("stopped the leftovers of an earlier stack")
     require_free("the stack (see --port-base)", plan.ports)
     supervisor = Supervisor(plan.home / "logs", announce, partial(record_processes, plan.home))
     try:

@@ -42,7 +42,7 @@ def running_stack(home: Path) -> int | None:
 
 
 def end_stack(home: Path) -> bool:
-    """Stop the stack and whatever it left running. Return False if there was nothing to stop."""
+    """Stop the stack and its leftovers. Return False if there was nothing to stop."""
     processes = _recorded(home)
     supervisor = processes.pop("euguess", None)
     if supervisor is not None:

@@ -131,7 +131,7 @@ async def test_slots_do_not_fail_if_no_fetcher_starts() -> None:
     await world.service.create(SPEC)
     for _ in range(10):
         await world.controller.round()
-        world.publisher.take()  # lost, as a killed worker loses what it has just taken
+        world.publisher.take()  # lost, like a message that a killed worker had just taken
         world.wait(11)
     assert world.status().total.pending == 90
     assert (await world.run()).total.stored == 90
