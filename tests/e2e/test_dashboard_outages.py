@@ -83,7 +83,7 @@ def _hanging(stack: DemoStack, server: str) -> Iterator[None]:
         yield
     finally:
         os.killpg(group, signal.SIGCONT)
-        eventually(lambda: _is_well(stack), BACK_SECONDS, "a stack that is well again")
+        eventually(lambda: _is_well(stack), BACK_SECONDS, "recovery of the stack")
 
 
 def _is_well(stack: DemoStack) -> bool:

@@ -95,7 +95,7 @@ def _tab_to(page: Page, label: str) -> None:
         page.keyboard.press("Tab")
         if label in page.evaluate(FOCUSED):
             return
-    raise AssertionError(f"{label} is not reached by Tab")
+    raise AssertionError(f"Tab does not reach {label}")
 
 
 def _start(page: Page, player: str) -> None:

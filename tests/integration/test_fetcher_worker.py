@@ -62,7 +62,7 @@ async def publish_until_stored(rig: Rig, wanted: FetchLocations) -> None:
         pending = tuple(r for r in requests if str(r.slot) not in done)
         if not pending:
             return
-    raise AssertionError(f"{len(pending)} slots did not come to an end")
+    raise AssertionError(f"{len(pending)} slots did not end")
 
 
 async def heard_of(rig: Rig, wanted: set[str], fence: int) -> None:

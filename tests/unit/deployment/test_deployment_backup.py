@@ -230,7 +230,7 @@ def test_a_restore_that_does_not_fit_is_not_started(
     assert picture(volumes) == before
 
 
-def test_sockets_pipes_and_links_that_lead_out_are_left_out(
+def test_sockets_pipes_and_links_out_of_the_volume_are_left_out(
     volumes: Path, target: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(volumes / "secrets")  # a socket's path must be short

@@ -136,7 +136,7 @@ def test_no_two_countries_overlap(boundaries: Boundaries) -> None:
         ("Kralendijk", 12.1443, -68.2655),
         ("Fort-de-France", 14.6161, -61.0588),
         ("Chukotka, beyond the antimeridian", 66.3000, -172.0000),
-        ("the point opposite to Europe's middle", -52.0, -170.0),
+        ("the antipode of central Europe", -52.0, -170.0),
         ("the Bay of Biscay", 45.0, -6.0),
     ],
 )

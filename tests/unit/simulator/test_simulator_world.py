@@ -79,7 +79,7 @@ def test_a_country_may_have_another_coverage(world_with: Callable[[Coverage], Wo
     assert found.country_code == "FR"
 
 
-def test_an_id_leads_back_to_the_panorama_that_the_search_found(world: World) -> None:
+def test_a_lookup_by_id_finds_the_panorama_of_the_search(world: World) -> None:
     found = world.nearest(Coordinate(48.2, 8.0), 2000)
     assert found is not None
     assert world.panorama(found.pano_id) == found
