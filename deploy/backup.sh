@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Back up the volumes of the containers: deploy/backup.sh [folder]
 #
-# Stops the services, so that Redis, MinIO and MLflow are consistent, and then starts them
-# again. Each backup is a new folder that only you can read: it holds the secrets. Default: backups/
+# Stops the services, so that Redis, MinIO and MLflow are consistent, and restarts them. Each backup
+# is a new folder that only you can read, because it contains the secrets. Default: backups/
 set -euo pipefail
 start=$PWD
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ case $target in /*) ;; *) target=$start/$target ;; esac
 find_stack
 for volume in "${VOLUMES[@]}"; do
     has_volume "$volume" || fail "there is no volume ${project}_$volume: this stack was never started" \
-        "(or COMPOSE_PROJECT_NAME is another)."
+        "(or COMPOSE_PROJECT_NAME differs)."
 done
 [ -d "$target" ] || (umask 077 && mkdir -p "$target") || fail "choose another folder: TO=folder."
 

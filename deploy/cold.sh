@@ -1,13 +1,13 @@
-# Sourced by backup.sh and restore.sh, which need all volumes at rest: stops the services, runs a job
-# of the image euguess/setup on the volumes, and starts what ran before, also when the job failed.
+# Sourced by backup.sh and restore.sh, which need consistent volumes: stops the services, runs a job of
+# the image euguess/setup on the volumes, and restarts what was running, even if the job fails.
 #
 # DOCKER=program   the docker client
 # COMPOSE=words    the compose command; default: docker compose, else docker-compose
-# COMPOSE_PROJECT_NAME, COMPOSE_FILE   as compose itself takes them
+# COMPOSE_PROJECT_NAME, COMPOSE_FILE   as in Compose
 
 DOCKER=${DOCKER:-docker}
 SETUP_IMAGE=${EUGUESS_SETUP_IMAGE:-euguess/setup}
-# Not the tokens: TorchServe makes a new one at each start.
+# Without the tokens: TorchServe creates a new one at each start.
 VOLUMES=(secrets redis minio mlflow trainer inference)
 running=()
 
@@ -16,9 +16,9 @@ fail() {
     exit 1
 }
 
-# Sets compose and project, or says what is missing.
+# Sets compose, project and job, or fails and says what is missing.
 find_stack() {
-    "$DOCKER" info >/dev/null 2>&1 || fail "Docker does not answer; make sure that it runs and that you may use it."
+    "$DOCKER" info >/dev/null 2>&1 || fail "Docker does not respond; check that it is running and that you may use it."
     if [ -n "${COMPOSE:-}" ]; then
         read -ra compose <<<"$COMPOSE"
     elif "$DOCKER" compose version >/dev/null 2>&1; then
@@ -26,17 +26,17 @@ find_stack() {
     else
         compose=(docker-compose)
     fi
-    "${compose[@]}" version >/dev/null 2>&1 || fail "there is no Docker Compose; install the plugin docker-compose-plugin."
-    "${compose[@]}" config -q || fail "docker-compose.yml cannot be read with these variables, see above."
+    "${compose[@]}" version >/dev/null 2>&1 || fail "Docker Compose is missing; install the plugin docker-compose-plugin."
+    "${compose[@]}" config -q || fail "docker-compose.yml is not valid with these variables, see above."
     "$DOCKER" image inspect "$SETUP_IMAGE" >/dev/null 2>&1 || fail "the image $SETUP_IMAGE is missing; run make images."
     project=$(project_name)
     job="$project-volumes"
     if [ -n "$("$DOCKER" ps -aq --filter "name=^/?$job\$")" ]; then
-        fail "another backup or restore of this stack is at work (container $job)."
+        fail "another backup or restore of this stack is running (container $job)."
     fi
 }
 
-# Compose v2 tells; 1.29 takes the variable, else the folder.
+# Compose v2 prints the name; 1.29 uses the variable, or else the folder's name.
 project_name() {
     local name
     name=$("${compose[@]}" config 2>/dev/null | sed -n 's/^name: //p')
@@ -50,11 +50,11 @@ has_volume() {
     "$DOCKER" volume inspect "${project}_$1" >/dev/null 2>&1
 }
 
-containers() { # of a volume: names of those that run
+containers() { # names of the running ones that use a volume
     "$DOCKER" ps --filter "volume=${project}_$1" --format '{{.Names}}' | tr '\n' ' '
 }
 
-# Whatever happens from here on, the services that run now run again at the end.
+# From here on, the services that run now are restarted at the end, whatever happens.
 stop_services() {
     local service volume users
     while read -r service; do

@@ -3,10 +3,10 @@
 #
 #   deploy/images.sh [image ...]       default: all but minio, whose image is pulled
 #
-# CA_BUNDLE=file    certificates to trust while building (corporate proxies)
-# ACCELERATOR=gpu   keep all CUDA libraries in the images that carry torch; default: cpu
-# MINIO=yes         build MinIO from source too, as euguess/minio
-# ALLOW_UPSTREAM=yes  MinIO's archived upstream will do (tests only)
+# CA_BUNDLE=file    certificates to trust during the build (corporate proxies)
+# ACCELERATOR=gpu   keep all CUDA libraries in the images with torch; default: cpu
+# MINIO=yes         also build MinIO from source, as euguess/minio
+# ALLOW_UPSTREAM=yes  fall back to MinIO's archived upstream (tests only)
 # DOCKER=program    the docker client
 set -euo pipefail
 cd "$(dirname "$0")/.."

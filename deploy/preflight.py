@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check before `make up` whether the containers can start, and say how to fix what prevents it.
+"""Check whether the containers can start, and say how to fix what prevents it. `make up` runs it.
 
     python3 deploy/preflight.py              one line per problem; exit code 1 if there is one
     python3 deploy/preflight.py --addresses  the addresses of the services
@@ -109,7 +109,7 @@ def problems_of_variables(variables: Variables) -> Iterator[str]:
         if endpoint != OWN_ENDPOINT and not variables.get(name):
             yield f"EUGUESS_S3_ENDPOINT names another S3 server; let {name} name its key's file."
     if not _is_number(variables.get("EUGUESS_MIN_FREE_GB") or "5"):
-        yield "EUGUESS_MIN_FREE_GB is no number; set it to gigabytes such as 5."
+        yield "EUGUESS_MIN_FREE_GB is not a number; set it to a number of gigabytes such as 5."
     yield from _problems_of_port_numbers(variables)
 
 
@@ -117,13 +117,13 @@ def _problems_of_file(name: str, value: str) -> Iterator[str]:
     if not value or value == os.devnull:
         return
     if not value.startswith(("/", "./", "../", "~/")):
-        yield f"{name}={value} must begin with / or ./, or Docker takes it for something else."
+        yield f"{name}={value} must begin with / or ./, or Docker takes it for a volume."
         return
     path = ROOT / Path(value).expanduser()
     if path.is_dir():
         yield f"{name} names the folder {value}; name the file in it that holds the value."
     elif not path.exists():
-        yield f"{name} names {value}, which is not there; write the value into that file."
+        yield f"{name} names {value}, which does not exist; write the value into that file."
     elif path.stat().st_size == 0:
         yield f"{name} names {value}, which is empty; write the value into it."
 
@@ -137,7 +137,7 @@ def _problems_of_port_numbers(variables: Variables) -> Iterator[str]:
     for name, default, _, _ in PUBLISHED:
         port = variables.get(name) or str(default)
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            yield f"{name}={port} is no port; choose a number from 1 to 65535."
+            yield f"{name}={port} is not a port; choose a number from 1 to 65535."
         elif port in users:
             yield f"{name} and {users[port]} are both {port}; choose another port for one of them."
         users[port] = name
@@ -181,10 +181,10 @@ def run(command: list[str]) -> tuple[int, str, str]:
 def _unreachable(said: str) -> str:
     if "permission denied" in said.lower():
         return (
-            "Docker does not let you in; add yourself to its group "
+            "no permission to use Docker; add yourself to its group "
             "(sudo usermod -aG docker $USER) and log in again."
         )
-    return f"Docker does not answer; start it (sudo systemctl start docker). It said: {said}"
+    return f"Docker does not respond; start it (sudo systemctl start docker). It said: {said}"
 
 
 def find_compose(docker: str, variables: Variables) -> list[str] | None:
@@ -220,7 +220,7 @@ def _problems_of_ports(docker: str, compose: list[str], variables: Variables) ->
             continue
         state = bind_error(host, int(port))
         if state == errno.EADDRNOTAVAIL:
-            yield f"EUGUESS_BIND={host} is no address of this machine; 127.0.0.1 is the default."
+            yield f"EUGUESS_BIND={host} is not an address of this machine; the default is 127.0.0.1"
             return
         if state == errno.EADDRINUSE:
             yield from _problem_of_port(docker, own, name, port)
@@ -250,7 +250,7 @@ def _problem_of_port(docker: str, own: list[str], name: str, port: str) -> Itera
     if holders:
         who = f"the container {holders[0][-1]}; stop it"
     else:
-        who = "another program, perhaps `euguess up`; end it (.venv/bin/euguess down)"
+        who = "another program, perhaps `euguess up`; stop it (.venv/bin/euguess down)"
     other = int(port) + (100 if int(port) < 65000 else -100)
     yield f"port {port} is taken by {who}, or choose another port: {name}={other}"
 
@@ -262,8 +262,8 @@ def _problems_of_disk(docker: str, variables: Variables) -> Iterator[str]:
     if _is_number(wanted) and free_gb < float(wanted):
         yield (
             f"Docker's disk ({root}) has {free_gb:.1f} GB free, less than the {wanted} GB of "
-            "EUGUESS_MIN_FREE_GB; free some (docker system df shows what Docker holds), or lower "
-            "that variable."
+            "EUGUESS_MIN_FREE_GB; free some space (docker system df shows what Docker uses), or "
+            "lower that variable."
         )
 
 
@@ -280,9 +280,9 @@ def notes(variables: Variables) -> Iterator[str]:
     docker = variables.get("DOCKER") or "docker"
     missing = [image for image in IMAGES if run([docker, "image", "inspect", image])[0]]
     if missing:
-        yield f"not built yet: {', '.join(missing)}; make images builds them, else this start does."
+        yield f"not built yet: {', '.join(missing)}; make images builds them, or else this start."
     if not bind_of(variables).startswith("127.") and bind_of(variables) != "::1":
-        yield "EUGUESS_BIND opens dashboard and sampler, which ask for no password, to a network."
+        yield "EUGUESS_BIND exposes dashboard and sampler, which have no login, to the network."
     for secret in SECRETS:
         if variables.get(secret):
             yield f"{secret} has no effect here; {secret}_FILE names a file with the value."

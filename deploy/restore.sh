@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Restore the volumes of the containers from a backup: deploy/restore.sh folder [--replace]
 #
-# The complete backup is checked before anything changes. Volumes that are not empty are refused
-# without --replace, which deletes their contents.
+# Verifies the complete backup before anything changes. Refuses volumes that are not empty, unless
+# --replace is given, which deletes their contents.
 set -euo pipefail
 start=$PWD
 cd "$(dirname "$0")/.."
@@ -19,7 +19,7 @@ for argument in "$@"; do
 done
 [ -n "$source" ] || fail "$usage"
 case $source in /*) ;; *) source=$start/$source ;; esac
-case ${source%/} in *.partial) fail "this backup was never completed; choose another." ;; esac
+case ${source%/} in *.partial) fail "this backup is incomplete; choose another." ;; esac
 [ -f "$source/manifest.json" ] || fail "there is no backup in $source; $usage"
 
 find_stack

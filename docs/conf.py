@@ -31,8 +31,8 @@ myst_enable_extensions = ["deflist"]
 myst_fence_as_directive = ["mermaid"]
 suppress_warnings = ["myst.header"]  # README and CHANGELOG skip heading levels
 
-# The browser gets Mermaid from the site itself, so that diagrams need no network. The wheel
-# `mermaidx` carries the script of Mermaid's npm release; the digest proves that it is unchanged.
+# The site serves Mermaid itself, so that diagrams need no network. The wheel `mermaidx` contains
+# the script from Mermaid's npm release; the digest verifies it.
 MERMAID_VERSION = "11.16.0"
 MERMAID_SHA256 = "74d7c46dabca328c2294733910a8aa1ed0c37451776e8d5295da38a2b758fb9b"
 MERMAID_MODULE = "mermaid.mjs"
@@ -45,7 +45,7 @@ mermaid_dark_theme = mermaid_light_theme = "default"  # on a white card, see sit
 def _add_mermaid(app: Sphinx) -> None:
     script = files("mermaidx").joinpath("assets/mermaid.js").read_bytes()
     if hashlib.sha256(script).hexdigest() != MERMAID_SHA256:
-        raise ExtensionError(f"mermaidx does not carry Mermaid {MERMAID_VERSION}; check conf.py.")
+        raise ExtensionError(f"mermaidx does not contain Mermaid {MERMAID_VERSION}; check conf.py.")
     module = script + b"\nexport default globalThis.mermaid;\n"
     target = Path(app.outdir) / "_static" / MERMAID_MODULE
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +58,6 @@ def _check_tables(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register what Sphinx lacks: whole tables, and Mermaid without a network."""
+    """Register the checks of tables, and Mermaid without a network."""
     app.connect("builder-inited", _add_mermaid)
     app.connect("source-read", _check_tables)

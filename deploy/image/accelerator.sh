@@ -1,8 +1,8 @@
 #!/bin/sh
-# What of torch an image keeps: cpu (without what only a GPU needs) or gpu (everything).
+# Trim torch in an image: cpu removes what only a GPU needs, gpu keeps everything.
 set -eu
 case "$1" in
     cpu) /opt/torch/bin/python trim_torch.py ;;
-    gpu) echo "all CUDA libraries stay" ;;
-    *) echo "ACCELERATOR is cpu or gpu, not $1" >&2; exit 1 ;;
+    gpu) echo "keeping all CUDA libraries" ;;
+    *) echo "ACCELERATOR must be cpu or gpu, not $1" >&2; exit 1 ;;
 esac

@@ -12,6 +12,6 @@ fi
 python3 -m venv /opt/uv
 /opt/uv/bin/pip install --quiet --no-cache-dir --require-hashes -r uv.txt
 /opt/uv/bin/uv venv --quiet --python /usr/bin/python3 "$2"
-# Compile now: containers cannot write beside the sources later.
+# Compile now, because containers cannot write bytecode later.
 /opt/uv/bin/uv pip install --quiet --no-cache --no-deps --python "$2/bin/python" \
     --require-hashes --compile-bytecode -r "$1"

@@ -1,7 +1,7 @@
-"""Removes from an image for CPUs what torch opens on a GPU only; run while it is built.
+"""Remove from a CPU image the files that torch opens only on a GPU; run during the image build.
 
-PyPI carries one build of torch for Linux on x86-64, with CUDA. Its core is linked against some
-CUDA libraries; those stay. The rest (cuDNN's engines, Triton and others) is 2 GB.
+PyPI has one build of torch for Linux on x86-64, with CUDA. Its core is linked against some CUDA
+libraries, which are kept. The rest (cuDNN's engines, Triton and others) is 2 GB.
 """
 
 import shutil
@@ -20,19 +20,19 @@ LIST_MAPPED = f"{TRY_TORCH}\nprint(open('/proc/self/maps').read())"
 
 
 def run_python(code: str) -> str:
-    """Output of a program; raises CalledProcessError when it fails."""
+    """Return the output of a program. Raises CalledProcessError if it fails."""
     command = [sys.executable, "-W", "ignore", "-c", code]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def mapped_files() -> set[Path]:
-    """Files that a training step on the CPU has in its memory."""
+    """Return the files that a training step on the CPU maps into memory."""
     lines = run_python(LIST_MAPPED).splitlines()
     return {Path(line.split(maxsplit=5)[5]) for line in lines if line.count("/") > 1}
 
 
 def main() -> None:
-    """Trim, and make sure that torch still works."""
+    """Remove the files, and check that torch still works."""
     if not (PACKAGES / "nvidia").is_dir():
         return  # a build without CUDA
     shutil.rmtree(PACKAGES / "triton", ignore_errors=True)

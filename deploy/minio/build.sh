@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds the MinIO server from source through the Go module proxy and prints the binary's path.
+# Build the MinIO server from source through the Go module proxy, and print the binary's path.
 #
-#   deploy/minio/build.sh                    the maintained continuation (pgsty/silo)
-#   deploy/minio/build.sh --allow-upstream   else the archived upstream: for tests only, because
-#                                            CVE-2026-40344 and CVE-2026-41145 stay open there
+#   deploy/minio/build.sh                    the maintained fork (pgsty/silo)
+#   deploy/minio/build.sh --allow-upstream   or else the archived upstream: for tests only, because
+#                                            CVE-2026-40344 and CVE-2026-41145 are unpatched
 #
 # The binary is cached in ${XDG_CACHE_HOME:-~/.cache}/euguess/minio/<version>/minio; a second call
-# answers at once. GOFLAGS is respected (GOFLAGS=-p=1 builds on one core).
+# returns at once. GOFLAGS is respected (GOFLAGS=-p=1 builds on one core).
 set -euo pipefail
 
 FORK=github.com/pgsty/silo
@@ -22,12 +22,12 @@ print_cached() {
     [ -x "$cache/$1/minio" ] && printf '%s\n' "$cache/$1/minio"
 }
 
-# Both go.mod files carry the path github.com/minio/minio, and the fork's has `replace` lines, which
-# `go install <path>@<version>` refuses: hence a copy that is built as the main module.
+# Both go.mod files declare the path github.com/minio/minio, and the fork's has `replace` lines,
+# which `go install <path>@<version>` rejects. So a copy is built as the main module.
 build() {
     local module=$1 version=$2 work description source
     work=$(mktemp -d)
-    # shellcheck disable=SC2064 # the folder of this call
+    # shellcheck disable=SC2064 # expanded now: the folder of this call
     trap "chmod -R u+w '$work'; rm -rf '$work'" EXIT
     if ! description=$(cd "$work" && go mod download -json "$module@$version"); then
         say "$(printf '%s' "$description" | sed -n 's/\\n\\t/ /g; s/^.*"Error": "\(.*\)",\{0,1\}$/\1/p')"
@@ -36,7 +36,7 @@ build() {
     source=$(printf '%s' "$description" | sed -n 's/^.*"Dir": "\(.*\)",\{0,1\}$/\1/p')
     cp -r "$source" "$work/source"
     chmod -R u+w "$work/source"
-    say "Building $module@$version; this takes some minutes once."
+    say "Building $module@$version; this takes some minutes, but only once."
     (cd "$work/source" && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$work/minio" .) >&2
     mkdir -p "$cache/$version"
     mv "$work/minio" "$cache/$version/minio.part"
@@ -57,12 +57,12 @@ if ! command -v go >/dev/null; then
     say "Go is missing: install it from your distribution or https://go.dev/dl, then run this again."
     exit 1
 fi
-export GOTOOLCHAIN=auto # the continuation asks for a newer Go than distributions carry
+export GOTOOLCHAIN=auto # the fork needs a newer Go than distributions have
 
 (build "$FORK" "$FORK_VERSION") && exit
 if [ "$allow_upstream" = no ]; then
-    say "The continuation cannot be built from here; --allow-upstream builds the archived upstream for tests."
+    say "The fork cannot be built here; --allow-upstream builds the archived upstream, for tests only."
     exit 1
 fi
-say "Falling back to the archived upstream, for tests only: it has security holes that stay open."
+say "Falling back to the archived upstream, which has unpatched vulnerabilities: for tests only."
 (build "$UPSTREAM" "$UPSTREAM_VERSION")

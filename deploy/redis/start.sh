@@ -1,9 +1,9 @@
 #!/bin/sh
-# Start Redis with the password of REDIS_PASSWORD_FILE, without an argument or variable that shows it.
+# Start Redis with the password in REDIS_PASSWORD_FILE, which appears in no argument or variable.
 set -eu
 password_file=${REDIS_PASSWORD_FILE:-/run/secrets/redis_password}
 if [ ! -s "$password_file" ]; then
-    echo "redis: no password in $password_file; the service prepare writes it, see its log" >&2
+    echo "redis: no password in $password_file; the service prepare writes it, so see its log" >&2
     exit 1
 fi
 umask 077

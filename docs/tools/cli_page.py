@@ -18,13 +18,13 @@ from services.simulator.__main__ import app as simulator_app
 from services.trainer.__main__ import app as trainer_app
 
 INTRODUCTION = """\
-`euguess` is the command that people use. It prints the same text with `--help`.
+The commands of `euguess`. `--help` prints the same text.
 
 Exit codes: 0 success, 1 failure, 2 invalid input, 130 stopped with Ctrl-C."""
 
 SERVICES = """\
-`euguess up`, the containers and developers start these programs; users need none of them. Commands
-of the trainer that `euguess` offers too are described in [Command line](cli.md)."""
+`euguess up` and the containers start these programs; users do not need them. Trainer commands that
+`euguess` also has are described in [Command line](cli.md)."""
 
 
 def render() -> str:
@@ -59,7 +59,7 @@ def _leaves(group: Any) -> Iterator[Any]:
 
 
 def _resolve_pass_through(group: Any, service_commands: dict[str, Any]) -> None:
-    """Replace commands that hand everything to a service by the service's own ones."""
+    """Replace pass-through commands by the service's own ones."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             _resolve_pass_through(command, service_commands)

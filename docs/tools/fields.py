@@ -40,7 +40,7 @@ def model_table(model: type[BaseModel]) -> str:
 
 
 def nested_models(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
-    """Return the models and all that their fields hold, each once, in order of appearance."""
+    """Return the models and all models nested in them, each once, in order of appearance."""
     found: dict[type[BaseModel], None] = {}
     for model in models:
         found[model] = None
@@ -51,7 +51,7 @@ def nested_models(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
 
 
 def type_name(annotation: Any) -> str:
-    """Return how a reader would call a type."""
+    """Return a reader-friendly name of a type."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation is type(None):
         return "null"

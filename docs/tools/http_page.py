@@ -12,26 +12,25 @@ from services.sampler.app import create_app
 from services.sampler.metrics import render_metrics
 
 INTRODUCTION = """\
-Two services speak HTTP to their users: the sampler (port 8701) collects datasets and queues
-trainings, TorchServe (port 8703) answers predictions. The sampler also shows this interface at
-`/docs`."""
+Two services have an HTTP API: the sampler (port 8701) collects datasets and queues trainings, and
+TorchServe (port 8703) serves predictions. The sampler also documents its API at `/docs`."""
 
 SERVING = """\
-Both addresses take one JPEG, PNG or WebP photo as the body, or a multipart form with one to eight
-photos of ONE place. Give form fields different names: TorchServe keeps only the last of several
-fields with one name. Every request needs the header `Authorization: Bearer KEY` with the inference
-key of `key_file.json`, which TorchServe writes at its start.
+Both endpoints take one JPEG, PNG or WebP photo as the body, or a multipart form with one to eight
+photos of ONE place. Give each form field a different name: of several fields with the same name,
+TorchServe keeps only the last. Every request needs the header `Authorization: Bearer KEY` with the
+inference key from `key_file.json`, which TorchServe writes at startup.
 
 | status | reason |
 |---|---|
-| 400 | not a photo, a truncated photo, no photo or more than eight; also a wrong key |
+| 400 | not a photo, a truncated photo, no photo, more than eight photos, or a wrong key |
 | 404 | no champion yet |
 | 413 | too many bytes or pixels |
-| 503 | more requests than the workers can queue; send it again after a pause |"""
+| 503 | the workers' queue is full; retry after a pause |"""
 
 METRICS = """\
-`GET /metrics` answers in the Prometheus text format. TorchServe has metrics of its own on its
-metrics port, which is not published."""
+`GET /metrics` returns the Prometheus text format. TorchServe has its own metrics on its metrics
+port, which is not published."""
 
 
 BODIES = (DatasetSpec, DatasetStatus, Budget, QueueStatus)
@@ -92,6 +91,6 @@ def _models(*models: Any) -> str:
 
 
 def _metrics() -> str:
-    text = render_metrics(MagicMock())  # a controller without any collection
+    text = render_metrics(MagicMock())  # a controller without collections
     helps = (line.split(" ", 3) for line in text.splitlines() if line.startswith("# HELP "))
     return table(("metric", "description"), ((code(name), text) for _, _, name, text in helps))

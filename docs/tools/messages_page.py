@@ -17,10 +17,10 @@ from euguess.messages.training import SeenViews, TrainRun
 MODELS = (FetchLocations, SlotOutcome, TrainRun, DeadLetter, LocationRecord, ModelCard, SeenViews)
 
 INTRODUCTION = """\
-Messages and records are JSON. Both ends of a wire use the same pydantic class of
-`euguess.messages`, and both validate. New fields are optional; `schema_version` changes when a
-meaning changes. A message that does not validate becomes a dead letter: it is never retried and
-never dropped. The bodies of HTTP requests and answers are in [HTTP API](http-api.md)."""
+Messages and records are JSON. Sender and receiver use the same pydantic class of
+`euguess.messages`, and both validate. New fields are optional; `schema_version` changes when the
+meaning of a field changes. An invalid message becomes a dead letter: it is never retried and never
+dropped. The bodies of HTTP requests and responses are in [HTTP API](http-api.md)."""
 
 
 def render() -> str:

@@ -19,7 +19,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    """Write every page that differs from what the code gives, and name it."""
+    """Write every page that is out of date, and print its name."""
     for name, render in PAGES.items():
         path, text = FOLDER / name, render()
         if not path.exists() or path.read_text() != text:

@@ -9,12 +9,12 @@ from euguess import settings
 from euguess.settings import ENV_PREFIX
 
 INTRODUCTION = """\
-Every setting is an environment variable, and none has to be set.
+Every setting is an environment variable. All are optional.
 
 - A running local stack (`euguess up`) writes its addresses to `stack.env` in its home. Commands
   with the same home read them there. Environment variables win over that file.
-- A secret `EUGUESS_X` can be read from a file: set `EUGUESS_X_FILE` to its path.
-- The containers have further variables: see [Containers](containers.md)."""
+- To read a secret `EUGUESS_X` from a file, set `EUGUESS_X_FILE` to the file's path.
+- The containers have more variables: see [Containers](containers.md)."""
 
 
 def render() -> str:

@@ -1,4 +1,4 @@
-"""Check Markdown tables: a row that is cut off from its header is shown as plain text."""
+"""Check Markdown tables. A row that is separated from its header would be shown as plain text."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ Line = tuple[int, str]
 
 
 def broken_tables(text: str) -> list[str]:
-    """Return one sentence per broken table, with its line; an empty list when all are whole."""
+    """Return a message per broken table, with its line number; an empty list if none is broken."""
     blocks = groupby(_outside_fences(text), key=lambda line: line[1].startswith("|"))
     return [fault for is_table, lines in blocks if is_table for fault in _faults(list(lines))]
 

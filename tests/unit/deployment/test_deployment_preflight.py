@@ -101,7 +101,7 @@ def test_an_address_of_another_machine_is_refused(
 ) -> None:
     variables = {**engine(), **ports(free_port), "EUGUESS_BIND": "192.0.2.1"}
     (problem,) = preflight.problems_of_docker(variables)
-    assert "192.0.2.1 is no address of this machine" in problem
+    assert "192.0.2.1 is not an address of this machine" in problem
 
 
 def test_ports_of_a_remote_engine_are_not_checked(
@@ -122,7 +122,7 @@ def test_a_small_disk_names_ways_to_free_space(
 @pytest.mark.parametrize(
     ("answers", "problem"),
     [
-        ({"docker_version": "echo refused >&2; exit 1"}, "does not answer; start it"),
+        ({"docker_version": "echo refused >&2; exit 1"}, "does not respond; start it"),
         ({"docker_version": "echo permission denied >&2; exit 1"}, "add yourself to its group"),
         ({"compose_version": "exit 1"}, "Docker Compose is missing"),
         ({"compose_version": "echo 1.25.0"}, "is version 1.25.0, too old"),
@@ -144,12 +144,12 @@ def test_a_missing_docker_is_named(preflight: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("variables", "problem"),
     [
-        ({"EUGUESS_REDIS_PASSWORD_FILE": "/missing"}, "which is not there"),
+        ({"EUGUESS_REDIS_PASSWORD_FILE": "/missing"}, "which does not exist"),
         ({"EUGUESS_REDIS_PASSWORD_FILE": "/usr"}, "names the folder /usr"),
         ({"EUGUESS_REDIS_PASSWORD_FILE": "password"}, "must begin with / or ./"),
-        ({"EUGUESS_SAMPLER_PORT": "eight"}, "is no port"),
+        ({"EUGUESS_SAMPLER_PORT": "eight"}, "is not a port"),
         ({"EUGUESS_SAMPLER_PORT": "8700"}, "are both 8700"),
-        ({"EUGUESS_MIN_FREE_GB": "much"}, "is no number"),
+        ({"EUGUESS_MIN_FREE_GB": "much"}, "is not a number"),
     ],
 )
 def test_each_invalid_variable_is_named(
