@@ -1,4 +1,4 @@
-"""Tensor cache against the study's way: full decoding, float32, one torch.save file per image."""
+"""Tensor cache against the study's method: full decoding and one float32 file per image."""
 
 import asyncio
 import hashlib
@@ -39,13 +39,13 @@ MEAN, STD = (np.array(part, dtype=np.float32) for part in (IMAGE.mean, IMAGE.std
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds on the wall and of CPU, over all threads."""
+    """Wall-clock seconds, and CPU seconds over all threads."""
 
     wall: float
     cpu: float
 
 
-Pair = tuple[Timing, Timing]  # the study's way, ours
+Pair = tuple[Timing, Timing]  # the study's method, ours
 
 
 def timed(work: Callable[[], object]) -> Timing:
@@ -55,7 +55,7 @@ def timed(work: Callable[[], object]) -> Timing:
 
 
 def report(name: str, pairs: Sequence[Pair], *, images: int) -> float:
-    """Print medians and ratios; returns the median ratio of CPU times."""
+    """Print medians and ratios; return the median ratio of CPU times."""
     cpu = statistics.median(study.cpu / ours.cpu for study, ours in pairs)
     wall = statistics.median(study.wall / ours.wall for study, ours in pairs)
     for who, rows in zip(("study", "ours"), zip(*pairs, strict=True), strict=True):
@@ -76,7 +76,7 @@ def study_build(files: list[Path], folder: Path) -> None:
 
 
 def study_first_batch(folder: Path) -> NDArray[np.float32]:
-    """All files are loaded before the first batch is there."""
+    """Load all files, then return the first batch."""
     every = np.array([torch.load(path).numpy() for path in sorted(folder.iterdir())])
     return every[:BATCH]
 
@@ -89,7 +89,7 @@ def our_first_batch(folder: Path) -> NDArray[np.float32]:
 def one_round(
     files: list[Path], our_build: Callable[[Path], TensorCache], folder: Path
 ) -> tuple[Pair, Pair]:
-    """Both ways, one after the other: building, then loading what was built."""
+    """Time both methods in turn: build, then load the result."""
     study, ours = folder / "study", folder / "ours"
     study.mkdir(parents=True)
     build = timed(lambda: study_build(files, study)), timed(lambda: our_build(ours))
@@ -110,7 +110,7 @@ async def store(tmp_path: Path) -> ObjectStore:
 
 @pytest.fixture
 async def manifest(store: ObjectStore, files: list[Path]) -> Manifest:
-    """The photos as an imported dataset of one view per location."""
+    """Store the photos as an imported dataset with one view per location."""
     spec = DatasetSpec(name="bench", quotas={"FR": len(files)}, provider=ProviderName.FOLDER)
     await store.put(spec_key("bench"), spec.model_dump_json().encode())
     for file in files:

@@ -1,4 +1,4 @@
-"""Points per second against a loop that draws in the frame, tests and converts one by one.
+"""Points per second against a loop that draws in the bounding box and checks points one by one.
 
 Run with `pytest tests/benchmarks/test_candidates_benchmark.py -m benchmark -s`.
 """
@@ -37,7 +37,7 @@ def loop(territory: shapely.Geometry, points: int) -> None:
 
 
 def best_rate(work: Callable[[], object], points: int) -> float:
-    """Points per second of the fastest repeat, which the machine's other work disturbs least."""
+    """Return points per second of the fastest repeat, the one least disturbed by other work."""
     durations = []
     for _ in range(REPEATS):
         start = time.perf_counter()

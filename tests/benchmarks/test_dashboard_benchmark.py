@@ -1,7 +1,7 @@
 """Seconds until a page of the dashboard is drawn, at the study's full size and at a small size.
 
 Run with `pytest tests/benchmarks/test_dashboard_benchmark.py -m benchmark -s`. Streamlit's own test
-runner stands in for a browser: the time is that of the server, with what it sends serialised.
+runner replaces a browser: the time is the server's, including the serialisation of its output.
 """
 
 import functools
@@ -69,7 +69,7 @@ def start_of_a_game(connections: Connections) -> float:
 
 
 def choice_of_an_example(connections: Connections) -> float:
-    """Measure the choice of the place only: generated datasets have no photos."""
+    """Measure only the choice of the place: generated datasets have no photos."""
     drawn = painted("predict", connections)
     drawn.segmented_control[0].set_value("Example")
     return seconds(lambda: drawn.run(timeout=60))

@@ -1,12 +1,12 @@
 """Seconds until a page of the dashboard is drawn in a browser, at the study's full size.
 
 Run with `pytest tests/benchmarks/test_dashboard_browser_benchmark.py -m benchmark -s`. A first
-paint is timed in a new browser context (nothing in its cache) from the navigation until the text
-that the page shows last is there and Streamlit has ended the script; an interaction likewise from
-the click. What the browser still draws after that is printed as the time until it is idle: without
-a GPU, as here, it takes seconds to compile the shaders of a map.
-The server has been asked for each page once before, as by an earlier visitor. The baseline is a
-page of Streamlit that shows one title.
+paint is timed in a new browser context (with an empty cache) from the navigation until the page
+shows its last text and Streamlit has finished the script; an interaction is timed from the click.
+Later drawing is printed as the time until the browser is idle: without a GPU, as here, compiling
+the shaders of a map takes seconds.
+The server has served each page once before, as after an earlier visitor. The baseline is a
+Streamlit page with only a title.
 """
 
 import statistics

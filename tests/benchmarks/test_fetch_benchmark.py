@@ -1,4 +1,4 @@
-"""Images per second of the fetch path against one plain loop, at a provider 50 ms away."""
+"""Images per second of the fetch path against a plain loop, with a provider 50 ms away."""
 
 import asyncio
 import io
@@ -38,7 +38,7 @@ MESSAGES = 4
 
 
 def street_photo() -> bytes:
-    """A JPEG with the size and the detail of street photos: about 80 KB."""
+    """Draw a JPEG with the size and detail of a street photo: about 80 KB."""
     coarse = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     large = Image.fromarray(coarse).resize((640, 640), Image.Resampling.BICUBIC)
@@ -78,7 +78,7 @@ async def provider_url() -> AsyncIterator[str]:
 
 
 def plain_loop(url: str) -> float:
-    """Images per second of the study's loop: one request after the other."""
+    """Return images per second of the study's loop: one request at a time."""
     started = time.perf_counter()
     for heading in range(LOOP_IMAGES):
         with urllib.request.urlopen(f"{url}/maps/api/streetview?heading={heading}") as answer:
@@ -87,14 +87,14 @@ def plain_loop(url: str) -> float:
 
 
 async def fetch_path(fetcher: MessageFetcher, wanted: list[FetchLocations]) -> float:
-    """Images per second of messages of 50 slots: metadata, checks, verification, store, ledger."""
+    """Return images per second of 50-slot messages: metadata, checks, storage and ledger."""
     started = time.perf_counter()
     for one in wanted:
         await fetcher.fetch(one.model_dump_json())
     return 150 * len(wanted) / (time.perf_counter() - started)
 
 
-async def test_the_fetch_path_outruns_the_plain_loop(
+async def test_the_fetch_path_is_faster_than_the_plain_loop(
     provider_url: str, redis_url: str, s3_store: ObjectStore
 ) -> None:
     await s3_store.put(spec_key(SPEC.name), SPEC.model_dump_json().encode())
@@ -116,6 +116,6 @@ async def test_the_fetch_path_outruns_the_plain_loop(
     assert stored == 50 * MESSAGES
     print(
         f"\nplain loop {loop:.0f} images/s; fetch path {ours:.0f} images/s: {ours / loop:.1f} x; "
-        f"{cpu_ms:.2f} ms CPU per image, the provider's stub included ({len(JPEG)} bytes each)"
+        f"{cpu_ms:.2f} ms CPU per image, including the provider stub ({len(JPEG)} bytes each)"
     )
     assert ours > 3 * loop

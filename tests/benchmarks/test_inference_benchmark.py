@@ -1,4 +1,4 @@
-"""TorchServe against the classifier in a loop: same model, photo and number of threads."""
+"""TorchServe against the classifier in a loop: same model, same photo, same number of threads."""
 
 import hashlib
 import http.client
@@ -40,7 +40,7 @@ SIDE, SIZE = 512, 64
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """GoogLeNet for 64 x 64 pixels with random weights."""
+    """Export a GoogLeNet for 64 x 64 pixels with random weights."""
     folder = make_package(tmp_path_factory.mktemp("benchmark") / "package")
     card = ModelCard.model_validate_json((folder / "model.json").read_text())
     network = googlenet(
@@ -77,7 +77,7 @@ def server(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def _loop(package: Path, batch: int, data: bytes) -> tuple[float, float]:
-    """Requests per second and CPU ms per request of the classifier in this process."""
+    """Return requests per second and CPU ms per request of the classifier in this process."""
     classifier = load_classifier(package, decode_photo)
     count, begin, begin_cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() < begin + SECONDS:
@@ -88,7 +88,7 @@ def _loop(package: Path, batch: int, data: bytes) -> tuple[float, float]:
 
 
 def _load(server: Serving, clients: int, data: bytes) -> tuple[float, float, list[float]]:
-    """Requests per second, CPU ms of the server per request, sorted latencies in ms."""
+    """Return requests per second, server CPU ms per request and sorted latencies in ms."""
     family = psutil.Process(server.process.pid).children(recursive=True)
     begin, begin_cpu = time.perf_counter(), _cpu_seconds(family)
     with ThreadPoolExecutor(clients) as pool:
@@ -131,7 +131,7 @@ def test_torchserve_costs_little_more_than_the_classifier_in_a_loop(
     for batch, (rate, cpu_ms) in loops.items():
         print(f"\nin-process, batch {batch}: {rate:.0f} req/s, {cpu_ms:.1f} CPU ms/req", end="")
     best_rate, best_cpu_ms = max(loops.values())
-    _load(server, 8, data)  # Java compiles what it runs often
+    _load(server, 8, data)  # warm-up for the Java JIT compiler
     ratios = []
     for clients in CLIENTS:
         rate, cpu_ms, latencies = _load(server, clients, data)

@@ -1,6 +1,6 @@
 """Images per second over HTTP, against a server that returns the same bytes every time.
 
-Each server is a process of its own; this process is the client and shares the cores with it.
+Each server runs in its own process; this process is the client and shares the cores with it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ CONNECTIONS = 16
 PLACES = 150
 HEADINGS = (0, 120, 240)
 WANTED_IMAGES_PER_SECOND = 200
-IMAGE_BYTES = 54_000  # about what a drawn picture of 640 x 640 has
+IMAGE_BYTES = 54_000  # about the size of a drawn 640 x 640 picture
 STATIC_SERVER = f"""
 import sys
 from aiohttp import web
@@ -61,7 +61,7 @@ def static_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 async def image_urls(base: str) -> list[str]:
-    """Three views of each of PLACES places along a line through Europe."""
+    """Return the URLs of three views of each of PLACES places on a line through Europe."""
     urls = []
     async with ClientSession(base) as session:
         for i in range(PLACES):
@@ -102,4 +102,4 @@ def test_the_simulator_serves_at_least_200_images_per_second(
     for name, rate in (("drawn", fresh), ("cached", cached), ("static bytes", static)):
         print(f"{name:<14}{rate:8.0f} images/s  {rate / static:6.3f} of static bytes")
     assert cached >= WANTED_IMAGES_PER_SECOND
-    assert fresh >= static / 100  # drawing costs 4 ms of CPU, 20 to 50 times a static answer
+    assert fresh >= static / 100  # drawing costs 4 ms of CPU, 20 to 50 times a static response

@@ -87,7 +87,7 @@ def test_the_store_takes_less_cpu_than_the_minio_client(
         secret_key=settings.s3_secret_key.get_secret_value(),
         secure=False,
         region=settings.s3_region,
-        http_client=PoolManager(maxsize=16),  # one connection for each thread; the default has 10
+        http_client=PoolManager(maxsize=16),  # one connection per thread; the default is 10
     )
     store, bucket = s3_store(settings), bucket_name(settings)
     of_store(store, "warm", reading=False)()
@@ -103,7 +103,7 @@ def test_the_store_takes_less_cpu_than_the_minio_client(
         print(f"\n{verb} of {len(IMAGE)} bytes on {settings.s3_endpoint}, medians of {ROUNDS}")
         for name in contenders:
             print(f"  {name:22} {_row(rounds, name, verb)}")
-    # Requests per second are the server's where it shares the cores; the client's own CPU is not.
+    # If the server shares the cores, it limits requests per second, but not the client's CPU time.
     assert all(_cpu_ratio(rounds, name) > 1 for name in contenders if name != OURS)
 
 

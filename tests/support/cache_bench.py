@@ -28,7 +28,7 @@ class CacheBench:
 
     @property
     def photos_read(self) -> int:
-        """By the last build."""
+        """Number of photos that the last build read."""
         return self.counting.reads["images"]
 
     async def manifest(self) -> Manifest:
@@ -46,7 +46,7 @@ class CacheBench:
         return key
 
     async def check(self, cache: TensorCache) -> None:
-        """Each row holds the pixels of its own photo, and nothing else is left in the folder."""
+        """Assert that each row has the pixels of its photo, and the folder no other files."""
         assert cache.images.shape == (len(cache), SPEC.size, SPEC.size, 3)
         for row, key in enumerate(cache.table.column("key").to_pylist()):
             data = await self.store.get(str(key))

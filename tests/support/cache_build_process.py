@@ -1,6 +1,6 @@
-"""A program that builds a cache and is stopped on the way: by SIGKILL or by a limit of file sizes.
+"""Build a cache and get stopped midway: by SIGKILL or by a file size limit.
 
-Arguments: store URL, folder, image at which it kills itself (0: never), limit in bytes (0: none).
+Arguments: store URL, folder, image to be killed at (0: never), limit in bytes (0: none).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Datasets that can be learnt: photos with a colour of their country and a look of their place."""
+"""Learnable datasets: photos with a colour of their country and a pattern of their place."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ SIDE = 64
 
 
 class LearnableDataset(DatasetBuilder):
-    """Writes a dataset; the place's pattern is shared by its views, the heading shades them."""
+    """Writes a dataset; views of a place share a pattern and differ in noise."""
 
     side = SIDE
 
@@ -22,7 +22,7 @@ class LearnableDataset(DatasetBuilder):
 
 
 def country_photo(code: str, place: str, heading: int) -> bytes:
-    """A JPEG: half the country's colour, half a pattern of the place, and some noise."""
+    """Draw a JPEG: half the country's colour, half a pattern of the place, plus noise."""
     seed = int.from_bytes(hashlib.sha256(place.encode()).digest()[:4], "big")
     pattern = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     smooth = Image.fromarray(pattern).resize((SIDE, SIDE), Image.Resampling.BICUBIC)

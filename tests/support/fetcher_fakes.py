@@ -45,7 +45,7 @@ def photo(seed: int = 0, size: int = SIZE) -> bytes:
 
 @cache
 def two_countries() -> Boundaries:
-    """FR and DE as rectangles that touch at 5 degrees east."""
+    """Return FR and DE as rectangles that touch at 5 degrees east."""
     return Boundaries({"FR": box(0, 44, 5, 50), "DE": box(5, 44, 10, 50)})
 
 
@@ -62,7 +62,7 @@ def panorama(name: str = "pano", at: Coordinate = IN_FRANCE, **changes: object) 
 
 
 class FakeProvider:
-    """Answers by functions that a test may replace, and counts calls."""
+    """Responds with functions that a test may replace, and counts calls."""
 
     name = "simulator"
     price_per_image = 0.5

@@ -163,7 +163,7 @@ async def image_keys(store: ObjectStore) -> list[str]:
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
-    """Poll until a condition holds; fail after a time."""
+    """Poll until a condition holds; fail after a timeout."""
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, "the condition did not hold in time"

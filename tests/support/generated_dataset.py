@@ -1,4 +1,4 @@
-"""Datasets of any size without photos: the specification and the manifest alone."""
+"""Datasets of any size without photos: only the specification and the manifest."""
 
 import functools
 import hashlib
@@ -14,7 +14,7 @@ HEADINGS = (0, 120, 240)
 
 
 def generated_objects(name: str, quotas: Mapping[str, int]) -> list[tuple[str, bytes]]:
-    """Keys and bytes of a dataset whose places lie at random within their countries."""
+    """Return keys and bytes of a dataset with random places within their countries."""
     spec = DatasetSpec(name=name, quotas=dict(quotas))
     table = table_of(list(generated_rows(name, quotas)))
     manifest = encode_manifest(table, digest_of(table))
@@ -23,7 +23,7 @@ def generated_objects(name: str, quotas: Mapping[str, int]) -> list[tuple[str, b
 
 
 def generated_rows(name: str, quotas: Mapping[str, int]) -> Iterator[Row]:
-    """Rows of its manifest."""
+    """Yield the rows of its manifest."""
     source = _source()
     for code, quota in quotas.items():
         points = source.draw(code, seed=1, slots=range(quota), first=0, count=1)

@@ -53,7 +53,7 @@ class Serving:
 def serving(
     home: Path, mlflow_url: str, *options: str, ready: Callable[[Path], bool] | None = None
 ) -> Iterator[Serving]:
-    """Run `serve` inside the block, from when it can predict a photo; end all its processes."""
+    """Run `serve`, enter the block once it can predict, and stop all its processes afterwards."""
     is_ready = ready or answers
     ports = free_ports(3)
     names = ("--port", "--management-port", "--metrics-port")

@@ -1,4 +1,4 @@
-"""Contract of every ledger; subclasses run it over the fake and over Redis.
+"""Contract tests of every ledger; subclasses run them on the fake and on Redis.
 
 A subclass lives in a module with a fixture `ledger`, or `accounts`.
 """
@@ -38,7 +38,7 @@ def inherited_operations(fake: type) -> list[str]:
 class LedgerContract:
     # --- leases ---
 
-    async def test_a_lease_tells_whether_a_fetcher_has_begun(self, ledger: Ledger) -> None:
+    async def test_a_lease_records_whether_a_fetcher_has_begun(self, ledger: Ledger) -> None:
         await ledger.lease("demo", {FR0: 5}, 60)
         assert await ledger.leases("demo") == {FR0: Lease(5, is_live=True, is_begun=False)}
         assert await ledger.begin("demo", {FR0: 5}, 60)
@@ -93,7 +93,7 @@ class LedgerContract:
         assert [event for _, event in events] == [retry, stored, failed]
         assert events[-1][0] == await ledger.last_event()
 
-    async def test_events_are_read_on_from_a_position(self, ledger: Ledger) -> None:
+    async def test_events_are_read_from_a_position(self, ledger: Ledger) -> None:
         for fence in range(1, 6):
             await ledger.record(outcome(SlotStatus.RETRY, fence=fence))
         first = await ledger.events("0-0", block_ms=1, count=2)
@@ -177,7 +177,7 @@ class LedgerContract:
         await ledger.check_writable()
         assert [await ledger.queued_messages(queue) for queue in Queue] == [0, 0]
 
-    async def test_the_identity_stays_while_the_data_do(self, ledger: Ledger) -> None:
+    async def test_the_identity_stays_as_long_as_the_data(self, ledger: Ledger) -> None:
         assert await ledger.identity() == await ledger.identity()
 
 
@@ -194,7 +194,7 @@ async def is_reserved(accounts: BudgetLedger, amount: Sum = VIEWS) -> bool:
 
 
 class BudgetContract:
-    async def test_money_runs_out_to_the_cent(self, accounts: BudgetLedger) -> None:
+    async def test_a_dollar_budget_is_exact_to_the_cent(self, accounts: BudgetLedger) -> None:
         await opened(accounts, Budget(images=1000, dollars=0.063))
         assert [await is_reserved(accounts) for _ in range(4)] == [True, True, True, False]
         with pytest.raises(BudgetSpent, match=r"the budget of \$0\.06 is spent"):
@@ -209,7 +209,7 @@ class BudgetContract:
         assert await accounts.spent("demo") == Sum(7)
 
     @pytest.mark.parametrize(("budget", "is_capped"), [(None, False), (Budget(images=9), True)])
-    async def test_a_grant_tells_whether_the_account_has_a_cap(
+    async def test_a_grant_records_whether_the_account_has_a_cap(
         self, accounts: BudgetLedger, budget: Budget | None, is_capped: bool
     ) -> None:
         await opened(accounts, budget)
@@ -217,14 +217,14 @@ class BudgetContract:
         assert grant.is_capped is is_capped
         assert await accounts.holds("demo", grant)
 
-    async def test_what_is_released_can_be_reserved_again(self, accounts: BudgetLedger) -> None:
+    async def test_released_amounts_can_be_reserved_again(self, accounts: BudgetLedger) -> None:
         await opened(accounts, Budget(images=3))
         grant = await accounts.reserve("demo", VIEWS)
         await accounts.release("demo", grant, cost(2, 0.007))
         assert await accounts.spent("demo") == cost(1, 0.007)
         assert await is_reserved(accounts, cost(2, 0.007))
 
-    async def test_a_grant_is_void_once_the_account_was_opened_again(
+    async def test_a_grant_is_void_once_the_account_is_reopened(
         self, accounts: BudgetLedger
     ) -> None:
         await opened(accounts, None)
@@ -249,7 +249,7 @@ class BudgetContract:
         await accounts.prepare("demo")
         assert await accounts.spent("demo") is None
 
-    async def test_an_account_that_was_prepared_again_is_not_opened_from_older_facts(
+    async def test_an_account_prepared_again_is_not_opened_with_an_older_epoch(
         self, accounts: BudgetLedger
     ) -> None:
         old, new = await accounts.prepare("demo"), await accounts.prepare("demo")
@@ -257,7 +257,7 @@ class BudgetContract:
         assert await accounts.open("demo", new, VIEWS, None)
         assert not await accounts.open("demo", new, Sum(), None)
 
-    async def test_a_raised_budget_holds_at_once(self, accounts: BudgetLedger) -> None:
+    async def test_a_raised_budget_takes_effect_at_once(self, accounts: BudgetLedger) -> None:
         await opened(accounts, Budget(images=3))
         assert [await is_reserved(accounts) for _ in range(2)] == [True, False]
         await accounts.cap("demo", Budget(images=6))

@@ -1,4 +1,4 @@
-"""What some tests need besides Python packages, and the line that counts those skipped."""
+"""Requirements of tests besides Python packages, and a summary of tests skipped without them."""
 
 import os
 from collections import Counter
@@ -13,7 +13,7 @@ _PREFIX = "needs "
 
 
 class Requirement(StrEnum):
-    """Something besides the Python packages without which a test is skipped."""
+    """A requirement besides Python packages; tests that need it are skipped without it."""
 
     CHROMIUM = "Chromium"
     MINIO = "MinIO"
@@ -31,7 +31,7 @@ def reason(requirement: Requirement, detail: str) -> str:
 
 
 needs_root = pytest.mark.skipif(
-    os.geteuid() != 0, reason=reason(Requirement.ROOT, "only root can give files away")
+    os.geteuid() != 0, reason=reason(Requirement.ROOT, "only root can change file owners")
 )
 
 

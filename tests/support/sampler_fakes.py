@@ -35,14 +35,14 @@ from services.sampler.service import SamplerService
 
 
 def squares() -> Boundaries:
-    """Three square countries side by side, with ten degrees of sea between them."""
+    """Return three square countries side by side, with ten degrees of sea between them."""
     lons = {"FR": 0, "PL": 15, "DE": 30}
     return Boundaries({code: shapely.box(lon, 45, lon + 5, 50) for code, lon in lons.items()})
 
 
 @functools.cache
 def slot_candidates() -> SlotCandidates:
-    """Cached, since preparing countries takes time; draws do not depend on state."""
+    """Return cached candidates, since preparing countries is slow; draws have no state."""
     return SlotCandidates(squares())
 
 
@@ -96,7 +96,7 @@ def always(status: SlotStatus) -> Answer:
 
 @dataclass
 class FakeFetchers:
-    """Answers messages by a script: a status, or None for a fetcher that dies."""
+    """Handles messages by a script: a status, or None for a fetcher that dies."""
 
     store: ObjectStore
     ledger: InMemoryLedger
@@ -228,7 +228,7 @@ class World:
         for _ in range(rounds):
             await self.round()
             self.wait(step_seconds)
-            status = self.status(name)  # adds up, or it is no status
+            status = self.status(name)  # raises if the counts do not add up
             if status.state is DatasetState.COMPLETE:
                 return status
         raise AssertionError(f"not complete after {rounds} rounds: {self.status(name).total}")

@@ -1,4 +1,4 @@
-"""A Celery worker for tests: answers FetchLocations by a script, through the real ledger and store.
+"""A Celery worker that handles FetchLocations by a script, with the real ledger and store.
 
 Run as `python -m tests.support.sampler_worker SCRIPT`; EUGUESS_* variables name the servers. SCRIPT
 is a rule for a slot's index: "stored", "exhausted", or "retry:7" (index 7 always fails).

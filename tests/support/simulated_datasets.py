@@ -1,4 +1,4 @@
-"""Datasets of the simulator's scenes, drawn straight into a store."""
+"""Datasets of the simulator's scenes, drawn directly into a store."""
 
 import numpy as np
 
@@ -11,11 +11,11 @@ from services.simulator.world import Panorama
 from tests.support.stored_datasets import DatasetBuilder
 
 WORLD_SEED = 0
-SIDE = 128  # pixels; drawing costs a quarter of what it does at 640
+SIDE = 128  # pixels; drawing costs a quarter as much as at 640
 
 
 class SimulatedDataset(DatasetBuilder):
-    """Places of one world; another seed gives other places of the same countries."""
+    """Writes places of one world; another seed gives other places in the same countries."""
 
     side = SIDE
 
@@ -31,7 +31,7 @@ class SimulatedDataset(DatasetBuilder):
         return await super().add_location(code, index, panorama=found.pano_id)
 
     def _discover(self, code: str) -> Panorama:
-        """A panorama anywhere: of the coordinate only the latitude is drawn, and that faintly."""
+        """Return a panorama anywhere; of its coordinate, only the latitude shows slightly."""
         row, column = (int(number) for number in self._rng.integers(12_500, 16_000, size=2))
         place = Coordinate(float(self._rng.uniform(40, 60)), 5.0)
         return Panorama(encode_pano_id(Cell(row, column), WORLD_SEED), place, code, "2020-05")

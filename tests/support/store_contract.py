@@ -1,4 +1,4 @@
-"""What every object store must do; run over each kind of store by its subclasses.
+"""Contract tests of every object store; subclasses run them on each kind of store.
 
 A subclass lives in a module with a fixture `store`.
 """
@@ -51,7 +51,7 @@ async def keys(store: ObjectStore, prefix: str) -> list[str]:
 
 class StoreContract:
     @pytest.mark.parametrize("data", [b"", b"\0", IMAGE, LARGE], ids=["0", "1", "80K", "6M"])
-    async def test_what_is_put_is_read_back(self, store: ObjectStore, data: bytes) -> None:
+    async def test_stored_data_can_be_read_back(self, store: ObjectStore, data: bytes) -> None:
         await store.put("datasets/a/image.jpg", data)
         assert await store.get("datasets/a/image.jpg") == data
 
@@ -65,7 +65,7 @@ class StoreContract:
         assert not await store.create("key", b"second")
         assert await store.get("key") == b"first"
 
-    async def test_create_refuses_what_was_put(self, store: ObjectStore) -> None:
+    async def test_create_refuses_an_existing_key(self, store: ObjectStore) -> None:
         await store.put("key", b"put")
         assert not await store.create("key", b"created")
         assert await store.get("key") == b"put"
@@ -94,19 +94,19 @@ class StoreContract:
         with pytest.raises(ObjectNotFound, match="no/such/key"):
             await store.get("no/such/key")
 
-    async def test_exists_tells_objects_from_folders_and_nothing(self, store: ObjectStore) -> None:
+    async def test_exists_is_true_for_objects_only(self, store: ObjectStore) -> None:
         await store.put("folder/object", b"x")
         found = [await store.exists(key) for key in ("folder/object", "folder", "nothing")]
         assert found == [True, False, False]
 
-    async def test_deleting_is_harmless_when_there_is_nothing(self, store: ObjectStore) -> None:
+    async def test_deleting_a_missing_key_is_harmless(self, store: ObjectStore) -> None:
         await store.put("key", b"x")
         await store.delete("key")
         await store.delete("key")
         await store.delete("never/there")
         assert not await store.exists("key")
 
-    async def test_list_gives_the_keys_that_start_with_a_prefix(self, store: ObjectStore) -> None:
+    async def test_list_returns_the_keys_that_start_with_a_prefix(self, store: ObjectStore) -> None:
         for key in ("p/a/1", "p/a/2", "p/ab/3", "p/b", "q/a"):
             await store.put(key, b"x")
         assert await keys(store, "p/a/") == ["p/a/1", "p/a/2"]
@@ -115,13 +115,13 @@ class StoreContract:
         assert await keys(store, "p/a/1") == ["p/a/1"]
         assert await keys(store, "nothing/") == []
 
-    async def test_list_goes_past_one_page(self, store: ObjectStore) -> None:
+    async def test_list_reads_more_than_one_page(self, store: ObjectStore) -> None:
         wanted = [f"page/{number:04}" for number in range(1050)]
         for first in range(0, len(wanted), 64):
             await asyncio.gather(*(store.put(key, b"x") for key in wanted[first : first + 64]))
         assert await keys(store, "page/") == wanted
 
-    async def test_folders_names_the_next_level_only(self, store: ObjectStore) -> None:
+    async def test_folders_returns_the_next_level_only(self, store: ObjectStore) -> None:
         for key in ("d/b/x/1", "d/b/y", "d/a/1", "d/object", "dd/c/1"):
             await store.put(key, b"x")
         assert await store.folders("d/") == ["a", "b"]
@@ -136,7 +136,7 @@ class StoreContract:
         assert not await store.exists(f"odd/{key}")
 
     @pytest.mark.parametrize("key", REFUSED_KEYS)
-    async def test_keys_that_some_store_cannot_hold_are_refused(
+    async def test_keys_that_some_stores_cannot_hold_are_refused(
         self, store: ObjectStore, key: str
     ) -> None:
         for attempt in (
@@ -149,7 +149,7 @@ class StoreContract:
             with pytest.raises(InvalidInput, match="is not a valid object key"):
                 await attempt
 
-    async def test_readers_never_see_a_part_of_a_write(self, store: ObjectStore) -> None:
+    async def test_readers_never_see_a_partial_write(self, store: ObjectStore) -> None:
         versions = [bytes([number]) * 1_000_000 for number in range(8)]
         await store.put("key", versions[0])
 
@@ -165,13 +165,17 @@ class StoreContract:
         await writing
         assert all(data in versions for reads in seen for data in reads)
 
-    async def test_many_objects_at_once_all_arrive(self, store: ObjectStore) -> None:
+    async def test_simultaneous_writes_of_many_objects_all_succeed(
+        self, store: ObjectStore
+    ) -> None:
         images = {f"many/{number}": IMAGE + bytes([number]) for number in range(64)}
         await asyncio.gather(*(store.put(key, data) for key, data in images.items()))
         read = await asyncio.gather(*(store.get(key) for key in images))
         assert dict(zip(images, read, strict=True)) == images
 
-    async def test_emptying_a_folder_disturbs_no_writer_in_it(self, store: ObjectStore) -> None:
+    async def test_emptying_a_folder_does_not_disturb_writers_in_it(
+        self, store: ObjectStore
+    ) -> None:
         async def come_and_go(number: int) -> bytes:
             key = f"busy/folder/{number}"
             await store.create(key, b"x")

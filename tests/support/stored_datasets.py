@@ -26,7 +26,7 @@ HEADINGS = (0, 120, 240)
 
 
 def photo(seed: int, side: int = 64) -> bytes:
-    """A smooth JPEG, different for each seed."""
+    """Draw a smooth JPEG that differs by seed."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG")
@@ -73,14 +73,14 @@ class DatasetBuilder:
                 await self.add_location(code, index)
 
     async def add_location(self, code: str, index: int, *, panorama: str | None = None) -> str:
-        """Photos, record and outcome of a slot; returns the location id."""
+        """Store the photos, record and outcome of a slot; return the location id."""
         location_id = await self.add_record(code, index, panorama=panorama)
         if self.provider != ProviderName.FOLDER:
             await self.add_outcome(code, index, SlotStatus.STORED, location_id)
         return location_id
 
     async def add_record(self, code: str, index: int, *, panorama: str | None = None) -> str:
-        """Photos and record of a location, without an outcome."""
+        """Store the photos and record of a location, without an outcome."""
         panorama = panorama or f"{code}{index}"
         location_id = f"{self.provider}-{panorama}"
         views = [await self._add_view(code, location_id, heading) for heading in HEADINGS]

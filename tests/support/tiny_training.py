@@ -1,4 +1,4 @@
-"""SplitData that can be learnt in seconds."""
+"""SplitData that a network learns in seconds."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ def tiny_recipe(*overrides: str) -> Recipe:
 
 
 def tiny_index(locations: int, views: int = 3) -> ViewIndex:
-    """Locations in turn of each country, 1 degree apart."""
+    """Return locations of the countries in turn, 1 degree apart."""
     location = np.repeat(np.arange(locations), views)
     return ViewIndex(
         location_ids=np.array([f"place-{number:03}" for number in location]),
@@ -34,7 +34,7 @@ def tiny_index(locations: int, views: int = 3) -> ViewIndex:
 
 
 def tiny_split_data(recipe: Recipe, locations: int = 12) -> SplitData:
-    """Images of one colour channel per country, under noise."""
+    """Return noisy images with one bright colour channel per country."""
     index = tiny_index(locations)
     labels = index.labels(COUNTRIES)
     rng = np.random.default_rng(5)

@@ -1,4 +1,4 @@
-"""A home of the trainer: a folder store with a learnable dataset, and MLflow in a file."""
+"""A trainer's home: a folder store with a learnable dataset, and MLflow in a file."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ QUOTAS = {"FR": 6, "IT": 6, "PL": 6}
 
 @dataclass(frozen=True)
 class TrainerHome:
-    """Where a trainer works, as a process of its own or in this one."""
+    """Folder in which a trainer runs, in a separate process or in this one."""
 
     folder: Path
 
@@ -57,7 +57,7 @@ class TrainerHome:
         return open_session(self.folder, self.store, mlflow or self.mlflow, "cpu", quiet)
 
     def trainer(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the trainer; variables are further settings."""
+        """Run a trainer command; variables are additional settings."""
         return subprocess.run(
             [sys.executable, "-m", "services.trainer", *arguments],
             env=service_environment(EUGUESS_HOME=str(self.folder), COLUMNS="120", **variables),
@@ -69,7 +69,7 @@ class TrainerHome:
         )
 
     def trainer_json(self, *arguments: str) -> dict[str, Any]:
-        """Answer of a command that must succeed."""
+        """Return the JSON output of a command that must succeed."""
         answer = self.trainer(*arguments, "--json")
         assert answer.returncode == 0, answer.stderr
         parsed: dict[str, Any] = json.loads(answer.stdout)

@@ -1,4 +1,4 @@
-"""Work that is done again and again beside a longer one."""
+"""Work that is repeated in the background."""
 
 import threading
 

@@ -14,7 +14,7 @@ def test_auto_finds_some_device() -> None:
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "cpu:cpu"])
-def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+def test_an_unavailable_device_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="is not available"):
         choose_device(name)
 

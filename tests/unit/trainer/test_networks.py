@@ -26,7 +26,7 @@ COUNTRIES = 7
 
 
 @pytest.mark.parametrize("name", [*STUDY_NETWORKS, "smallnet", "squeezenet1_1", "swin_t"])
-def test_each_network_answers_with_one_logit_per_country(name: str) -> None:
+def test_each_network_returns_one_logit_per_country(name: str) -> None:
     with torch.device("meta"):  # shapes without arithmetic: VGG16 has 134 million parameters
         network = build_network(name, COUNTRIES).eval()
         assert network(torch.empty(2, 3, 64, 64)).shape == (2, COUNTRIES)
@@ -34,7 +34,7 @@ def test_each_network_answers_with_one_logit_per_country(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["customnet", "smallnet", "googlenet"])
 @pytest.mark.parametrize("size", [32, 64, 128])
-def test_networks_take_small_images(name: str, size: int) -> None:
+def test_networks_accept_small_images(name: str, size: int) -> None:
     check_image_size(build_network(name, COUNTRIES), size)
 
 
@@ -51,7 +51,7 @@ def test_networks_take_small_images(name: str, size: int) -> None:
         "timm/test_vit",
     ],
 )
-def test_modern_networks_take_the_usual_sizes(name: str, size: int) -> None:
+def test_modern_networks_accept_the_usual_sizes(name: str, size: int) -> None:
     if name.startswith("regnet"):  # its constructor calculates with tensors
         network = build_network(name, COUNTRIES, image_size=size).to("meta").eval()
     else:
@@ -61,7 +61,7 @@ def test_modern_networks_take_the_usual_sizes(name: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["vit_b_16", "maxvit_t"])
-def test_a_transformer_that_cannot_be_cut_into_such_patches_says_so(name: str) -> None:
+def test_a_transformer_refuses_a_size_that_its_patches_do_not_divide(name: str) -> None:
     with pytest.raises(WeightsMismatch, match=r"70 x 70 pixels \("), torch.device("meta"):
         build_network(name, COUNTRIES, image_size=70)
 
@@ -70,7 +70,7 @@ def small_transformer(image_size: int) -> VisionTransformer:
     return VisionTransformer(image_size, 16, num_layers=1, num_heads=1, hidden_dim=8, mlp_dim=8)
 
 
-def test_a_vision_transformer_takes_weights_of_another_image_size() -> None:
+def test_a_vision_transformer_accepts_weights_of_another_image_size() -> None:
     trained = {name: tensor.half() for name, tensor in small_transformer(64).state_dict().items()}
     trained["encoder.pos_embedding"].fill_(0.5)
     network = small_transformer(96)
@@ -88,7 +88,7 @@ def test_a_vision_transformer_takes_weights_of_another_image_size() -> None:
         ("timm/../../etc", "there is no network"),
     ],
 )
-def test_only_names_of_timm_itself_are_taken(name: str, said: str) -> None:
+def test_only_names_of_timm_itself_are_accepted(name: str, said: str) -> None:
     with pytest.raises(UnknownNetwork, match=said):
         build_network(name, COUNTRIES)
 
@@ -100,7 +100,7 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     check_network_name("timm/test_efficientnet")
 
 
-def test_an_image_that_is_too_small_is_refused_in_words() -> None:
+def test_an_image_size_that_is_too_small_is_refused() -> None:
     with pytest.raises(WeightsMismatch, match="64 x 64 pixels"):
         check_image_size(build_network("inception_v3", COUNTRIES), 64)
 
@@ -129,7 +129,7 @@ def test_detection_and_segmentation_networks_are_not_listed() -> None:
     assert not [name for name in network_names() if "rcnn" in name or "deeplab" in name]
 
 
-def test_weights_of_another_head_load_but_for_the_head(tmp_path: Path) -> None:
+def test_weights_with_another_head_load_without_it(tmp_path: Path) -> None:
     trained = build_network("customnet", 32)
     save_file(trained.state_dict(), tmp_path / "weights.safetensors")
     network = build_network("customnet", COUNTRIES, str(tmp_path / "weights.safetensors"))
@@ -147,7 +147,9 @@ def test_a_fitting_head_is_loaded_too() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_weights_of_half_precision_are_widened(dtype: torch.dtype, tmp_path: Path) -> None:
+def test_half_precision_weights_are_converted_to_float32(
+    dtype: torch.dtype, tmp_path: Path
+) -> None:
     state = build_network("customnet", 5).to(dtype).state_dict()
     save_file(state, tmp_path / "half.safetensors")
     network = build_network("customnet", 5, str(tmp_path / "half.safetensors"))
@@ -164,7 +166,7 @@ def test_weights_of_half_precision_are_widened(dtype: torch.dtype, tmp_path: Pat
         ("timm/test_efficientnet", "IMAGENET1K_V1", "NAME.TAG"),
     ],
 )
-def test_weights_that_nobody_publishes_are_refused(name: str, weights: str, said: str) -> None:
+def test_unpublished_weights_are_refused(name: str, weights: str, said: str) -> None:
     with pytest.raises(WeightsMismatch, match=said):
         build_network(name, COUNTRIES, weights)
 
@@ -177,7 +179,7 @@ def test_weights_that_nobody_publishes_are_refused(name: str, weights: str, said
         ("timm/tf_efficientnet_lite0", "efficientnet_lite0_imagenet.safetensors", 1280),
     ],
 )
-def test_pretrained_files_load_but_for_the_head(
+def test_pretrained_files_load_without_their_head(
     photos: Path, name: str, file: str, features: int
 ) -> None:
     path = photos / "weights" / file
@@ -208,7 +210,7 @@ def test_a_missing_weights_file_is_an_os_error(tmp_path: Path) -> None:
         build_network("customnet", 5, str(tmp_path / "none.safetensors"))
 
 
-def test_the_module_needs_nothing_of_this_project() -> None:
+def test_the_module_imports_nothing_from_this_project() -> None:
     source = Path(build_network.__code__.co_filename).read_text()
     assert "euguess" not in source
     assert "from services" not in source

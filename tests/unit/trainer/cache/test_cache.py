@@ -1,4 +1,4 @@
-"""Building the tensor cache: right rows, growth, damage, too small a disk."""
+"""Building the tensor cache: correct rows, growth, damage and a full disk."""
 
 import hashlib
 import shutil
@@ -39,7 +39,7 @@ async def test_each_row_holds_the_pixels_of_its_photo(bench: CacheBench) -> None
     assert len(cache.damaged_rows()) == 0
 
 
-async def test_a_cache_that_is_up_to_date_is_opened_without_reading_a_photo(
+async def test_an_up_to_date_cache_opens_without_reading_photos(
     bench: CacheBench,
 ) -> None:
     await bench.builder.fill({"FR": 2})
@@ -63,7 +63,7 @@ async def test_the_folder_depends_on_the_pixels_and_not_on_the_normalisation(
     assert cache_folder(tmp_path, "demo", plain) != cache_folder(tmp_path, "demo", SPEC)
 
 
-async def test_a_second_builder_of_the_same_cache_is_turned_away(bench: CacheBench) -> None:
+async def test_a_second_builder_of_the_same_cache_is_refused(bench: CacheBench) -> None:
     await bench.builder.fill({"FR": 1})
     with locked(bench.folder), pytest.raises(EUGuessError, match="Another process"):
         await bench.build()
@@ -80,7 +80,7 @@ async def test_images_can_be_written_to_without_changing_the_file(bench: CacheBe
 # --- growth -----------------------------------------------------------------------------
 
 
-async def test_a_grown_dataset_costs_only_its_new_photos(bench: CacheBench) -> None:
+async def test_a_grown_dataset_reads_only_its_new_photos(bench: CacheBench) -> None:
     await bench.builder.fill({"FR": 4})
     await bench.build()
     await bench.builder.add_location("DE", 0)  # sorts before FR, so that all rows move
@@ -124,7 +124,7 @@ async def test_a_damaged_photo_is_named(bench: CacheBench, damaged: bytes) -> No
     assert not (bench.folder / "cache.json").exists()
 
 
-async def test_damaged_photos_are_left_out_and_listed_on_request(bench: CacheBench) -> None:
+async def test_damaged_photos_are_skipped_and_listed_on_request(bench: CacheBench) -> None:
     await bench.builder.fill({"FR": 3})
     keys = [await bench.damage(place, b"no image") for place in ("FR0", "FR2")]
     cache = await bench.build(SKIP)
@@ -133,7 +133,7 @@ async def test_damaged_photos_are_left_out_and_listed_on_request(bench: CacheBen
     await bench.check(cache)
 
 
-async def test_a_cache_with_skipped_photos_is_not_up_to_date_for_who_wants_all(
+async def test_a_cache_with_skipped_photos_is_stale_if_all_are_required(
     bench: CacheBench,
 ) -> None:
     await bench.builder.fill({"FR": 2})
@@ -144,7 +144,7 @@ async def test_a_cache_with_skipped_photos_is_not_up_to_date_for_who_wants_all(
     assert len(await bench.build(SKIP)) == 5
 
 
-async def test_a_photo_that_is_not_decodable_is_skipped_too(bench: CacheBench) -> None:
+async def test_an_undecodable_photo_is_skipped_too(bench: CacheBench) -> None:
     await bench.builder.fill({"FR": 1})
     table = (await bench.manifest()).table
     column = table.column_names.index("sha256")
@@ -159,7 +159,7 @@ async def test_a_photo_that_is_not_decodable_is_skipped_too(bench: CacheBench) -
     ]
 
 
-async def test_a_dataset_of_damaged_photos_alone_gives_no_cache(bench: CacheBench) -> None:
+async def test_a_dataset_of_only_damaged_photos_gives_no_cache(bench: CacheBench) -> None:
     await bench.builder.fill({"FR": 1})
     for heading in (0, 120, 240):
         await bench.store.delete(f"datasets/demo/images/FR/simulator-FR0/{heading}.jpg")
@@ -168,7 +168,7 @@ async def test_a_dataset_of_damaged_photos_alone_gives_no_cache(bench: CacheBenc
     assert not (bench.folder / "cache.json").exists()
 
 
-async def test_too_small_a_disk_is_told_before_a_photo_is_read(bench: CacheBench) -> None:
+async def test_a_full_disk_is_reported_before_any_photo_is_read(bench: CacheBench) -> None:
     await bench.builder.fill({"FR": 1})
     manifest = await bench.manifest()
     bench.folder.mkdir()

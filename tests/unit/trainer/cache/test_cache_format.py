@@ -1,4 +1,4 @@
-"""A cache that is stale, foreign, half-written or damaged is refused, saying what differs."""
+"""Stale, foreign, half-written and damaged caches are refused with what differs."""
 
 import json
 from collections.abc import Callable
@@ -65,7 +65,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize(("damage", "difference"), DAMAGES.values(), ids=DAMAGES.keys())
-def test_a_damaged_cache_is_refused_saying_what_differs(
+def test_a_damaged_cache_is_refused_with_the_difference(
     cache: TensorCache, damage: Damage, difference: str
 ) -> None:
     damage(cache.folder)
@@ -80,7 +80,7 @@ def test_a_damaged_cache_is_refused_saying_what_differs(
         ({"manifest_digest": "0" * 64}, "another state of dataset 'demo'"),
     ],
 )
-def test_a_cache_of_something_else_is_refused_saying_what_differs(
+def test_a_mismatched_cache_is_refused_with_the_difference(
     cache: TensorCache, expected: dict[str, Any], difference: str
 ) -> None:
     with pytest.raises(StaleCache, match=difference):
@@ -92,7 +92,7 @@ def test_a_folder_without_a_cache_is_refused_with_its_name(tmp_path: Path) -> No
         open_cache(tmp_path)
 
 
-def test_the_cache_that_is_expected_is_opened(cache: TensorCache) -> None:
+def test_a_matching_cache_is_opened(cache: TensorCache) -> None:
     digest = cache.header.manifest_digest
     opened = open_cache(cache.folder, image=SPEC, manifest_digest=digest, verify=True)
     assert len(opened) == 6

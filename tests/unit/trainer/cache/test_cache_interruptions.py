@@ -1,4 +1,4 @@
-"""A build that ends early is continued, and never leaves anything to be mistaken."""
+"""An interrupted build resumes, and never leaves anything that passes for a finished cache."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.support.cache_bench import CacheBench
 
 
 class Interrupted(Exception):
-    """Ends a build as a signal would."""
+    """Stops a build as a signal would."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def bench(memory_store: ObjectStore, tmp_path: Path) -> CacheBench:
 
 
 async def interrupt(bench: CacheBench, at: int) -> Path:
-    """Start a build, end it at an image, and return the folder with what is left."""
+    """Start a build, stop it at an image and return its unfinished folder."""
 
     def progress(done: int, total: int) -> None:
         if done == at:
@@ -37,7 +37,7 @@ async def interrupt(bench: CacheBench, at: int) -> Path:
     return next(bench.folder.glob("building-*"))
 
 
-async def test_a_kill_while_the_new_files_move_into_place_is_made_good(bench: CacheBench) -> None:
+async def test_a_build_recovers_from_a_kill_during_installation(bench: CacheBench) -> None:
     await bench.builder.fill({"FR": 2})
     await bench.build()
     building = bench.folder / "building-moving"
@@ -48,7 +48,7 @@ async def test_a_kill_while_the_new_files_move_into_place_is_made_good(bench: Ca
     assert bench.photos_read == 0
 
 
-async def test_no_mixture_can_be_opened_while_the_new_files_move_into_place(
+async def test_a_half_installed_cache_cannot_be_opened(
     bench: CacheBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.builder.fill({"FR": 2})
@@ -85,9 +85,7 @@ def test_images_reach_the_disk_before_their_rows_are_marked(
 
 
 @pytest.mark.parametrize("fault", ["pixels", "journal", "images gone", "cut"])
-async def test_rows_that_a_power_cut_left_damaged_are_done_again(
-    bench: CacheBench, fault: str
-) -> None:
+async def test_rows_damaged_by_a_power_cut_are_rebuilt(bench: CacheBench, fault: str) -> None:
     await bench.builder.fill({"FR": 10})
     building = await interrupt(bench, at=17)
     images, journal = building / "images.npy", building / "rows.bin"
@@ -105,7 +103,7 @@ async def test_rows_that_a_power_cut_left_damaged_are_done_again(
     await bench.check(await bench.build())
 
 
-async def test_a_build_that_was_interrupted_before_the_dataset_grew_is_used(
+async def test_a_build_interrupted_before_the_dataset_grew_is_reused(
     bench: CacheBench,
 ) -> None:
     await bench.builder.fill({"FR": 10})

@@ -1,4 +1,4 @@
-"""Fast decoding gives the pixels of full decoding."""
+"""Fast decoding gives the same pixels as full decoding."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ from tests.support.stored_datasets import photo
 
 
 def full_decode(data: bytes, size: int) -> np.ndarray:
-    """The slow way: all pixels decoded, then the same crop and filter."""
+    """Decode all pixels, which is slow, then apply the same crop and filter."""
     with Image.open(io.BytesIO(data)) as opened:
         image = opened.convert("RGB")
     side = min(image.size)
@@ -40,8 +40,8 @@ def test_fast_decoding_of_real_photos_differs_by_less_than_a_level(photos: Path)
         assert difference.mean() <= 1
 
 
-def test_the_preprocessing_version_counts_changes_of_the_pixels() -> None:
-    """When this fails because decode_photo changed on purpose, raise PIXELS_VERSION."""
+def test_a_change_of_the_pixels_requires_a_new_preprocessing_version() -> None:
+    """If this fails because decode_photo changed on purpose, increment PIXELS_VERSION."""
     ramp = (np.arange(96 * 64 * 3).reshape(64, 96, 3) * 7 % 256).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(ramp).save(buffer, "PNG")

@@ -1,4 +1,4 @@
-"""Cards of models and datasets, from tiny reports and manifests."""
+"""Model cards and dataset cards, from tiny reports and manifests."""
 
 import json
 from datetime import UTC, datetime
@@ -107,7 +107,7 @@ def test_an_honest_model_card_has_no_warning(honest: tuple[Report, TrainingFacts
     assert "do not hold" not in model_card(*honest)
 
 
-def test_what_a_run_did_not_record_is_said_to_be_missing(
+def test_facts_missing_from_a_run_are_marked_as_not_recorded(
     honest: tuple[Report, TrainingFacts],
 ) -> None:
     report, training = honest
@@ -126,7 +126,7 @@ def test_the_folder_of_pretrained_weights_stays_out_of_the_card(
     assert "someone" not in card
 
 
-def test_energy_is_power_times_hours_and_its_co2_that_of_the_grid() -> None:
+def test_energy_is_power_times_hours_and_co2_follows_from_the_grid() -> None:
     energy = Energy(2 * HOUR, 100, "a setting", 400)
     assert energy.kwh == pytest.approx(0.2)
     assert energy.co2_kg == pytest.approx(0.08)
@@ -147,7 +147,7 @@ def test_the_power_limit_is_what_nvidia_smi_prints(answer: str, watts: float | N
     assert watts_in(answer) == watts
 
 
-def test_a_dataset_card_counts_what_the_manifest_has() -> None:
+def test_a_dataset_card_counts_the_rows_of_the_manifest() -> None:
     card = card_of(facts(view(1), view(1), view(2, country_code="PL", captured_at=None)))
     assert "3 photos of 2 places in 2 countries" in card
     assert "| France | 3 | 1 |" in card
@@ -170,7 +170,7 @@ def test_a_card_of_generated_photos_says_so() -> None:
     assert "are generated" not in card_of(facts(view(1)))
 
 
-def test_a_dataset_that_changed_during_the_training_is_said_to_have() -> None:
+def test_a_card_warns_if_the_dataset_changed_during_the_training() -> None:
     now, then = facts(view(1)), "cd" * 32
     assert f"manifest `{then}`, are {NOT_RECORDED}" in dataset_card(now, trained_on=then)
     assert "changed during the training" not in card_of(now)
@@ -206,13 +206,13 @@ def test_markup_in_a_manifest_stays_text(text: str) -> None:
     assert tags == [part.partition(">")[0] for part in plain.split("<")[1:]]
 
 
-def test_text_is_shown_as_it_is() -> None:
+def test_escaped_text_is_displayed_unchanged() -> None:
     text = "© 2021 A_B <a@b.c> [x] 100 % \\ & co"
     shown = html(escaped(text))
     assert "© 2021 A_B &lt;a@b.c&gt; [x] 100 % \\ &amp; co" in shown
 
 
-def test_the_promotion_section_tells_of_a_forced_promotion_but_not_by_whom() -> None:
+def test_the_promotion_section_shows_a_forced_promotion_but_not_who_forced_it() -> None:
     entry = AuditEntry(
         number=1,
         at=datetime(2026, 5, 4, 3, 2, tzinfo=UTC),

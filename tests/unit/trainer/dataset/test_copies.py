@@ -26,7 +26,7 @@ def bits_apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def photo(seed: int) -> bytes:
-    """Random blocks: all low frequencies occur, as in a street scene."""
+    """Draw random blocks with all low frequencies, as in a street scene."""
     coarse = np.random.default_rng(seed).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     return encoded(Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC), 90)
 
@@ -47,11 +47,11 @@ def test_copies_are_near_and_other_photos_far() -> None:
 
 
 @pytest.mark.parametrize("size", [33, 48, 224])
-def test_the_size_of_the_cache_hardly_matters(size: int) -> None:
+def test_the_image_size_of_the_cache_hardly_matters(size: int) -> None:
     assert bits_apart(hashes_of(PHOTOS), hashes_of(PHOTOS, size)).max() <= MAX_BITS
 
 
-def test_the_transform_is_that_of_scipy() -> None:
+def test_the_transform_agrees_with_scipy() -> None:
     from scipy.fft import dctn
 
     pixels = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
@@ -60,7 +60,7 @@ def test_the_transform_is_that_of_scipy() -> None:
     assert hash_images(pixels) == expected
 
 
-def test_nearest_copies_and_pairs_agree_with_each_pair_by_itself() -> None:
+def test_nearest_copies_and_pairs_agree_with_a_check_of_each_pair() -> None:
     rng = np.random.default_rng(1)
     some = rng.integers(0, 2**63, 6, dtype=np.uint64)
     flips = np.array([0, 1, 3, 0b1111, 0b11111], dtype=np.uint64)
@@ -73,7 +73,7 @@ def test_nearest_copies_and_pairs_agree_with_each_pair_by_itself() -> None:
     ]
 
 
-def test_nothing_has_no_copies() -> None:
+def test_empty_inputs_have_no_copies() -> None:
     nothing = np.array([], dtype=np.uint64)
     assert nearest_copies(np.zeros(3, dtype=np.uint64), nothing).tolist() == [-1, -1, -1]
     assert copy_pairs(nothing).shape == (0, 2)
@@ -81,7 +81,7 @@ def test_nothing_has_no_copies() -> None:
 
 
 @pytest.mark.photos
-def test_no_two_places_of_the_real_photos_are_taken_for_copies(photos: Path) -> None:
+def test_no_two_places_of_the_real_photos_are_mistaken_for_copies(photos: Path) -> None:
     manifest = (photos / "streetview" / "manifest.csv").read_text().splitlines()[1:]
     chosen = [line.split(",")[0] for line in manifest[::8]]
     found = hashes_of([(photos / "streetview" / name).read_bytes() for name in chosen])

@@ -1,4 +1,4 @@
-"""The manifest lists what is committed, in a fixed order, and knows when it is damaged."""
+"""The manifest lists committed locations in a fixed order and detects damage."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def builder(memory_store: ObjectStore) -> DatasetBuilder:
     return DatasetBuilder(memory_store)
 
 
-async def test_it_has_one_row_per_view_sorted_by_country_location_and_heading(
+async def test_a_manifest_has_one_row_per_view_sorted_by_country_location_and_heading(
     builder: DatasetBuilder,
 ) -> None:
     await builder.fill({"PL": 2, "FR": 1})
@@ -38,7 +38,7 @@ async def test_it_has_one_row_per_view_sorted_by_country_location_and_heading(
     assert rows[3]["license"] == "CC0"
 
 
-async def test_what_is_loaded_is_what_was_built(builder: DatasetBuilder) -> None:
+async def test_a_loaded_manifest_equals_the_built_one(builder: DatasetBuilder) -> None:
     await builder.fill({"FR": 2})
     built = await build_manifest(builder.store, "demo")
     loaded = await load_manifest(builder.store, "demo")
@@ -59,7 +59,7 @@ async def test_the_digest_depends_on_the_rows_and_not_on_the_order_of_collection
     assert digests[0] == digests[1] != digests[2]
 
 
-async def test_records_that_no_stored_outcome_names_are_left_out(builder: DatasetBuilder) -> None:
+async def test_records_that_no_stored_outcome_names_are_ignored(builder: DatasetBuilder) -> None:
     await builder.fill({"FR": 1})
     await builder.add_record("FR", 1)  # the fetcher was killed before the outcome
     await builder.add_record("FR", 2, panorama="first")  # and here another one finished the slot
@@ -78,7 +78,7 @@ async def test_imported_locations_need_no_outcome(memory_store: ObjectStore) -> 
 
 
 @pytest.mark.parametrize("provider", ["simulator", ProviderName.FOLDER])
-async def test_a_grown_dataset_costs_reads_of_the_new_locations_only(
+async def test_a_grown_dataset_reads_only_the_new_locations(
     memory_store: ObjectStore, provider: str
 ) -> None:
     builder = DatasetBuilder(memory_store, provider=provider)
@@ -93,7 +93,7 @@ async def test_a_grown_dataset_costs_reads_of_the_new_locations_only(
     assert (await build_manifest(memory_store, "demo")).digest == grown.digest
 
 
-async def test_a_location_that_was_taken_out_of_the_store_leaves_the_manifest(
+async def test_a_location_deleted_from_the_store_leaves_the_manifest(
     builder: DatasetBuilder,
 ) -> None:
     await builder.fill({"FR": 2})
@@ -110,7 +110,7 @@ async def test_progress_reaches_the_number_of_new_locations(builder: DatasetBuil
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-async def test_an_empty_dataset_says_where_to_look(builder: DatasetBuilder) -> None:
+async def test_an_empty_dataset_names_the_status_command(builder: DatasetBuilder) -> None:
     await builder.create({"FR": 1})
     with pytest.raises(InvalidInput, match="euguess dataset status demo"):
         await build_manifest(builder.store, "demo")
@@ -121,13 +121,15 @@ async def test_an_unknown_dataset_is_named(memory_store: ObjectStore) -> None:
         await build_manifest(memory_store, "nowhere")
 
 
-async def test_loading_before_building_says_what_builds_it(memory_store: ObjectStore) -> None:
+async def test_loading_before_building_names_the_command_that_builds_it(
+    memory_store: ObjectStore,
+) -> None:
     with pytest.raises(ObjectNotFound, match="euguess train"):
         await load_manifest(memory_store, "demo")
 
 
 @pytest.mark.parametrize("fault", ["not parquet", "cut", "flipped"])
-async def test_a_damaged_manifest_is_refused_and_built_again(
+async def test_a_damaged_manifest_is_refused_and_rebuilt(
     builder: DatasetBuilder, fault: str
 ) -> None:
     await builder.fill({"FR": 2})

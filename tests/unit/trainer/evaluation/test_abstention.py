@@ -1,4 +1,4 @@
-"""Risk-coverage curves and the threshold below which nothing is said."""
+"""Risk-coverage curves and the threshold below which the model abstains."""
 
 import numpy as np
 import pytest
@@ -30,16 +30,18 @@ def test_the_curve_agrees_with_a_loop_over_thresholds(seed: int) -> None:
 @pytest.mark.parametrize(
     ("hits", "threshold"),
     [
-        ([1] * 10, 0.5),  # perfect: all is answered
+        ([1] * 10, 0.5),  # perfect: all are answered
         ([1] * 9 + [0], 0.5),  # 90 % are enough
         ([1] * 8 + [0, 1], 0.5),
         ([1] * 8 + [0, 0], 0.6),  # 8 of 8, then 8 of 9
-        ([0] + [1] * 9, 0.5),  # a sure error is outweighed by the last place
+        ([0] + [1] * 9, 0.5),  # the last place makes up for a confident error
         ([0] * 10, ALWAYS_ABSTAIN),
         ([0] + [1] * 8 + [0], ALWAYS_ABSTAIN),
     ],
 )
-def test_as_many_as_possible_are_answered_at_90_percent(hits: list[int], threshold: float) -> None:
+def test_the_threshold_answers_as_many_as_possible_at_90_percent(
+    hits: list[int], threshold: float
+) -> None:
     found = abstain_threshold(TEN, np.array(hits, dtype=np.bool_))
     assert found == pytest.approx(threshold)
 
@@ -55,12 +57,12 @@ def test_one_place_decides_alone(*, hit: bool, threshold: float) -> None:
     assert abstain_threshold(np.array([0.4]), np.array([hit])) == threshold
 
 
-def test_rounding_of_a_probability_of_1_does_not_silence() -> None:
+def test_a_probability_rounded_from_1_does_not_cause_abstention() -> None:
     assert is_answered(np.array([1 - 1e-12, 0.5]), 1.0).tolist() == [True, False]
     assert not is_answered(np.array([1.0]), ALWAYS_ABSTAIN)[0]
 
 
-def test_the_area_is_0_for_a_perfect_model_and_the_error_rate_for_one_that_knows_nothing() -> None:
+def test_the_area_is_0_for_a_perfect_model_and_the_error_rate_for_an_uninformative_one() -> None:
     assert risk_coverage(TEN, np.ones(10, dtype=np.bool_)).area == 0
     hits = np.arange(10) < 3
     assert risk_coverage(np.full(10, 0.5), hits).area == pytest.approx(0.7)

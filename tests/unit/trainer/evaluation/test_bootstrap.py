@@ -1,4 +1,4 @@
-"""Bootstrap intervals: right centre, right width, whole locations drawn, repeatable."""
+"""Bootstrap intervals: correct centre and width, whole locations drawn, reproducible."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_identical_views_of_a_location_do_not_narrow_the_interval() -> None:
     assert (tripled.low, tripled.high) == pytest.approx((single.low, single.high))
 
 
-def test_about_95_of_100_intervals_hold_the_truth() -> None:
+def test_about_95_of_100_intervals_contain_the_truth() -> None:
     rng = np.random.default_rng(2)
     held = 0
     for _ in range(200):
@@ -42,10 +42,10 @@ def test_about_95_of_100_intervals_hold_the_truth() -> None:
         hits = rng.random(240) < skill
         interval = bootstrap_interval(hits, names(80, 3), bootstrap=Bootstrap(resamples=300))
         held += interval.low <= 0.5 <= interval.high
-    assert 178 <= held <= 199  # 190 expected, standard deviation 3.1, percentile bias allowed for
+    assert 178 <= held <= 199  # 190 expected, standard deviation 3.1, with room for percentile bias
 
 
-def test_the_paired_difference_of_like_models_is_narrower_than_either_interval() -> None:
+def test_the_paired_difference_of_similar_models_is_narrower_than_either_interval() -> None:
     rng = np.random.default_rng(3)
     first = rng.random(500) < 0.5
     second = first ^ (rng.random(500) < 0.05)
@@ -61,7 +61,7 @@ def test_a_model_does_not_differ_from_itself() -> None:
     assert (found.value, found.low, found.high) == (0, 0, 0)
 
 
-def test_macro_recall_weighs_countries_alike() -> None:
+def test_macro_recall_weights_countries_equally() -> None:
     labels = np.array([0] * 90 + [1] * 10)
     hits = np.array([1] * 90 + [0] * 10)
     found = macro_recall_interval(hits, labels, names(100, 1), bootstrap=QUICK)
@@ -75,7 +75,7 @@ def test_the_median_is_numpys_for_an_odd_number_and_lies_in_its_interval() -> No
     assert found.low < found.value < found.high
 
 
-def test_a_seed_repeats_and_another_seed_differs() -> None:
+def test_a_seed_is_reproducible_and_another_seed_differs() -> None:
     values = np.random.default_rng(5).random(50)
     first, again, other = (
         bootstrap_interval(values, names(50, 1), bootstrap=Bootstrap(resamples=200, seed=seed))

@@ -28,7 +28,7 @@ seeds = st.integers(0, 10_000)
 
 
 def sample(seed: int, count: int = 200, scale: float = 1.0) -> tuple[LogProbabilities, Rows]:
-    """Calibrated log-probabilities with labels drawn by them, made `scale` times as sharp."""
+    """Calibrated log-probabilities with labels drawn from them, made `scale` times as sharp."""
     rng = np.random.default_rng(seed)
     honest = log_softmax(rng.normal(scale=2.0, size=(count, COUNTRIES)))
     labels = (honest + rng.gumbel(size=honest.shape)).argmax(axis=1)
@@ -55,7 +55,7 @@ def test_the_fitted_temperature_has_the_lowest_log_loss_of_a_grid(seed: int, sca
 
 
 @pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
-def test_the_temperature_undoes_what_made_probabilities_too_sharp(scale: float) -> None:
+def test_the_temperature_undoes_a_wrong_sharpness(scale: float) -> None:
     log_probabilities, labels = sample(1, count=20_000, scale=scale)
     assert fit_temperature(log_probabilities, labels) == pytest.approx(scale, rel=0.05)
     healed = tempered(log_probabilities, fit_temperature(log_probabilities, labels))
@@ -68,7 +68,7 @@ def test_a_temperature_keeps_the_order_of_countries() -> None:
     assert np.array_equal(order, np.argsort(tempered(log_probabilities, 2.7), axis=1))
 
 
-def test_places_that_are_all_right_make_surer_but_not_sure_of_everything() -> None:
+def test_all_right_places_raise_confidence_but_not_to_certainty() -> None:
     log_probabilities, _ = sample(3, count=30)
     found = fit_temperature(log_probabilities, log_probabilities.argmax(axis=1))
     assert 0.05 < found < 1
@@ -76,13 +76,13 @@ def test_places_that_are_all_right_make_surer_but_not_sure_of_everything() -> No
 
 
 @pytest.mark.parametrize("count", [1, 6, 30])
-def test_right_about_all_of_n_places_claims_the_mean_of_n_and_a_random_one(count: int) -> None:
+def test_n_right_places_claim_the_accuracy_of_n_and_a_random_one(count: int) -> None:
     outputs = sure_of(count, 20.0)
     claimed = np.exp(tempered(outputs, fit_temperature(outputs, np.zeros(count, dtype=np.int64))))
     assert claimed[:, 0].mean() == pytest.approx((count + 1 / COUNTRIES) / (count + 1), abs=1e-3)
 
 
-def test_places_that_are_all_wrong_make_unsure_of_everything() -> None:
+def test_all_wrong_places_give_the_highest_temperature() -> None:
     log_probabilities, _ = sample(4, count=30)
     found = fit_temperature(log_probabilities, log_probabilities.argmin(axis=1))
     assert found == pytest.approx(HIGHEST_TEMPERATURE, rel=0.01)
@@ -96,7 +96,7 @@ def test_one_place_or_flat_outputs_give_a_finite_temperature(count: int) -> None
         assert 1 / HIGHEST_TEMPERATURE <= found <= HIGHEST_TEMPERATURE
 
 
-def test_a_temperature_before_fusion_is_one_after_it() -> None:
+def test_temperature_and_fusion_can_be_applied_in_either_order() -> None:
     log_probabilities, _ = sample(5, count=12)
     ids = np.repeat(["a", "b", "c", "d"], 3)
     after = tempered(fuse_views(log_probabilities, ids, views=3).log_probabilities, 1.7)
@@ -106,14 +106,14 @@ def test_a_temperature_before_fusion_is_one_after_it() -> None:
 
 @given(seed=seeds)
 @settings(max_examples=25, deadline=None)
-def test_the_brier_score_is_scikit_learns(seed: int) -> None:
+def test_the_brier_score_agrees_with_scikit_learn(seed: int) -> None:
     log_probabilities, labels = sample(seed, count=50)
     theirs = brier_score_loss(labels, np.exp(log_probabilities), labels=EVERY, scale_by_half=False)
     assert brier_scores(log_probabilities, labels).mean() == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize(("label", "score"), [(0, 0.0), (1, 2.0)])
-def test_the_brier_score_is_0_for_sure_and_right_and_2_for_sure_and_wrong(
+def test_the_brier_score_is_0_for_certain_and_right_and_2_for_certain_and_wrong(
     label: int, score: float
 ) -> None:
     sure = np.log(np.array([[1 - 1e-15, 1e-15]]))
@@ -122,7 +122,7 @@ def test_the_brier_score_is_0_for_sure_and_right_and_2_for_sure_and_wrong(
 
 @given(seed=seeds)
 @settings(max_examples=25, deadline=None)
-def test_reliability_bins_are_scikit_learns_calibration_curve(seed: int) -> None:
+def test_reliability_bins_agree_with_scikit_learns_calibration_curve(seed: int) -> None:
     log_probabilities, labels = sample(seed, count=300)
     confidence = np.exp(log_probabilities.max(axis=1))
     hits = log_probabilities.argmax(axis=1) == labels
@@ -147,7 +147,7 @@ def test_calibration_error_agrees_with_a_loop_over_bins(seed: int) -> None:
     assert expected_calibration_error(log_probabilities, labels) == pytest.approx(expected)
 
 
-def test_a_sure_and_right_model_has_no_calibration_error_and_a_sure_wrong_one_has_all() -> None:
+def test_calibration_error_is_0_for_certain_and_right_and_1_for_certain_and_wrong() -> None:
     sure = np.log(np.array([[1 - 1e-12, 1e-12]] * 5))
     assert expected_calibration_error(sure, np.zeros(5, dtype=np.int64)) == pytest.approx(0)
     assert expected_calibration_error(sure, np.ones(5, dtype=np.int64)) == pytest.approx(1)

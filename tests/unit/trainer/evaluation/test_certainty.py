@@ -12,7 +12,7 @@ from services.trainer.evaluation.certainty import fit_calibration, measure_certa
 from services.trainer.evaluation.metrics import LogProbabilities
 
 COUNTRIES = 8
-SURENESS = 4.0  # how many times too large the logits are
+SURENESS = 4.0  # factor by which the logits are too large
 VIEWS = 3
 
 
@@ -25,7 +25,7 @@ class Outputs(NamedTuple):
 
 
 def draw(seed: int, locations: int, views: int = VIEWS) -> Outputs:
-    """Outputs of a network that is too sure; views of a place share half of their evidence."""
+    """Outputs of an overconfident network; views of a place share half of their evidence."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(COUNTRIES, size=locations)
     place = rng.normal(size=(locations, 1, COUNTRIES))
@@ -49,7 +49,7 @@ def test_probabilities_are_better_after_calibration_than_before(
         assert row.ece < 0.05 < row.uncalibrated_ece
 
 
-def test_fused_views_have_another_temperature_than_single_ones(
+def test_fused_views_have_a_lower_temperature_than_single_ones(
     measured: tuple[Certainty, ...],
 ) -> None:
     first, _, last = (row.calibration.temperature for row in measured)
@@ -64,10 +64,10 @@ def test_sets_cover_90_percent_of_new_places_and_shrink_with_more_views(
     assert measured[-1].set_size.high < measured[0].set_size.low
 
 
-def test_about_90_percent_of_what_is_answered_is_right(measured: tuple[Certainty, ...]) -> None:
+def test_about_90_percent_of_given_answers_are_right(measured: tuple[Certainty, ...]) -> None:
     for row in measured:
         assert row.answered_accuracy is not None
-        # The standard error is 0.02, half of it from the places that chose the threshold.
+        # The standard error is 0.02, half of it from the places used to fit the threshold.
         assert row.answered_accuracy.value == pytest.approx(0.9, abs=0.06)
     assert measured[-1].answered.low > measured[0].answered.high
 
@@ -83,11 +83,11 @@ def test_thresholds_of_one_view_do_not_hold_for_three() -> None:
     one_view = fit_calibration(*draw(0, 1500))[:1]
     (_, _, last) = measure_certainty(*draw(1, 1500), one_view)
     assert last.calibration.views == 1
-    assert last.ece > 0.03  # too modest: nothing is wrong, but sets are larger than they need be
+    assert last.ece > 0.03  # underconfident: coverage holds, but sets are larger than needed
     assert last.set_coverage.low > 0.9
 
 
-def test_each_number_of_views_is_fitted_on_the_places_that_have_so_many() -> None:
+def test_each_number_of_views_is_fitted_on_places_with_that_many() -> None:
     few, many = draw(0, 20, views=1), draw(1, 30, views=3)
     ids = np.concatenate([few.location_ids, np.char.add("m", many.location_ids)])
     log_probabilities = np.concatenate([few.log_probabilities, many.log_probabilities])
@@ -98,7 +98,7 @@ def test_each_number_of_views_is_fitted_on_the_places_that_have_so_many() -> Non
 
 
 @pytest.mark.parametrize(("views", "used"), [(1, 1), (2, 2), (3, 3), (8, 3)])
-def test_more_views_than_were_calibrated_are_read_as_the_most_that_were(
+def test_more_views_than_calibrated_use_the_largest_calibrated_number(
     views: int, used: int
 ) -> None:
     assert calibration_for(fit_calibration(*draw(0, 20)), views).views == used

@@ -1,4 +1,4 @@
-"""Country sets hold the true country as often as promised."""
+"""Country sets contain the true country as often as promised."""
 
 import math
 
@@ -15,7 +15,7 @@ COUNTRIES = 10
 
 
 def draw(rng: np.random.Generator, count: int) -> tuple[LogProbabilities, Rows]:
-    """Outputs of a network that is far too sure, and labels that it does not know well."""
+    """Outputs of a very overconfident network, and labels that it predicts poorly."""
     skill = rng.normal(size=(count, COUNTRIES))
     labels = (1.5 * skill + rng.gumbel(size=skill.shape)).argmax(axis=1)
     return log_softmax(5 * skill), labels
@@ -61,7 +61,7 @@ def test_the_covered_places_are_beta_binomially_distributed(
 
 
 def simulated(rng: np.random.Generator, count: int) -> tuple[LogProbabilities, Rows]:
-    """Outputs whose true country, the first of two, has an evenly drawn probability."""
+    """Outputs whose true country, the first of two, has a uniformly drawn probability."""
     own = rng.random(count)
     return np.log(np.stack([own, 1 - own], axis=1)), np.zeros(count, dtype=np.int64)
 
@@ -95,7 +95,7 @@ def test_equally_likely_countries_are_in_the_set_together() -> None:
     assert sets.tolist() == [[True, True, False]]
 
 
-def test_a_sure_and_right_network_names_one_country() -> None:
+def test_a_certain_and_right_network_gives_sets_of_one_country() -> None:
     sure = np.log(np.full((20, 3), 1e-6) + np.eye(3)[np.zeros(20, dtype=np.int64)])
     threshold = set_threshold(log_softmax(sure), np.zeros(20, dtype=np.int64))
     assert country_sets(np.exp(log_softmax(sure)), threshold).sum(axis=1).tolist() == [1] * 20

@@ -1,4 +1,4 @@
-"""Errors in km of named countries, where positions are known, unknown or few."""
+"""Errors in km of predicted countries, with known, unknown and few positions."""
 
 from dataclasses import replace
 
@@ -50,7 +50,7 @@ def test_distances_between_cities_are_the_published_ones(
     assert float(distances_km(*place, *other)) == pytest.approx(km, rel=2e-6, abs=0.05)
 
 
-def test_a_guess_at_the_place_itself_has_no_error_and_all_points() -> None:
+def test_a_prediction_at_the_exact_place_has_no_error_and_full_score() -> None:
     index = replace(tiny_index(1, views=2), lats=CENTRES[[1, 1], 0], lons=CENTRES[[1, 1], 1])
     found = distance_metrics(np.array([1, 1]), index, CENTRES)
     values = {name: (one.low, one.value, one.high) for name, one in found.items()}
@@ -60,7 +60,7 @@ def test_a_guess_at_the_place_itself_has_no_error_and_all_points() -> None:
     assert values["accuracy_within_750_km"] == (1, 1, 1)
 
 
-def test_views_of_unknown_position_are_left_out() -> None:
+def test_views_of_unknown_position_are_ignored() -> None:
     index = tiny_index(4)
     predictions = np.zeros(len(index), dtype=np.int64)
     some = np.where(index.location_ids == "place-000", np.nan, index.lats)

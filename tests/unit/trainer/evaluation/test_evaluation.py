@@ -1,4 +1,4 @@
-"""Reports: their numbers against ones counted by hand."""
+"""Reports: figures compared with ones computed by hand."""
 
 import io
 from dataclasses import replace
@@ -25,7 +25,7 @@ LOCATIONS = 15
 
 
 class Oracle(nn.Module):
-    """Names the brightest channel's country, which is right but where it is told to err."""
+    """Predicts the country of the brightest channel, which is right; with errs, the next one."""
 
     def __init__(self, errs: bool = False) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Oracle(nn.Module):
 
 
 class France(nn.Module):
-    """Names France, whatever it sees."""
+    """Predicts France for every image."""
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.tensor([2.0, 1.0, 0.0]).repeat(len(images), 1)
@@ -48,7 +48,7 @@ def report(network: nn.Module, recipe: Recipe | None = None) -> Report:
     return evaluate(network, tiny_split_data(recipe, LOCATIONS), recipe)
 
 
-def test_a_perfect_network_has_all_of_everything() -> None:
+def test_a_perfect_network_gets_every_score() -> None:
     found = report(Oracle())
     accuracies = ("top1_accuracy", "macro_recall")
     assert [found.metrics[name].value for name in accuracies] == [1.0, 1.0]
@@ -56,14 +56,14 @@ def test_a_perfect_network_has_all_of_everything() -> None:
     assert all(row.recall == row.precision == 1.0 for row in found.per_country)
 
 
-def test_a_network_that_always_errs_has_nothing() -> None:
+def test_a_network_that_is_always_wrong_scores_0() -> None:
     found = report(Oracle(errs=True))
     assert found.metrics["top1_accuracy"].value == 0.0
     assert found.metrics["top1_accuracy"].high == 0.0
     assert np.trace(np.array(found.confusion)) == 0
 
 
-def test_naming_one_country_scores_its_share_and_the_baselines() -> None:
+def test_always_predicting_one_country_scores_its_share_and_the_baselines() -> None:
     found = report(France())
     test = found.parts["test"].images
     own = found.per_country[0].images
@@ -86,19 +86,19 @@ def test_reports_of_older_versions_load() -> None:
     assert Report.model_validate(stored).per_country[0].locations is None
 
 
-def test_intervals_hold_the_estimate_and_are_wide_for_few_places() -> None:
+def test_intervals_contain_the_estimate_and_are_wide_for_few_places() -> None:
     interval = report(France()).metrics["top1_accuracy"]
     assert interval.low <= interval.value <= interval.high
     assert interval.high - interval.low > 0.2
 
 
-def test_views_are_fused_up_to_all_that_a_place_has() -> None:
+def test_views_are_fused_up_to_the_number_that_a_place_has() -> None:
     found = report(Oracle())
     assert [fused.views for fused in found.fused] == [1, 2, 3]
     assert {fused.locations for fused in found.fused} == {found.parts["test"].locations}
 
 
-def test_errors_in_km_are_to_the_centre_of_the_named_country() -> None:
+def test_errors_in_km_are_to_the_centre_of_the_predicted_country() -> None:
     found = report(France())
     split_data = tiny_split_data(tiny_recipe(), LOCATIONS)
     lats, lons = (
@@ -157,7 +157,7 @@ def test_a_location_split_is_honest_and_an_image_split_is_not() -> None:
     assert leaky.leaks["location"] > 0
 
 
-def test_parts_add_up_to_all_views() -> None:
+def test_set_sizes_add_up_to_all_views() -> None:
     found = report(Oracle())
     assert sum(part.images for part in found.parts.values()) == 3 * LOCATIONS
 
@@ -170,7 +170,7 @@ def test_seen_views_are_all_but_the_tested_ones() -> None:
     assert len(tested) + len(seen.location_ids) == LOCATIONS
 
 
-def test_a_report_survives_its_own_json() -> None:
+def test_a_report_round_trips_through_json() -> None:
     found = report(France())
     assert Report.model_validate_json(found.model_dump_json()) == found
 

@@ -70,7 +70,7 @@ def test_confusion_and_the_country_table_agree_with_scikit_learn(seed: int) -> N
 
 @given(seed=seeds)
 @settings(max_examples=25, deadline=None)
-def test_macro_recall_is_scikit_learns_balanced_accuracy(seed: int) -> None:
+def test_macro_recall_equals_scikit_learns_balanced_accuracy(seed: int) -> None:
     _, labels = sample(seed)
     predictions = labels[np.random.default_rng(seed).permutation(len(labels))]  # same classes
     ours = macro_recall(confusion_matrix(labels, predictions, COUNTRIES))
@@ -110,7 +110,7 @@ def test_geoscore_falls_by_a_factor_of_e_each_1492_7_km(km: float, points: float
 @pytest.mark.parametrize(
     ("km", "points"), [(1, 4996.65), (25, 4916.96), (200, 4373.01), (750, 3025.25), (2500, 936.71)]
 )
-def test_geoscore_at_the_radii_of_the_field(km: float, points: float) -> None:
+def test_geoscore_at_the_published_radii_is_as_published(km: float, points: float) -> None:
     assert geoscores(np.array([km]))[0] == pytest.approx(points, abs=0.01)
 
 

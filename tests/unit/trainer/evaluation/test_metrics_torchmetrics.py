@@ -1,4 +1,4 @@
-"""Metrics agree with torchmetrics, the reference of the field, on random inputs."""
+"""Metrics agree with torchmetrics on random inputs."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def tensors(log_probabilities: Any, labels: Any) -> tuple[torch.Tensor, torch.Te
 
 @inputs
 @settings(max_examples=25, deadline=None)
-def test_top_1_and_top_5_accuracy(seed: int, count: int, skill: float) -> None:
+def test_top_1_and_top_5_accuracy_agree(seed: int, count: int, skill: float) -> None:
     outputs = sample(seed, count, skill)
     for k in (1, 5):
         theirs = reference.multiclass_accuracy(
@@ -49,7 +49,7 @@ def test_top_1_and_top_5_accuracy(seed: int, count: int, skill: float) -> None:
 
 @inputs
 @settings(max_examples=25, deadline=None)
-def test_confusion_matrix_recall_and_precision(seed: int, count: int, skill: float) -> None:
+def test_confusion_matrix_recall_and_precision_agree(seed: int, count: int, skill: float) -> None:
     outputs = sample(seed, count, skill)
     confusion = confusion_matrix(outputs[1], outputs[0].argmax(axis=1), COUNTRIES)
     theirs = reference.multiclass_confusion_matrix(*tensors(*outputs), **OPTIONS)
@@ -66,7 +66,7 @@ def test_confusion_matrix_recall_and_precision(seed: int, count: int, skill: flo
 
 @inputs
 @settings(max_examples=25, deadline=None)
-def test_macro_recall_of_the_countries_that_have_samples(
+def test_macro_recall_of_the_countries_with_samples_agrees(
     seed: int, count: int, skill: float
 ) -> None:
     outputs = sample(seed, count, skill)
@@ -78,7 +78,7 @@ def test_macro_recall_of_the_countries_that_have_samples(
 
 @inputs
 @settings(max_examples=25, deadline=None)
-def test_expected_calibration_error(seed: int, count: int, skill: float) -> None:
+def test_expected_calibration_error_agrees(seed: int, count: int, skill: float) -> None:
     outputs = sample(seed, count, skill)
     theirs = reference.multiclass_calibration_error(
         *tensors(*outputs), **OPTIONS, n_bins=CALIBRATION_BINS, norm="l1"

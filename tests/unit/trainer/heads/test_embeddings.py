@@ -1,4 +1,4 @@
-"""Features of frozen backbones: right ones, kept once, continued after a kill."""
+"""Features of frozen backbones: correct, stored once, resumed after a kill."""
 
 import hashlib
 from pathlib import Path
@@ -46,7 +46,7 @@ def kill_after_a_chunk(done: int, total: int) -> None:
     raise KeyboardInterrupt
 
 
-def test_features_are_those_of_the_network_before_its_head(tmp_path: Path) -> None:
+def test_features_are_the_input_of_the_head(tmp_path: Path) -> None:
     found = embedded(tmp_path)
     network = build_feature_extractor(SMALL, CPU).network
     pixels = torch.from_numpy(cache_of(tmp_path).images[:CHUNK_ROWS]).permute(0, 3, 1, 2) / 255
@@ -57,7 +57,7 @@ def test_features_are_those_of_the_network_before_its_head(tmp_path: Path) -> No
     np.testing.assert_allclose(found.features[:CHUNK_ROWS], pooled.numpy(), atol=1e-5)
 
 
-def test_features_from_disk_are_those_computed_afresh_bit_by_bit(tmp_path: Path) -> None:
+def test_features_from_disk_equal_recomputed_ones_bit_for_bit(tmp_path: Path) -> None:
     first = embedded(tmp_path / "one")
     steps: list[int] = []
     again = embedded(tmp_path / "one", progress=lambda done, total: steps.append(done))
@@ -66,7 +66,7 @@ def test_features_from_disk_are_those_computed_afresh_bit_by_bit(tmp_path: Path)
     assert first.features.tobytes() == again.features.tobytes() == afresh.features.tobytes()
 
 
-def test_what_a_kill_left_is_continued_to_the_same_features(tmp_path: Path) -> None:
+def test_a_killed_computation_resumes_with_the_same_features(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         embedded(tmp_path / "killed", progress=kill_after_a_chunk)
     (chunk,) = (tmp_path / "killed").rglob("chunk-*.npy")
@@ -79,7 +79,7 @@ def test_what_a_kill_left_is_continued_to_the_same_features(tmp_path: Path) -> N
     assert sorted(path.name for path in continued.folder.iterdir()) == [HEADER, FEATURES, "lock"]
 
 
-def test_damaged_features_are_computed_again(tmp_path: Path) -> None:
+def test_damaged_features_are_recomputed(tmp_path: Path) -> None:
     before = embedded(tmp_path)
     path = before.folder / FEATURES
     data = bytearray(path.read_bytes())
@@ -88,7 +88,7 @@ def test_damaged_features_are_computed_again(tmp_path: Path) -> None:
     assert embedded(tmp_path).features.tobytes() == before.features.tobytes()
 
 
-def test_each_thing_that_features_depend_on_has_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_each_input_of_the_features_gives_another_folder(tmp_path: Path) -> None:
     weights = tmp_path / "weights.safetensors"
     torch.manual_seed(7)
     save_file(build_network("smallnet", 5).state_dict(), weights)
@@ -104,7 +104,7 @@ def test_each_thing_that_features_depend_on_has_a_folder_of_its_own(tmp_path: Pa
     assert len(folders) == len(others) + 2
 
 
-def test_weights_count_by_their_values_and_not_by_their_path(tmp_path: Path) -> None:
+def test_weights_are_identified_by_value_and_not_by_path(tmp_path: Path) -> None:
     state = build_network("smallnet", 5).state_dict()
     for name in ("a.safetensors", "b.safetensors"):
         save_file(state, tmp_path / name)
@@ -115,7 +115,7 @@ def test_weights_count_by_their_values_and_not_by_their_path(tmp_path: Path) -> 
     assert one.folder == other.folder
 
 
-def test_means_of_inner_layers_are_joined_to_the_features(tmp_path: Path) -> None:
+def test_means_of_inner_layers_are_appended_to_the_features(tmp_path: Path) -> None:
     with_layers = embedded(tmp_path, SMALL.model_copy(update={"layers": ("features.3",)}))
     assert with_layers.features.shape == (VIEWS, 512 + 32)
     np.testing.assert_array_equal(with_layers.features[:, :512], embedded(tmp_path).features)
@@ -130,7 +130,7 @@ def test_means_of_inner_layers_are_joined_to_the_features(tmp_path: Path) -> Non
         ({"layers": ("nothing",)}, "nothing"),
     ],
 )
-def test_a_backbone_that_cannot_be_built_is_refused_in_words(
+def test_an_invalid_backbone_is_refused_with_the_reason(
     change: dict[str, object], said: str
 ) -> None:
     with pytest.raises(InvalidRecipe, match=said):

@@ -1,4 +1,4 @@
-"""Recipes of heads: those that come with the project, and wrong ones."""
+"""Head recipes: those shipped with the project, and invalid ones."""
 
 from pathlib import Path
 
@@ -15,20 +15,20 @@ TINY = 'name = "tiny"\n[[backbones]]\nnetwork = "smallnet"\n'
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
-def test_each_recipe_of_the_project_is_valid_and_has_its_files_name(path: Path) -> None:
+def test_each_shipped_head_recipe_is_valid_and_named_by_its_file(path: Path) -> None:
     recipe = read_head_recipe(path)
     assert recipe.name == path.stem
     assert recipe.split.protocol == "location"
 
 
-def test_all_measured_recipes_split_alike() -> None:
+def test_all_measured_recipes_use_the_same_split() -> None:
     folder = EXPERIMENTS / "results"
     trained = {read_recipe(path).split for path in folder.glob("*.toml")}
     heads = {read_head_recipe(path).split for path in folder.glob("heads/*.toml")}
     assert len(trained | heads) == 1
 
 
-def test_heads_whose_weights_are_missing_are_left_out_with_their_names(tmp_path: Path) -> None:
+def test_heads_with_missing_weights_are_skipped_and_named(tmp_path: Path) -> None:
     recipes = read_recipes(EXPERIMENTS / "results", tmp_path)
     assert recipes.heads == ()
     assert len(recipes.trained) == 2
@@ -46,14 +46,14 @@ def test_heads_whose_weights_are_missing_are_left_out_with_their_names(tmp_path:
         ("name =", "not TOML"),
     ],
 )
-def test_a_wrong_recipe_is_refused_in_words(tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_recipe_is_refused_with_the_reason(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "head.toml"
     path.write_text(text)
     with pytest.raises(InvalidRecipe, match=said):
         read_head_recipe(path)
 
 
-def test_weights_files_are_looked_for_in_the_given_folder(tmp_path: Path) -> None:
+def test_weights_files_are_resolved_against_the_given_folder(tmp_path: Path) -> None:
     path = tmp_path / "head.toml"
     path.write_text(TINY + 'weights = "small.safetensors"\n')
     (backbone,) = read_head_recipe(path).with_weights_in(Path("there")).backbones

@@ -1,4 +1,4 @@
-"""Heads on features: pooling, choice and report."""
+"""Heads on features: pooling, selection and report."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def fitted(pooling: Pooling) -> Head:
 
 
 @EVERY_POOLING
-def test_a_place_gets_one_answer_whatever_the_order_of_its_views(pooling: Pooling) -> None:
+def test_the_order_of_views_does_not_change_a_prediction(pooling: Pooling) -> None:
     head, ids, features = fitted(pooling), views().index.location_ids, noisy_features()
     order = np.random.default_rng(0).permutation(len(ids))
     one = head.fused(features, ids, views=VIEWS)
@@ -50,7 +50,7 @@ def test_a_place_gets_one_answer_whatever_the_order_of_its_views(pooling: Poolin
 
 
 @EVERY_POOLING
-def test_of_one_view_the_fused_answer_is_the_single_one(pooling: Pooling) -> None:
+def test_fusing_one_view_gives_its_single_prediction(pooling: Pooling) -> None:
     head, ids, features = fitted(pooling), views().index.location_ids, noisy_features()
     fused = head.fused(features, ids, views=1)
     single = head.single(features)[fused.first_rows]
@@ -58,13 +58,13 @@ def test_of_one_view_the_fused_answer_is_the_single_one(pooling: Pooling) -> Non
 
 
 @EVERY_POOLING
-def test_the_same_lesson_gives_the_same_head(pooling: Pooling) -> None:
+def test_the_same_training_data_gives_the_same_head(pooling: Pooling) -> None:
     one, other = (fitted(pooling).single(noisy_features()) for _ in range(2))
     assert one.tobytes() == other.tobytes()
 
 
 @EVERY_POOLING
-def test_more_views_of_a_place_are_worth_more_than_one(pooling: Pooling) -> None:
+def test_more_views_of_a_place_raise_the_accuracy(pooling: Pooling) -> None:
     embedded = EmbeddedViews(views(), (noisy_features(noise=0.8),))
     recipe = head_recipe(pooling)
     chosen = choose_head(embedded, recipe.head, recipe.seed)
@@ -74,11 +74,11 @@ def test_more_views_of_a_place_are_worth_more_than_one(pooling: Pooling) -> None
     assert last.gain is not None
     assert last.gain.value > 0
     gained = last.metrics["top1_accuracy"].value - report.metrics["top1_accuracy"].value
-    assert last.gain.value == pytest.approx(gained)  # every place has as many views
+    assert last.gain.value == pytest.approx(gained)  # every place has the same number of views
     assert bool(report.calibration) is (pooling is Pooling.LOG_PROBABILITIES)
 
 
-def test_held_out_places_choose_a_strong_penalty_for_noise_and_a_weak_one_for_signal() -> None:
+def test_noise_selects_a_strong_penalty_and_signal_a_weak_one() -> None:
     chosen = [
         choose_head(
             EmbeddedViews(views(), (noisy_features(noise=noise, width=40),)),
@@ -90,7 +90,7 @@ def test_held_out_places_choose_a_strong_penalty_for_noise_and_a_weak_one_for_si
     assert chosen == [0.001, 10.0]
 
 
-def test_neither_the_choice_nor_the_head_depends_on_the_test_part() -> None:
+def test_neither_the_selection_nor_the_head_depends_on_the_test_set() -> None:
     features = noisy_features()
     spoilt = features.copy()
     spoilt[views().split.test] = 1e6
@@ -104,7 +104,7 @@ def test_neither_the_choice_nor_the_head_depends_on_the_test_part() -> None:
     np.testing.assert_array_equal(answers[0], answers[1])
 
 
-def test_cross_validation_holds_out_every_place_that_may_be_learnt_from_once() -> None:
+def test_cross_validation_holds_out_each_train_and_val_place_once() -> None:
     given = views()
     chosen = choose_head(
         EmbeddedViews(given, (noisy_features(),)), options(Pooling.LOG_PROBABILITIES), seed=0
@@ -113,7 +113,7 @@ def test_cross_validation_holds_out_every_place_that_may_be_learnt_from_once() -
     assert sorted(chosen.held_out.tolist()) == sorted(learnt.tolist())
 
 
-def test_sets_of_views_hold_the_first_or_random_views_of_one_place() -> None:
+def test_view_sets_contain_the_first_or_random_views_of_one_place() -> None:
     ids = np.array(["b", "a", "b", "b"])
     first = first_view_sets(ids, 2)
     assert first.location_ids.tolist() == ["a", "b"]

@@ -29,7 +29,7 @@ def examples(rows: int = 60, width: int = 8, countries: int = 4) -> Examples:
 
 @pytest.mark.parametrize("width", [8, 200], ids=["more rows", "more features"])
 @pytest.mark.parametrize("is_balanced", [False, True])
-def test_it_finds_what_scikit_learn_finds(width: int, is_balanced: bool) -> None:
+def test_logistic_regression_agrees_with_scikit_learn(width: int, is_balanced: bool) -> None:
     given = examples(width=width)
     if is_balanced:
         weights = balanced_weights(given.labels)
@@ -59,7 +59,7 @@ def test_the_same_examples_give_the_same_model() -> None:
     assert one.bias.tobytes() == other.bias.tobytes()
 
 
-def test_a_country_without_examples_is_possible_but_never_named() -> None:
+def test_a_country_without_examples_is_possible_but_never_predicted() -> None:
     given = examples(countries=3)
     (model,) = fit_logistic(Examples(given.features, given.labels, given.weights, 5), (1.0,))
     log_probabilities = model.log_probabilities(given.features)
@@ -87,7 +87,7 @@ def test_a_head_of_two_countries_minimises_the_same_objective() -> None:
 
 
 @pytest.mark.parametrize("fit", [fit_logistic, fit_least_squares])
-def test_a_head_of_one_country_always_names_it(fit: Fit) -> None:
+def test_a_head_of_one_country_always_predicts_it(fit: Fit) -> None:
     given = examples(countries=1)
     (model,) = fit(Examples(given.features, given.labels + 2, given.weights, 4), (1.0,))
     assert set(model.log_probabilities(given.features).argmax(axis=1)) == {2}

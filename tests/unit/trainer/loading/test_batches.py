@@ -1,4 +1,4 @@
-"""Batches: every image once, normalised, and augmented by the seed alone."""
+"""Batches: every image once, normalised, with augmentation that depends only on the seed."""
 
 import numpy as np
 import pytest
@@ -17,14 +17,14 @@ SIZE = 32
 
 
 def images(count: int = 10) -> DeviceImages:
-    """Image number n has the value n in every pixel, and n as its label."""
+    """Make images: number n has the value n in every pixel, and n as its label."""
     numbers = np.arange(count, dtype=np.uint8)
     pixels = np.broadcast_to(numbers[:, None, None, None], (count, SIZE, SIZE, 3))
     return DeviceImages(pixels, np.arange(count), ImageSpec(size=SIZE), CPU)
 
 
 def numbers(batch: Batch) -> list[int]:
-    """The pixel values of a batch, read back through the normalisation of the red channel."""
+    """Return the pixel values of a batch, from the normalised red channel."""
     spec = ImageSpec(size=SIZE)
     values = (batch.images[:, 0, 0, 0] * spec.std[0] + spec.mean[0]) * 255
     return [round(float(value)) for value in values]
@@ -47,7 +47,7 @@ def test_an_epoch_has_every_image_once_in_another_order() -> None:
 
 
 @pytest.mark.parametrize(("count", "size", "batches"), [(10, 3, 4), (9, 3, 3), (2, 64, 1)])
-def test_batches_are_of_nearly_equal_size(count: int, size: int, batches: int) -> None:
+def test_batches_have_nearly_equal_sizes(count: int, size: int, batches: int) -> None:
     assert num_batches(count, size) == batches
 
 
@@ -60,7 +60,7 @@ def test_images_are_normalised_and_channels_last() -> None:
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_training_and_serving_normalise_alike_by_the_recipe() -> None:
+def test_training_and_serving_normalise_as_the_recipe_says() -> None:
     recipe = tiny_recipe("mean=[0.5, 0.4, 0.3]", "std=[0.5, 0.6, 0.7]")
     pixels = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
     held = DeviceImages(pixels, np.arange(4), recipe.image, CPU)
@@ -71,7 +71,7 @@ def test_training_and_serving_normalise_alike_by_the_recipe() -> None:
 
 
 def gradient() -> torch.Tensor:
-    """Pixels that say where they are: red is the row, green the column."""
+    """Return pixels that encode their position: red is the row, green the column."""
     rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     return torch.stack([rows, columns, rows], dim=-1).to(torch.uint8).repeat(50, 1, 1, 1)
 
@@ -108,7 +108,7 @@ def test_colour_jitter_changes_images_within_their_range(kind: str) -> None:
     assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
 
 
-def test_randaugment_changes_images_by_the_generator_alone() -> None:
+def test_randaugment_depends_only_on_the_generator() -> None:
     recipe = Augmentation(randaugment=2)
     before = torch.get_rng_state()
     first, same, other = (
@@ -123,7 +123,7 @@ def test_randaugment_changes_images_by_the_generator_alone() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_randaugment_never_mirrors_an_image(seed: int) -> None:
-    """Solarising turns the green channel's rise over the columns around, the blue one's with it."""
+    """Green rises over the columns; values are too low to be solarised, which would reverse it."""
     generator = torch.Generator().manual_seed(seed)
     recipe = Augmentation(randaugment=1, magnitude=5)
     changed = rand_augment(gradient() * 4, recipe, generator).float()

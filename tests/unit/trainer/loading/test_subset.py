@@ -9,7 +9,7 @@ from tests.support.tiny_training import tiny_index
 
 
 def study_like(quotas: dict[str, int]) -> ViewIndex:
-    """One view of as many places as each country has."""
+    """Return an index with one view of each place, and a number of places per country."""
     codes = np.repeat(list(quotas), list(quotas.values()))
     count = len(codes)
     return ViewIndex(
@@ -22,14 +22,14 @@ def study_like(quotas: dict[str, int]) -> ViewIndex:
     )
 
 
-def test_a_third_of_the_studys_quotas_are_the_studys_thirds() -> None:
+def test_a_third_of_the_studys_quotas_gives_the_studys_counts() -> None:
     index = study_like({"DE": 860, "CZ": 369, "LU": 123})
     chosen = np.isin(index.location_ids, chosen_locations(index, Subset(share=0.3333)))
     counts = {str(c): int(np.sum(chosen & (index.country_codes == c))) for c in index.countries}
     assert counts == {"DE": 287, "CZ": 123, "LU": 41}
 
 
-def test_a_smaller_share_is_part_of_a_larger_one_whatever_the_order() -> None:
+def test_a_larger_share_contains_a_smaller_one_in_any_order() -> None:
     index = study_like({"DE": 40, "LU": 10})
     small, large = (chosen_locations(index, Subset(share=share)) for share in (0.2, 0.5))
     assert set(small) < set(large)
@@ -42,13 +42,13 @@ def test_a_smaller_share_is_part_of_a_larger_one_whatever_the_order() -> None:
     assert np.array_equal(chosen_locations(upside_down, Subset(share=0.2)), small)
 
 
-def test_another_seed_chooses_others_and_a_country_keeps_one_place_at_least() -> None:
+def test_another_seed_selects_others_and_each_country_keeps_a_place() -> None:
     index = study_like({"DE": 40, "LU": 2})
     first, second = (chosen_locations(index, Subset(share=0.1, seed=seed)) for seed in (0, 1))
     assert list(first) != list(second)
     assert np.sum(np.isin(index.location_ids[index.country_codes == "LU"], first)) == 1
 
 
-def test_the_whole_is_the_default() -> None:
+def test_all_places_are_used_by_default() -> None:
     index = tiny_index(6)
     assert np.array_equal(chosen_locations(index, Subset()), np.unique(index.location_ids))

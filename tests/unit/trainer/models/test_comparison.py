@@ -1,4 +1,4 @@
-"""Contests: on places new to both models alone, and by the countries that each can name."""
+"""Contests use only places new to both models, in countries that the challenger can name."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ ALL = np.unique(INDEX.location_ids)
 
 
 class Brightest(nn.Module):
-    """Names the country of the brightest channel; answers are turned by `turn` labels."""
+    """Predicts the country of the brightest channel, shifted by `turn` labels."""
 
     def __init__(self, turn: int = 0) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Brightest(nn.Module):
 
 
 class Broken(nn.Module):
-    """Answers with no numbers."""
+    """Returns NaN for every logit."""
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.full((len(images), len(COUNTRIES)), torch.nan)
@@ -68,12 +68,12 @@ def seen_places(*ids: str) -> SeenViews:
     return SeenViews(location_ids=ids, sha256s=())
 
 
-def test_what_either_model_has_seen_is_left_out() -> None:
+def test_places_that_either_model_has_seen_are_left_out() -> None:
     one, other = contender(seen=seen_places("place-000")), contender(seen=seen_places("place-003"))
     assert set(ALL) - set(common_locations(one, other)) == {"place-000", "place-003"}
 
 
-def test_a_challenger_trained_on_all_places_of_the_champions_test_has_none_left() -> None:
+def test_a_challenger_trained_on_the_champions_test_set_has_no_places_left() -> None:
     champion = contender(seen=seen_places(*ALL[4:]))
     challenger = contender(seen=seen_places(*ALL[:4]))
     assert not len(common_locations(challenger, champion))
@@ -84,7 +84,7 @@ def test_a_place_with_a_copy_of_a_seen_photo_is_left_out() -> None:
     assert set(ALL) - set(unseen_locations(INDEX, copied, 0)) == {"place-001"}
 
 
-def test_places_near_to_seen_ones_are_left_out_under_a_buffer() -> None:
+def test_places_near_seen_ones_are_left_out_with_a_buffer() -> None:
     seen = SeenViews(
         location_ids=(), sha256s=(), positions=((50.0, 5.0),)
     )  # places are 111 km apart
@@ -96,7 +96,7 @@ def test_places_near_to_seen_ones_are_left_out_under_a_buffer() -> None:
     }
 
 
-def test_one_model_with_a_buffer_gives_it_to_both() -> None:
+def test_a_buffer_of_one_model_applies_to_both() -> None:
     seen = SeenViews(location_ids=("place-005",), sha256s=(), positions=((50.0, 5.0),))
     buffered = contender(seen=NOTHING, protocol="location+buffer")
     assert len(common_locations(contender(seen=seen), contender())) == 11
@@ -108,7 +108,7 @@ def test_places_in_countries_that_the_challenger_cannot_name_are_left_out() -> N
     assert len(left) == 8
 
 
-def test_hits_are_told_apart_by_country_code_not_by_label() -> None:
+def test_hits_are_compared_by_country_code_not_by_label() -> None:
     right = location_hits(contender(), ALL, CPU)
     turned = location_hits(contender(Brightest(turn=1), codes=("PL", "FR", "IT")), ALL, CPU)
     assert right.all()
@@ -121,10 +121,10 @@ def test_hits_come_in_the_order_of_the_places() -> None:
     assert france.tolist() == [number % 3 == 0 for number in range(12)]
 
 
-def test_a_network_that_answers_no_numbers_names_nothing() -> None:
+def test_a_network_that_returns_nan_has_no_hits() -> None:
     assert not location_hits(contender(Broken()), ALL, CPU).any()
 
 
 @pytest.mark.parametrize("chosen", [ALL[:1], ALL[3:5]])
-def test_only_the_given_places_are_asked_about(chosen: np.ndarray) -> None:
+def test_only_the_given_places_are_evaluated(chosen: np.ndarray) -> None:
     assert len(location_hits(contender(), chosen, CPU)) == len(chosen)

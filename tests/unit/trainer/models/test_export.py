@@ -1,4 +1,4 @@
-"""The model package: complete, verified, and the same in ONNX Runtime as in torch."""
+"""The model package is complete, verified and gives the same logits in ONNX Runtime."""
 
 import hashlib
 import importlib.util
@@ -59,7 +59,7 @@ def test_the_card_names_the_digest_of_every_other_file(package: Path) -> None:
     assert "fused_top1_accuracy" in card.metrics
 
 
-def test_the_card_carries_the_calibration_and_what_it_does_on_test(package: Path) -> None:
+def test_the_card_has_the_calibration_and_its_test_results(package: Path) -> None:
     card = ModelCard.model_validate_json((package / "model.json").read_text())
     report = Report.model_validate_json((package / "report.json").read_text())
     assert [one.views for one in card.calibration] == [1, 2, 3]
@@ -73,7 +73,7 @@ def test_the_report_is_readable(package: Path) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_onnx_takes_any_batch_and_gives_the_networks_logits(
+def test_onnx_accepts_any_batch_and_gives_the_networks_logits(
     package: Path, network: nn.Module, batch: int
 ) -> None:
     session = onnxruntime.InferenceSession(package / "model.onnx")
@@ -106,7 +106,7 @@ def test_the_packaged_source_rebuilds_the_network(package: Path, network: nn.Mod
         assert torch.allclose(rebuilt(images), network(images), atol=1e-5)
 
 
-def test_an_onnx_file_of_other_weights_is_refused(package: Path) -> None:
+def test_an_onnx_file_with_other_weights_is_refused(package: Path) -> None:
     other = build_network("smallnet", 3).eval()
     with pytest.raises(EUGuessError, match="differs"):
         check_parity(other, ImageSpec(size=SIZE), package / "model.onnx")

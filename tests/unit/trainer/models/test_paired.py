@@ -1,4 +1,4 @@
-"""Two runs against each other."""
+"""Paired comparison of two runs."""
 
 import pytest
 
@@ -21,7 +21,7 @@ RIGHT = PhotoResults(
 WRONG = RIGHT.model_copy(update={"is_right": tuple(number % 4 == 1 for number in range(40))})
 
 
-def test_answers_to_the_same_photos_are_compared_in_pairs() -> None:
+def test_results_on_the_same_photos_are_compared_in_pairs() -> None:
     found = paired_accuracy_difference(RIGHT, WRONG)
     assert found is not None
     assert found.value == pytest.approx(0.5)
@@ -31,7 +31,7 @@ def test_answers_to_the_same_photos_are_compared_in_pairs() -> None:
 
 
 @pytest.mark.parametrize("part", ["location_ids", "sha256s"])
-def test_answers_to_other_photos_are_not(part: str) -> None:
+def test_results_on_different_photos_are_not_paired(part: str) -> None:
     others = RIGHT.model_copy(update={part: getattr(RIGHT, part)[::-1]})
     assert paired_accuracy_difference(RIGHT, others) is None
 
@@ -45,7 +45,7 @@ def test_an_unpaired_difference_is_wider_than_either_interval() -> None:
     assert found.high == pytest.approx(0.2 + (0.1**2 + 0.03**2) ** 0.5)
 
 
-def test_answers_name_the_test_part_in_order() -> None:
+def test_results_follow_the_order_of_the_test_set() -> None:
     recipe = tiny_recipe()
     split_data = tiny_split_data(recipe)
     network = new_learner(recipe, len(COUNTRIES), CPU).network.eval()

@@ -1,4 +1,4 @@
-"""A network that looks at one part of the photos is found out by hiding it."""
+"""Hiding a region exposes a network that relies on it."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ SKY, BOTTOM, WATERMARK = REGIONS
 
 
 class BottomNet(nn.Module):
-    """The brightest colour of the lowest fifth, which is the country in tiny_split_data."""
+    """Predicts the brightest colour of the lowest fifth, the country in tiny_split_data."""
 
     def forward(self, images: Tensor) -> Tensor:
         lowest = images[:, :, -images.shape[2] // 5 :]
@@ -47,21 +47,21 @@ def found() -> Shortcuts:
     )
 
 
-def test_a_network_that_looks_at_the_bottom_band_alone_is_found_out(found: Shortcuts) -> None:
+def test_hiding_the_bottom_exposes_a_network_that_relies_on_it(found: Shortcuts) -> None:
     by_name = {one.region: one for one in found.regions}
     assert found.accuracy.value > 0.9
     assert by_name[BOTTOM.name].drop.low > 0.5
     assert by_name[BOTTOM.name].is_used
 
 
-def test_it_loses_nothing_without_the_sky(found: Shortcuts) -> None:
+def test_hiding_the_sky_costs_that_network_nothing(found: Shortcuts) -> None:
     sky = next(one for one in found.regions if one.region == SKY.name)
     assert sky.drop == Interval(value=0, low=0, high=0)
     assert not sky.is_used
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_region_is_the_mean_colour_and_the_rest_stays(region: Region) -> None:
+def test_a_hidden_region_gets_the_mean_colour_and_the_rest_stays(region: Region) -> None:
     images = torch.ones(2, 3, 200, 200)
     hidden = hide(images, region)
     assert (images == 1).all()
@@ -70,13 +70,13 @@ def test_a_region_is_the_mean_colour_and_the_rest_stays(region: Region) -> None:
     assert share == pytest.approx(hidden_share(region), abs=0.01)
 
 
-def test_the_watermark_is_looked_for_in_both_lower_corners() -> None:
+def test_the_watermark_region_covers_both_lower_corners() -> None:
     hidden = hide(torch.ones(1, 3, 100, 100), WATERMARK)[0, 0]
     assert hidden[-1, 0] == hidden[-1, -1] == 0
     assert hidden[-1, 50] == hidden[50, 0] == 1
 
 
-def test_the_report_names_what_is_used(found: Shortcuts, tmp_path: Path) -> None:
+def test_the_report_names_the_regions_that_are_used(found: Shortcuts, tmp_path: Path) -> None:
     data, text, picture = write_report(found, tmp_path / "report")
     assert Shortcuts.model_validate_json(data.read_text()) == found
     rows = {line.split(" | ")[0]: line for line in page(found).splitlines()}
@@ -87,6 +87,6 @@ def test_the_report_names_what_is_used(found: Shortcuts, tmp_path: Path) -> None
         assert bars.width > bars.height
 
 
-def test_a_drop_whose_interval_holds_zero_is_not_beyond_chance() -> None:
+def test_a_drop_whose_interval_contains_zero_is_not_significant() -> None:
     some = Interval(value=0.02, low=-0.01, high=0.05)
     assert not HiddenRegion(region="x", hidden=0.1, accuracy=some, drop=some).is_used

@@ -1,4 +1,4 @@
-"""Recipes: what is read, what is refused, and in which words."""
+"""Valid and invalid recipes, with the errors."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_a_minimal_recipe_has_honest_defaults() -> None:
         ("", ["name", "network", "epochs"]),
     ],
 )
-def test_a_wrong_recipe_is_refused_naming_the_key(text: str, said: list[str]) -> None:
+def test_an_invalid_recipe_is_refused_with_the_key(text: str, said: list[str]) -> None:
     with pytest.raises(InvalidRecipe) as refused:
         parse_recipe(text)
     assert all(words in str(refused.value) for words in said)
@@ -57,17 +57,17 @@ def test_overrides_change_nested_and_plain_keys() -> None:
 
 
 @pytest.mark.parametrize("override", ["epochs", "=3", "name.part=3", "speed=9"])
-def test_a_wrong_override_is_refused(override: str) -> None:
+def test_an_invalid_override_is_refused(override: str) -> None:
     with pytest.raises(InvalidRecipe):
         parse_recipe(MINIMAL, [override])
 
 
-def test_a_recipe_survives_its_own_text() -> None:
+def test_a_recipe_round_trips_through_toml() -> None:
     recipe = parse_recipe(MINIMAL, ["augmentation.shift=0.1", "schedule.name=cosine-warm-restarts"])
     assert parse_recipe(recipe.to_toml()) == recipe
 
 
-def test_the_normalisation_of_a_recipe_is_that_of_its_images() -> None:
+def test_the_normalisation_of_a_recipe_applies_to_its_images() -> None:
     recipe = parse_recipe(MINIMAL, ["mean=[0.5, 0.5, 0.5]", "std=[0.5, 0.5, 0.4]"])
     assert (recipe.image.mean, recipe.image.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.4))
     assert parse_recipe(MINIMAL).image == ImageSpec(size=64)

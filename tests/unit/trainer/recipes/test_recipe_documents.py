@@ -13,7 +13,7 @@ ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \|$", 
 
 
 def keys(section: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
-    """Every key that holds a value, by its dotted name."""
+    """Return every key that holds a value, by its dotted name."""
     found: dict[str, FieldInfo] = {}
     for name, field in section.model_fields.items():
         is_section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)

@@ -1,4 +1,4 @@
-"""The recipes of the study and of its faults removed."""
+"""Recipes that reproduce the study, and recipes that remove its faults."""
 
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,12 @@ def test_each_fault_is_removed_by_one_recipe() -> None:
 
 
 @pytest.mark.parametrize("stem", REMOVED)
-def test_a_fixed_recipe_differs_in_what_it_removes_alone(stem: str) -> None:
+def test_a_fixed_recipe_differs_only_in_the_fault_it_removes(stem: str) -> None:
     fixed, faulty = facts(read_recipe(FOLDER / "fixed" / f"{stem}.toml")), facts(BEST)
     assert {key: fixed[key] for key in fixed if fixed[key] != faulty[key]} == REMOVED[stem]
 
 
-def test_tables_3_and_4_train_on_as_many_photos_by_one_heading_or_a_third_of_the_places() -> None:
+def test_tables_3_and_4_use_one_heading_or_a_third_of_the_places() -> None:
     for network in ("googlenet", "resnet50", "efficientnet_b4"):
         one, third = (read_recipe(FOLDER / "study" / f"table{n}-{network}.toml") for n in (3, 4))
         assert (one.views, one.subset.share) == (1, 1.0)

@@ -1,4 +1,4 @@
-"""The leak checker finds what was planted, and only that."""
+"""The leak checker finds the planted leaks and nothing else."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ KM_NORTH_DEG = 1 / 111.195  # a kilometre along a meridian
 def index_with(
     ids: str = "abcd", photos: str = "1234", km: tuple[float, ...] = (0, 100, 200, 300)
 ) -> ViewIndex:
-    """Four views in a line to the north: rows 0 and 1 are trained on, 2 and 3 tested."""
+    """Return four views on a line to the north: rows 0 and 1 are in train, 2 and 3 in test."""
     return ViewIndex(
         location_ids=np.array(list(ids)),
         country_codes=np.array(["FR"] * 4),
@@ -48,7 +48,7 @@ def test_each_kind_of_leak_is_found_with_its_rows(index: ViewIndex, leaks: list[
     assert find_leaks(index, SPLIT, buffer_km=5) == leaks
 
 
-def test_distance_is_not_looked_at_without_a_buffer() -> None:
+def test_distances_are_ignored_without_a_buffer() -> None:
     assert find_leaks(index_with(km=(0, 1, 2, 3)), SPLIT) == []
 
 
@@ -63,20 +63,20 @@ def test_a_panorama_under_two_location_ids_is_a_leak() -> None:
     assert find_leaks(index, SPLIT) == [Leak(LeakKind.PANORAMA, 1, 3)]
 
 
-def test_a_photo_that_was_encoded_anew_is_a_leak() -> None:
+def test_a_re_encoded_photo_is_a_leak() -> None:
     hashes = np.array([0, 2**64 - 1, 0b1111, 0b11111], dtype=np.uint64)  # 4 and 5 bits from row 0
     index = replace(index_with(), hashes=hashes)
     assert find_leaks(index, SPLIT) == [Leak(LeakKind.COPY, 0, 2)]
 
 
-def test_one_pair_counts_under_its_nearest_kind() -> None:
+def test_a_shared_location_counts_only_as_location_and_image() -> None:
     everything = index_with(ids="abab", photos="1212", km=(0, 1, 0, 1))
     index = replace(everything, panorama_ids=np.array(list("pqpq")), hashes=np.zeros(4, np.uint64))
     leaks = find_leaks(index, SPLIT, buffer_km=5)
     assert count_leaks(leaks) == {"image": 2, "location": 2}
 
 
-def test_pairs_are_named_with_place_distance_and_bits() -> None:
+def test_pairs_are_described_with_place_distance_and_bits() -> None:
     hashes = np.array([0, 2**64 - 1, 0b11, 2**32 - 1], dtype=np.uint64)
     index = replace(index_with(km=(0, 100, 1, 300)), hashes=hashes)
     copy, distance = name_pairs(index, find_leaks(index, SPLIT, buffer_km=5))

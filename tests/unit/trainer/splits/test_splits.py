@@ -1,4 +1,4 @@
-"""Splits: every view in one part, nothing shared that the protocol forbids, stable by seed."""
+"""Splits: every view in one set, nothing shared against the protocol, reproducible by seed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ CENTRES = {"FR": (48.0, 2.0), "LU": (49.6, 6.1), "PL": (52.0, 19.0)}
 def index_of(
     places: Sequence[Place], views: int = 3, images: Sequence[int] | None = None
 ) -> ViewIndex:
-    """An index with some views per place; images number the photos, all different by default."""
+    """Return an index with views of each place; images number the photos, by default all new."""
     rows = [(i, *place, 120.0 * view) for i, place in enumerate(places) for view in range(views)]
     photos = images if images is not None else range(len(rows))
     return ViewIndex(
@@ -39,7 +39,7 @@ def index_of(
 
 
 def spread(code: str, count: int, *, step_deg: float) -> list[Place]:
-    """Places in a row from west to east."""
+    """Return places in a row from west to east."""
     lat, lon = CENTRES[code]
     return [(code, lat, lon + step_deg * i) for i in range(count)]
 
@@ -70,7 +70,7 @@ specs = st.builds(
 
 @given(places=places, spec=specs)
 @settings(max_examples=80, deadline=None)
-def test_every_view_is_in_exactly_one_part(places: list[Place], spec: SplitSpec) -> None:
+def test_every_view_is_in_exactly_one_set(places: list[Place], spec: SplitSpec) -> None:
     index = index_of(places)
     split = split_views(index, spec)
     rows = np.concatenate([split.train, split.val, split.test, split.dropped])
@@ -131,7 +131,7 @@ def test_no_training_place_lies_within_the_buffer_of_a_test_place(
 
 
 @pytest.mark.parametrize("protocol", SplitProtocol)
-def test_parts_of_far_places_have_the_wanted_shares_in_each_country(
+def test_sets_of_distant_places_have_the_requested_shares_in_each_country(
     protocol: SplitProtocol,
 ) -> None:
     index = index_of(spread("FR", 50, step_deg=0.2) + spread("PL", 20, step_deg=0.2))
@@ -145,7 +145,7 @@ def test_parts_of_far_places_have_the_wanted_shares_in_each_country(
 @pytest.mark.parametrize(
     ("locations", "train", "val", "test"), [(1, 1, 0, 0), (2, 1, 0, 1), (3, 1, 1, 1), (4, 2, 1, 1)]
 )
-def test_few_locations_serve_training_first_then_testing_then_validation(
+def test_few_locations_go_to_train_first_then_test_then_val(
     locations: int, train: int, val: int, test: int
 ) -> None:
     split = split_views(
@@ -168,7 +168,7 @@ def test_the_image_protocol_leaks_siblings_of_most_test_images() -> None:
     assert len(leaks) > 0.85 * len(split.test)  # 1 - 0.3**2 have a sibling in train
 
 
-def test_a_crowded_country_is_cut_with_a_gap_between_the_parts() -> None:
+def test_a_crowded_country_is_cut_with_a_gap_between_the_sets() -> None:
     index = index_of(spread("FR", 200, step_deg=0.02), views=1)  # 1.5 km apart, one chain
     split = split_views(index, SplitSpec(SplitProtocol.LOCATION_BUFFER, buffer_km=5))
     assert len(split.test) == 40
@@ -176,7 +176,7 @@ def test_a_crowded_country_is_cut_with_a_gap_between_the_parts() -> None:
     assert find_leaks(index, split, buffer_km=5) == []
 
 
-def test_a_country_smaller_than_the_buffer_is_only_trained_on() -> None:
+def test_a_country_smaller_than_the_buffer_is_used_only_for_training() -> None:
     index = index_of(spread("LU", 10, step_deg=0.001) + spread("FR", 30, step_deg=0.5), views=1)
     split = split_views(index, SplitSpec(SplitProtocol.LOCATION_BUFFER, buffer_km=5))
     assert countries_of(index, split.test) == {"FR"}
@@ -202,7 +202,7 @@ def test_a_country_whose_places_all_lie_beside_a_larger_one_is_trained_on(seed: 
         {"block_km": 0.0},
     ],
 )
-def test_a_spec_that_cannot_be_is_refused(faulty: dict[str, float]) -> None:
+def test_an_invalid_spec_is_refused(faulty: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(faulty))):
         SplitSpec(SplitProtocol.LOCATION, **faulty)  # type: ignore[arg-type]
 
@@ -212,14 +212,14 @@ def test_an_empty_index_is_refused_with_the_next_step() -> None:
         split_views(index_of([]), SplitSpec(SplitProtocol.LOCATION))
 
 
-def test_places_of_unknown_position_are_near_to_nothing() -> None:
+def test_places_of_unknown_position_are_near_nothing() -> None:
     unknown = np.array([np.nan, np.nan, 48.0, 48.0])
     near = SpatialIndex.of(unknown, np.array([np.nan, np.nan, 2.0, 2.001]))
     assert near.pairs_within_km(50).tolist() == [[2, 3]]
 
 
 @pytest.mark.parametrize("protocol", [SplitProtocol.LOCATION, SplitProtocol.LOCATION_BUFFER])
-def test_places_with_a_copied_photo_or_a_common_panorama_stay_in_one_part(
+def test_places_with_a_copied_photo_or_a_common_panorama_stay_in_one_set(
     protocol: SplitProtocol,
 ) -> None:
     index = index_of(spread("FR", 60, step_deg=0.2))
@@ -235,7 +235,7 @@ def test_places_with_a_copied_photo_or_a_common_panorama_stay_in_one_part(
         assert {leak.kind for leak in find_leaks(linked, split_views(index, SplitSpec(protocol)))}
 
 
-def test_a_block_of_land_is_in_one_part() -> None:
+def test_a_block_of_land_is_in_one_set() -> None:
     rng = np.random.default_rng(0)
     index = index_of(
         [("FR", lat, lon) for lat, lon in rng.uniform((44, 0), (49, 6), (400, 2))], views=1
@@ -244,8 +244,8 @@ def test_a_block_of_land_is_in_one_part() -> None:
     parts = np.zeros(len(index))
     for number, rows in enumerate((split.train, split.val, split.test)):
         parts[rows] = number
-    # Blocks are 50 km high: rows of them are told by the latitude alone, and columns by the width
-    # of a degree in the middle of the row.
+    # Blocks are 50 km high: the latitude alone gives the row, and the width of a degree in the
+    # middle of the row gives the column.
     rows = np.floor(index.lats * 111.195 / 50)
     columns = np.floor(index.lons * 111.195 * np.cos(np.radians((rows + 0.5) * 50 / 111.195)) / 50)
     blocks = np.unique(np.stack([rows, columns]), axis=1, return_inverse=True)[1].ravel()
