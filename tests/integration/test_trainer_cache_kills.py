@@ -1,4 +1,4 @@
-"""A cache build that is killed or runs out of disk, in a process of its own."""
+"""A cache build that is killed or runs out of disk space, in its own process."""
 
 import signal
 import subprocess
@@ -47,7 +47,7 @@ def build(
 
 
 @pytest.mark.parametrize("kill_at", [3, 17, 30])
-async def test_a_killed_build_is_continued(bench: CacheBench, store_url: str, kill_at: int) -> None:
+async def test_a_killed_build_is_resumed(bench: CacheBench, store_url: str, kill_at: int) -> None:
     killed = build(store_url, bench.folder, kill_at=kill_at)
     assert killed.returncode == -signal.SIGKILL
     assert not (bench.folder / "cache.json").exists()
@@ -56,7 +56,7 @@ async def test_a_killed_build_is_continued(bench: CacheBench, store_url: str, ki
     assert left <= bench.photos_read <= left + ROWS_PER_SYNC + DOWNLOADS
 
 
-async def test_a_disk_that_fills_up_is_told_and_the_build_goes_on_later(
+async def test_a_full_disk_is_reported_and_the_build_resumes_later(
     bench: CacheBench, store_url: str
 ) -> None:
     full = build(store_url, bench.folder, limit_bytes=ROOM_FOR_12_IMAGES)
@@ -68,7 +68,7 @@ async def test_a_disk_that_fills_up_is_told_and_the_build_goes_on_later(
     assert bench.photos_read <= VIEWS - 12 + ROWS_PER_SYNC + DOWNLOADS
 
 
-async def test_a_disk_that_fills_up_leaves_the_previous_cache_in_use(
+async def test_a_full_disk_leaves_the_previous_cache_in_use(
     bench: CacheBench, store_url: str
 ) -> None:
     previous = await bench.build()

@@ -24,7 +24,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
     return home
 
 
-def test_training_under_both_splits_promotes_the_honest_model_alone(trainer: TrainerHome) -> None:
+def test_training_under_both_splits_promotes_only_the_honest_model(trainer: TrainerHome) -> None:
     recipe = str(trainer.recipe_file)
     found = trainer.trainer_json("compare", "tiny", "--recipe", recipe, "--promote")
     assert found["leaky"]["report"]["protocol"] == "image"
@@ -32,7 +32,7 @@ def test_training_under_both_splits_promotes_the_honest_model_alone(trainer: Tra
     assert found["honest"]["report"]["protocol"] == "location"
     assert found["honest"]["is_promoted"]
 
-    report = trainer.trainer_json("evaluate", "tiny")  # another process, by way of the registry
+    report = trainer.trainer_json("evaluate", "tiny")  # in another process, from the registry
     assert report["run_id"] == found["honest"]["run_id"]
     assert report["metrics"] == found["honest"]["report"]["metrics"]
 
@@ -56,7 +56,7 @@ def test_the_leak_checker_fails_on_a_leaky_split_and_names_the_pairs(trainer: Tr
     assert all(pair["test_location"] == pair["train_location"] for pair in found["pairs"])
 
 
-def test_protocols_stand_side_by_side_and_say_what_is_missing(trainer: TrainerHome) -> None:
+def test_protocols_are_compared_and_missing_ones_say_why(trainer: TrainerHome) -> None:
     recipe = ("--recipe", str(trainer.recipe_file), "--set", "epochs=1")
     options = (*recipe, "--protocols", "location,renewal", "--json")
     answer = trainer.trainer("evaluate", "tiny", *options)
@@ -66,7 +66,7 @@ def test_protocols_stand_side_by_side_and_say_what_is_missing(trainer: TrainerHo
     assert "--renewal" in renewal["missing"]
 
 
-def test_a_leaky_model_is_promoted_by_force_alone(trainer: TrainerHome) -> None:
+def test_a_leaky_model_is_promoted_only_by_force(trainer: TrainerHome) -> None:
     recipe = ("--recipe", str(trainer.recipe_file), "--set", "epochs=1")
     leaky = trainer.trainer_json("train", "tiny", *recipe, "--protocol", "image")
     refused = trainer.trainer("promote", leaky["run_id"])
@@ -128,7 +128,7 @@ KEYS = {"EUGUESS_S3_ACCESS_KEY": "key", "EUGUESS_S3_SECRET_KEY": "secret"}
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_told_in_one_line(
+def test_failures_are_reported_without_a_traceback(
     trainer: TrainerHome, arguments: list[str], variables: dict[str, str], code: int, said: str
 ) -> None:
     recipe = str(trainer.recipe_file)
@@ -146,14 +146,14 @@ def test_evaluating_without_a_champion_says_how_to_get_one(tmp_path: Path) -> No
     assert "--promote" in answer.stderr
 
 
-def test_help_teaches_without_loading_torch(trainer: TrainerHome) -> None:
+def test_train_help_lists_options_with_an_example(trainer: TrainerHome) -> None:
     answer = trainer.trainer("train", "--help")
     assert answer.returncode == 0
     assert "--resume" in answer.stdout
     assert "experiments/demo.toml" in answer.stdout
 
 
-def test_a_training_that_is_told_to_stop_says_how_to_go_on(trainer: TrainerHome) -> None:
+def test_a_stopped_run_says_how_to_resume(trainer: TrainerHome) -> None:
     command = ("train", "tiny", "--recipe", str(trainer.recipe_file), "--set", "epochs=40")
     tracking = trainer.session().tracking
     known = {run.run_id for run in tracking.runs()}

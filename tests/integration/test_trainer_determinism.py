@@ -1,4 +1,4 @@
-"""The same seed gives the same bits, in another process, another home, and after a SIGKILL."""
+"""The same seed gives the same bits: in another process, in another home, and after SIGKILL."""
 
 import json
 import shutil
@@ -30,12 +30,12 @@ name = "cosine-warm-restarts"
 t_0 = 10
 """
 TRAIN = ("train", "tiny", "--recipe")
-OF_THE_RUN = ("run_id", "trained_at")  # differ from run to run, and should
+OF_THE_RUN = ("run_id", "trained_at")  # expected to differ between runs
 
 
 @pytest.fixture(scope="module")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainerHome, ...]:
-    """Three with the same dataset."""
+    """Three homes with the same dataset."""
     first, *others = (TrainerHome(tmp_path_factory.mktemp(name)) for name in "abc")
     first.fill()
     (first.folder / "recipe.toml").write_text(RECIPE)
@@ -46,7 +46,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainerHome, ...]:
 
 @pytest.fixture(scope="module")
 def unbroken(homes: tuple[TrainerHome, ...]) -> list[dict[str, Any]]:
-    """Answers of two processes that train at the same time."""
+    """Output of two processes that train at the same time."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(train, homes[:2]))
 
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_report_and_weights_in_another_home(
     assert weights(*one) == weights(*other)
 
 
-def test_a_training_killed_within_an_epoch_is_resumed_to_the_same_report_and_weights(
+def test_a_run_killed_within_an_epoch_resumes_to_the_same_report_and_weights(
     homes: tuple[TrainerHome, ...],
     unbroken: list[dict[str, Any]],
     in_training: subprocess.Popen[bytes],

@@ -61,11 +61,11 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
 
 @pytest.fixture(scope="module")
 def champion(trainer: TrainerHome) -> Outcome:
-    """The outcome of a training that was promoted."""
+    """The outcome of a run that was promoted."""
     return run_experiment(tiny_request(promoted=True), trainer.session())
 
 
-def test_an_honest_model_that_learnt_becomes_the_first_champion(
+def test_a_trained_honest_model_becomes_the_first_champion(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     assert champion.report.is_honest
@@ -91,7 +91,7 @@ def test_every_version_has_its_cards_before_it_can_be_promoted(
     assert "54 photos of 18 places in 3 countries" in dataset
 
 
-def test_a_card_of_a_promoted_version_says_on_what_grounds(
+def test_the_card_of_a_promoted_version_says_why_it_was_promoted(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     assert "promoted: version 1" in card_of(trainer)
@@ -100,7 +100,7 @@ def test_a_card_of_a_promoted_version_says_on_what_grounds(
         card_of(trainer, "999")
 
 
-def test_what_the_cards_will_need_is_checked_before_anything_is_trained(
+def test_settings_for_the_cards_are_checked_before_training(
     trainer: TrainerHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EUGUESS_CPU_WATTS", "plenty")
@@ -128,7 +128,7 @@ def test_a_leaky_model_is_registered_but_not_promoted(
         find_shortcuts(leaky.run_id, trainer.session(), OnDamage.RAISE)
 
 
-def test_a_model_with_faults_serves_countries_alone_and_is_not_promoted(
+def test_a_model_with_faults_serves_only_countries_and_is_not_promoted(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     faults = ("faults.keeps_imagenet_head=true", "faults.no_validation=true")
@@ -142,7 +142,7 @@ def test_a_model_with_faults_serves_countries_alone_and_is_not_promoted(
     assert again.metrics == faulty.report.metrics
 
 
-def test_a_run_keeps_recipe_provenance_and_every_epoch(
+def test_a_run_records_recipe_provenance_and_every_epoch(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     run = MlflowClient(trainer.mlflow.url).get_run(champion.run_id)
@@ -164,14 +164,16 @@ def served_package(trainer: TrainerHome, champion: Outcome, tmp_path: Path) -> P
     return registry.download(found, tmp_path)
 
 
-def test_the_served_package_names_the_country_of_a_new_place(served_package: Path) -> None:
+def test_the_served_package_predicts_the_country_of_a_new_place(served_package: Path) -> None:
     for device in (None, "cpu"):
         classifier = load_classifier(served_package, decode_photo, device)
         views = [country_photo("IT", "a new place", heading) for heading in (0, 120)]
         assert classifier.predict(views)["country_code"] == "IT"
 
 
-def test_what_is_served_is_read_as_it_was_measured(champion: Outcome, served_package: Path) -> None:
+def test_served_predictions_use_the_measured_calibration(
+    champion: Outcome, served_package: Path
+) -> None:
     card = ModelCard.model_validate_json((served_package / "model.json").read_text())
     assert card.calibration == champion.report.calibration
     logits = np.random.default_rng(0).normal(size=(3, len(card.countries))).astype(np.float32)
@@ -198,7 +200,7 @@ def test_a_stored_model_is_evaluated_on_its_own_test_part(
     assert again.run_id == champion.run_id
 
 
-def test_parts_of_the_places_that_a_stored_model_is_tested_on_are_hidden(
+def test_shortcuts_are_measured_on_the_test_part_of_a_stored_model(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     found = find_shortcuts("champion", trainer.session(), OnDamage.RAISE)
@@ -207,7 +209,7 @@ def test_parts_of_the_places_that_a_stored_model_is_tested_on_are_hidden(
     assert [one.region for one in found.regions] == [region.name for region in REGIONS]
 
 
-def test_new_places_of_a_dataset_are_what_a_stored_model_is_tested_on(
+def test_a_stored_model_is_tested_on_the_new_places_of_a_grown_dataset(
     tmp_path: Path,
 ) -> None:
     home = TrainerHome(tmp_path)
@@ -229,7 +231,7 @@ class ImpatientDisplay(ProgressDisplay):
             raise KeyboardInterrupt
 
 
-def test_a_training_cut_short_goes_on_in_the_same_run_to_the_same_result(
+def test_an_interrupted_run_resumes_to_the_same_result(
     trainer: TrainerHome, champion: Outcome
 ) -> None:
     request = tiny_request()
@@ -249,7 +251,7 @@ def test_a_training_cut_short_goes_on_in_the_same_run_to_the_same_result(
 
 @pytest.fixture(scope="module")
 def rivals(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
-    """162 places, of which 33 are tested on, and a champion that has learnt next to nothing."""
+    """162 places, 33 of them for testing, and a champion that has learnt almost nothing."""
     home = TrainerHome(tmp_path_factory.mktemp("rivals"))
     home.fill(quotas=dict.fromkeys(QUOTAS, 54))
     weak = tiny_request("epochs=1", "optimizer.learning_rate=1e-7", promoted=True)
@@ -259,7 +261,7 @@ def rivals(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
     return home
 
 
-def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_places(
+def test_a_challenger_needs_a_clear_lead_on_common_places_to_be_promoted(
     rivals: TrainerHome,
 ) -> None:
     session, log = rivals.session(), StoredAuditLog(rivals.store)
@@ -295,10 +297,10 @@ def test_a_challenger_replaces_the_champion_only_by_a_clear_lead_on_common_place
         roll_back(session.registry, log, "again")
 
 
-def test_a_survey_measures_each_protocol_once_and_the_renewal_on_another_dataset(
+def test_each_protocol_is_measured_once_and_renewal_on_another_dataset(
     trainer: TrainerHome,
 ) -> None:
-    trainer.fill("renewed", quotas={"FR": 8, "IT": 8, "PL": 8})  # 6 places of each are in tiny
+    trainer.fill("renewed", quotas={"FR": 8, "IT": 8, "PL": 8})  # tiny has 6 places of each
     comparison = ProtocolComparison(tiny_request("epochs=1"), renewal="renewed")
     first = {line.protocol: line for line in compare_protocols(comparison, trainer.session())}
     again = {line.protocol: line for line in compare_protocols(comparison, trainer.session())}
@@ -314,7 +316,7 @@ def test_a_survey_measures_each_protocol_once_and_the_renewal_on_another_dataset
     assert renewed is not None
     assert renewed.dataset == "renewed"
     assert renewed.protocol == RENEWAL
-    # All places lie in a strip of 6 km: none is far from the others, nor in another block.
+    # All places lie in a strip of 6 km: none is far from the others or in another block.
     for name in ("location+buffer", "spatial"):
         assert first[name].report is None
         assert "too few places" in str(first[name].missing)
@@ -337,7 +339,7 @@ def test_a_dataset_of_one_country_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSettings]:
-    """A tracking server with its artifacts behind it, as in the local stack."""
+    """A tracking server that also serves artifacts, as in the local stack."""
     folder, port = tmp_path_factory.mktemp("mlflow"), free_ports(1)[0]
     url = f"http://127.0.0.1:{port}"
     argv = (
@@ -378,7 +380,7 @@ def test_a_tracking_server_serves_the_champion_to_its_clients(
     assert again.metrics == outcome.report.metrics
 
 
-def test_a_network_of_timm_is_the_same_in_onnx(tmp_path: Path) -> None:
+def test_a_timm_network_is_the_same_in_onnx(tmp_path: Path) -> None:
     network = build_network("timm/tf_efficientnet_lite0", 3).eval()
     export_onnx(network, ImageSpec(size=64), tmp_path / "model.onnx")  # checks parity itself
     assert (tmp_path / "model.onnx").stat().st_size > 10_000_000
@@ -405,14 +407,14 @@ def test_a_run_on_a_server_is_stopped_and_resumed_by_its_clients(
         assert parse_recipe(recipe) == request.recipe
         client.ask_stop(stopped.run_id)
         client.clear_stop_request(stopped.run_id)
-        client.clear_stop_request(stopped.run_id)  # there is none any more
+        client.clear_stop_request(stopped.run_id)  # already cleared
         outcome = run_experiment(replace(request, is_resumed=True), session)
         assert outcome.run_id == stopped.run_id
         assert list(client.history(outcome.run_id, "val_loss")) == [1, 2, 3, 4]
 
 
 class TellingDisplay(ProgressDisplay):
-    """Has the newest run stopped in its first epoch."""
+    """Requests a stop of the newest run in its first epoch."""
 
     def __init__(self, console: Console, client: RegistryClient) -> None:
         super().__init__(console)

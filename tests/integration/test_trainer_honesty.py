@@ -1,7 +1,7 @@
-"""What leaks and what views add, measured on scenes of the simulator with fixed seeds.
+"""Accuracy gained by leaks and by more views, on simulated scenes with fixed seeds.
 
-Another machine adds in another order, so that the margins are far below what was seen over three
-seeds: image split 6 to 14 points above location split, renewal within 4 points of location split,
+Other machines sum in another order, so the margins are far below those measured over three seeds:
+image split 6 to 14 points above location split, renewal within 4 points of location split,
 three views 7 to 8 points above one.
 """
 
@@ -54,7 +54,7 @@ def single_view(report: Report) -> Interval:
     return report.metrics[ACCURACY]
 
 
-def test_a_split_by_image_promises_more_than_one_by_location(reports: dict[str, Report]) -> None:
+def test_a_split_by_image_overstates_accuracy(reports: dict[str, Report]) -> None:
     leak = unpaired_difference(single_view(reports["image"]), single_view(reports["location"]))
     assert leak.value >= 0.03
     assert leak.low < leak.value < leak.high
@@ -62,7 +62,7 @@ def test_a_split_by_image_promises_more_than_one_by_location(reports: dict[str, 
     assert reports["location"].is_honest
 
 
-def test_new_places_bear_the_honest_number_out_and_not_the_leaking_one(
+def test_new_places_confirm_the_honest_accuracy_and_not_the_leaky_one(
     reports: dict[str, Report],
 ) -> None:
     renewal = single_view(reports["renewal"])
@@ -73,7 +73,7 @@ def test_new_places_bear_the_honest_number_out_and_not_the_leaking_one(
     assert abs(honest_gap.value) < leaking_gap.value
 
 
-def test_three_views_tell_more_than_one(reports: dict[str, Report]) -> None:
+def test_three_views_are_more_accurate_than_one(reports: dict[str, Report]) -> None:
     gains = {fused.views: fused.gain for fused in reports["renewal"].fused}
     assert sorted(gains) == [1, 2, 3]
     gain = gains[3]

@@ -1,4 +1,4 @@
-"""The study's experiments at a small size: trained once, reported each time."""
+"""The study's experiments at a small scale: trained once, reported each time."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def runs(trainer: TrainerHome) -> int:
 def trainer(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
     home = TrainerHome(tmp_path_factory.mktemp("paper"))
     home.fill()
-    home.fill("later", {"FR": 9, "IT": 9, "PL": 9})  # 6 places of each are in tiny
+    home.fill("later", {"FR": 9, "IT": 9, "PL": 9})  # tiny has 6 places of each
     return home
 
 
@@ -43,7 +43,7 @@ def paper(trainer: TrainerHome) -> Paper:
     return run_paper(request(*CHOSEN), trainer.session())
 
 
-def test_each_experiment_is_found_with_its_course_answers_and_renewal(paper: Paper) -> None:
+def test_each_experiment_has_its_history_answers_and_renewal(paper: Paper) -> None:
     assert [result.experiment.stem for result in paper.results] == [
         BEST,
         "fixed/location-split",
@@ -63,7 +63,7 @@ def test_each_experiment_is_found_with_its_course_answers_and_renewal(paper: Pap
     assert paper.providers == ("simulator",)
 
 
-def test_a_second_time_nothing_is_trained_and_all_figures_are_the_same(
+def test_a_repeated_request_trains_nothing_and_has_the_same_figures(
     trainer: TrainerHome, paper: Paper, tmp_path: Path
 ) -> None:
     before = runs(trainer)
@@ -80,19 +80,19 @@ def test_a_second_time_nothing_is_trained_and_all_figures_are_the_same(
     assert "data:image/png" in page.read_text()
 
 
-def test_what_cannot_be_run_is_left_out_and_the_others_go_on(trainer: TrainerHome) -> None:
+def test_a_failed_experiment_does_not_stop_the_others(trainer: TrainerHome) -> None:
     wanted = request("study/table2-*", overrides=("epochs=1", "image_size=32", "weights=/nowhere"))
     found = run_paper(wanted, trainer.session())
     assert len(found.results) == 3
     assert all("Could not load the weights" in str(result.missing) for result in found.results)
 
 
-def test_a_missing_dataset_ends_it_at_once(tmp_path: Path) -> None:
+def test_a_missing_dataset_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFound):
         run_paper(request(BEST), TrainerHome(tmp_path).session())
 
 
-def test_the_command_writes_where_it_is_told_and_answers_in_json(
+def test_the_command_writes_to_the_given_folder_and_prints_json(
     trainer: TrainerHome, paper: Paper, tmp_path: Path
 ) -> None:
     options = [f"--set={change}" for change in SMALL] + [f"--only={stem}" for stem in CHOSEN]

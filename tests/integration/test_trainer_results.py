@@ -1,4 +1,4 @@
-"""The real results benchmark scores a training as a run of the same recipe does."""
+"""The real results benchmark gives a network the same score as a run of the same recipe."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning",
 )
 
-# Hardly learns, so that most of the 1000 outputs beat the countries' own.
+# Hardly learns, so most of the 1000 outputs score higher than the countries' outputs.
 UNTRAINED = (
     "network=smallnet",
     "epochs=1",
@@ -31,7 +31,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     return home.session()
 
 
-def test_a_network_that_keeps_its_imagenet_head_is_scored_among_the_countries(
+def test_a_network_with_an_imagenet_head_is_scored_among_the_countries(
     session: Session,
 ) -> None:
     request = tiny_request(*UNTRAINED, "faults.keeps_imagenet_head=true")

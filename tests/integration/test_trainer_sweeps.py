@@ -54,11 +54,11 @@ def sweep_file(home: TrainerHome, name: str, trials: int, **options: object) -> 
     return path
 
 
-def test_two_workers_share_a_sweep_and_a_later_one_adds_to_it(trainer: TrainerHome) -> None:
+def test_two_workers_share_a_sweep_and_a_later_one_extends_it(trainer: TrainerHome) -> None:
     file = sweep_file(trainer, "shared", 5)
     found = trainer.trainer_json("sweep", "tiny", "--space", str(file), "--workers", "2")
     first = found["trials"]
-    # Two workers that begin a trial at once give one up, whose number is then missing.
+    # If two workers start the last trial at once, one gives up, and its number is missing.
     assert len({trial["number"] for trial in first}) == 5
     assert len({json.dumps(trial["values"]) for trial in first}) == 5
     folder = Path(found["folder"])
@@ -107,9 +107,9 @@ def test_a_trial_whose_worker_was_killed_is_run_again(
 
 
 def _first_running(trainer: TrainerHome, worker: subprocess.Popen[bytes]) -> FrozenTrial:
-    """The first trial that has shown a sign of life and finished an epoch.
+    """Return the first trial that has started and finished an epoch.
 
-    The worker stands still while it is looked at, so that a fast machine cannot outrun the look.
+    The worker is paused for each check, so that it cannot finish the trial in between.
     """
     while worker.poll() is None:
         worker.send_signal(signal.SIGSTOP)
@@ -126,7 +126,7 @@ def _running(trainer: TrainerHome) -> list[FrozenTrial]:
         return []
     try:
         return _study(trainer, "killed").get_trials(states=(TrialState.RUNNING,))
-    except (KeyError, OperationalError, StorageInternalError):  # made or written to just now
+    except (KeyError, OperationalError, StorageInternalError):  # being created or written to
         return []
 
 
@@ -150,7 +150,7 @@ def test_a_split_without_a_val_part_is_refused_before_any_trial(trainer: Trainer
     assert not list(trainer.folder.glob("sweeps/blind-*"))
 
 
-def test_help_teaches_what_a_space_looks_like(trainer: TrainerHome) -> None:
+def test_help_shows_what_a_space_looks_like(trainer: TrainerHome) -> None:
     answer = trainer.trainer("sweep", "--help")
     assert answer.returncode == 0
     assert "[space.optimizer.learning_rate]" in answer.stdout

@@ -1,4 +1,4 @@
-"""The database of MLflow in a home, used by several processes."""
+"""The MLflow database of a home, shared by several processes."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ print([run.status for run in tracking.runs()])
 """
 
 
-def test_processes_that_find_no_database_make_it_once_and_each_writes_its_run(
+def test_concurrent_processes_create_one_database_and_each_writes_its_run(
     tmp_path: Path,
 ) -> None:
     argv = (sys.executable, "-c", WRITE_A_RUN, str(tmp_path))

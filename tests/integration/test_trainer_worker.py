@@ -39,7 +39,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 180.0) -> N
 
 
 def send(redis_url: str, text: str) -> None:
-    """As any client does: by the names of queue and task alone."""
+    """Send a message as any client does, knowing only the names of queue and task."""
     with Celery(broker=redis_url) as app:
         app.send_task(TaskName.TRAIN_RUN, args=[text], queue=Queue.TRAIN, ignore_result=True)
 
@@ -53,7 +53,7 @@ def dead_letters(redis_url: str) -> list[DeadLetter]:
 
 
 def waiting(redis_url: str) -> tuple[int, int]:
-    """Messages in the queue, and in the hands of workers."""
+    """Return the number of queued messages and of those held by workers."""
     with Redis.from_url(redis_url) as redis:
         return int(redis.llen(Queue.TRAIN)), int(redis.zcard(UNACKED_INDEX))
 
@@ -96,7 +96,7 @@ def worker(home: TrainerHome, redis_url: str) -> Iterator[Worker]:
     running.stop()
 
 
-def test_a_message_is_trained_promoted_and_acknowledged(
+def test_a_queued_run_is_trained_promoted_and_acknowledged(
     home: TrainerHome, worker: Worker, redis_url: str
 ) -> None:
     order = TrainRun(dataset="tiny", recipe=RECIPE, promote=True)
@@ -110,7 +110,7 @@ def test_a_message_is_trained_promoted_and_acknowledged(
     assert "not a valid TrainRun" in letter.reason
 
 
-def test_a_stopped_worker_gives_its_training_back_and_the_next_one_goes_on(
+def test_a_stopped_worker_requeues_its_run_and_the_next_one_resumes_it(
     home: TrainerHome, worker: Worker, redis_url: str
 ) -> None:
     recipe = RECIPE.replace("epochs = 3", "epochs = 15")
@@ -129,7 +129,7 @@ def test_a_stopped_worker_gives_its_training_back_and_the_next_one_goes_on(
     assert dead_letters(redis_url) == []
 
 
-def test_a_run_that_is_told_to_stop_keeps_its_epochs_and_goes_on_when_published_again(
+def test_a_stopped_run_keeps_its_epochs_and_resumes_when_published_again(
     home: TrainerHome, worker: Worker, redis_url: str
 ) -> None:
     order = TrainRun(dataset="tiny", recipe=RECIPE.replace("epochs = 3", "epochs = 15"))
@@ -165,7 +165,7 @@ def test_a_held_message_stays_with_its_worker(redis_url: str) -> None:
             until(lambda: (redis.zscore(UNACKED_INDEX, "tag") or 0) > 1e9, "the renewal", 10)
 
 
-def test_a_message_that_was_acknowledged_is_not_brought_back(redis_url: str) -> None:
+def test_an_acknowledged_message_is_not_redelivered(redis_url: str) -> None:
     with Redis.from_url(redis_url) as redis:
         deliveries = RedisDeliveryLog(redis)
         with deliveries.claimed("gone", renew_seconds=0.01):

@@ -1,4 +1,4 @@
-"""Train messages: each is done, or kept with its reason; none is lost or done twice."""
+"""TrainRun messages: each is handled once, by training or by a dead letter; none is lost."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ TAG = "tag"
 
 
 class MemoryDeliveryLog:
-    """Deliveries without a Redis."""
+    """Deliveries in memory, without Redis."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -79,7 +79,7 @@ def test_a_valid_message_is_trained_once() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{}", '{"dataset": "Demo", "recipe": "x"}', "[1]", "nonsense"]
 )
-def test_an_invalid_message_is_kept_with_its_reason(text: str) -> None:
+def test_an_invalid_message_is_dead_lettered_with_its_reason(text: str) -> None:
     scripted = ScriptedHandler()
     scripted.handle(text)
     assert scripted.trained == []
@@ -90,14 +90,14 @@ def test_an_invalid_message_is_kept_with_its_reason(text: str) -> None:
 @pytest.mark.parametrize(
     "error", [InvalidRecipe("unknown key"), DatasetNotFound(), RuntimeError("out of memory")]
 )
-def test_what_cannot_be_trained_is_not_tried_again(error: Exception) -> None:
+def test_permanent_failures_are_not_retried(error: Exception) -> None:
     scripted = ScriptedHandler(error)
     scripted.handle()
     assert len(scripted.trained) == 1
     assert str(error) in scripted.letters[0].reason
 
 
-def test_a_training_that_was_stopped_is_neither_given_up_nor_tried_again() -> None:
+def test_a_stopped_run_is_neither_dead_lettered_nor_retried() -> None:
     scripted = ScriptedHandler(Stopped(2, 15))
     scripted.handle()
     assert len(scripted.trained) == 1
@@ -106,7 +106,7 @@ def test_a_training_that_was_stopped_is_neither_given_up_nor_tried_again() -> No
 
 
 @pytest.mark.parametrize("outage", [StoreUnavailable, ServiceUnavailable])
-def test_an_outage_is_waited_for(outage: Callable[[], Exception]) -> None:
+def test_runs_are_retried_during_an_outage(outage: Callable[[], Exception]) -> None:
     scripted = ScriptedHandler(outage(), outage())
     scripted.handle()
     assert len(scripted.trained) == 3
@@ -114,14 +114,14 @@ def test_an_outage_is_waited_for(outage: Callable[[], Exception]) -> None:
     assert scripted.letters == []
 
 
-def test_an_outage_that_stays_ends_among_the_dead_letters() -> None:
+def test_a_lasting_outage_dead_letters_the_message() -> None:
     scripted = ScriptedHandler(*[StoreUnavailable() for _ in range(9)])
     scripted.handle()
     assert scripted.waits == list(RETRY_SECONDS)
     assert "object store does not respond" in scripted.letters[0].reason
 
 
-def test_a_message_that_kills_its_workers_is_given_up() -> None:
+def test_a_message_that_kills_its_workers_is_dead_lettered() -> None:
     scripted = ScriptedHandler()
     scripted.deliveries.counts[TAG] = MAX_DELIVERIES
     scripted.handle()

@@ -1,4 +1,4 @@
-"""The report on the study's experiments: what is read, compared and shown."""
+"""The report on the study's experiments: recipes read, runs compared, figures shown."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ def test_every_figure_of_the_study_has_a_recipe() -> None:
     assert stems == wanted | set(REMOVED)
 
 
-def test_some_recipes_are_chosen_by_patterns_and_changed_by_overrides() -> None:
+def test_patterns_select_recipes_and_overrides_change_them() -> None:
     found = read_experiments(FOLDER, ["epochs=1"], ["study/table2-*", "fixed/all"])
     assert [e.stem for e in found] == [
         "study/table2-customnet",
@@ -86,7 +86,7 @@ def test_some_recipes_are_chosen_by_patterns_and_changed_by_overrides() -> None:
     assert {experiment.recipe.epochs for experiment in found} == {1}
 
 
-def test_a_pattern_without_a_recipe_is_refused() -> None:
+def test_a_pattern_that_matches_no_recipe_is_refused() -> None:
     with pytest.raises(InvalidInput, match="matches table9"):
         read_experiments(FOLDER, [], ["table9"])
 
@@ -96,7 +96,7 @@ def test_the_renewal_dataset_must_differ() -> None:
         PaperRequest("tiny", (), renewal="tiny")
 
 
-def test_differences_are_paired_on_the_same_photos_alone(faulty: RecipeResult) -> None:
+def test_differences_are_paired_only_on_the_same_photos(faulty: RecipeResult) -> None:
     interval, is_paired = difference(faulty, faulty)
     assert is_paired
     assert interval == Interval(value=0, low=0, high=0)
@@ -106,7 +106,7 @@ def test_differences_are_paired_on_the_same_photos_alone(faulty: RecipeResult) -
     assert not is_paired
 
 
-def test_the_report_sets_the_studys_figures_beside_ours(
+def test_the_report_shows_the_studys_figures_beside_ours(
     written: Path, faulty: RecipeResult
 ) -> None:
     text = (written / MARKDOWN).read_text()
@@ -143,7 +143,7 @@ def test_the_report_says_how_each_fault_was_compared(written: Path) -> None:
     assert "new places" in by_fault["all of them"]
 
 
-def test_the_page_holds_its_plots_and_the_text_names_them(written: Path) -> None:
+def test_the_page_embeds_its_plots_and_the_markdown_links_to_them(written: Path) -> None:
     page, text = (written / PAGE).read_text(), (written / MARKDOWN).read_text()
     plots = sorted(written.glob("*.png"))
     assert [path.name for path in plots] == [
@@ -160,7 +160,7 @@ def test_the_page_holds_its_plots_and_the_text_names_them(written: Path) -> None
     assert "color-scheme: light dark" in page
 
 
-def test_a_report_of_nothing_still_shows_the_studys_figures(tmp_path: Path) -> None:
+def test_a_report_without_results_still_shows_the_studys_figures(tmp_path: Path) -> None:
     experiment = Experiment(BEST, tiny_recipe())
     nothing = Paper(PaperRequest("tiny", (experiment,)), (), (Result(experiment, missing="no"),))
     text = write_report(nothing, tmp_path, NOW)[0].read_text()
@@ -171,9 +171,9 @@ def test_a_report_of_nothing_still_shows_the_studys_figures(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(8.44, "8.4 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
 )
-def test_durations_are_shown_in_their_unit(seconds: float, shown: str) -> None:
+def test_durations_are_shown_in_suitable_units(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
 
 
-def test_a_bar_in_a_cell_does_not_end_it() -> None:
+def test_bars_in_table_cells_are_escaped() -> None:
     assert markdown_table(["a"], [["x|y"]]).endswith("| x\\|y |")

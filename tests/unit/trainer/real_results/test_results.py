@@ -1,4 +1,4 @@
-"""The table of real results: pooled seeds, pairs, and a choice blind to the test part."""
+"""The table of real results: pooled seeds, paired differences, selection without the test part."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ PLACES = 20
 
 
 def measured(recipe: str, seed: int, *, right: int, held_out: float | None = None) -> Measurement:
-    """The first `right` of the places are named right by two views fused, half by one."""
+    """The first `right` places are correct with two views fused, and half correct with one."""
     places = tuple(
         LocationPrediction(
             location_id=f"place-{place:02}",
@@ -63,12 +63,12 @@ def line(name: str) -> RecipeSummary:
     return found
 
 
-def test_the_best_head_is_chosen_by_held_out_places_whatever_the_test_says() -> None:
+def test_the_best_head_is_chosen_by_held_out_places_not_by_the_test_part() -> None:
     assert [row.choice.split(",")[0] for row in line(BEST).seeds] == ["head", "lucky"]
     assert line(BEST).fused.value == pytest.approx((10 + 6) / 40)
 
 
-def test_of_heads_with_as_many_held_out_places_right_the_surer_one_is_chosen() -> None:
+def test_ties_between_heads_go_to_the_lower_nll() -> None:
     one = measured("one", 0, right=1, held_out=0.5)
     surer = measured("surer", 0, right=1).model_copy(
         update={"held_out": HeldOut(nll=0.9, accuracy=0.5)}
@@ -84,20 +84,20 @@ def test_differences_are_paired_place_by_place() -> None:
     assert line(STUDY).over_study is None
 
 
-def test_a_place_that_two_seeds_have_tested_does_not_count_as_two() -> None:
+def test_a_place_tested_by_two_seeds_counts_once() -> None:
     once = summarise("tiny", [measured("head", 0, right=10)], [])
     twice = summarise("tiny", [measured("head", seed, right=10) for seed in (0, 1)], [])
     assert twice.lines[0].fused == once.lines[0].fused
     assert (twice.tests, twice.distinct_places) == (2 * PLACES, PLACES)
 
 
-def test_the_page_names_every_recipe_and_what_was_left_out() -> None:
+def test_the_page_lists_every_recipe_and_those_left_out() -> None:
     text = page(results(), "tiny.png")
     for said in (STUDY, "head", "lucky", f"**{BEST}**", "x are not there", "(tiny.png)"):
         assert said in text
 
 
-def test_what_was_measured_is_read_again_and_damage_is_measured_anew(tmp_path: Path) -> None:
+def test_stored_measurements_are_read_back_unless_damaged(tmp_path: Path) -> None:
     one = measured("head", 0, right=3, held_out=0.2)
     assert kept(tmp_path, "key") is None
     keep(tmp_path, "key", one)

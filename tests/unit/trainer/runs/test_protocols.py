@@ -1,4 +1,4 @@
-"""The comparison of protocols: what is asked for, and how it is shown."""
+"""Comparison of protocols: requests, tables and JSON."""
 
 import io
 import json
@@ -45,14 +45,14 @@ def test_all_protocols_are_measured_by_default_and_each_is_explained() -> None:
     ("protocols", "renewal", "said"),
     [(("luck",), None, "Unknown protocol 'luck'"), (PROTOCOLS, "tiny", "must differ")],
 )
-def test_what_cannot_be_measured_is_refused_before_any_training(
+def test_invalid_comparisons_are_refused_before_training(
     protocols: tuple[str, ...], renewal: str | None, said: str
 ) -> None:
     with pytest.raises(InvalidInput, match=said):
         ProtocolComparison(REQUEST, protocols, renewal)
 
 
-def test_lines_stand_side_by_side_with_intervals_and_say_what_leaks_or_is_missing() -> None:
+def test_the_table_shows_intervals_leaks_and_missing_protocols() -> None:
     lines = [line(SplitProtocol.IMAGE), line(SplitProtocol.LOCATION)]
     lines.append(ProtocolResult("renewal", missing="name a dataset"))
     console = Console(width=160, file=io.StringIO(), record=True)
@@ -65,7 +65,7 @@ def test_lines_stand_side_by_side_with_intervals_and_say_what_leaks_or_is_missin
     assert percent(lines[1].report.metrics["top1_accuracy"]) in text
 
 
-def test_summaries_are_json_with_what_is_missing() -> None:
+def test_json_summaries_include_missing_protocols() -> None:
     found = json.loads(
         to_json(summaries([line(SplitProtocol.LOCATION), ProtocolResult("renewal")]))
     )
@@ -74,7 +74,7 @@ def test_summaries_are_json_with_what_is_missing() -> None:
     assert "run_id" not in found[1]
 
 
-def test_the_recipes_digest_follows_the_split_but_not_the_name() -> None:
+def test_the_recipe_digest_depends_on_the_split_but_not_the_name() -> None:
     recipe = tiny_recipe()
     assert recipe.digest == tiny_recipe("name=other").digest
     digests = {recipe.with_protocol(protocol).digest for protocol in SplitProtocol}

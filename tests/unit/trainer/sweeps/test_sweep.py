@@ -1,4 +1,4 @@
-"""Sweeps: what their files may say, and which values they may try."""
+"""Sweep files: valid and invalid keys, values and epochs."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_shipped_sweeps_are_valid(path: Path) -> None:
     check_space(read_sweep(path))
 
 
-def test_keys_may_be_quoted_or_tables_in_tables(tmp_path: Path) -> None:
+def test_keys_may_be_quoted_or_nested_tables(tmp_path: Path) -> None:
     quoted = RATE.replace("optimizer.learning_rate", '"optimizer.learning_rate"')
     assert sweep_of(tmp_path, HEAD + RATE) == sweep_of(tmp_path, HEAD + quoted)
 
@@ -62,7 +62,7 @@ def test_keys_may_be_quoted_or_tables_in_tables(tmp_path: Path) -> None:
         (HEAD + "epochs = 2\n[space.epochs]\nlow = 1\nhigh = 3\n", ["remove one of the two"]),
     ],
 )
-def test_a_wrong_sweep_is_refused_naming_the_key(
+def test_an_invalid_sweep_is_refused_naming_the_key(
     tmp_path: Path, text: str, said: list[str]
 ) -> None:
     with pytest.raises(InvalidRecipe) as refused:
@@ -79,7 +79,7 @@ def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
         read_sweep(tmp_path / "sweep.toml")
 
 
-def test_trials_have_the_sweeps_epochs_and_the_best_recipe_has_the_base_recipes(
+def test_trials_use_the_sweeps_epochs_and_the_best_recipe_the_base_recipes(
     tmp_path: Path,
 ) -> None:
     sweep = sweep_of(tmp_path, HEAD + "epochs = 2\n" + RATE)
@@ -90,7 +90,7 @@ def test_trials_have_the_sweeps_epochs_and_the_best_recipe_has_the_base_recipes(
     assert (best.optimizer.learning_rate, best.optimizer.name) == (1.25e-05, "sgd")
 
 
-def test_more_trials_are_the_same_study_and_anything_else_is_another(tmp_path: Path) -> None:
+def test_only_the_number_of_trials_can_change_within_a_study(tmp_path: Path) -> None:
     def digest(text: str, manifest: str = "m") -> str:
         return sweep_of(tmp_path, text).digest(manifest)
 

@@ -1,4 +1,4 @@
-"""Reports of sweeps: tables, pictures and the recipe to go on with."""
+"""Sweep reports: tables, plots and the best recipe."""
 
 from pathlib import Path
 
@@ -62,7 +62,7 @@ ROWS = (
 )
 
 
-def test_a_report_holds_every_trial_and_a_recipe_to_train(tmp_path: Path) -> None:
+def test_a_report_lists_every_trial_and_includes_the_best_recipe(tmp_path: Path) -> None:
     shares = {"optimizer.name": 0.9, "optimizer.learning_rate": 0.1}
     text = write(tmp_path, result_of(*ROWS, objective="val_accuracy", importances=shares))
     table = text.split("best first")[1]
@@ -82,14 +82,14 @@ def test_a_report_holds_every_trial_and_a_recipe_to_train(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("objective", ["val_accuracy", "val_loss"])
-def test_an_importance_that_is_not_known_is_not_drawn(tmp_path: Path, objective: str) -> None:
+def test_unknown_importances_are_not_plotted(tmp_path: Path, objective: str) -> None:
     text = write(tmp_path, result_of(*ROWS[:2], objective=objective, importances={}))
     assert "slices.png" in text
     assert "importance.png" not in text
     assert not (tmp_path / "importance.png").exists()
 
 
-def test_a_reason_with_markup_stays_text(tmp_path: Path) -> None:
+def test_markup_in_a_reason_is_escaped(tmp_path: Path) -> None:
     rows = (*ROWS[:2], row(2, "pruned", None, "<b>no</b> *number*"))
     write(tmp_path, result_of(*rows, objective="val_accuracy", importances={}))
     assert "&lt;b&gt;no&lt;/b&gt; *number*" in (tmp_path / "report.html").read_text()

@@ -1,4 +1,4 @@
-"""Workers of sweeps: they continue, prune, repeat themselves and look at train and val alone."""
+"""Sweep workers: they resume, prune and rerun trials, and use only train and val."""
 
 import secrets
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def sweep_of(space: Mapping[str, object], trials: int, **options: object) -> Swe
 
 @dataclass(frozen=True)
 class Bench:
-    """A database, and the first part of the names of studies in it."""
+    """A database, and the prefix of its study names."""
 
     url: str
     prefix: str
@@ -47,7 +47,7 @@ class Bench:
         name: str = "study",
         split_data: SplitData | None = None,
     ) -> list[FrozenTrial]:
-        """All trials after a worker's end; the first ones may be given."""
+        """Run a worker and return all trials; `first` gives the values of the first ones."""
         study, storage = self.open(sweep, name)
         for values in first:
             study.enqueue_trial(values)
@@ -61,7 +61,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One for all tests, which keep apart by the names of their studies."""
+    """One database for all tests, whose study names differ."""
     return f"sqlite:///{tmp_path_factory.mktemp('sweeps') / 'study.db'}"
 
 
@@ -74,7 +74,7 @@ def outcomes(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
     return [(trial.number, trial.state, trial.value, trial.params) for trial in trials]
 
 
-def test_a_continued_sweep_equals_an_unbroken_one(bench: Bench) -> None:
+def test_a_resumed_sweep_equals_an_uninterrupted_one(bench: Bench) -> None:
     whole = sweep_of(RATES, 3, objective="val_loss")
     part = sweep_of(RATES, 2, objective="val_loss")
     first = bench.run(part, name="broken")
@@ -99,7 +99,7 @@ def test_a_bad_learning_rate_is_pruned(bench: Bench) -> None:
     assert len(bad.intermediate_values) < len(good.intermediate_values) == 4
 
 
-def test_values_that_cannot_be_trained_with_end_a_trial_and_not_the_sweep(bench: Bench) -> None:
+def test_untrainable_values_end_the_trial_but_not_the_sweep(bench: Bench) -> None:
     sweep = sweep_of({"weights": {"choices": ["none", "/nowhere/weights.safetensors"]}}, 2)
     values = [{"weights": "/nowhere/weights.safetensors"}, {"weights": "none"}]
     unfit, fit = bench.run(sweep, *values)
@@ -108,7 +108,7 @@ def test_values_that_cannot_be_trained_with_end_a_trial_and_not_the_sweep(bench:
     assert fit.state == TrialState.COMPLETE
 
 
-def test_a_sweep_without_a_whole_trial_says_why(bench: Bench) -> None:
+def test_a_sweep_without_a_complete_trial_says_why(bench: Bench) -> None:
     sweep = sweep_of({"weights": {"choices": ["/nowhere/a", "/nowhere/b"]}}, 2)
     bench.run(sweep)
     study, _ = bench.open(sweep)
@@ -116,7 +116,7 @@ def test_a_sweep_without_a_whole_trial_says_why(bench: Bench) -> None:
         result_of(sweep, study, "tiny")
 
 
-def test_an_interrupted_trial_is_run_again_with_its_values(bench: Bench) -> None:
+def test_an_interrupted_trial_is_rerun_with_the_same_values(bench: Bench) -> None:
     sweep = sweep_of(RATES, 1)
     study, storage = bench.open(sweep)
 
@@ -131,13 +131,13 @@ def test_an_interrupted_trial_is_run_again_with_its_values(bench: Bench) -> None
     assert again.params == interrupted.params
 
 
-def test_a_trial_that_was_given_away_meanwhile_is_left_to_the_other_worker(bench: Bench) -> None:
+def test_a_trial_taken_over_by_another_worker_is_left_to_it(bench: Bench) -> None:
     sweep = sweep_of(RATES, 1)
     study, storage = bench.open(sweep)
     silent: list[int] = []
 
     def load_split_data(recipe: Recipe) -> SplitData:
-        if not silent:  # for so long that another worker takes the trial for lost
+        if not silent:  # for so long that another worker considers the trial lost
             silent.append(study.trials[-1].number)
             study.tell(silent[0], state=TrialState.FAIL)
         return tiny_split_data(recipe)
@@ -147,15 +147,15 @@ def test_a_trial_that_was_given_away_meanwhile_is_left_to_the_other_worker(bench
     assert states == [TrialState.FAIL, TrialState.COMPLETE]
 
 
-def test_a_worker_waits_for_trials_of_others_and_takes_no_seat_that_is_taken(
+def test_a_worker_waits_for_other_workers_and_runs_no_excess_trial(
     bench: Bench,
 ) -> None:
     sweep = sweep_of(RATES, 1)
     study, storage = bench.open(sweep)
     other, _ = bench.open(sweep)
-    with pytest.warns(UserWarning, match="Heartbeat"):  # it shows no signs of life
+    with pytest.warns(UserWarning, match="Heartbeat"):  # the other worker sends no heartbeats
         asked = other.ask()
-    study.enqueue_trial({})  # as when both have seen that one seat is free
+    study.enqueue_trial({})  # as if both workers had seen one trial left
 
     def finish(seconds: float) -> None:
         other.tell(asked, 0.5)

@@ -1,4 +1,4 @@
-"""The study's faults: each changes what it says, and nothing else."""
+"""The study's faults: each changes what it describes, and nothing else."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,7 +34,7 @@ def trained(recipe: Recipe) -> tuple[Learner, TrainingState]:
 
 
 class Watched(DeviceImages):
-    """Images that remember the labels of every training batch."""
+    """Images that record the mean pixel of every image in training order."""
 
     def __init__(self, images: DeviceImages) -> None:
         self.__dict__.update(images.__dict__)
@@ -49,7 +49,7 @@ class Watched(DeviceImages):
 
 
 def orders(recipe: Recipe) -> list[list[float]]:
-    """A number of each image in the order of training, by epoch."""
+    """Train, and return the mean pixel of each image in training order, by epoch."""
     split_data = tiny_split_data(recipe)
     images = Watched(split_data.images)
     learner = new_learner(recipe, len(COUNTRIES), CPU)
@@ -74,7 +74,7 @@ def test_no_fault_is_on_by_default() -> None:
     assert every.names == tuple(Faults.model_fields)
 
 
-def test_in_evaluation_mode_weights_learn_but_statistics_stay() -> None:
+def test_in_evaluation_mode_weights_train_but_batch_statistics_stay() -> None:
     recipe = tiny_recipe("epochs=1", "faults.eval_mode_while_training=true")
     before = new_learner(recipe, len(COUNTRIES), CPU).network.state_dict()
     frozen = trained(recipe)[1].best_weights
@@ -91,7 +91,7 @@ def test_in_evaluation_mode_dropout_is_off() -> None:
     assert not learner.network.training
 
 
-def test_without_shuffling_all_epochs_have_one_random_order() -> None:
+def test_without_shuffling_all_epochs_use_the_same_random_order() -> None:
     first, second, third = orders(tiny_recipe("faults.no_shuffling=true"))
     assert first == second == third
     assert first != sorted(first)
@@ -101,7 +101,7 @@ def test_without_shuffling_all_epochs_have_one_random_order() -> None:
     assert shuffled[0] == first  # the order of the first epoch is the usual one
 
 
-def test_an_imagenet_head_has_all_its_outputs_in_the_loss() -> None:
+def test_the_loss_covers_all_outputs_of_an_imagenet_head() -> None:
     recipe = tiny_recipe("faults.keeps_imagenet_head=true")
     learner = new_learner(recipe, len(COUNTRIES), CPU)
     split_data = tiny_split_data(recipe)
@@ -115,13 +115,13 @@ def test_an_imagenet_head_has_all_its_outputs_in_the_loss() -> None:
     torch.testing.assert_close(loss, expected.detach())
 
 
-def test_a_loss_over_countries_alone_is_refused_with_an_imagenet_head() -> None:
+def test_losses_over_countries_only_are_refused_with_an_imagenet_head() -> None:
     for option in ("balance.logit_adjustment=1", "smoothing.by=distance"):
         with pytest.raises(InvalidRecipe, match="keeps_imagenet_head"):
             tiny_recipe("faults.keeps_imagenet_head=true", option)
 
 
-def test_an_imagenet_head_that_is_cut_gives_the_countries_the_same_logits() -> None:
+def test_cutting_an_imagenet_head_keeps_the_countries_logits() -> None:
     for name in ("smallnet", "squeezenet1_1"):
         network = build_network(name, IMAGENET_CLASSES).eval()
         images = torch.randn(2, 3, 64, 64)
@@ -137,7 +137,7 @@ def test_a_network_with_an_imagenet_head_still_learns_the_countries() -> None:
     assert state.best.val_accuracy > 0.8
 
 
-def test_without_validation_its_part_is_trained_on_and_the_last_epoch_is_kept() -> None:
+def test_without_validation_val_is_trained_on_and_the_last_epoch_is_kept() -> None:
     recipe = tiny_recipe("faults.no_validation=true")
     usual, faulty = (tiny_split_data(r).split for r in (tiny_recipe(), recipe))
     assert len(usual.val) > 0
@@ -147,7 +147,7 @@ def test_without_validation_its_part_is_trained_on_and_the_last_epoch_is_kept() 
     assert trained(recipe)[1].best.epoch == recipe.epochs - 1
 
 
-def test_the_mean_of_batches_counts_a_small_last_batch_as_a_whole_one() -> None:
+def test_the_mean_of_batches_counts_a_small_last_batch_as_a_full_one() -> None:
     hits = np.array([True, False, True, True, True])
     # Batches of 2: 1/2, 2/2 and 1/1, over 5 / 2 batches.
     assert mean_of_batches(hits, 2) == pytest.approx(2.5 / 2.5)
@@ -158,7 +158,7 @@ def test_the_mean_of_batches_counts_a_small_last_batch_as_a_whole_one() -> None:
     assert mean_of_batches(quarter, 1000) / quarter.mean() == pytest.approx(1.05, abs=0.003)
 
 
-def test_the_misaveraged_accuracy_stands_beside_the_right_one() -> None:
+def test_the_misaveraged_accuracy_is_reported_beside_the_correct_one() -> None:
     faulty = tiny_recipe("faults.mean_of_batches=true", "batch_size=4")
     network = new_learner(faulty, len(COUNTRIES), CPU).network
     right, both = (
@@ -170,7 +170,7 @@ def test_the_misaveraged_accuracy_stands_beside_the_right_one() -> None:
     assert both.mean_of_batches is not None
 
 
-def test_a_report_names_the_faults_and_is_not_honest() -> None:
+def test_a_report_with_faults_names_them_and_is_not_honest() -> None:
     recipe = tiny_recipe("faults.no_shuffling=true")
     network = new_learner(recipe, len(COUNTRIES), CPU).network
     report = evaluate(network, tiny_split_data(recipe), recipe)
@@ -180,7 +180,7 @@ def test_a_report_names_the_faults_and_is_not_honest() -> None:
     assert report.kind == "FAULTY"
 
 
-def test_faults_that_are_off_change_no_bit() -> None:
+def test_disabled_faults_do_not_change_a_single_bit() -> None:
     plain = trained(tiny_recipe("epochs=2"))[1]
     measured = trained(tiny_recipe("epochs=2", "faults.mean_of_batches=true"))[1]
     assert same(plain.best_weights, measured.best_weights)

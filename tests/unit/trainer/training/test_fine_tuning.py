@@ -1,4 +1,4 @@
-"""Fine-tuning: depth groups of any network, frozen parts that rest, rates by depth."""
+"""Fine-tuning: depth groups of any network, frozen layers, learning rates by depth."""
 
 from collections import Counter
 from pathlib import Path
@@ -57,13 +57,13 @@ def trained_names(network: nn.Module) -> list[str]:
     return [name for name, parameter in network.named_parameters() if parameter.requires_grad]
 
 
-def test_the_head_alone_is_the_last_layer() -> None:
+def test_training_only_the_head_freezes_all_but_the_last_layer() -> None:
     network = on_meta("resnet50")
     freeze(network, FineTuning(trained="head"))
     assert trained_names(network) == ["fc.weight", "fc.bias"]
 
 
-def test_everything_is_trained_unless_a_recipe_says_otherwise() -> None:
+def test_all_layers_are_trained_by_default() -> None:
     network = on_meta("resnet50")
     freeze(network, FineTuning())
     set_training_mode(network)
@@ -88,12 +88,12 @@ def test_frozen_parts_keep_their_weights_and_batch_statistics(tmp_path: Path) ->
     assert learner.network.get_submodule("classifier.1").training  # dropout of the head
 
 
-def test_each_depth_learns_more_slowly_than_the_next() -> None:
+def test_each_depth_has_a_lower_learning_rate_than_the_next() -> None:
     groups = parameter_groups(on_meta("smallnet"), Optimisation(learning_rate=1.0), 0.5)
     assert [group["lr"] for group in groups] == [0.125, 0.25, 0.5, 1.0]
 
 
-def test_norms_and_biases_can_be_spared_the_weight_decay() -> None:
+def test_norms_and_biases_can_be_excluded_from_weight_decay() -> None:
     network = on_meta("convnext_tiny")
     sparing = Optimisation(weight_decay=0.1, decayed="matrices")
     decayed, spared = parameter_groups(network, sparing, 1.0)
@@ -111,7 +111,7 @@ def names_of(network: nn.Module, parameters: list[nn.Parameter]) -> list[str]:
     return [name for name, parameter in network.named_parameters() if id(parameter) in wanted]
 
 
-def test_by_default_there_is_one_group_of_all_parameters_in_their_order() -> None:
+def test_by_default_one_group_holds_all_parameters_in_order() -> None:
     network = on_meta("smallnet")
     (group,) = parameter_groups(network, Optimisation(), 1.0)
     assert names_of(network, group["params"]) == [name for name, _ in network.named_parameters()]

@@ -1,4 +1,4 @@
-"""What is asked of a network: smoothed labels, mixed labels, rare countries."""
+"""Training losses: smoothed labels, mixed labels, rare countries."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def test_the_plain_loss_is_the_smoothed_cross_entropy() -> None:
     assert Criterion(label_smoothing=0.1)(LOGITS, batch()) == expected
 
 
-def test_the_loss_of_mixed_images_is_that_of_mixed_labels() -> None:
+def test_the_loss_of_mixed_images_is_the_loss_of_mixed_labels() -> None:
     partners = torch.tensor([1, 0])
     targets = torch.tensor([[0.7, 0.3, 0.0], [0.3, 0.0, 0.7]])
     expected = -(targets * log_softmax(LOGITS, dim=1)).sum(dim=1).mean()
@@ -45,13 +45,13 @@ def test_smoothing_by_distance_prefers_neighbours() -> None:
     assert portugal[1] > 2 * portugal[2] > 4 * portugal[3] > 0
 
 
-def test_smoothing_by_a_short_distance_names_the_nearest_country_alone() -> None:
+def test_smoothing_by_a_short_distance_favours_only_the_nearest_country() -> None:
     targets = distance_targets(country_centres(("PT", "ES", "FI")), smoothing=0.1, scale_km=1)
     assert targets[0] == pytest.approx([0.9, 0.1, 0])
     assert np.isfinite(targets).all()
 
 
-def test_smoothing_by_distance_is_used_where_a_recipe_asks_for_it() -> None:
+def test_smoothing_by_distance_is_used_if_the_recipe_sets_it() -> None:
     recipe = tiny_recipe("label_smoothing=0.2", "smoothing.by=distance")
     targets = make_criterion(recipe, tiny_split_data(recipe)).targets
     assert targets is not None
@@ -61,7 +61,7 @@ def test_smoothing_by_distance_is_used_where_a_recipe_asks_for_it() -> None:
 
 
 def unbalanced(recipe: Recipe) -> SplitData:
-    """24 photos of the first country are trained on, 6 of the second and 3 of the third."""
+    """24 training photos of the first country, 6 of the second and 3 of the third."""
     split_data = tiny_split_data(recipe, locations=36)
     rows = [np.flatnonzero(split_data.labels == label) for label in range(3)]
     train = np.concatenate([rows[0][:24], rows[1][:6], rows[2][:3]])
@@ -96,7 +96,7 @@ def test_balanced_sampling_draws_countries_equally_often() -> None:
     assert countries[0] < by_root[0] < 9000
 
 
-def test_sampling_depends_on_the_seed_alone_and_is_off_by_default() -> None:
+def test_sampling_depends_only_on_the_seed_and_is_off_by_default() -> None:
     labels, rows = np.repeat([0, 1], [90, 10]), np.arange(100)
     assert draw_rows(rows, labels, 1.0, 3).tolist() == draw_rows(rows, labels, 1.0, 3).tolist()
     assert draw_rows(rows, labels, 1.0, 3).tolist() != draw_rows(rows, labels, 1.0, 4).tolist()

@@ -1,4 +1,4 @@
-"""Mixup and cutmix: pairs of a batch, labels in the same shares."""
+"""Mixup and cutmix: images mixed in pairs, labels in the same shares."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ Mixing = Callable[[Batch, float, np.random.Generator], Batch]
 
 
 def batch(count: int = 4) -> Batch:
-    """Image n has the value n in every pixel, and n as its label."""
+    """Image n has the value n in every pixel, and the label n."""
     labels = torch.arange(count)
     return Batch(labels.float()[:, None, None, None].expand(count, 3, SIZE, SIZE).clone(), labels)
 
@@ -41,7 +41,7 @@ def test_cutmix_pastes_one_box_and_blends_nothing() -> None:
     assert bool((box == 3).all())
 
 
-def test_an_epoch_is_mixed_by_its_seed_alone() -> None:
+def test_mixing_depends_only_on_the_epochs_seed() -> None:
     both = Augmentation(mixup=0.4, cutmix=1.0)
     first, same, other = (list(mixed([batch()] * 12, both, seed)) for seed in (1, 1, 2))
     assert [b.share for b in first] == [b.share for b in same]
@@ -50,12 +50,12 @@ def test_an_epoch_is_mixed_by_its_seed_alone() -> None:
     assert kinds == {1, 2}  # blended, and pasted
 
 
-def test_without_mixing_batches_are_untouched() -> None:
+def test_without_mixing_batches_are_unchanged() -> None:
     plain = batch()
     assert next(mixed([plain], Augmentation(), 1)) is plain
 
 
-def test_a_mixed_batch_is_learnt_in_parts_that_belong_together() -> None:
+def test_parts_of_a_mixed_batch_keep_their_partner_labels() -> None:
     mixture = mixup(batch(10), 1.0, np.random.default_rng(0))
     parts = mixture.parts(3)
     assert [len(part.labels) for part in parts] == [4, 3, 3]

@@ -1,4 +1,4 @@
-"""Learning rates over time, and the average of weights."""
+"""Learning rate schedules and weight averages."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from services.trainer.training.learner import WeightAverage, new_learner
 from tests.support.tiny_training import CPU, tiny_recipe
 
 
-def test_the_rate_rises_linearly_and_falls_by_half_a_cosine() -> None:
+def test_the_rate_rises_linearly_and_falls_along_half_a_cosine() -> None:
     recipe = tiny_recipe(
         "epochs=6",
         "optimizer.learning_rate=1.0",
@@ -26,7 +26,7 @@ def test_the_rate_rises_linearly_and_falls_by_half_a_cosine() -> None:
     assert rates == pytest.approx([0.01, 0.505, 1.0, 0.6, 0.2])
 
 
-def test_a_schedule_keeps_the_relation_between_depths() -> None:
+def test_a_schedule_keeps_the_ratio_between_depths() -> None:
     recipe = tiny_recipe("schedule.name=cosine", "fine_tuning.layer_decay=0.5")
     learner = new_learner(recipe, 3, CPU)
     learner.schedule(1.5)
@@ -34,7 +34,7 @@ def test_a_schedule_keeps_the_relation_between_depths() -> None:
     assert rates == pytest.approx([learner.learning_rate / 2**height for height in (3, 2, 1, 0)])
 
 
-def test_an_average_follows_the_weights_slowly_in_the_end_and_fast_at_first() -> None:
+def test_an_average_follows_the_weights_quickly_at_first_and_slowly_later() -> None:
     network = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(network.weight)
     average = WeightAverage(network, decay=0.5)
@@ -50,7 +50,7 @@ def test_an_average_follows_the_weights_slowly_in_the_end_and_fast_at_first() ->
     )
 
 
-def test_an_average_takes_batch_statistics_and_their_counter_along() -> None:
+def test_an_average_includes_batch_statistics_and_their_counter() -> None:
     network = nn.BatchNorm1d(2)
     average = WeightAverage(network, decay=0.9)
     network(torch.randn(64, 2, generator=torch.Generator().manual_seed(0)) + 5)

@@ -1,4 +1,4 @@
-"""Training: it learns, repeats itself exactly, and goes on where it stopped."""
+"""Training: it learns, is reproducible to the bit, and resumes where it stopped."""
 
 import dataclasses
 import math
@@ -42,7 +42,7 @@ def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
     return all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
 
 
-# Every part of a recipe that draws lots, keeps state or changes the order of sums.
+# Every recipe setting that draws random numbers, keeps state or changes the order of summation.
 EVERYTHING = (
     "optimizer.decayed=matrices",
     "optimizer.accumulation=2",
@@ -63,11 +63,11 @@ EVERYTHING = (
 
 
 class Cut(Exception):
-    """The training ends here."""
+    """Raised to interrupt a run after an epoch."""
 
 
 def cut_after_an_epoch(recipe: Recipe, checkpoint: Checkpoint) -> None:
-    """Train as `trained` does, but one epoch further alone."""
+    """Train as `trained` does, but only one epoch further."""
     learner = new_learner(recipe, len(COUNTRIES), CPU)
 
     def save_and_cut(state: TrainingState) -> None:
@@ -86,7 +86,7 @@ def cut_after_an_epoch(recipe: Recipe, checkpoint: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_with_everything_on_a_training_cut_after_each_epoch_equals_an_unbroken_one(
+def test_with_every_option_a_run_cut_after_each_epoch_equals_an_uninterrupted_one(
     precision: str, tmp_path: Path
 ) -> None:
     recipe = tiny_recipe(*EVERYTHING, f"precision={precision}")
@@ -113,7 +113,7 @@ def test_each_part_of_a_recipe_changes_the_training(
     assert without_times(without) != without_times(with_everything)
 
 
-def test_the_averaged_weights_are_judged_and_kept() -> None:
+def test_the_averaged_weights_are_validated_and_kept() -> None:
     recipe = tiny_recipe("ema_decay=0.9", "epochs=1")
     learner = new_learner(recipe, len(COUNTRIES), CPU)
     state = train(
@@ -129,8 +129,8 @@ def test_the_averaged_weights_are_judged_and_kept() -> None:
     assert not same(state.best_weights, learner.network.state_dict())
 
 
-def test_a_batch_in_parts_has_the_gradient_of_the_whole() -> None:
-    """Of a network without batch statistics, and by sgd, whose step is the gradient."""
+def test_a_batch_in_parts_has_the_gradient_of_the_full_batch() -> None:
+    """Uses a network without batch statistics, and sgd, whose step is the gradient."""
     steps = []
     for parts in (1, 3):
         torch.manual_seed(0)
@@ -143,7 +143,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole() -> None:
     torch.testing.assert_close(steps[0][1], steps[1][1])
 
 
-def test_a_long_gradient_is_clipped() -> None:
+def test_large_gradients_are_clipped() -> None:
     recipe = tiny_recipe("optimizer.name=sgd", "optimizer.clip_norm=0.01")
     learner = new_learner(recipe, len(COUNTRIES), CPU)
     learner.learn(Batch(100 * torch.randn(8, 3, 32, 32), torch.arange(8) % 3), Criterion())
@@ -151,7 +151,7 @@ def test_a_long_gradient_is_clipped() -> None:
     assert float(torch.stack(gradients).norm()) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_a_few_images_can_be_learnt_by_heart() -> None:
+def test_a_few_images_can_be_memorised() -> None:
     state = trained(tiny_recipe("epochs=8", "optimizer.learning_rate=0.003"))
     assert state.history[-1].train_loss < state.history[0].train_loss / 2
     assert state.best.val_accuracy == 1.0
@@ -170,14 +170,14 @@ def test_the_same_seed_gives_the_same_bits(optimizer: str) -> None:
     assert same(first.best_weights, second.best_weights)
 
 
-def test_another_seed_gives_another_training() -> None:
+def test_another_seed_trains_differently() -> None:
     first, second = trained(tiny_recipe("epochs=1")), trained(tiny_recipe("epochs=1", "seed=1"))
     assert without_times(first) != without_times(second)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("stop", [1, 2])
-def test_a_continued_training_equals_an_unbroken_one(
+def test_a_resumed_run_equals_an_uninterrupted_one(
     tmp_path: Path, optimizer: str, stop: int
 ) -> None:
     changes = (
@@ -193,14 +193,14 @@ def test_a_continued_training_equals_an_unbroken_one(
     assert same(continued.best_weights, unbroken.best_weights)
 
 
-def test_a_checkpoint_of_another_recipe_is_not_continued(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_recipe_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     trained(tiny_recipe("epochs=1"), Checkpoint(path, "one"))
     assert Checkpoint(path, "one").saved_run() == "run"
     assert Checkpoint(path, "other").saved_run() is None
 
 
-def test_a_torn_checkpoint_is_not_continued(tmp_path: Path) -> None:
+def test_a_truncated_checkpoint_is_not_resumed(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
     trained(tiny_recipe("epochs=1"), checkpoint)
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:1000])
@@ -231,7 +231,7 @@ def test_the_learning_rate_follows_the_schedule() -> None:
     assert rates == pytest.approx([full, full / 2, full, full / 2])
 
 
-def test_a_training_that_diverges_says_so() -> None:
+def test_a_diverging_run_is_reported() -> None:
     recipe = tiny_recipe("optimizer.name=sgd", "optimizer.learning_rate=10", "epochs=30")
     recipe = recipe.model_copy(
         update={"optimizer": recipe.optimizer.model_copy(update={"learning_rate": math.inf})}
@@ -248,7 +248,7 @@ def test_a_training_that_diverges_says_so() -> None:
         ("weights=imagenet", "no ImageNet weights"),
     ],
 )
-def test_what_a_recipe_cannot_have_is_an_invalid_recipe(override: str, said: str) -> None:
+def test_unusable_networks_and_weights_are_invalid_recipes(override: str, said: str) -> None:
     with pytest.raises(InvalidRecipe, match=said):
         new_learner(tiny_recipe(override), 3, CPU)
 
