@@ -10,7 +10,7 @@ from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 
 OPEN_SECONDS = 3.0
-ANSWER_SECONDS = 10.0  # per call; shorter than in services, because a person waits
+ANSWER_SECONDS = 10.0  # per call; shorter than in services, because a person is waiting
 
 Result = TypeVar("Result")
 

@@ -1,4 +1,4 @@
-"""Parts that several charts share: the line of chance, and tooltips of shares."""
+"""Elements that several charts share: the line of chance, and tooltips of shares."""
 
 from collections.abc import Collection
 from typing import TypeAlias

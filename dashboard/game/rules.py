@@ -41,7 +41,7 @@ class RoundResult(Record):
     truth: CountryCode
     guess: CountryCode
     model: CountryCode
-    probability: float = Field(ge=0, le=1, description="Of the model's guess")
+    probability: float = Field(ge=0, le=1, description="Probability of the model's guess")
 
     @property
     def is_right(self) -> bool:

@@ -36,7 +36,7 @@ class DatasetContents:
 
     @property
     def is_sample(self) -> bool:
-        """True if these are only some of the stored locations."""
+        """Return True if these are only some of the stored locations."""
         return len(self.locations) < self.stored_locations
 
 

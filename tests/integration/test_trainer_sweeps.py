@@ -145,7 +145,7 @@ def _study(trainer: TrainerHome, name: str) -> Study:
 def test_a_split_without_a_val_part_is_refused_before_any_trial(trainer: TrainerHome) -> None:
     (trainer.folder / "base-without-val.toml").write_text(BASE + "[split]\nval_fraction = 0\n")
     file = sweep_file(trainer, "blind", 1, recipe="base-without-val.toml")
-    with pytest.raises(InvalidInput, match=r"no val part.*split\.val_fraction"):
+    with pytest.raises(InvalidInput, match=r"no validation set.*split\.val_fraction"):
         run_sweep(SweepRequest("tiny", file, device="cpu"), trainer.folder, trainer.store, QUIET)
     assert not list(trainer.folder.glob("sweeps/blind-*"))
 

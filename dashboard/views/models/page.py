@@ -66,8 +66,8 @@ def _table(registered: Versions, cards: Mapping[str, ModelCard]) -> None:
     st.dataframe(rows, hide_index=True)
     st.caption(
         "Top-1 accuracy over places (all views fused) and over single photos, with 95% intervals, "
-        "each on the version's own test split. Results of different tests are not comparable; the "
-        "gate tests two versions on the same places."
+        "each on the version's own test set. Results on different test sets are not comparable; "
+        "the gate tests two versions on the same places."
     )
 
 

@@ -36,7 +36,7 @@ def _full(version: RegisteredVersion, found: Mapping[str, Any]) -> None:
     rows = [_country(row) for row in found.get("per_country", ())]
     if rows:
         st.dataframe(rows, hide_index=True)
-        st.caption("Over single photos of the test split.")
+        st.caption("Over single photos of the test set.")
     st.download_button(
         "Report as JSON",
         json.dumps(found, indent=2),

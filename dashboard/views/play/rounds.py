@@ -92,7 +92,7 @@ def _submit(game: Game, guess: str, connections: Connections) -> None:
         prediction = _predict(game, connections)
     except EUGuessError as error:
         st.error(plain(error), icon=":material/cloud_off:")
-        st.caption("The model has to answer too. Try again in a moment, or skip this place.")
+        st.caption("The model has not guessed yet. Try again in a moment, or skip this place.")
         _offer_to_skip(game)
         return
     game.answer(guess, prediction)

@@ -26,7 +26,7 @@ def token_command(url: str, key_file: str | None) -> str:
 
 
 def is_local(url: str) -> bool:
-    """True if users reach the model server at the same URL as the dashboard."""
+    """Return True if users reach the model server at the same URL as the dashboard."""
     return urlsplit(url).hostname in LOOPBACK
 
 

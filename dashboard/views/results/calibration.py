@@ -15,7 +15,7 @@ def calibration(compared: Mapping[str, Report]) -> None:
     first = next(iter(compared.values()))
     if not first.certainty:
         empty_state(
-            "This run is not calibrated, because its split has no validation part. Train with one:",
+            "This run is not calibrated, because its split has no validation set. Train with one:",
             "euguess train DATASET --recipe FILE.toml --set split.val_fraction=0.1",
         )
         return

@@ -99,7 +99,7 @@ def _row(title: str, one: StudyRun | None, report: Report | None) -> dict[str, s
 
 
 def test_part(report: Report) -> str:
-    """Describe the test split."""
+    """Describe the test set."""
     if not report.leaks:
         return f"{report.parts['test'].locations:,} new places"
     leaking = max(report.leaks.values()) / report.parts["test"].images

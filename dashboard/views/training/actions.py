@@ -43,7 +43,7 @@ def run_actions(runs: Sequence[TrainingRun], connections: Connections) -> None:
 
 
 def is_resume_pending(runs: Sequence[TrainingRun]) -> bool:
-    """True if this session has requested to resume one of the runs."""
+    """Return True if this session has requested to resume one of the runs."""
     return any(
         (run.is_resumable or run.is_lost(utc_now())) and run.run_id in _resumed() for run in runs
     )
@@ -98,7 +98,7 @@ def _publish(run: TrainingRun, connections: Connections) -> None:
 
 
 def _is_pending(run: TrainingRun, connections: Connections) -> bool:
-    """True if this session has queued the run and the trainer has not rejected it since."""
+    """Return True if this session queued the run and the trainer has not rejected it since."""
     requested_at = _resumed().get(run.run_id)
     if requested_at is None:
         return False
@@ -113,7 +113,7 @@ def _is_pending(run: TrainingRun, connections: Connections) -> bool:
 
 
 def _is_restarted(run: TrainingRun, connections: Connections) -> bool:
-    """True if a new run with the same settings started after the request."""
+    """Return True if a new run with the same settings started after the request."""
     requested_at = _resumed()[run.run_id]
     started = (one for one in read_trainings(connections.registry) if one.started_at > requested_at)
     return any((one.dataset, one.settings) == (run.dataset, run.settings) for one in started)

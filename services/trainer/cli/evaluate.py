@@ -51,7 +51,7 @@ def evaluate(
 ) -> None:
     """Report the accuracy of a stored model, with 95 % intervals.
 
-    On the dataset that the model was trained on, only the test part is used. On any other dataset,
+    On the dataset that the model was trained on, only the test set is used. On any other dataset,
     or if the dataset has grown since, all views are used that the model has not seen.
 
     With --protocols and --recipe, train one model per split protocol (or reuse a finished run)
@@ -73,7 +73,7 @@ def leaks(
     skip_damaged: SkipDamaged = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find leaks from the test part of a recipe's split into training; exit 1 if there are any.
+    """Find leaks from the test set of a recipe's split into training; exit 1 if there are any.
 
     Compares locations, panoramas and photos (by their bytes and by a perceptual hash). If the
     protocol sets a minimum distance, it also finds places that are too close.

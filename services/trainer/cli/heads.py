@@ -62,7 +62,7 @@ def head(
     """Fit a head on the features of frozen backbones and report its accuracy; takes seconds.
 
     The regularisation is chosen by cross-validation over the training places. Accuracy is measured
-    on the test part of the split.
+    on the test set of the split.
     """
     from services.trainer.heads.experiment import run_head
     from services.trainer.heads.recipe import read_head_recipe

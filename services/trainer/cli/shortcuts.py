@@ -22,7 +22,7 @@ FOLDER = "shortcuts"
 def shortcuts(
     run: Annotated[str, typer.Argument(help="Run id of a trained model, or champion")],
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset of new places; by default the model's test part")
+        str | None, typer.Option(help="Dataset of new places; by default the model's test set")
     ] = None,
     out: Annotated[
         Path | None,

@@ -66,7 +66,7 @@ def sweep(
       high = 1e-1
       log = true
 
-    Every trial is trained on the train part and scored on the val part; the test part is not
+    Every trial is trained on the training set and scored on the validation set; the test set is not
     used. Poor trials are pruned. After an interruption, run the same command again to finish
     the remaining trials. To add workers, run it elsewhere with the same home or the same
     --storage. Trials of killed workers are run again.

@@ -47,7 +47,7 @@ def train(
 ) -> None:
     """Train a recipe on a dataset, report its accuracy and register the model.
 
-    Accuracy is measured on the test part of the split, which neither training nor the choice of
+    Accuracy is measured on the test set of the split, which neither training nor the choice of
     the best epoch uses.
     """
     request = _request(

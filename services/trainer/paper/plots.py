@@ -112,7 +112,7 @@ def _bars(axes: Axes, runs: dict[str, RecipeResult]) -> None:
 
 def _test_label(runs: dict[str, RecipeResult]) -> str:
     is_leaky = any(finding.report.leaks for finding in runs.values())
-    return "test part, leaky" if is_leaky else "test part"
+    return "test set, leaky" if is_leaky else "test set"
 
 
 def _averages(axes: Axes, runs: dict[str, RecipeResult]) -> None:

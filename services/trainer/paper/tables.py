@@ -23,7 +23,7 @@ def study_table(table: StudyTable, paper: Paper) -> str:
         "ours, averaged as in the study",
         "ours, one view",
         "all views",
-        "test part",
+        "test set",
     ]
     header += ["study, later places", "ours, renewal"] if paper.request.renewal else []
     rows = [_study_row(run, paper) for run in table.runs]
@@ -36,7 +36,7 @@ def study_table(table: StudyTable, paper: Paper) -> str:
 def removed_faults(paper: Paper) -> str:
     """Return the section on accuracy after removing one fault of the best run."""
     base = paper.finding(BEST)
-    header = ["fault removed", "one view", "difference, points", "compared on", "test part"]
+    header = ["fault removed", "one view", "difference, points", "compared on", "test set"]
     header += ["renewal"] if paper.request.renewal else []
     rows = [["none", *_removed_cells(base, None, paper)]]
     for stem, fault in REMOVED.items():

@@ -1,8 +1,8 @@
 """Measure every recipe on the same test places, seed by seed.
 
 A seed changes the split and the initialisation; all recipes of a seed share the split. The
-regularisation of a head and the best head are chosen on places outside the test part. Each recipe
-is tested on a test part once.
+regularisation of a head and the best head are chosen on places outside the test set. Each recipe
+is tested on a test set once.
 """
 
 import hashlib

@@ -21,7 +21,7 @@ class HeldOut(Record):
 
 
 class LocationPrediction(Record):
-    """Predictions for one place of the test part."""
+    """Predictions for one place of the test set."""
 
     location_id: str
     label: int = Field(ge=0)
@@ -45,7 +45,7 @@ class Measurement(Record):
     chance: float
     majority: float
     held_out: HeldOut | None = None
-    choice: str = Field(default="", description="Settings chosen without the test part")
+    choice: str = Field(default="", description="Settings chosen without the test set")
     schema_version: Literal[1] = 1
 
 

@@ -90,7 +90,7 @@ def summarise(dataset: str, measured: Sequence[Measurement], left_out: Sequence[
 def best_heads(measured: Iterable[Measurement]) -> list[Measurement]:
     """Return each seed's head with the most held-out places correct; on a tie, the lower NLL.
 
-    The test part is not used.
+    The test set is not used.
     """
     best: dict[int, tuple[tuple[float, float], Measurement]] = {}
     for one in measured:

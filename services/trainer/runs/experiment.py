@@ -83,7 +83,7 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
         session.tracking.log_text(run, seen_views(split_data).model_dump_json(), SEEN_FILE)
         start = checkpoint.load(training.learner) if run_id else TrainingState()
         network = _trained(training, _Run(run, start, checkpoint), session)
-        session.display.note("Evaluating on the test part")
+        session.display.note("Evaluating on the test set")
         trained_at = utc_now()
         report = evaluate(network, split_data, recipe)
         report = report.model_copy(update={"run_id": run, "trained_at": trained_at})

@@ -89,7 +89,7 @@ def run_comparison(request: RunRequest, session: Session) -> tuple[Outcome, Outc
 def print_protocols(console: Console, lines: Sequence[ProtocolResult]) -> None:
     """Print the results as a table."""
     table = Table(
-        title="Accuracy (top-1) by test part",
+        title="Accuracy (top-1) by test set",
         caption="95 % intervals by bootstrap over test places",
     )
     for name in ("protocol", "tested on", "places", "single view", "all views", ""):

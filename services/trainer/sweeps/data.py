@@ -1,4 +1,4 @@
-"""Load the data that trials are trained and scored on; the test part is never used."""
+"""Load the data that trials are trained and scored on; the test set is never used."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class SplitDataLoader:
     _kept: tuple[tuple[int, int], SplitData] | None = field(default=None, init=False)
 
     def of(self, recipe: Recipe) -> SplitData:
-        """Return a recipe's split data. Raises InvalidInput when the split has no val part."""
+        """Return a recipe's split data. Raises InvalidInput without a validation set."""
         need = (recipe.image_size, recipe.views)
         if self._kept is None or self._kept[0] != need:
             self._kept = None  # frees its memory first
@@ -60,7 +60,8 @@ class SplitDataLoader:
         split_data = read_split_data(cache, recipe, source.device)
         if not len(split_data.split.val):
             raise InvalidInput(
-                f"The split of {source.dataset!r} has no val part, which a sweep needs to judge "
-                "its trials. Raise split.val_fraction of the base recipe, or collect more places."
+                f"The split of {source.dataset!r} has no validation set, which a sweep needs to "
+                "judge its trials. Raise split.val_fraction in the base recipe, or collect more "
+                "places."
             )
         return split_data

@@ -54,7 +54,7 @@ def markdown(result: SweepResult, pictures: Sequence[str]) -> str:
             [(f"`{k}`", escaped(value_text(v))) for k, v in best.values.items()],
         ),
         "The best of many trials looks better than it is, because it was selected by this figure. "
-        "Trials never see the test part. To measure the best recipe on it: "
+        "Trials never see the test set. To measure the best recipe on it: "
         f"`euguess train {result.dataset} --recipe {BEST_RECIPE}`.",
         *(f"## {TITLES[name]}\n\n![{TITLES[name]}]({name})" for name in TITLES if name in pictures),
         "## All trials, best first",

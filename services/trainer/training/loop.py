@@ -132,7 +132,7 @@ def _epoch(
 
 
 def _validate(batch_size: int, learner: Learner, split_data: SplitData) -> tuple[float, float]:
-    """Return mean loss and accuracy on val; zeros without a val part, so the last epoch is best."""
+    """Return mean loss and accuracy on val; zeros without val, so the last epoch is best."""
     rows = split_data.split.val
     if not len(rows):
         return 0.0, 0.0

@@ -113,7 +113,7 @@ class Certainty(Record):
 
 
 class Report(Record):
-    """Metrics on the test part of one split, with 95 % intervals by bootstrap over locations.
+    """Metrics on the test set of one split, with 95 % intervals by bootstrap over locations.
 
     Errors in km and the GeoScore are measured to the centre of the predicted country, over views
     with coordinates.
@@ -132,7 +132,7 @@ class Report(Record):
     metrics: dict[str, Interval] = Field(description="Over single views")
     fused: tuple[FusedAccuracy, ...]
     calibration: tuple[ViewsCalibration, ...] = Field(
-        default=(), description="Fitted on val; empty without a val part"
+        default=(), description="Fitted on val; empty without a validation set"
     )
     certainty: tuple[Certainty, ...] = Field(
         default=(), description="Calibration metrics on test, by number of fused views"

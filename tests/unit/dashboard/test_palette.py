@@ -70,7 +70,7 @@ def test_adjacent_colours_are_distinguishable(vision: str) -> None:
         assert least_difference(colours, vision) > APART
 
 
-def test_a_red_and_a_green_of_equal_lightness_are_not() -> None:
+def test_red_and_green_of_equal_lightness_are_not_distinguishable() -> None:
     pair = ["#CC6666", "#8C8C4C"]
     assert least_difference(pair, "normal") > APART
     assert least_difference(pair, "deuteranopia") < APART

@@ -1,4 +1,4 @@
-"""The table of real results: pooled seeds, paired differences, selection without the test part."""
+"""The table of real results: pooled seeds, paired differences, selection without the test set."""
 
 from pathlib import Path
 

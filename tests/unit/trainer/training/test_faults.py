@@ -153,7 +153,7 @@ def test_the_mean_of_batches_counts_a_small_last_batch_as_a_full_one() -> None:
     assert mean_of_batches(hits, 2) == pytest.approx(2.5 / 2.5)
     assert mean_of_batches(hits, 2) > hits.mean()
     assert mean_of_batches(hits[:4], 2) == hits[:4].mean()
-    # The study's test part: 8,555 images in batches of 1000.
+    # The study's test set: 8,555 images in batches of 1000.
     quarter = np.tile([True, False, False, False], 8556 // 4)[:8555]
     assert mean_of_batches(quarter, 1000) / quarter.mean() == pytest.approx(1.05, abs=0.003)
 
