@@ -8,6 +8,8 @@ import pytest
 from tests.compose.stack import Docker, Generations, Ports, Stack
 from tests.e2e.running import PROJECT_ROOT
 
+pytestmark = pytest.mark.timeout(4000)  # the first one builds Compose v2 if it is missing
+
 WITH_GPU = ("docker-compose.yml", "compose.gpu.yml")
 
 
