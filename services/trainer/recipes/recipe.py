@@ -64,7 +64,7 @@ class Recipe(Section):
     epochs: int = Field(
         ge=1,
         le=10_000,
-        description="Passes over the training part; the epoch that is best on val is kept",
+        description="Passes over the training set; the epoch that is best on val is kept",
     )
     label_smoothing: float = Field(
         default=0.0,
@@ -90,8 +90,8 @@ class Recipe(Section):
         default=0,
         ge=0,
         le=2**31 - 1,
-        description="Of weights, order and augmentation; on a CPU the same seed gives the same "
-        "bits",
+        description="Seed of weights, order and augmentation; on a CPU the same seed gives the "
+        "same bits",
     )
     subset: Subset = Subset()
     split: SplitOptions = SplitOptions()

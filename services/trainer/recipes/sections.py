@@ -42,7 +42,9 @@ class SplitOptions(Section):
         description="Side of the blocks of land that `spatial` keeps together",
     )
     seed: int = Field(
-        default=0, ge=0, description="Of the split alone, so that runs can differ on the same split"
+        default=0,
+        ge=0,
+        description="Seed of the split alone, so that runs can differ on the same split",
     )
 
     @model_validator(mode="after")
@@ -69,7 +71,7 @@ class Optimisation(Section):
     weight_decay: float = Field(
         default=1e-4, ge=0, le=10, description="Strength of the pull of weights towards 0"
     )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Of `sgd`")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of `sgd`")
     decayed: Literal["all", "matrices"] = Field(
         default="all",
         description="`matrices` exempts norms, biases and tokens from weight decay (He et al. "
@@ -233,7 +235,7 @@ class Faults(Section):
     no_shuffling: bool = Field(default=False, description="One random order for all epochs")
     no_validation: bool = Field(
         default=False,
-        description="The validation part is trained on too, and the last epoch is kept",
+        description="Train on the validation set too, and keep the last epoch",
     )
     mean_of_batches: bool = Field(
         default=False,
