@@ -20,6 +20,7 @@ MAX_SECONDS = 60.0  # of one call with all its attempts
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 20.0
 QUOTA_PAUSE_SECONDS = 60.0
+MAX_PAUSE_SECONDS = 3600.0  # however long the provider asks to wait
 BLOCKED_PAUSE_SECONDS = 300.0  # further requests would prolong a block
 
 
@@ -64,9 +65,8 @@ def decide(
     if attempt < allowed and elapsed_seconds + delay <= MAX_SECONDS:
         return RetryDecision(RetryAction.RETRY_CALL, delay)
     if isinstance(error, QuotaExceeded):
-        return RetryDecision(
-            RetryAction.PAUSE_PROVIDER, error.retry_after_seconds or QUOTA_PAUSE_SECONDS
-        )
+        pause = error.retry_after_seconds or QUOTA_PAUSE_SECONDS
+        return RetryDecision(RetryAction.PAUSE_PROVIDER, min(pause, MAX_PAUSE_SECONDS))
     if isinstance(error, BadImage):
         return RetryDecision(RetryAction.SKIP_CANDIDATE)
     return RetryDecision(RetryAction.RETRY_SLOT)

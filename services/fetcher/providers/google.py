@@ -37,6 +37,9 @@ METADATA_PATH = "/maps/api/streetview/metadata"
 IMAGE_PATH = "/maps/api/streetview"
 TIMEOUT = aiohttp.ClientTimeout(total=20, connect=5)
 MAX_IMAGE_BYTES = 5_000_000
+PANORAMA_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+DATE = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
+ATTRIBUTION = re.compile(r"[^\ud800-\udfff]{1,500}")  # lone surrogates cannot be stored
 OFFICIAL_COPYRIGHT = "© Google"
 OFFICIAL_ID_LENGTH = 22  # ids of users' panoramas are longer, or have one of these prefixes
 USER_ID_PREFIXES = ("CIHM0og", "AF1Q")
@@ -156,11 +159,10 @@ def signature(secret: str, target: str) -> str:
 def parse_metadata(answer: Answer) -> Panorama | None:
     """Return the panorama, or None for no coverage. Raises a ProviderError."""
     _raise_for_status(answer)
-    try:
-        body = json.loads(answer.body)
-        status = body["status"]
-    except (ValueError, KeyError, TypeError):
-        raise TransientError("metadata is not the expected JSON") from None
+    body = _json_object(answer.body)
+    status = body.get("status")
+    if not isinstance(status, str):
+        raise TransientError("metadata without a status")
     if status == "OK":
         return _panorama(body)
     if status in ("ZERO_RESULTS", "NOT_FOUND"):
@@ -180,24 +182,39 @@ def parse_image(answer: Answer) -> bytes:
     return answer.body
 
 
+def _json_object(data: bytes) -> Mapping[str, Any]:
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):  # too deep
+        body = None
+    if not isinstance(body, dict):
+        raise TransientError("metadata is not the expected JSON")
+    return body
+
+
 def _panorama(body: Mapping[str, Any]) -> Panorama:
     try:
         coordinate = Coordinate(float(body["location"]["lat"]), float(body["location"]["lng"]))
-        panorama_id = str(body["pano_id"])
-    except (KeyError, TypeError, ValueError, InvalidCoordinate):
-        raise UnusablePanorama("metadata without a panorama id or a valid position") from None
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", panorama_id):
-        raise UnusablePanorama("a panorama id with unexpected characters")
-    copyright_text = str(body.get("copyright", "")).strip()
-    date = body.get("date")
+    except (KeyError, TypeError, ValueError, OverflowError, InvalidCoordinate):
+        raise UnusablePanorama("metadata without a valid position") from None
+    panorama_id = _text(body, "pano_id", PANORAMA_ID)
+    if panorama_id is None:
+        raise UnusablePanorama("metadata without a valid panorama id")
+    copyright_text = (_text(body, "copyright", ATTRIBUTION) or "").strip()
     return Panorama(
         panorama_id=panorama_id,
         coordinate=coordinate,
-        captured_at=date if isinstance(date, str) else None,
+        captured_at=_text(body, "date", DATE),
         attribution=copyright_text,
         license="Google Maps Platform terms",
         is_official=copyright_text == OFFICIAL_COPYRIGHT and _is_official_id(panorama_id),
     )
+
+
+def _text(body: Mapping[str, Any], name: str, form: re.Pattern[str]) -> str | None:
+    """Return a field that has the form; None otherwise, as if the provider had not sent it."""
+    value = body.get(name)
+    return value if isinstance(value, str) and form.fullmatch(value) else None
 
 
 def _is_official_id(panorama_id: str) -> bool:
@@ -212,7 +229,8 @@ def _error_of(status: str) -> Exception:
         return AccessDenied("REQUEST_DENIED: the key or signature is refused")
     if status == "UNKNOWN_ERROR":
         return TransientError("UNKNOWN_ERROR")
-    return Refused(status[:40] if status.isidentifier() else "unknown status")
+    is_name = status.isascii() and status.isidentifier()
+    return Refused(status[:40] if is_name else "unknown status")
 
 
 def _raise_for_status(answer: Answer) -> None:
@@ -233,4 +251,4 @@ def _raise_for_status(answer: Answer) -> None:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() else None

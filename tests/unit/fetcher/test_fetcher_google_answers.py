@@ -55,6 +55,27 @@ def test_the_date_is_optional_and_may_be_a_year(date: object, expected: str | No
 
 
 @pytest.mark.parametrize(
+    "date", ["2021-05\ud83d", "²⁰²¹", "2021-05\n", "last week", "2" * 100_000, {"year": 2021}]
+)
+def test_a_date_of_another_form_is_left_out(date: object) -> None:
+    found = parse_metadata(metadata(date=date))
+    assert found is not None
+    assert found.captured_at is None
+
+
+def test_a_copyright_that_cannot_be_stored_is_left_out() -> None:
+    found = parse_metadata(metadata(copyright="© Google\ud83d"))
+    assert found is not None
+    assert (found.attribution, found.is_official) == ("", False)
+
+
+@pytest.mark.parametrize("body", [b"", b"[" * 100_000, b"[]", b'"OK"', b"\xff", b"9" * 5_000])
+def test_a_body_that_is_no_json_object_is_a_temporary_problem(body: bytes) -> None:
+    with pytest.raises(TransientError, match="expected JSON"):
+        parse_metadata(Answer(200, "application/json", body))
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"copyright": "© Maria Example"},
@@ -90,6 +111,14 @@ def test_no_coverage_is_not_an_error(status: str) -> None:
         ({"location": {"lat": 95, "lng": 0}}, UnusablePanorama),
         ({"location": {"lat": "here"}}, UnusablePanorama),
         ({"location": None}, UnusablePanorama),
+        ({"location": {"lat": 10**400, "lng": 0}}, UnusablePanorama),
+        ({"location": {"lat": "1e999", "lng": 0}}, UnusablePanorama),
+        ({"location": {"lat": float("nan"), "lng": 0}}, UnusablePanorama),
+        ({"pano_id": 1234}, UnusablePanorama),
+        ({"status": 7}, TransientError),
+        ({"status": ["OK"]}, TransientError),
+        ({"status": {"OK": 1}}, TransientError),
+        ({"status": "\ud83d"}, Refused),
     ],
 )
 def test_metadata_errors_map_to_their_types(

@@ -15,6 +15,7 @@ from euguess.geography.locations import Coordinate
 from euguess.settings import ProviderSettings
 from services.fetcher.providers import Blocked, NoAnswer, QuotaExceeded, View
 from services.fetcher.providers.google import GoogleAccess, GoogleProvider, signature
+from services.fetcher.retry import RetryAction, RetryDecision, decide
 from services.fetcher.worker import open_provider, why_off
 
 KEY, SECRET = "canary|key", "Y2FuYXJ5LXNlY3JldA=="
@@ -81,6 +82,27 @@ async def test_the_retry_after_header_is_parsed(google: GoogleProvider, provider
     with pytest.raises(QuotaExceeded) as caught:
         await google.fetch("pano", VIEW)
     assert caught.value.retry_after_seconds == 17
+
+
+@pytest.mark.parametrize("value", ["²", "١٢", "-5", "1e9", "soon", ""])
+async def test_a_retry_after_header_of_another_form_is_ignored(
+    google: GoogleProvider, provider: Provider, value: str
+) -> None:
+    provider.response = lambda: web.Response(status=429, headers={"Retry-After": value})
+    with pytest.raises(QuotaExceeded) as caught:
+        await google.fetch("pano", VIEW)
+    assert caught.value.retry_after_seconds is None
+
+
+@pytest.mark.parametrize("value", ["7200", "9" * 400])
+async def test_a_long_retry_after_pauses_for_an_hour_at_most(
+    google: GoogleProvider, provider: Provider, value: str
+) -> None:
+    provider.response = lambda: web.Response(status=429, headers={"Retry-After": value})
+    with pytest.raises(QuotaExceeded) as caught:
+        await google.fetch("pano", VIEW)
+    decision = decide(caught.value, 1, 0, jitter=1.0)
+    assert decision == RetryDecision(RetryAction.PAUSE_PROVIDER, 3600)
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 429, 500, 503])
