@@ -252,7 +252,9 @@ def choose_on_map(page: Page, code: str) -> None:
 
 def click_on_map(page: Page, place: Coordinate) -> None:
     """Click the pixel where the map (web Mercator, 512-pixel tiles) shows the place."""
-    box = page.get_by_test_id("stDeckGlJsonChart").bounding_box()
+    drawn = page.get_by_test_id("stDeckGlJsonChart")
+    drawn.scroll_into_view_if_needed()
+    box = drawn.bounding_box()
     assert box is not None
     right, down = (a - b for a, b in zip(_world(place), _world(MAP_CENTRE), strict=True))
     page.mouse.click(box["x"] + box["width"] / 2 + right, box["y"] + box["height"] / 2 + down)
