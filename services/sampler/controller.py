@@ -54,6 +54,8 @@ class CollectionController:
         budgets: Budgets,
         limits: Limits,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        may_publish: Callable[[], bool] = lambda: True,
     ) -> None:
         self._collections: dict[str, Collection] = {}
         self.outcome_counts: dict[str, int] = {}
@@ -63,6 +65,7 @@ class CollectionController:
         self._budgets = budgets
         self._limits = limits
         self._clock = clock
+        self._may_publish = may_publish
         self._identity: str | None = None
         self._position = "0-0"
         self._reconciled_at = -float("inf")
@@ -103,6 +106,11 @@ class CollectionController:
     def add(self, collection: Collection) -> None:
         """Start a collection, unless one of that name has been added."""
         self._collections.setdefault(collection.spec.name, collection)
+
+    def clear(self) -> None:
+        """Forget all collections, for another sampler takes over."""
+        self._collections.clear()
+        self._identity, self._reconciled_at = None, -float("inf")
 
     def resume(self, name: str) -> None:
         """Continue a collection that was stopped or paused. Raises KeyError."""
@@ -234,6 +242,8 @@ class CollectionController:
         return await self._ledger.paused(spec.provider) or spent
 
     async def _publish_waiting(self) -> None:
+        if not self._may_publish():
+            return
         active = [c for _, c in self._active() if c.pause_reason is None]
         for number, collection in enumerate(active):
             free = self._limits.outstanding - self.outstanding

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -16,6 +17,8 @@ from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
 from services.sampler.candidates import SlotCandidates
 from services.sampler.controller import CollectionController, Limits
+from services.sampler.duty import Duty, end_task
+from services.sampler.leadership import LeaderLease, Leadership, sampler_name
 from services.sampler.publisher import CeleryPublisher, SlotPublisher
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
@@ -36,22 +39,24 @@ async def build_app() -> FastAPI:
     )
     publisher = CeleryPublisher(redis_url)
     slot_publisher = SlotPublisher(ledger, publisher, candidates, settings.lease_seconds)
-    controller = CollectionController(store, ledger, slot_publisher, budgets, limits)
-    await recover(store, ledger, budgets, controller)
-    service = SamplerService(store, ledger, budgets, controller, candidates)
+    leadership = Leadership(LeaderLease(redis), sampler_name())
+    controller = CollectionController(
+        store, ledger, slot_publisher, budgets, limits, may_publish=lambda: leadership.is_held
+    )
+    duty = Duty(
+        leadership,
+        restore=partial(recover, store, ledger, budgets, controller),
+        collect=controller.run,
+        drop=controller.clear,
+    )
+    await duty.begin()
+    service = SamplerService(store, ledger, budgets, controller, candidates, duty)
 
     @contextlib.asynccontextmanager
-    async def collecting(_: FastAPI) -> AsyncIterator[None]:
-        loop = asyncio.create_task(controller.run())
+    async def on_duty(_: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.create_task(duty.run())
         yield
-        await _end(loop)
+        await end_task(loop)
+        await duty.end()
 
-    return create_app(service, publisher, collecting)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel until it has ended: before Python 3.12 `asyncio.wait_for`, which redis-py uses to
-    send, can swallow a cancellation."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=1)
+    return create_app(service, publisher, on_duty)

@@ -23,6 +23,7 @@ from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets
 from services.sampler.candidates import SlotCandidates
 from services.sampler.controller import CollectionController
+from services.sampler.duty import Duty
 from services.sampler.recovery import restore
 
 
@@ -36,8 +37,10 @@ class SamplerService:
         budgets: Budgets,
         controller: CollectionController,
         candidates: SlotCandidates,
+        duty: Duty,
     ) -> None:
         self.controller = controller
+        self._duty = duty
         self._store = store
         self._ledger = ledger
         self._budgets = budgets
@@ -46,7 +49,7 @@ class SamplerService:
     async def create(self, spec: DatasetSpec) -> DatasetStatus:
         """Start or resume a collection, once its spec is durable.
 
-        Raises InvalidInput, DatasetConflict, StoreError or Redis's errors.
+        Raises InvalidInput, DatasetConflict, StandingBy, StoreError or Redis's errors.
         """
         if spec.provider not in COLLECTED:
             raise InvalidInput(
@@ -54,7 +57,7 @@ class SamplerService:
                 "folder of photos, run `euguess dataset import NAME PATH`."
             )
         await asyncio.to_thread(self._candidates.check, spec)
-        await self._ledger.check_writable()  # without Redis nothing can be collected
+        await self.check_writable()  # without Redis nothing can be collected
         await self._make_durable(spec)
         await self._ledger.resume(spec.provider)
         if spec.name not in self.controller:
@@ -75,6 +78,7 @@ class SamplerService:
 
     async def stop(self, name: str) -> DatasetStatus:
         """Publish no more slots; fetchers finish those they have begun. Raises DatasetNotFound."""
+        self._duty.check()
         status = await self.status(name)
         if status.state in (DatasetState.COMPLETE, DatasetState.IMPORTED):
             return status
@@ -91,6 +95,7 @@ class SamplerService:
         spec = await read_spec(self._store, name)
         if spec.provider not in COLLECTED:
             raise InvalidInput(f"{name!r} was imported: an imported dataset has no budget.")
+        self._duty.check()
         await self._budgets.set(name, budget)
         if name in self.controller:
             self.controller.set_budget(name, await self._budgets.read(spec))
@@ -108,8 +113,9 @@ class SamplerService:
         )
 
     async def check_writable(self) -> None:
-        """Raise Redis's errors if it does not accept writes."""
+        """Raise StandingBy, or Redis's errors if it does not accept writes."""
         await self._ledger.check_writable()
+        self._duty.check()
 
     async def problems(self) -> dict[str, str]:
         """Return the sampler's problems by component; empty if it is ready."""
@@ -118,7 +124,10 @@ class SamplerService:
             found["redis"] = "does not answer, or does not accept writes"
         if not await _answers(lambda: self._store.exists(DATASETS + "ready")):
             found["store"] = "does not answer"
-        if not self.controller.is_progressing:
+        standing_by = self._duty.why_not()
+        if standing_by is not None:
+            found["sampler"] = standing_by
+        elif not self.controller.is_progressing:
             found["collection"] = "makes no progress"
         return found
 

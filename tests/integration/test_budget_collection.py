@@ -1,62 +1,20 @@
 """A collection under a budget: real sampler, fetchers, simulator, Redis and S3."""
 
-import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
-
 import pytest
 from redis import Redis
 
-from euguess.clients import SamplerClient
 from euguess.errors import DatasetConflict
-from euguess.messages.collection import (
-    Budget,
-    DatasetState,
-    DatasetStatus,
-)
-from euguess.process.ports import free_ports
-from euguess.process.project import project_root, service_command
-from euguess.stack.processes import ServerSpec, started
-from euguess.stack.servers import http_ready
-from tests.support.fetcher_rig import SPEC, Rig, eventually, image_keys
+from euguess.messages.collection import Budget, DatasetState, DatasetStatus
+from tests.support.fetcher_rig import SPEC, Rig, image_keys
+from tests.support.sampler_process import is_complete, running_sampler, wait_for
 
 pytestmark = pytest.mark.timeout(240)
 
 CAPPED = SPEC.model_copy(update={"quotas": {"FR": 20, "PL": 20}, "budget": Budget(images=62)})
 
 
-@contextlib.contextmanager
-def running_sampler(rig: Rig) -> Iterator[SamplerClient]:
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    spec = ServerSpec(
-        name="sampler",
-        argv=tuple(service_command("sampler", "--port", str(port))),
-        ready=http_ready(f"{url}/readyz"),
-        env={**rig.variables(), "EUGUESS_RECONCILE_SECONDS": "0.2"},
-        cwd=project_root(),
-        ports=(port,),
-    )
-    with started(spec, rig.folder / "sampler.log"), SamplerClient(url) as client:
-        yield client
-
-
-async def wait_for(
-    client: SamplerClient, is_reached: Callable[[DatasetStatus], bool]
-) -> DatasetStatus:
-    async def reached() -> bool:
-        return is_reached(await asyncio.to_thread(client.status, SPEC.name))
-
-    await eventually(reached, seconds=150)
-    return client.status(SPEC.name)
-
-
 def is_spent(status: DatasetStatus) -> bool:
     return status.is_budget_spent and status.images_spent >= status.images > 0
-
-
-def is_complete(status: DatasetStatus) -> bool:
-    return status.state is DatasetState.COMPLETE
 
 
 async def test_a_budget_pauses_a_collection_until_it_is_raised(rig: Rig) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import shapely
 from fastapi import FastAPI
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from euguess.clock import utc_now
 from euguess.collection.layout import slot_key
@@ -29,6 +30,8 @@ from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
 from services.sampler.candidates import SlotCandidates
 from services.sampler.controller import CollectionController, Limits
+from services.sampler.duty import Duty
+from services.sampler.leadership import LeaderLease
 from services.sampler.publisher import SlotPublisher
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
@@ -160,6 +163,38 @@ class FlakyStore:
         return self._inner
 
 
+class FakeLeaderLease(LeaderLease):
+    """The lease of the leading sampler in memory, with a clock that tests can move."""
+
+    def __init__(self) -> None:
+        self.is_down = False
+        self.now = 0.0
+        self.value: tuple[str, float] | None = None
+
+    async def claim(self, sampler: str, seconds: float) -> tuple[str, str]:
+        if self.is_down:
+            raise RedisConnectionError("refused")
+        leader, expires_at = self.value or ("", 0.0)
+        if leader not in ("", sampler) and expires_at > self.now:
+            return leader, leader
+        self.value = (sampler, self.now + seconds)
+        return sampler, leader
+
+    async def release(self, sampler: str) -> None:
+        if self.value is not None and self.value[0] == sampler:
+            self.value = (sampler, 0.0)
+
+
+class OnDuty(Duty):
+    """The duty of a sampler that is alone; its collections are restored by the test."""
+
+    def __init__(self) -> None:
+        pass
+
+    def why_not(self) -> str | None:
+        return None
+
+
 class World:
     """A sampler with fakes; it can be restarted while the fakes keep their state."""
 
@@ -193,7 +228,7 @@ class World:
             self._clock,
         )
         self.service = SamplerService(
-            self.store, self.ledger, self.budgets, controller, slot_candidates()
+            self.store, self.ledger, self.budgets, controller, slot_candidates(), OnDuty()
         )
         return self.service
 

@@ -1,0 +1,104 @@
+"""Faults of a collection with real sampler, fetchers, simulator, Redis and S3, and what they cost.
+
+The simulator's counters are the bill.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from euguess.errors import ServiceUnavailable
+from euguess.messages.collection import DatasetSpec, DatasetStatus
+from euguess.settings import StoreSettings
+from euguess.storage.administration import ensure_bucket
+from tests.support.fetcher_rig import SPEC, Rig, eventually
+from tests.support.sampler_process import (
+    SamplerProcess,
+    is_complete,
+    sampler_process,
+    wait_for,
+)
+
+logger = logging.getLogger(__name__)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
+
+SMALL = SPEC.model_copy(update={"quotas": {"FR": 20, "PL": 20}})
+IMAGES = 120
+
+
+@pytest.fixture(scope="module")
+def rig(
+    tmp_path_factory: pytest.TempPathFactory,
+    redis_server: str,
+    s3_server: StoreSettings,
+    simulator: str,
+) -> Rig:
+    """A rig that the tests of this module share; each collects a dataset of its own."""
+    with Redis.from_url(redis_server) as redis:
+        redis.flushall()
+    store = s3_server.model_copy(update={"store_url": "s3://sampler-faults"})
+    ensure_bucket(store)
+    return Rig(tmp_path_factory.mktemp("rig"), redis_server, store, simulator)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers(rig: Rig) -> Iterator[None]:
+    """Two fetchers, which work through all tests of this module."""
+    with rig.worker(), rig.worker():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _slow_images(rig: Rig) -> None:
+    """Images take half a second, so that a fault finds some of them on their way."""
+    rig.reset()
+    rig.faults({"mode": "slow", "endpoint": "image", "seconds": 0.5})
+
+
+def spec(name: str) -> DatasetSpec:
+    return SMALL.model_copy(update={"name": name})
+
+
+def some_stored(status: DatasetStatus) -> bool:
+    return status.total.stored >= 8
+
+
+def check_bill(rig: Rig, status: DatasetStatus, *, most_paid_twice: int = 0) -> None:
+    """Check the bill of a complete dataset: all counted, and little or nothing paid twice."""
+    bill = rig.counters()
+    twice = bill["billed_images"] - IMAGES
+    logger.info(
+        "%s: billed %d, counted %d, paid twice %d",
+        status.spec.name,
+        bill["billed_images"],
+        status.images_spent,
+        twice,
+    )
+    assert (status.total.stored, status.total.failed) == (40, 0)
+    assert bill["billed_images"] <= status.images_spent
+    assert twice <= most_paid_twice, bill["billed_more_than_once"]
+
+
+async def test_a_second_sampler_stands_by_and_takes_over_when_the_first_is_killed(
+    rig: Rig,
+) -> None:
+    with sampler_process(rig) as first:
+        first.client.create(spec("two"))
+        with sampler_process(rig, "/healthz") as second:
+            await wait_for(second.client, some_stored, "two")
+            assert "leads" in second.readiness()["sampler"]
+            with pytest.raises(ServiceUnavailable, match="stands by"):
+                second.client.stop("two")
+            first.kill()
+            killed_at = time.monotonic()
+            await eventually(lambda: is_ready(second), seconds=30)
+            assert time.monotonic() - killed_at < 12  # a lease of 5 s and the recovery
+            check_bill(rig, await wait_for(second.client, is_complete, "two"))
+
+
+async def is_ready(sampler: SamplerProcess) -> bool:
+    return await asyncio.to_thread(sampler.readiness) == {"status": "ready"}
