@@ -11,12 +11,12 @@ from euguess.geography.locations import Coordinate
 from euguess.messages.collection import (
     DatasetSpec,
     LocationRecord,
-    SlotKey,
     ViewRecord,
 )
 from services.fetcher.calls import CandidateUnusable
 from services.fetcher.checks import Placement, Rejection
 from services.fetcher.context import AttemptStats, FetchContext
+from services.fetcher.lease import LeaseLost, SlotLease
 from services.fetcher.providers import Panorama, View
 from services.fetcher.reservation import BudgetReservation
 from services.fetcher.view import ViewFetcher
@@ -35,18 +35,19 @@ class LocationFetcher:
     """Stores the accepted panorama of one slot as a location."""
 
     def __init__(
-        self, context: FetchContext, spec: DatasetSpec, slot: SlotKey, stats: AttemptStats
+        self, context: FetchContext, spec: DatasetSpec, lease: SlotLease, stats: AttemptStats
     ) -> None:
         self._context = context
         self._spec = spec
-        self._slot = slot
+        self._lease = lease
+        self._slot = lease.request.slot
         self._stats = stats
-        self._views = ViewFetcher(context, spec.name)
+        self._views = ViewFetcher(context, spec.name, lease)
 
     async def store(self, accepted: AcceptedPanorama) -> LocationRecord | Rejection:
         """Return the committed location, or the reason to reject the panorama.
 
-        Raises CallFailed, ProviderPaused or BudgetSpent.
+        Raises CallFailed, ProviderPaused, BudgetSpent or LeaseLost.
         """
         location_id = f"{self._context.provider.name}-{accepted.panorama.panorama_id}"
         name = self._spec.name
@@ -61,6 +62,7 @@ class LocationFetcher:
         except CandidateUnusable:
             await self._discard(location_id)
             return Rejection.BAD_IMAGERY
+        self._lease.check()
         return await self._commit(self._record(location_id, accepted, views))
 
     async def _existing_record(self, location_id: str) -> LocationRecord | None:
@@ -160,8 +162,15 @@ class LocationFetcher:
 
 
 def _all_views(results: Sequence[ViewRecord | BaseException]) -> list[ViewRecord]:
-    """Return the views. An unusable panorama outweighs a temporary error with another view."""
+    """Return the views, or raise the most important error.
+
+    Without the lease nothing may be discarded; an unusable panorama outweighs a temporary error.
+    """
     errors = [result for result in results if isinstance(result, BaseException)]
     if errors:
-        raise max(errors, key=lambda error: isinstance(error, CandidateUnusable))
+        raise max(errors, key=_importance)
     return [result for result in results if isinstance(result, ViewRecord)]
+
+
+def _importance(error: BaseException) -> tuple[bool, bool]:
+    return isinstance(error, LeaseLost), isinstance(error, CandidateUnusable)

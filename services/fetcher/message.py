@@ -3,39 +3,33 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
-from redis.exceptions import RedisError
 
 from euguess.clock import utc_now
 from euguess.collection.datasets import read_spec
 from euguess.collection.ledger import Ledger
-from euguess.errors import DatasetNotFound, EUGuessError, InvalidInput, StoreError
+from euguess.errors import DatasetNotFound, InvalidInput, StoreError
 from euguess.messages.collection import (
     DatasetSpec,
     DeadLetter,
     FetchLocations,
     SlotOutcome,
-    SlotRequest,
     SlotStatus,
 )
 from euguess.storage import ObjectStore
 from services.fetcher.calls import ProviderPaused
 from services.fetcher.context import FetchContext
+from services.fetcher.lease import LeaseLost, SlotLease
 from services.fetcher.slot import MAX_REASON_LENGTH, SlotFetcher, outcome_of
 
 logger = logging.getLogger(__name__)
 
-RENEWALS_PER_LEASE = 3
-
 OpenContext = Callable[[str], FetchContext]  # by the provider's name
-
-
-class LeaseLost(EUGuessError):
-    """A newer publication of the slot has taken its lease."""
 
 
 class MessageFetcher:
@@ -58,8 +52,8 @@ class MessageFetcher:
     async def fetch(self, text: str) -> None:
         """Bring each slot of a message to an outcome and announce it.
 
-        A message that does not validate, or whose dataset is unknown, becomes a dead letter and
-        is not retried.
+        A slot that another delivery of the message has begun is left alone. A message that does
+        not validate, or whose dataset is unknown, becomes a dead letter and is not retried.
         """
         try:
             message = FetchLocations.model_validate_json(text)
@@ -82,62 +76,43 @@ class MessageFetcher:
         self, context: FetchContext, spec: DatasetSpec, message: FetchLocations
     ) -> None:
         started = time.monotonic()
-        fences = {request.slot: request.fence for request in message.slots}
-        begun = await self._ledger.begin(spec.name, fences, self._lease_seconds)
-        slots = (
-            self._fetch_slot(context, spec, request)
-            for request in message.slots
-            if request.slot in begun  # a newer publication of the others is on its way
-        )
+        slots = (self._fetch_slot(context, spec, lease) for lease in await self._begin(message))
         results = await asyncio.gather(*slots, return_exceptions=True)
         _report(spec.name, results, time.monotonic() - started)
         errors = [result for result in results if isinstance(result, BaseException)]
         if errors:  # an error of Redis: the leases expire, and the slots are published again
             raise errors[0]
 
+    async def _begin(self, message: FetchLocations) -> list[SlotLease]:
+        """Begin the slots that no newer publication and no other delivery has begun."""
+        dataset, seconds, owner = message.dataset, self._lease_seconds, secrets.token_hex(8)
+        fences = {request.slot: request.fence for request in message.slots}
+        begun = await self._ledger.begin(dataset, fences, owner, seconds)
+        return [
+            SlotLease(self._ledger, dataset, request, owner, seconds)
+            for request in message.slots
+            if request.slot in begun
+        ]
+
     async def _fetch_slot(
-        self, context: FetchContext, spec: DatasetSpec, request: SlotRequest
+        self, context: FetchContext, spec: DatasetSpec, lease: SlotLease
     ) -> SlotOutcome | None:
-        """Fetch one slot; None if a newer publication takes over its lease."""
-        try:
-            async with self._renewed_lease(spec.name, request):
-                outcome = await SlotFetcher(context, spec, request).run()
-        except LeaseLost:
-            return None
-        await self._ledger.record(outcome)
-        return outcome
+        """Fetch one slot; None if its lease is lost, and another fetcher ends it."""
+        with contextlib.suppress(LeaseLost):
+            async with lease.kept():
+                outcome = await SlotFetcher(context, spec, lease).run()
+            if not outcome.status.is_final:
+                lease.check()
+            await self._ledger.record(outcome)
+            return outcome
+        return None
 
     async def _return_slots(self, message: FetchLocations, status: SlotStatus, reason: str) -> None:
         """Announce that no slot of a message can be fetched for now."""
-        for request in message.slots:
-            fields = {"reason": reason[:MAX_REASON_LENGTH]}
-            await self._ledger.record(outcome_of(message.dataset, request, status, **fields))
-
-    @contextlib.asynccontextmanager
-    async def _renewed_lease(self, dataset: str, request: SlotRequest) -> AsyncIterator[None]:
-        """Renew the lease while the body runs. Raises LeaseLost once it is taken over."""
-        ended = asyncio.Event()
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._renew(dataset, request, ended))
-                try:
-                    yield
-                finally:
-                    ended.set()
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-
-    async def _renew(self, dataset: str, request: SlotRequest, ended: asyncio.Event) -> None:
-        """Ended by the event, not by cancelling: before Python 3.12 `asyncio.wait_for`, which
-        redis-py uses to send, can swallow a cancellation, and the lease would never end."""
-        is_ours = True
-        while is_ours:
-            if await _happens(ended, self._lease_seconds / RENEWALS_PER_LEASE):
-                return
-            with contextlib.suppress(RedisError):
-                fences = {request.slot: request.fence}
-                is_ours = bool(await self._ledger.begin(dataset, fences, self._lease_seconds))
-        raise LeaseLost
+        fields = {"reason": reason[:MAX_REASON_LENGTH]}
+        for lease in await self._begin(message):
+            outcome = outcome_of(message.dataset, lease.request, status, **fields)
+            await self._ledger.record(outcome)
 
     async def _context(self, provider: str) -> FetchContext:
         """Return a provider's context. Raises ProviderPaused, also if the settings forbid it."""
@@ -162,14 +137,6 @@ class MessageFetcher:
     async def _bury(self, text: str, reason: str) -> None:
         letter = DeadLetter(source="fetcher", reason=reason, payload=text[:10_000], at=utc_now())
         await self._ledger.bury(letter)
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event with a timeout; return whether it happened."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()
 
 
 def _report(

@@ -32,6 +32,7 @@ from services.fetcher.calls import (
 )
 from services.fetcher.checks import Rejection, Requirements, check_panorama
 from services.fetcher.context import AttemptStats, FetchContext
+from services.fetcher.lease import LeaseLost, SlotLease
 from services.fetcher.location import AcceptedPanorama, LocationFetcher
 
 logger = logging.getLogger(__name__)
@@ -43,23 +44,24 @@ MAX_REASON_LENGTH = 500
 class SlotFetcher:
     """Makes one attempt at a slot, and decides how it ends."""
 
-    def __init__(self, context: FetchContext, spec: DatasetSpec, request: SlotRequest) -> None:
+    def __init__(self, context: FetchContext, spec: DatasetSpec, lease: SlotLease) -> None:
         self._context = context
         self._spec = spec
-        self._request = request
-        self._slot = request.slot
+        self._lease = lease
+        self._request = lease.request
+        self._slot = lease.request.slot
         self._stats = AttemptStats()
-        self._location = LocationFetcher(context, spec, request.slot, self._stats)
+        self._location = LocationFetcher(context, spec, lease, self._stats)
 
     async def run(self) -> SlotOutcome:
         """Return the outcome, which is in the store if it is final. The caller announces it.
 
-        Raises Redis's errors only.
+        Raises LeaseLost and Redis's errors only.
         """
         try:
             async with asyncio.timeout(SLOT_SECONDS):
                 return await self._earlier_outcome() or await self._commit(await self._attempt())
-        except RedisError:
+        except (RedisError, LeaseLost):
             raise
         except Exception as error:
             return self._outcome(SlotStatus.RETRY, reason=self._retry_reason(error))
@@ -108,6 +110,7 @@ class SlotFetcher:
 
     async def _first_usable_location(self) -> LocationRecord | None:
         for lat, lon in self._request.candidates:
+            self._lease.check()
             self._stats.candidates_tried += 1
             result = await self._try(Coordinate(lat, lon))
             if isinstance(result, LocationRecord):

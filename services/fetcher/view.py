@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from euguess.messages.collection import ViewRecord
 from services.fetcher.checks import check_image
 from services.fetcher.context import FetchContext
+from services.fetcher.lease import SlotLease
 from services.fetcher.providers import ProviderError, View
 from services.fetcher.reservation import BudgetReservation
 
@@ -16,14 +17,15 @@ class ViewFetcher:
     The images billed are at most those stored plus those the ledger counts as possibly paid.
     """
 
-    def __init__(self, context: FetchContext, dataset: str) -> None:
+    def __init__(self, context: FetchContext, dataset: str, lease: SlotLease) -> None:
         self._context = context
         self._dataset = dataset
+        self._lease = lease
 
     async def fetch(
         self, panorama_id: str, view: View, key: str, reservation: BudgetReservation
     ) -> ViewRecord:
-        """Download and store a view. Raises CallFailed, ProviderPaused or BudgetSpent."""
+        """Download and store a view. Raises as LocationFetcher.store."""
         data = await self._context.calls.make(
             lambda: self._download(panorama_id, view, key, reservation)
         )
@@ -44,6 +46,7 @@ class ViewFetcher:
     ) -> bytes:
         """Return verified bytes. Every call is noted, since each one may be billed."""
         ledger = self._context.ledger
+        self._lease.check()
         await reservation.use()
         if not await ledger.intend(self._dataset, key):
             await ledger.count_possibly_paid(self._dataset)

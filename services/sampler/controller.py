@@ -197,8 +197,8 @@ class CollectionController:
             if collection.is_stopped and collection.slots.in_flight:
                 in_flight = collection.slots.in_flight.values()
                 fences = {work.slot: work.fence + 1 for work in in_flight}
-                await self._ledger.lease(name, fences, 0)
-                collection.slots.withdraw(fences)
+                withdrawn = await self._ledger.withdraw(name, fences)
+                collection.slots.withdraw({slot: fences[slot] for slot in withdrawn})
 
     async def _refill_lost_redis(self) -> None:
         """Restore final outcomes if Redis was restarted or emptied since the last check."""

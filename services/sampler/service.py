@@ -135,6 +135,7 @@ class SamplerService:
         body = spec.model_dump_json(indent=2).encode()
         if await self._store.create(spec_key(spec.name), body):
             await self._budgets.forget(spec.name)
+            await self._ledger.forget(spec.name)  # the name may have been used before
         else:
             if await read_spec(self._store, spec.name) != spec:
                 raise DatasetConflict(

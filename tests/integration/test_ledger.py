@@ -38,8 +38,8 @@ async def test_scripts_that_redis_has_lost_are_sent_again(
 ) -> None:
     for fence in (1, 2):
         await ledger.lease("demo", {FR0: fence}, 60)
-        assert await ledger.begin("demo", {FR0: fence}, 60) == {FR0}
-        await ledger.record(outcome(SlotStatus.RETRY, fence=fence))
+        assert await ledger.begin("demo", {FR0: fence}, "owner", 60) == {FR0}
+        await ledger.record(outcome(SlotStatus.STORED, fence=fence))
         assert await ledger.leases("demo") == {}
         await redis.execute_command(*restart.split())  # type: ignore[no-untyped-call] # not annotated
 

@@ -27,6 +27,7 @@ from euguess.testing.budget import InMemoryBudgetLedger
 from euguess.testing.ledger import InMemoryLedger
 from services.fetcher.calls import Calls
 from services.fetcher.context import FetchContext
+from services.fetcher.lease import SlotLease
 from services.fetcher.providers import Panorama, View
 from services.fetcher.ratelimit import RateLimit
 
@@ -115,6 +116,10 @@ class Bench:
         return FetchContext(
             self.provider, self.calls, self.store, self.ledger, self.budgets, two_countries()
         )
+
+    def lease(self, wanted: SlotRequest) -> SlotLease:
+        """Return the lease of a slot that was begun."""
+        return SlotLease(self.ledger, "demo", wanted, "owner", seconds=100)
 
 
 class _NoChance(Random):

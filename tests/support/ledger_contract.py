@@ -13,7 +13,7 @@ from euguess.collection.ledger import Lease, Ledger
 from euguess.messages.collection import Budget, DeadLetter, SlotKey, SlotOutcome, SlotStatus
 from euguess.messages.queues import Queue
 
-FR0, FR1 = (SlotKey(country_code="FR", index=index) for index in range(2))
+FR0, FR1, FR2, FR3 = (SlotKey(country_code="FR", index=index) for index in range(4))
 VIEWS = cost(3, 0.007)
 
 
@@ -41,25 +41,65 @@ class LedgerContract:
     async def test_a_lease_records_whether_a_fetcher_has_begun(self, ledger: Ledger) -> None:
         await ledger.lease("demo", {FR0: 5}, 60)
         assert await ledger.leases("demo") == {FR0: Lease(5, is_live=True, is_begun=False)}
-        assert await ledger.begin("demo", {FR0: 5}, 60)
+        assert await ledger.begin("demo", {FR0: 5}, "a", 60)
         assert await ledger.leases("demo") == {FR0: Lease(5, is_live=True, is_begun=True)}
         await ledger.lease("demo", {FR0: 6}, 60)
         assert not (await ledger.leases("demo"))[FR0].is_begun
-        assert not await ledger.begin("demo", {FR0: 5}, 60)
+        assert not await ledger.begin("demo", {FR0: 5}, "a", 60)
 
     async def test_only_slots_without_a_higher_fence_are_begun(self, ledger: Ledger) -> None:
         await ledger.lease("demo", {FR0: 5, FR1: 7}, 60)
-        assert await ledger.begin("demo", {FR0: 6, FR1: 6}, 60) == {FR0}
+        assert await ledger.begin("demo", {FR0: 6, FR1: 6}, "a", 60) == {FR0}
         fences = {slot: lease.fence for slot, lease in (await ledger.leases("demo")).items()}
         assert fences == {FR0: 6, FR1: 7}
 
-    async def test_a_slot_without_a_lease_can_be_begun_and_renewed(self, ledger: Ledger) -> None:
-        for _ in range(2):
-            assert await ledger.begin("demo", {FR0: 1}, 60) == {FR0}
+    @pytest.mark.parametrize("seconds", [0, 60])
+    async def test_a_publication_is_begun_by_one_owner_even_after_its_lease_expired(
+        self, ledger: Ledger, seconds: float
+    ) -> None:
+        await ledger.lease("demo", {FR0: 5}, 60)
+        assert await ledger.begin("demo", {FR0: 5}, "a", seconds) == {FR0}
+        assert await ledger.begin("demo", {FR0: 5}, "b", 60) == set()
+        assert await ledger.begin("demo", {FR0: 5}, "a", 60) == {FR0}
+        assert await ledger.begin("demo", {FR0: 6}, "b", 60) == {FR0}
+
+    async def test_a_slot_without_a_lease_can_be_begun(self, ledger: Ledger) -> None:
+        assert await ledger.begin("demo", {FR0: 1}, "a", 60) == {FR0}
 
     async def test_fences_are_compared_as_numbers(self, ledger: Ledger) -> None:
         await ledger.lease("demo", {FR0: 999_999_999_999}, 60)
-        assert await ledger.begin("demo", {FR0: 1_000_000_000_000}, 60) == {FR0}
+        assert await ledger.begin("demo", {FR0: 1_000_000_000_000}, "a", 60) == {FR0}
+
+    @pytest.mark.parametrize("seconds", [0, 60])
+    async def test_an_owner_renews_its_lease_even_an_expired_one(
+        self, ledger: Ledger, seconds: float
+    ) -> None:
+        await ledger.begin("demo", {FR0: 5}, "a", seconds)
+        assert not await ledger.renew("demo", FR0, 5, "b", 60)
+        assert await ledger.renew("demo", FR0, 5, "a", 60)
+        assert await ledger.leases("demo") == {FR0: Lease(5, is_live=True, is_begun=True)}
+
+    async def test_a_newer_publication_ends_the_renewals(self, ledger: Ledger) -> None:
+        await ledger.begin("demo", {FR0: 5}, "a", 60)
+        await ledger.lease("demo", {FR0: 6}, 0)
+        assert not await ledger.renew("demo", FR0, 5, "a", 60)
+        assert await ledger.leases("demo") == {FR0: Lease(6, is_live=False)}
+
+    async def test_a_renewal_takes_back_a_lease_that_redis_has_lost(self, ledger: Ledger) -> None:
+        assert await ledger.renew("demo", FR0, 5, "a", 60)
+        await ledger.lease("demo", {FR1: 5}, 60)  # as before it was begun
+        assert await ledger.renew("demo", FR1, 5, "a", 60)
+        lease = Lease(5, is_live=True, is_begun=True)
+        assert await ledger.leases("demo") == {FR0: lease, FR1: lease}
+
+    async def test_only_leases_that_nobody_has_begun_are_withdrawn(self, ledger: Ledger) -> None:
+        await ledger.lease("demo", {FR0: 5, FR1: 5, FR2: 9}, 60)
+        await ledger.begin("demo", {FR0: 5}, "a", 60)
+        wanted = {FR0: 6, FR1: 6, FR2: 6, FR3: 6}
+        assert await ledger.withdraw("demo", wanted) == {FR1}
+        assert await ledger.begin("demo", {FR1: 5}, "b", 60) == set()
+        assert await ledger.renew("demo", FR0, 5, "a", 60)
+        assert await ledger.withdraw("demo", {}) == set()
 
     async def test_an_expired_lease_is_kept_but_not_live(self, ledger: Ledger) -> None:
         await ledger.lease("demo", {FR0: 5}, 0)
@@ -68,17 +108,33 @@ class LedgerContract:
     async def test_leases_of_datasets_are_separate(self, ledger: Ledger) -> None:
         await ledger.lease("demo", {FR0: 5}, 60)
         assert await ledger.leases("other") == {}
-        assert await ledger.begin("other", {FR0: 1}, 60)
+        assert await ledger.begin("other", {FR0: 1}, "a", 60)
 
     # --- outcomes ---
 
     @pytest.mark.parametrize(("fence", "is_released"), [(4, False), (5, True), (6, True)])
-    async def test_an_outcome_releases_the_lease_unless_it_is_outdated(
+    async def test_a_final_outcome_releases_the_lease_unless_it_is_outdated(
         self, ledger: Ledger, fence: int, is_released: bool
     ) -> None:
         await ledger.lease("demo", {FR0: 5, FR1: 1}, 60)
-        await ledger.record(outcome(SlotStatus.RETRY, fence=fence))
+        await ledger.record(outcome(SlotStatus.STORED, fence=fence))
         assert set(await ledger.leases("demo")) == ({FR1} if is_released else {FR0, FR1})
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    async def test_a_publication_that_ended_without_a_final_outcome_is_not_begun_again(
+        self, ledger: Ledger, is_known: bool
+    ) -> None:
+        if is_known:
+            await ledger.begin("demo", {FR0: 5}, "a", 60)
+        await ledger.record(outcome(SlotStatus.RETRY, fence=5))
+        assert await ledger.leases("demo") == {FR0: Lease(5, is_live=False, is_begun=True)}
+        assert await ledger.begin("demo", {FR0: 5}, "b", 60) == set()
+        assert await ledger.begin("demo", {FR0: 6}, "b", 60) == {FR0}
+
+    async def test_an_outdated_outcome_leaves_the_lease(self, ledger: Ledger) -> None:
+        await ledger.lease("demo", {FR0: 6}, 60)
+        await ledger.record(outcome(SlotStatus.RETRY, fence=5))
+        assert await ledger.leases("demo") == {FR0: Lease(6, is_live=True)}
 
     async def test_the_first_final_outcome_is_kept_and_all_are_announced(
         self, ledger: Ledger
@@ -118,10 +174,21 @@ class LedgerContract:
         await ledger.forget("demo")
         assert await ledger.progress("demo") == {}
 
+    async def test_forgetting_the_view_keeps_leases_and_panoramas(self, ledger: Ledger) -> None:
+        await ledger.begin("demo", {FR1: 1}, "a", 60)
+        await ledger.record(outcome(SlotStatus.STORED))
+        await ledger.keep_progress("demo", FR1, next_candidate=16, failures=2)
+        await ledger.reserve_panorama("demo", "a", FR1)
+        await ledger.forget_view("demo")
+        assert await ledger.outcomes("demo") == {}
+        assert await ledger.progress("demo") == {}
+        assert set(await ledger.leases("demo")) == {FR1}
+        assert not await ledger.reserve_panorama("demo", "a", FR0)
+
     async def test_forgetting_a_dataset_leaves_the_others(self, ledger: Ledger) -> None:
         for dataset in ("demo", "other"):
             await ledger.lease(dataset, {FR1: 1}, 60)
-            await ledger.record(outcome(SlotStatus.STORED, dataset=dataset))
+            await ledger.record(outcome(SlotStatus.STORED, FR2, dataset=dataset))
             await ledger.reserve_panorama(dataset, "a", FR0)
             await ledger.intend(dataset, "image")
             await ledger.count_possibly_paid(dataset)
@@ -131,7 +198,7 @@ class LedgerContract:
         assert await ledger.reserve_panorama("demo", "a", FR1)
         assert await ledger.possibly_paid("demo") == 0
         assert set(await ledger.leases("other")) == {FR1}
-        assert set(await ledger.outcomes("other")) == {FR0}
+        assert set(await ledger.outcomes("other")) == {FR2}
         assert not await ledger.reserve_panorama("other", "a", FR1)
         assert await ledger.possibly_paid("other") == 2
 
@@ -140,6 +207,17 @@ class LedgerContract:
     async def test_a_panorama_belongs_to_the_first_slot(self, ledger: Ledger) -> None:
         answers = [await ledger.reserve_panorama("demo", "a", slot) for slot in (FR0, FR1, FR0)]
         assert answers == [True, False, True]
+
+    async def test_a_panorama_passes_to_the_next_slot_once_its_slot_ended_without_it(
+        self, ledger: Ledger
+    ) -> None:
+        for location_id in ("a", "b"):
+            await ledger.reserve_panorama("demo", location_id, FR0)
+        stored = outcome(SlotStatus.STORED).model_copy(update={"location_id": "b"})
+        await ledger.record(stored)
+        assert await ledger.reserve_panorama("demo", "a", FR1)
+        assert not await ledger.reserve_panorama("demo", "b", FR1)
+        assert not await ledger.reserve_panorama("demo", "a", FR0)
 
     async def test_an_intent_is_open_until_it_is_settled(self, ledger: Ledger) -> None:
         assert [await ledger.intend("demo", image) for image in ("a", "a", "b")] == [

@@ -1,6 +1,7 @@
 """Fakes of the sampler's dependencies, and fetchers that follow a script."""
 
 import functools
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
@@ -113,8 +114,9 @@ class FakeFetchers:
                 await self._work_on(message.dataset, request)
 
     async def _work_on(self, dataset: str, request: SlotRequest) -> None:
-        slot = request.slot
-        if not await self.ledger.begin(dataset, {slot: request.fence}, self.lease_seconds):
+        slot, owner = request.slot, secrets.token_hex(8)
+        fences = {slot: request.fence}
+        if not await self.ledger.begin(dataset, fences, owner, self.lease_seconds):
             return
         self.begun.append((dataset, request))
         status = self.answer(request)

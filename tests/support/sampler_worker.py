@@ -5,6 +5,7 @@ is a rule for a slot's index: "stored", "exhausted", or "retry:7" (index 7 alway
 """
 
 import asyncio
+import secrets
 import sys
 
 from celery import Celery
@@ -41,8 +42,8 @@ async def work(script: str, text: str, store: ObjectStore) -> None:
 async def _work_on(
     script: str, dataset: str, request: SlotRequest, store: ObjectStore, ledger: Ledger
 ) -> None:
-    seconds = SamplerSettings.load().lease_seconds
-    if not await ledger.begin(dataset, {request.slot: request.fence}, seconds):
+    seconds, fences = SamplerSettings.load().lease_seconds, {request.slot: request.fence}
+    if not await ledger.begin(dataset, fences, secrets.token_hex(8), seconds):
         return
     await asyncio.sleep(WORK_SECONDS)
     outcome = outcome_of(dataset, request, scripted(script, request))

@@ -79,7 +79,7 @@ async def known_outcomes(
     live = await ledger.outcomes(spec.name)
     stored = await stored_slots(store, spec.name)
     if live.keys() - set(stored):
-        await ledger.forget(spec.name)
+        await ledger.forget_view(spec.name)
         live = {}
     restored = await read_outcomes(store, spec.name, [s for s in stored if s not in live])
     if restored:
@@ -95,10 +95,10 @@ async def stored_status(store: ObjectStore, name: str) -> DatasetStatus:
 
 
 async def rebuild(store: ObjectStore, ledger: Ledger, name: str) -> DatasetStatus:
-    """Drop a dataset's live view in Redis and restore it from the store."""
+    """Restore a dataset's outcomes and account in Redis from the store; fetchers continue."""
     spec = await read_spec(store, name)
     outcomes = await read_outcomes(store, name, await stored_slots(store, name))
-    await ledger.forget(name)
+    await ledger.forget_view(name)
     await ledger.restore(outcomes)
     return await _stored_status(store, spec, outcomes)
 

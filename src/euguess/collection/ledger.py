@@ -29,7 +29,11 @@ LUA = "euguess.collection"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The exclusive right to work on a slot until it expires; a higher fence outdates it."""
+    """The exclusive right to work on a slot until it expires; a higher fence outdates it.
+
+    A fence is begun once, by one owner, even after the lease has expired: a message that is
+    delivered again does nothing.
+    """
 
     fence: int
     is_live: bool  # it has not expired
@@ -69,26 +73,46 @@ class Ledger:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._lease = load_script(redis, LUA, "lease")
-        self._begin = load_script(redis, LUA, "begin")
-        self._record = load_script(redis, LUA, "record")
+        self._lease = load_script(redis, LUA, "leases", "lease")
+        self._begin = load_script(redis, LUA, "leases", "begin")
+        self._withdraw = load_script(redis, LUA, "leases", "withdraw")
+        self._record = load_script(redis, LUA, "leases", "record")
+        self._panorama = load_script(redis, LUA, "panorama")
 
     # --- leases ---
 
     async def lease(self, dataset: str, fences: Mapping[SlotKey, int], seconds: float) -> None:
         """Take leases for slots that are about to be published."""
-        await self._lease(keys=[_leases_key(dataset)], args=_lease_arguments(fences, seconds))
+        await self._lease(
+            keys=[_leases_key(dataset)], args=[_milliseconds(seconds), *_pairs(fences)]
+        )
 
     async def begin(
-        self, dataset: str, fences: Mapping[SlotKey, int], seconds: float
+        self, dataset: str, fences: Mapping[SlotKey, int], owner: str, seconds: float
     ) -> set[SlotKey]:
-        """Begin work on slots, or renew their leases.
+        """Begin work on published slots; `owner` names one delivery of their message.
 
-        Returns the slots that may be worked on; a newer publication outdates the others.
+        Returns the slots that may be worked on. The others have a newer publication, or another
+        delivery has begun them.
         """
-        arguments = _lease_arguments(fences, seconds)
-        begun = await self._begin(keys=[_leases_key(dataset)], args=arguments)
-        return {SlotKey.parse(_text(slot)) for slot in begun}
+        arguments: list[str | int] = [owner, _milliseconds(seconds), *_pairs(fences)]
+        return _slots(await self._begin(keys=[_leases_key(dataset)], args=arguments))
+
+    async def renew(
+        self, dataset: str, slot: SlotKey, fence: int, owner: str, seconds: float
+    ) -> bool:
+        """Extend a lease, even an expired one, or take it again if Redis has lost it.
+
+        False once a newer publication or another owner has the slot.
+        """
+        return slot in await self.begin(dataset, {slot: fence}, owner, seconds)
+
+    async def withdraw(self, dataset: str, fences: Mapping[SlotKey, int]) -> set[SlotKey]:
+        """Outdate publications that no fetcher has begun, by fences above theirs.
+
+        Returns the slots that were withdrawn. Slots without a lease are not.
+        """
+        return _slots(await self._withdraw(keys=[_leases_key(dataset)], args=_pairs(fences)))
 
     async def leases(self, dataset: str) -> dict[SlotKey, Lease]:
         """Return all leases, expired ones included."""
@@ -120,8 +144,8 @@ class Ledger:
     # --- outcomes ---
 
     async def record(self, outcome: SlotOutcome) -> None:
-        """Announce an outcome and release its lease. A final one is kept; the first one wins."""
-        keys = [_outcomes_key(outcome.dataset), OUTCOME_STREAM, _leases_key(outcome.dataset)]
+        """Announce an outcome and end its lease. A final one is kept; the first one wins."""
+        keys = [_leases_key(outcome.dataset), _outcomes_key(outcome.dataset), OUTCOME_STREAM]
         arguments: list[str | int] = [str(outcome.slot), outcome.fence, outcome.model_dump_json()]
         arguments += [int(outcome.status.is_final), OUTCOME_STREAM_LENGTH]
         await self._record(keys=keys, args=arguments)
@@ -182,13 +206,13 @@ class Ledger:
     # --- panoramas and paid calls ---
 
     async def reserve_panorama(self, dataset: str, location_id: str, slot: SlotKey) -> bool:
-        """Claim a panorama for a slot; False if another slot of the dataset has it."""
-        key = _panoramas_key(dataset)
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.hsetnx(key, location_id, str(slot))
-            pipeline.hget(key, location_id)
-            _, holder = await pipeline.execute()
-        return holder is not None and _text(holder) == str(slot)
+        """Claim a panorama for a slot; False if another slot of the dataset has it.
+
+        A slot that has ended with another location, or with none, passes it on, so that images
+        that were paid for are used.
+        """
+        keys = [_panoramas_key(dataset), _outcomes_key(dataset)]
+        return bool(await self._panorama(keys=keys, args=[location_id, str(slot)]))
 
     async def intend(self, dataset: str, image: str) -> bool:
         """Note a paid call before it is made; False if an earlier one has no known result."""
@@ -246,8 +270,16 @@ class Ledger:
         """Count messages that no worker has taken; Celery keeps a queue as a list of that name."""
         return int(await self._redis.llen(queue.value))
 
+    async def forget_view(self, dataset: str) -> None:
+        """Drop what the store can restore: outcomes, progress and the account.
+
+        Leases and panoramas stay, since fetchers may be at work.
+        """
+        view = (_outcomes_key, _progress_key, account_key)
+        await self._redis.delete(*(key(dataset) for key in view))
+
     async def forget(self, dataset: str) -> None:
-        """Drop the live view of a dataset (before it is rebuilt from the store)."""
+        """Drop everything about a dataset that was deleted."""
         view = (_leases_key, _outcomes_key, _progress_key)
         calls = (_panoramas_key, _intents_key, _possibly_paid_key)
         await self._redis.delete(*(key(dataset) for key in (*view, *calls, account_key)))
@@ -257,9 +289,16 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _lease_arguments(fences: Mapping[SlotKey, int], seconds: float) -> list[str | int]:
-    pairs = [part for slot, fence in fences.items() for part in (str(slot), fence)]
-    return [int(seconds * 1000), *pairs]
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _pairs(fences: Mapping[SlotKey, int]) -> list[str | int]:
+    return [part for slot, fence in fences.items() for part in (str(slot), fence)]
+
+
+def _slots(names: Iterable[bytes | str]) -> set[SlotKey]:
+    return {SlotKey.parse(_text(name)) for name in names}
 
 
 def _parse_lease(text: str, now_ms: int) -> Lease:

@@ -14,9 +14,9 @@ from euguess.messages.queues import Queue
 
 @dataclass(slots=True)
 class _Dataset:
-    """The live view of one dataset. Leases are (fence, expiry in ms, begun)."""
+    """The live view of one dataset. Leases are (fence, expiry in ms, owner or "")."""
 
-    leases: dict[SlotKey, tuple[int, int, bool]] = field(default_factory=dict)
+    leases: dict[SlotKey, tuple[int, int, str]] = field(default_factory=dict)
     outcomes: dict[SlotKey, SlotOutcome] = field(default_factory=dict)
     progress: dict[SlotKey, tuple[int, int]] = field(default_factory=dict)
     panoramas: dict[str, SlotKey] = field(default_factory=dict)
@@ -61,23 +61,38 @@ class InMemoryLedger(Ledger):
     async def lease(self, dataset: str, fences: Mapping[SlotKey, int], seconds: float) -> None:
         self._check()
         expiry = self._now_ms() + int(seconds * 1000)
-        self.datasets[dataset].leases.update({s: (f, expiry, False) for s, f in fences.items()})
+        self.datasets[dataset].leases.update({s: (f, expiry, "") for s, f in fences.items()})
 
     async def begin(
-        self, dataset: str, fences: Mapping[SlotKey, int], seconds: float
+        self, dataset: str, fences: Mapping[SlotKey, int], owner: str, seconds: float
     ) -> set[SlotKey]:
         self._check()
         leases, expiry = self.datasets[dataset].leases, self._now_ms() + int(seconds * 1000)
-        begun = {s: f for s, f in fences.items() if s not in leases or leases[s][0] <= f}
-        leases.update({slot: (fence, expiry, True) for slot, fence in begun.items()})
+        begun = {s: f for s, f in fences.items() if _is_free(leases.get(s), f, owner)}
+        leases.update({slot: (fence, expiry, owner) for slot, fence in begun.items()})
         return set(begun)
+
+    async def renew(
+        self, dataset: str, slot: SlotKey, fence: int, owner: str, seconds: float
+    ) -> bool:
+        return slot in await self.begin(dataset, {slot: fence}, owner, seconds)
+
+    async def withdraw(self, dataset: str, fences: Mapping[SlotKey, int]) -> set[SlotKey]:
+        self._check()
+        leases = self.datasets[dataset].leases
+        queued = {s: f for s, f in fences.items() if s in leases and not leases[s][2]}
+        withdrawn = {
+            slot: (fence, 0, "") for slot, fence in queued.items() if leases[slot][0] < fence
+        }
+        leases.update(withdrawn)
+        return set(withdrawn)
 
     async def leases(self, dataset: str) -> dict[SlotKey, Lease]:
         self._check()
         now_ms = self._now_ms()
         return {
-            slot: Lease(fence, is_live=expiry > now_ms, is_begun=is_begun)
-            for slot, (fence, expiry, is_begun) in self.datasets[dataset].leases.items()
+            slot: Lease(fence, is_live=expiry > now_ms, is_begun=bool(owner))
+            for slot, (fence, expiry, owner) in self.datasets[dataset].leases.items()
         }
 
     # --- Redis itself ---
@@ -99,8 +114,14 @@ class InMemoryLedger(Ledger):
         if outcome.status.is_final:
             dataset.outcomes.setdefault(outcome.slot, outcome)
         self.stream.append(outcome)
-        if dataset.leases.get(outcome.slot, (outcome.fence + 1,))[0] <= outcome.fence:
-            del dataset.leases[outcome.slot]
+        held, _, owner = dataset.leases.get(outcome.slot, (0, 0, ""))
+        if held > outcome.fence:
+            return
+        if outcome.status.is_final:
+            dataset.leases.pop(outcome.slot, None)
+        else:
+            owner = (held == outcome.fence and owner) or "ended"
+            dataset.leases[outcome.slot] = (outcome.fence, 0, owner)
 
     async def keep_progress(
         self, dataset: str, slot: SlotKey, next_candidate: int, failures: int
@@ -137,7 +158,13 @@ class InMemoryLedger(Ledger):
 
     async def reserve_panorama(self, dataset: str, location_id: str, slot: SlotKey) -> bool:
         self._check()
-        return self.datasets[dataset].panoramas.setdefault(location_id, slot) == slot
+        view = self.datasets[dataset]
+        holder = view.panoramas.get(location_id, slot)
+        end = view.outcomes.get(holder)
+        if holder != slot and (end is None or end.location_id == location_id):
+            return False
+        view.panoramas[location_id] = slot
+        return True
 
     async def intend(self, dataset: str, image: str) -> bool:
         self._check()
@@ -192,6 +219,11 @@ class InMemoryLedger(Ledger):
         self._check()
         return self.queued[queue]
 
+    async def forget_view(self, dataset: str) -> None:
+        self._check()
+        self.datasets[dataset].outcomes.clear()
+        self.datasets[dataset].progress.clear()
+
     async def forget(self, dataset: str) -> None:
         self._check()
         self.datasets.pop(dataset, None)
@@ -202,3 +234,9 @@ class InMemoryLedger(Ledger):
     def _check(self) -> None:
         if self.is_down:
             raise RedisConnectionError("refused")
+
+
+def _is_free(lease: tuple[int, int, str] | None, fence: int, owner: str) -> bool:
+    """Check that an owner may begin a fence, or go on with it."""
+    held, _, holder = lease or (0, 0, "")
+    return held < fence or (held == fence and holder in ("", owner))

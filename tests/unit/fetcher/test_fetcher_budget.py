@@ -22,7 +22,7 @@ def bench(memory_store: ObjectStore) -> Bench:
 
 
 async def run(bench: Bench, index: int = 0) -> SlotOutcome:
-    return await SlotFetcher(bench.context, SPEC, request(index)).run()
+    return await SlotFetcher(bench.context, SPEC, bench.lease(request(index))).run()
 
 
 async def spent(bench: Bench) -> int:

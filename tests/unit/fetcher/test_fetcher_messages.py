@@ -69,18 +69,46 @@ async def test_a_slot_with_an_outdated_fence_is_skipped(bench: Bench) -> None:
     assert outcomes(bench) == {1: SlotStatus.STORED}
 
 
-async def test_work_ends_when_a_newer_publication_takes_the_lease(bench: Bench) -> None:
+async def test_nothing_more_is_bought_once_a_newer_publication_has_the_lease(bench: Bench) -> None:
     slot = SlotKey(country_code="FR", index=0)
 
-    class Slow(FakeProvider):
+    class Outdated(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
             await bench.ledger.lease("demo", {slot: 9}, 100)
-            await asyncio.sleep(60)
-            raise AssertionError("the work went on")
+            await asyncio.sleep(0.1)  # by then the lease was to be renewed
+            return await super().find(coordinate, radius_m)
 
-    bench.provider = Slow()
-    await asyncio.wait_for(fetcher(bench, lease_seconds=0.03).fetch(message(request(0))), 5)
+    bench.provider = Outdated()
+    await fetcher(bench, lease_seconds=0.03).fetch(message(request(0)))
+    assert not bench.provider.fetched
     assert not bench.ledger.recorded
+
+
+async def test_a_message_delivered_twice_is_fetched_once(bench: Bench) -> None:
+    text = message(*[request(index) for index in range(3)])
+    await asyncio.gather(*[fetcher(bench).fetch(text) for _ in range(2)])
+    assert outcomes(bench) == dict.fromkeys(range(3), SlotStatus.STORED)
+    assert len(bench.ledger.recorded) == 3
+    assert bench.provider.fetched.total() == 9
+
+
+async def test_a_message_that_is_delivered_again_after_its_worker_was_lost_does_nothing(
+    bench: Bench,
+) -> None:
+    """The sampler counts the loss first, and publishes the slots again with a higher fence."""
+    await bench.ledger.begin("demo", {request(0).slot: 1}, "lost worker", 0)
+    await fetcher(bench).fetch(message(request(0)))
+    assert not bench.ledger.recorded
+    assert bench.provider.finds == 0
+    await fetcher(bench).fetch(message(request(0, fence=2)))
+    assert outcomes(bench) == {0: SlotStatus.STORED}
+
+
+async def test_a_second_delivery_returns_no_slot_that_the_first_has_begun(bench: Bench) -> None:
+    await bench.ledger.begin("demo", {request(0).slot: 1}, "at work", 100)
+    await bench.ledger.pause("simulator", "quota", 60)
+    await fetcher(bench).fetch(message(request(0), request(1)))
+    assert outcomes(bench) == {1: SlotStatus.DEFERRED}
 
 
 async def test_a_long_slot_keeps_its_lease(bench: Bench) -> None:
@@ -90,12 +118,12 @@ async def test_a_long_slot_keeps_its_lease(bench: Bench) -> None:
         calls = 0
 
         async def begin(
-            self, dataset: str, fences: Mapping[SlotKey, int], seconds: float
+            self, dataset: str, fences: Mapping[SlotKey, int], owner: str, seconds: float
         ) -> set[SlotKey]:
             self.calls += 1
             if self.calls == 4:
                 renewed.set()
-            return await super().begin(dataset, fences, seconds)
+            return await super().begin(dataset, fences, owner, seconds)
 
     class Slow(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
@@ -113,13 +141,13 @@ async def test_a_cancellation_that_redis_swallows_delays_nothing(bench: Bench) -
 
     class Swallowing(InMemoryLedger):
         async def begin(
-            self, dataset: str, fences: Mapping[SlotKey, int], seconds: float
+            self, dataset: str, fences: Mapping[SlotKey, int], owner: str, seconds: float
         ) -> set[SlotKey]:
             if self.datasets[dataset].leases and not is_sending.is_set():  # the first renewal
                 is_sending.set()
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.sleep(0.05)
-            return await super().begin(dataset, fences, seconds)
+            return await super().begin(dataset, fences, owner, seconds)
 
     class Slow(FakeProvider):
         async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:

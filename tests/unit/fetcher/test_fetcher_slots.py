@@ -36,7 +36,7 @@ def bench(memory_store: ObjectStore) -> Bench:
 
 
 async def run(bench: Bench, wanted: SlotRequest) -> SlotOutcome:
-    return await SlotFetcher(bench.context, SPEC, wanted).run()
+    return await SlotFetcher(bench.context, SPEC, bench.lease(wanted)).run()
 
 
 async def keys(bench: Bench, prefix: str) -> list[str]:

@@ -15,7 +15,7 @@ from euguess.messages.collection import (
 )
 from services.sampler.candidates import CandidateSource
 from services.sampler.controller import Limits
-from tests.support.sampler_fakes import World, always, squares
+from tests.support.sampler_fakes import World, always, outcome_of, squares
 
 SPEC = DatasetSpec(name="demo", quotas={"FR": 60, "PL": 30}, max_candidates=40)
 
@@ -214,6 +214,27 @@ async def test_stopping_outdates_queued_slots() -> None:
     assert world.controller.outstanding == 0
 
 
+async def test_a_stopped_dataset_lets_fetchers_end_the_slots_they_have_begun() -> None:
+    world = World()
+    await world.service.create(spec(quotas={"FR": 3}))
+    await world.controller.round()
+    (message,) = world.publisher.take()
+    begun = message.model_copy(update={"slots": message.slots[:1]})
+    slot, fence = begun.slots[0].slot, begun.slots[0].fence
+    await world.ledger.begin("demo", {slot: fence}, "fetcher", 100)
+    await world.service.stop("demo")
+    await world.controller.round()
+    assert world.controller.outstanding == 1
+    assert await world.ledger.renew("demo", slot, fence, "fetcher", 100)
+    await world.service.create(spec(quotas={"FR": 3}))
+    await world.controller.round()
+    published = world.publisher.take()
+    assert {request.slot.index for one in published for request in one.slots} == {1, 2}
+    await world.fetchers.work(published)
+    await world.ledger.record(outcome_of("demo", begun.slots[0], SlotStatus.STORED))
+    assert (await world.run()).total.stored == 3
+
+
 async def test_a_complete_dataset_stays_complete_when_it_is_stopped() -> None:
     world = World()
     await world.service.create(SPEC)
@@ -342,7 +363,7 @@ async def test_an_outcome_that_was_stored_but_not_announced_is_recovered() -> No
     world.ledger.stream.clear()
     world.ledger.datasets["demo"].outcomes.clear()
     assert event is not None
-    await world.ledger.begin("demo", {event.slot: event.fence}, 0)
+    await world.ledger.begin("demo", {event.slot: event.fence}, "owner", 0)
     world.wait(11)
     status = await world.run()
     assert (status.total.stored, status.total.failed) == (1, 0)

@@ -1,0 +1,72 @@
+"""The lease of one slot while a message is processed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from euguess.collection.ledger import Ledger
+from euguess.errors import EUGuessError
+from euguess.messages.collection import SlotRequest
+
+RENEWALS_PER_LEASE = 3
+
+
+class LeaseLost(EUGuessError):
+    """A newer publication, or another delivery of the message, has the slot."""
+
+
+@dataclass(slots=True)
+class SlotLease:
+    """The lease of a slot that was begun; `owner` names the delivery of the message.
+
+    Once it is lost, nothing more may be bought for the slot.
+    """
+
+    ledger: Ledger
+    dataset: str
+    request: SlotRequest
+    owner: str
+    seconds: float
+    is_lost: bool = False
+
+    def check(self) -> None:
+        """Raise LeaseLost if a renewal has failed."""
+        if self.is_lost:
+            raise LeaseLost
+
+    async def renew(self) -> None:
+        """Renew the lease. Raises LeaseLost or Redis's errors."""
+        self.check()
+        slot, fence = self.request.slot, self.request.fence
+        is_ours = await self.ledger.renew(self.dataset, slot, fence, self.owner, self.seconds)
+        self.is_lost = not is_ours
+        self.check()
+
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Renew the lease regularly while the body runs."""
+        ended = asyncio.Event()
+        renewals = asyncio.create_task(self._renew_until(ended))
+        try:
+            yield
+        finally:
+            ended.set()
+            await renewals
+
+    async def _renew_until(self, ended: asyncio.Event) -> None:
+        """Ended by the event, not by cancelling: before Python 3.12 `asyncio.wait_for`, which
+        redis-py uses to send, can swallow a cancellation, and the lease would never end."""
+        while not self.is_lost and not await _happens(ended, self.seconds / RENEWALS_PER_LEASE):
+            with contextlib.suppress(RedisError, LeaseLost):
+                await self.renew()
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event with a timeout; return whether it happened."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
