@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -29,6 +29,10 @@ from services.fetcher.slot import MAX_REASON_LENGTH, SlotFetcher, outcome_of
 
 logger = logging.getLogger(__name__)
 
+FINISH_SECONDS = 3.0  # for calls in progress when the fetcher stops
+STOPPING = "the fetcher is stopping"
+
+Slot = asyncio.Task[SlotOutcome | None]
 OpenContext = Callable[[str], FetchContext]  # by the provider's name
 
 
@@ -41,11 +45,13 @@ class MessageFetcher:
         ledger: Ledger,
         open_context: OpenContext,
         lease_seconds: float,
+        stopping: asyncio.Event | None = None,
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._open_context = open_context
         self._lease_seconds = lease_seconds
+        self._stopping = stopping or asyncio.Event()
         self._specs: dict[str, DatasetSpec] = {}
         self._contexts: dict[str, FetchContext] = {}
 
@@ -53,7 +59,8 @@ class MessageFetcher:
         """Bring each slot of a message to an outcome and announce it.
 
         A slot that another delivery of the message has begun is left alone. A message that does
-        not validate, or whose dataset is unknown, becomes a dead letter and is not retried.
+        not validate, or whose dataset is unknown, becomes a dead letter and is not retried. Once
+        `stopping` is set, slots that do not end soon are deferred.
         """
         try:
             message = FetchLocations.model_validate_json(text)
@@ -66,9 +73,9 @@ class MessageFetcher:
             await self._bury(text, str(error))
         except StoreError as error:
             reason = f"{type(error).__name__}: {error}"
-            await self._return_slots(message, SlotStatus.RETRY, reason)
+            await self._return_slots(await self._begin(message), SlotStatus.RETRY, reason)
         except ProviderPaused as error:
-            await self._return_slots(message, SlotStatus.DEFERRED, str(error))
+            await self._return_slots(await self._begin(message), SlotStatus.DEFERRED, str(error))
         else:
             await self._fetch_slots(context, spec, message)
 
@@ -76,10 +83,15 @@ class MessageFetcher:
         self, context: FetchContext, spec: DatasetSpec, message: FetchLocations
     ) -> None:
         started = time.monotonic()
-        slots = (self._fetch_slot(context, spec, lease) for lease in await self._begin(message))
-        results = await asyncio.gather(*slots, return_exceptions=True)
+        leases = await self._begin(message)
+        slots = [asyncio.create_task(self._fetch_slot(context, spec, lease)) for lease in leases]
+        async with self._cut_short_on_stop(context, slots):
+            results = await asyncio.gather(*slots, return_exceptions=True)
         _report(spec.name, results, time.monotonic() - started)
-        errors = [result for result in results if isinstance(result, BaseException)]
+        pairs = zip(leases, slots, strict=True)
+        cut = [lease for lease, slot in pairs if slot.cancelled() and not lease.is_lost]
+        await self._return_slots(cut, SlotStatus.DEFERRED, STOPPING)
+        errors = [result for result in results if isinstance(result, Exception)]
         if errors:  # an error of Redis: the leases expire, and the slots are published again
             raise errors[0]
 
@@ -107,15 +119,39 @@ class MessageFetcher:
             return outcome
         return None
 
-    async def _return_slots(self, message: FetchLocations, status: SlotStatus, reason: str) -> None:
-        """Announce that no slot of a message can be fetched for now."""
+    @contextlib.asynccontextmanager
+    async def _cut_short_on_stop(
+        self, context: FetchContext, slots: Sequence[Slot]
+    ) -> AsyncIterator[None]:
+        watch = asyncio.create_task(self._cut_short(context, slots))
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    async def _cut_short(self, context: FetchContext, slots: Sequence[Slot]) -> None:
+        """After the stop, start no more calls, and cancel what does not end soon."""
+        await self._stopping.wait()
+        context.calls.circuit.open()
+        while not all(slot.done() for slot in slots):
+            # More than once: before Python 3.12 redis-py can swallow a cancellation.
+            await asyncio.wait(slots, timeout=FINISH_SECONDS)
+            for slot in slots:
+                slot.cancel()
+
+    async def _return_slots(
+        self, leases: Sequence[SlotLease], status: SlotStatus, reason: str
+    ) -> None:
+        """Announce that slots cannot be fetched for now."""
         fields = {"reason": reason[:MAX_REASON_LENGTH]}
-        for lease in await self._begin(message):
-            outcome = outcome_of(message.dataset, lease.request, status, **fields)
+        for lease in leases:
+            outcome = outcome_of(lease.dataset, lease.request, status, **fields)
             await self._ledger.record(outcome)
 
     async def _context(self, provider: str) -> FetchContext:
         """Return a provider's context. Raises ProviderPaused, also if the settings forbid it."""
+        if self._stopping.is_set():
+            raise ProviderPaused(STOPPING)
         reason = await self._ledger.paused(provider)
         if reason is not None:
             raise ProviderPaused(reason)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from celery import Celery
 
 from euguess.messages.queues import Queue, TaskName
+from services.fetcher.broker import Transport
 
 TASK_SECONDS = 240  # hard limit; must stay below the visibility timeout
 VISIBILITY_SECONDS = 300
@@ -18,6 +19,8 @@ def create_celery(broker_url: str) -> Celery:
     """
     celery = Celery("fetcher", broker=broker_url, set_as_current=False)
     celery.conf.update(
+        broker_transport=f"{Transport.__module__}:{Transport.__qualname__}",
+        broker_channel_error_retry=True,  # a full Redis refuses writes for a while
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,

@@ -1,18 +1,23 @@
 """Composition root of the fetcher: builds its parts, once in each worker process."""
 
 import asyncio
+import contextlib
 import logging
 import random
+import signal
 from typing import Any
 
 import aiohttp
+import psutil
 from celery import Celery
+from celery.platforms import set_pdeathsig
 from celery.signals import (
     heartbeat_sent,
     setup_logging,
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
+    worker_shutting_down,
 )
 from redis.exceptions import RedisError
 
@@ -22,6 +27,7 @@ from euguess.collection.providers import COLLECTED, ProviderName
 from euguess.collection.redis_connection import open_redis
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.geography.boundaries import load_boundaries
+from euguess.messages.queues import Queue
 from euguess.process.logs import configure_logging
 from euguess.settings import (
     HomeSettings,
@@ -43,6 +49,7 @@ from services.fetcher.tasks import create_celery, register
 
 logger = logging.getLogger(__name__)
 
+HAND_BACK = signal.SIGUSR2  # to pool processes; Celery uses SIGTERM and SIGUSR1 itself
 USER_AGENT = "EUGuess/0.1 (street-level imagery research)"
 
 
@@ -51,6 +58,7 @@ class WorkerProcess:
 
     def __init__(self, health: FetcherHealth) -> None:
         self._health = health
+        self._stopping = asyncio.Event()
         self._runner: asyncio.Runner | None = None
         self._session: aiohttp.ClientSession | None = None
         self._fetcher: MessageFetcher | None = None
@@ -59,6 +67,7 @@ class WorkerProcess:
         """Connect and load in the worker process itself: threads do not survive a fork."""
         if self._runner is None:
             self._runner = asyncio.Runner()
+            signal.signal(HAND_BACK, self._hand_back)
         self._fetcher = self._runner.run(self._connect())
 
     def close(self, **_: Any) -> None:
@@ -73,6 +82,11 @@ class WorkerProcess:
         assert self._fetcher is not None
         self._runner.run(self._fetcher.fetch(text))
         self._health.progress.beat()
+
+    def _hand_back(self, *_: Any) -> None:
+        """Hand back the current message, and the ones that arrive later. A signal handler."""
+        if self._runner is not None:
+            self._runner.get_loop().call_soon_threadsafe(self._stopping.set)
 
     async def _connect(self) -> MessageFetcher:
         store = await open_store(StoreSettings.load())
@@ -90,7 +104,26 @@ class WorkerProcess:
             calls = Calls(limit, chance=random.Random())
             return FetchContext(provider, calls, store, ledger, budgets, boundaries)
 
-        return MessageFetcher(store, ledger, open_context, SamplerSettings.load().lease_seconds)
+        lease_seconds = SamplerSettings.load().lease_seconds
+        return MessageFetcher(store, ledger, open_context, lease_seconds, self._stopping)
+
+
+def run_worker(concurrency: int) -> int:
+    """Process messages until SIGTERM, SIGINT or the death of the parent; return the exit code.
+
+    Raises ServiceUnavailable when Redis does not answer.
+    """
+    set_pdeathsig("SIGTERM")
+    worker = build_worker().Worker(
+        pool="prefork",
+        concurrency=concurrency,
+        queues=[Queue.FETCH],
+        loglevel="INFO",
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
 
 
 def build_worker() -> Celery:
@@ -108,8 +141,15 @@ def build_worker() -> Celery:
     setup_logging.connect(_configure_logging, weak=False)
     worker_ready.connect(lambda **_: health.progress.beat(), weak=False)
     heartbeat_sent.connect(lambda **_: health.alive.beat(), weak=False)
+    worker_shutting_down.connect(_let_pool_hand_back, weak=False)
     register(celery, process.fetch)
     return celery
+
+
+def _let_pool_hand_back(**_: Any) -> None:
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(HAND_BACK)
 
 
 async def _check_redis(url: str) -> None:

@@ -48,11 +48,15 @@ class Rig:
     simulator_url: str
 
     @contextlib.contextmanager
-    def worker(self, concurrency: int = 1) -> Iterator[RunningServer]:
+    def worker(
+        self, concurrency: int = 1, command: Sequence[str] | None = None
+    ) -> Iterator[RunningServer]:
         log = self.folder / f"fetcher-{secrets.token_hex(4)}.log"
         spec = ServerSpec(
             name="fetcher",
-            argv=tuple(service_command("fetcher", "worker", "--concurrency", str(concurrency))),
+            argv=tuple(
+                command or service_command("fetcher", "worker", "--concurrency", str(concurrency))
+            ),
             ready=lambda: log.exists() and " ready." in log.read_text(errors="replace"),
             env=self.variables(),
             cwd=project_root(),

@@ -8,7 +8,13 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisDown
 
-from services.fetcher.health import STALLED_SECONDS, FetcherHealth
+from euguess.process.heartbeat import SILENT_SECONDS
+from services.fetcher.health import (
+    STALLED_SECONDS,
+    START_SECONDS,
+    FetcherHealth,
+    StallDetector,
+)
 
 
 class Queue(Redis):
@@ -62,3 +68,51 @@ def test_a_live_worker_without_progress_is_unhealthy(health: FetcherHealth, tmp_
 
 def test_a_broker_that_does_not_answer_is_a_problem(health: FetcherHealth) -> None:
     assert "Redis does not answer" in str(health.problem(Queue(None)))
+
+
+class Detection:
+    """A detector of a worker that has just started, with a clock that the test moves."""
+
+    def __init__(self, health: FetcherHealth, folder: Path) -> None:
+        self.now = 0.0
+        self.queue = Queue(3)
+        self._folder = folder
+        self._detector = StallDetector(health, self.queue, lambda: self.now)
+
+    def after(self, seconds: float, *, alive: float, progress: float) -> str | None:
+        """Return the problem some seconds later, with heartbeats of these ages."""
+        self.now += seconds
+        set_age(self._folder / "fetcher" / "alive", alive)
+        set_age(self._folder / "fetcher" / "progress", progress)
+        return self._detector.problem()
+
+
+@pytest.fixture
+def detection(health: FetcherHealth, tmp_path: Path) -> Detection:
+    return Detection(health, tmp_path)
+
+
+def test_a_starting_worker_may_be_silent(detection: Detection) -> None:
+    assert detection.after(START_SECONDS + SILENT_SECONDS - 1, alive=1e6, progress=1e6) is None
+    assert detection.after(2, alive=1e6, progress=1e6) == "no heartbeat for 60 seconds"
+
+
+def test_a_worker_that_finishes_nothing_of_a_queue_is_replaced(detection: Detection) -> None:
+    detection.after(START_SECONDS, alive=1, progress=1)
+    assert detection.after(STALLED_SECONDS - 1, alive=1, progress=1e6) is None
+    assert "none finished" in str(detection.after(2, alive=1, progress=1e6))
+
+
+def test_a_message_after_a_long_idle_time_is_no_stall(detection: Detection) -> None:
+    detection.queue.waiting = 0
+    detection.after(1e6, alive=1, progress=1e6)
+    detection.queue.waiting = 1
+    assert detection.after(5, alive=1, progress=1e6) is None
+
+
+def test_the_worker_is_not_blamed_for_an_outage_of_redis(detection: Detection) -> None:
+    detection.queue.waiting = None
+    assert detection.after(1e6, alive=1e6, progress=1e6) is None
+    detection.queue.waiting = 3
+    assert detection.after(5, alive=1e6, progress=1e6) is None
+    assert detection.after(SILENT_SECONDS, alive=1e6, progress=1e6) is not None

@@ -236,3 +236,32 @@ async def test_all_slots_are_returned_while_the_store_is_down(bench: Bench) -> N
     bench.store = Down()  # type: ignore[assignment] # every method fails
     await fetcher(bench).fetch(message(request(0), request(1)))
     assert outcomes(bench) == dict.fromkeys((0, 1), SlotStatus.RETRY)
+
+
+async def test_slots_that_do_not_end_soon_are_deferred_when_the_fetcher_stops(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.fetcher.message.FINISH_SECONDS", 0.05)
+    stopping, first = asyncio.Event(), asyncio.Event()
+
+    class Slow(FakeProvider):
+        async def find(self, coordinate: Coordinate, radius_m: int) -> Panorama | None:
+            await super().find(coordinate, radius_m)
+            stopping.set()
+            await first.wait()
+            raise AssertionError("the call went on")
+
+    bench.provider = Slow()
+    working = MessageFetcher(bench.store, bench.ledger, lambda _: bench.context, 100, stopping)
+    await asyncio.wait_for(working.fetch(message(*[request(n) for n in range(9)])), 5)
+    assert outcomes(bench) == dict.fromkeys(range(9), SlotStatus.DEFERRED)
+    assert bench.provider.finds == 1
+
+
+async def test_a_stopping_fetcher_defers_later_messages(bench: Bench) -> None:
+    stopping = asyncio.Event()
+    stopping.set()
+    working = MessageFetcher(bench.store, bench.ledger, lambda _: bench.context, 100, stopping)
+    await working.fetch(message(request(0), request(1)))
+    assert outcomes(bench) == dict.fromkeys(range(2), SlotStatus.DEFERRED)
+    assert bench.provider.finds == 0
