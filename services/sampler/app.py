@@ -10,7 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from redis.exceptions import RedisError
 
-from euguess.errors import DatasetConflict, DatasetNotFound, EUGuessError, InvalidInput
+from euguess.errors import (
+    DamagedRecord,
+    DatasetConflict,
+    DatasetNotFound,
+    EUGuessError,
+    InvalidInput,
+)
 from euguess.geography.countries import COUNTRIES, PRESETS
 from euguess.messages.collection import (
     Budget,
@@ -71,6 +77,7 @@ _STATUS_CODES: dict[type[EUGuessError], int] = {
     DatasetNotFound: 404,
     DatasetConflict: 409,
     InvalidInput: 422,
+    DamagedRecord: 500,
 }
 
 

@@ -6,9 +6,10 @@ from euguess.collection.budget import BudgetLedger, Sum, cost, shortage
 from euguess.collection.layout import budget_key
 from euguess.collection.providers import tariff
 from euguess.collection.receipts import stored_spending
-from euguess.errors import ObjectNotFound, StoreError
+from euguess.errors import DamagedRecord, ObjectNotFound
 from euguess.messages.collection import Budget, DatasetSpec
 from euguess.storage import ObjectStore
+from services.sampler.collection import Collection
 
 
 class Budgets:
@@ -19,15 +20,25 @@ class Budgets:
         self._accounts = accounts
 
     async def read(self, spec: DatasetSpec) -> Budget | None:
-        """Return the budget that was set last, initially that of the spec."""
+        """Return the budget that was set last, initially that of the spec.
+
+        Raises DamagedRecord.
+        """
         key = budget_key(spec.name)
         try:
             found = Budget.model_validate_json(await self._store.get(key))
         except ObjectNotFound:
             return spec.budget
-        except ValidationError as error:
-            raise StoreError(f"{key} is damaged: {error.error_count()} errors") from None
+        except ValidationError:
+            raise DamagedRecord(key) from None
         return found if found != Budget() else None
+
+    async def refresh(self, collection: Collection) -> None:
+        """Read what a collection may spend and has spent. Raises DamagedRecord."""
+        if not collection.is_budget_known:
+            collection.budget = await self.read(collection.spec)
+            collection.is_budget_known = True
+        collection.spent = await self.spent(collection.spec)
 
     async def set(self, name: str, budget: Budget) -> None:
         """Replace a budget, first in the store, then for all fetchers at once."""

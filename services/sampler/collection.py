@@ -16,7 +16,10 @@ class Collection:
     is_stopped: bool = False
     pause_reason: str | None = None
     possibly_paid: int = 0
+    fault: str | None = None  # an error of this collection alone, until a check succeeds
+    last_fault: str | None = None
     budget: Budget | None = None
+    is_budget_known: bool = False
     spent: Sum | None = None  # None until its account is open
     is_budget_spent: bool = False
 
@@ -27,6 +30,11 @@ class Collection:
     @property
     def is_active(self) -> bool:
         return not self.is_stopped and not self.slots.is_complete
+
+    @property
+    def why_paused(self) -> str | None:
+        """Return why nothing is published for now, or None."""
+        return self.fault or self.pause_reason
 
     def status(self) -> DatasetStatus:
         counts = self.slots.counts
@@ -40,6 +48,6 @@ class Collection:
         return build_status(
             counts,
             is_stopped=self.is_stopped,
-            pause_reason=self.pause_reason,
+            pause_reason=self.why_paused,
             spending=spending,
         )

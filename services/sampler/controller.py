@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
 from euguess.clock import utc_now
-from euguess.collection.datasets import known_outcomes
+from euguess.collection.datasets import is_damaged, known_outcomes, parse_outcome
 from euguess.collection.layout import slot_key
 from euguess.collection.ledger import Ledger
-from euguess.errors import EUGuessError
+from euguess.errors import DamagedRecord, EUGuessError
 from euguess.messages.collection import (
     Budget,
     DatasetSpec,
@@ -23,6 +24,8 @@ from euguess.messages.collection import (
 from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets, why_spent
 from services.sampler.collection import Collection
+from services.sampler.damage import DamagedRecords
+from services.sampler.outages import fault_of, is_outage
 from services.sampler.publisher import SlotPublisher
 from services.sampler.slots import SlotEnd, SlotTracker, SlotWork
 
@@ -59,6 +62,7 @@ class CollectionController:
     ) -> None:
         self._collections: dict[str, Collection] = {}
         self.outcome_counts: dict[str, int] = {}
+        self.damage = DamagedRecords(ledger)
         self._store = store
         self._ledger = ledger
         self._publisher = publisher
@@ -115,7 +119,7 @@ class CollectionController:
     def resume(self, name: str) -> None:
         """Continue a collection that was stopped or paused. Raises KeyError."""
         collection = self._collections[name]
-        collection.is_stopped, collection.pause_reason = False, None
+        collection.is_stopped, collection.pause_reason, collection.fault = False, None, None
 
     def stop(self, name: str) -> None:
         """Publish no more slots; fetchers finish those they have begun. Raises KeyError."""
@@ -123,7 +127,8 @@ class CollectionController:
 
     def set_budget(self, name: str, budget: Budget | None) -> None:
         """Replace a collection's budget. Raises KeyError."""
-        self._collections[name].budget = budget
+        collection = self._collections[name]
+        collection.budget, collection.is_budget_known, collection.fault = budget, True, None
 
     def status(self, name: str) -> DatasetStatus:
         """Return the status of a collection. Raises KeyError."""
@@ -168,13 +173,22 @@ class CollectionController:
         """Apply all outcomes announced since the last call."""
         while events := await self._ledger.events(self._position, block_ms=wait_ms):
             for position, outcome in events:
-                await self._apply(outcome)
+                if outcome is not None:  # None did not validate
+                    await self._apply_or_bury(outcome)
                 self._position = position
             wait_ms = 1
 
-    async def _apply(self, outcome: SlotOutcome | None) -> None:
-        if outcome is None:  # did not validate
-            return
+    async def _apply_or_bury(self, outcome: SlotOutcome) -> None:
+        """Apply an outcome. One that cannot be applied must not hold up those after it."""
+        try:
+            await self._apply(outcome)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            logger.exception("an outcome cannot be applied", extra={"action": "outcome_failed"})
+            await self._bury(outcome, f"cannot be applied: {fault_of(error)}")
+
+    async def _apply(self, outcome: SlotOutcome) -> None:
         self.outcome_counts[outcome.status] = self.outcome_counts.get(outcome.status, 0) + 1
         collection = self._collections.get(outcome.dataset)
         if collection is None:
@@ -205,37 +219,63 @@ class CollectionController:
         identity = await self._ledger.identity()
         if self._identity not in (None, identity):
             for collection in list(self._collections.values()):
-                spec = collection.spec
-                for outcome in await known_outcomes(self._store, self._ledger, spec):
-                    collection.slots.finish(outcome)
+                await self._guard(collection, self._refill(collection))
             logger.warning("Redis was restarted or lost its data", extra={"action": "refilled"})
         self._identity = identity
 
+    async def _refill(self, collection: Collection) -> None:
+        for outcome in await known_outcomes(self._store, self._ledger, collection.spec):
+            collection.slots.finish(outcome)
+            await self.damage.report_outcome(outcome)
+
     async def _reconcile(self) -> None:
-        """Handle slots whose lease has expired, unless their outcome has arrived by now."""
+        """Check each collection on its own."""
         await self._refill_lost_redis()
-        for name, collection in self._active():
-            collection.pause_reason = await self._why_paused(collection)
-            in_flight = {work.slot: work.fence for work in collection.slots.in_flight.values()}
-            leases = await self._ledger.leases(name)
-            await self._follow(1)
-            for slot, fence in in_flight.items():
-                lease = leases.get(slot)
-                work = collection.slots.in_flight.get(slot)
-                if work is None or work.fence != fence or (lease is not None and lease.is_live):
-                    continue
-                if lease is not None and lease.is_begun:
-                    end = collection.slots.fail(work, "worker lost", self._clock())
-                    await self._end(collection, end)
-                    await self._keep_progress(name, work)
-                else:  # no fetcher began it: the message was lost, not a failure of the slot
-                    collection.slots.give_back([work])
-            if not collection.slots.in_flight:
-                collection.possibly_paid = await self._ledger.possibly_paid(name)
+        for collection in self._active():
+            if await self._guard(collection, self._check(collection)):
+                collection.fault = None
+
+    async def _guard(self, collection: Collection, step: Awaitable[None]) -> bool:
+        """Take a step of one collection. Its own errors pause only this collection."""
+        try:
+            await step
+        except Exception as error:
+            if is_outage(error):
+                raise
+            await self._note_fault(collection, error)
+            return False
+        return True
+
+    async def _note_fault(self, collection: Collection, error: Exception) -> None:
+        name, fault = collection.spec.name, fault_of(error)
+        if isinstance(error, DamagedRecord):
+            await self.damage.report(name, error.key)
+        elif collection.last_fault != fault:
+            logger.error("%s is paused", name, exc_info=error, extra={"action": "fault"})
+        collection.fault = collection.last_fault = fault
+
+    async def _check(self, collection: Collection) -> None:
+        """Handle slots whose lease has expired, unless their outcome has arrived by now."""
+        name, slots = collection.spec.name, collection.slots
+        collection.pause_reason = await self._why_paused(collection)
+        in_flight = {work.slot: work.fence for work in slots.in_flight.values()}
+        leases = await self._ledger.leases(name)
+        await self._follow(1)
+        for slot, fence in in_flight.items():
+            lease, work = leases.get(slot), slots.in_flight.get(slot)
+            if work is None or work.fence != fence or (lease is not None and lease.is_live):
+                continue
+            if lease is not None and lease.is_begun:
+                await self._end(collection, slots.fail(work, "worker lost", self._clock()))
+                await self._keep_progress(name, work)
+            else:  # no fetcher began it: the message was lost, not a failure of the slot
+                slots.give_back([work])
+        if not slots.in_flight:
+            collection.possibly_paid = await self._ledger.possibly_paid(name)
 
     async def _why_paused(self, collection: Collection) -> str | None:
         spec = collection.spec
-        collection.spent = await self._budgets.spent(spec)
+        await self._budgets.refresh(collection)
         missing = collection.slots.fewest_missing_images()
         spent = why_spent(collection.budget, collection.spent, spec.provider, missing)
         collection.is_budget_spent = spent is not None and collection.spent is not None
@@ -244,12 +284,21 @@ class CollectionController:
     async def _publish_waiting(self) -> None:
         if not self._may_publish():
             return
-        active = [c for _, c in self._active() if c.pause_reason is None]
+        active = [c for c in self._active() if c.why_paused is None]
         for number, collection in enumerate(active):
             free = self._limits.outstanding - self.outstanding
             share = free // (len(active) - number)  # each dataset gets an equal share
-            for group in collection.slots.take(share, self._clock()):
-                await self._publisher.publish(collection.slots, group)
+            await self._guard(collection, self._publish(collection, share))
+
+    async def _publish(self, collection: Collection, limit: int) -> None:
+        slots = collection.slots
+        groups = deque(slots.take(limit, self._clock()))
+        try:
+            while groups:
+                await self._publisher.publish(slots, groups.popleft())
+        finally:
+            for group in groups:  # not sent after an error
+                slots.give_back(group)
 
     async def _end(self, collection: Collection, end: SlotEnd | None) -> None:
         """Store the final outcome of a slot that reached a limit; one from a fetcher wins."""
@@ -259,17 +308,18 @@ class CollectionController:
         outcome, key = end.outcome(name), slot_key(name, end.work.slot)
         is_ours = await self._store.create(key, outcome.model_dump_json().encode())
         if not is_ours:
-            outcome = SlotOutcome.model_validate_json(await self._store.get(key))
-        await self._ledger.record(outcome)
+            outcome = parse_outcome(name, end.work.slot, await self._store.get(key))
+        await self.damage.report_outcome(outcome)
+        if not is_damaged(outcome):
+            await self._ledger.record(outcome)
         collection.slots.finish(outcome, repeats_spending=is_ours)
         if outcome.reason is not None and outcome.reason == end.reason:
-            await self._bury(outcome)
+            await self._bury(outcome, outcome.reason)
 
-    async def _bury(self, outcome: SlotOutcome) -> None:
+    async def _bury(self, outcome: SlotOutcome, reason: str) -> None:
         payload = outcome.model_dump(mode="json")
-        reason = outcome.reason or "failed"
         letter = DeadLetter(source="sampler", reason=reason, payload=payload, at=utc_now())
         await self._ledger.bury(letter)
 
-    def _active(self) -> Iterator[tuple[str, Collection]]:
-        yield from [(n, c) for n, c in self._collections.items() if c.is_active]
+    def _active(self) -> list[Collection]:
+        return [collection for collection in self._collections.values() if collection.is_active]

@@ -32,6 +32,12 @@ class _Collector:
             "Time since the collection loop completed a round",
             self._controller.lag_seconds,
         )
+        damaged = GaugeMetricFamily(
+            "euguess_damaged_records", "Damaged records in the store", labels=["dataset"]
+        )
+        for name, keys in self._controller.damage.keys.items():
+            damaged.add_metric([name], len(keys))
+        yield damaged
         yield from self._spending()
         published = CounterMetricFamily("euguess_slots_published", "Slots published")
         published.add_metric([], self._controller.published_slots)

@@ -9,7 +9,7 @@ from euguess.collection.datasets import dataset_names, read_spec, stored_status
 from euguess.collection.layout import DATASETS, spec_key, stopped_key
 from euguess.collection.ledger import Ledger
 from euguess.collection.providers import COLLECTED
-from euguess.errors import DatasetConflict, EUGuessError, InvalidInput
+from euguess.errors import DamagedRecord, DatasetConflict, EUGuessError, InvalidInput
 from euguess.messages.collection import (
     Budget,
     DatasetSpec,
@@ -62,16 +62,25 @@ class SamplerService:
         await self._ledger.resume(spec.provider)
         if spec.name not in self.controller:
             collection = self.controller.new_collection(spec)  # the loop sees it once restored
-            await restore(self._store, self._ledger, self._budgets, collection)
+            await restore(
+                self._store, self._ledger, self._budgets, collection, self.controller.damage
+            )
             self.controller.add(collection)
         self.controller.resume(spec.name)
         return self.controller.status(spec.name)
 
     async def statuses(self) -> list[DatasetStatus]:
-        return [await self.status(name) for name in await dataset_names(self._store)]
+        """Return the statuses of all datasets whose specification is readable."""
+        found = []
+        for name in await dataset_names(self._store):
+            try:
+                found.append(await self.status(name))
+            except DamagedRecord as error:  # one dataset must not hide the others
+                await self.controller.damage.report(name, error.key)
+        return found
 
     async def status(self, name: str) -> DatasetStatus:
-        """Return the status of a dataset. Raises DatasetNotFound."""
+        """Return the status of a dataset. Raises DatasetNotFound or DamagedRecord."""
         if name in self.controller:
             return self.controller.status(name)
         return await stored_status(self._store, name)

@@ -12,6 +12,7 @@ from euguess.clock import utc_now
 from euguess.collection.status import OutcomeCounts
 from euguess.messages.collection import (
     MAX_CANDIDATES_PER_SLOT,
+    MAX_REASON_LENGTH,
     MAX_SLOTS_PER_MESSAGE,
     DatasetSpec,
     SlotKey,
@@ -110,14 +111,14 @@ class SlotTracker:
 
     def adopt(self, slot: SlotKey, fence: int) -> None:
         """Take over a slot that an earlier sampler published and whose lease has not expired."""
-        if slot not in self._final and self._is_wanted(slot):
+        if slot not in self._final and self.spec.has_slot(slot):
             work = self._adopted.setdefault(slot, SlotWork(slot))
             work.fence = fence
             self._in_flight[slot] = work
 
     def recall(self, slot: SlotKey, next_candidate: int, failures: int) -> None:
         """Restore the progress of a slot from an earlier sampler; call it before `adopt`."""
-        if slot not in self._final and self._is_wanted(slot):
+        if slot not in self._final and self.spec.has_slot(slot):
             self._adopted[slot] = SlotWork(slot, next_candidate, failures)
             self._again.append(self._adopted[slot])
 
@@ -153,7 +154,9 @@ class SlotTracker:
         """Count a failure: the slot is delayed longer each time, and ends at the limit."""
         work.failures += 1
         if work.failures >= self._max_failures:
-            return SlotEnd(work, SlotStatus.FAILED, f"{reason} ({work.failures} attempts)")
+            suffix = f" ({work.failures} attempts)"
+            reason = reason[: MAX_REASON_LENGTH - len(suffix)] + suffix
+            return SlotEnd(work, SlotStatus.FAILED, reason)
         self._delay(
             work, now + min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (work.failures - 1))
         )
@@ -164,7 +167,7 @@ class SlotTracker:
         repeats the spending of earlier attempts, which is already counted."""
         slot = outcome.slot
         self._in_flight.pop(slot, None)
-        if slot not in self._final and self._is_wanted(slot):
+        if slot not in self._final and self.spec.has_slot(slot):
             self._final.add(slot)
             self.counts.add_end(outcome)
             if not repeats_spending:
@@ -231,9 +234,6 @@ class SlotTracker:
     def _next_fresh(self) -> SlotWork | None:
         slot = next((slot for slot in self._fresh if slot not in self._adopted), None)
         return None if slot is None else SlotWork(slot)
-
-    def _is_wanted(self, slot: SlotKey) -> bool:
-        return slot.index < self.spec.quotas.get(slot.country_code, 0)
 
 
 def candidate_count(work: SlotWork, spec: DatasetSpec) -> int:

@@ -50,6 +50,15 @@ class ObjectNotFound(StoreError):
     """There is no object with that key."""
 
 
+class DamagedRecord(StoreError):
+    """A record in the store is damaged."""
+
+    def __init__(self, key: str) -> None:
+        dataset = key.split("/")[1]
+        super().__init__(f"{key} is damaged. Check the dataset: `euguess dataset audit {dataset}`.")
+        self.key = key
+
+
 class ChecksumMismatch(StoreError):
     """The object is damaged: its bytes do not match the recorded SHA-256."""
 

@@ -106,6 +106,7 @@ class FakeFetchers:
     ledger: InMemoryLedger
     answer: Answer = field(default_factory=lambda: always(SlotStatus.STORED))
     lease_seconds: float = 120.0
+    reason: str | None = None  # of all outcomes
     begun: list[tuple[str, SlotRequest]] = field(default_factory=list)
 
     async def work(self, messages: Iterable[FetchLocations]) -> None:
@@ -122,7 +123,7 @@ class FakeFetchers:
         status = self.answer(request)
         if status is None:
             return
-        outcome = outcome_of(dataset, request, status, reason=f"scripted {status}")
+        outcome = outcome_of(dataset, request, status, reason=self.reason or f"scripted {status}")
         if status.is_final:
             body = outcome.model_dump_json().encode()
             if not await self.store.create(slot_key(dataset, slot), body):

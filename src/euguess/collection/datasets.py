@@ -1,10 +1,12 @@
 """Read datasets from the object store: specifications, outcomes and statuses."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 from pydantic import ValidationError
 
+from euguess.clock import utc_now
 from euguess.collection.layout import (
     DATASETS,
     locations_prefix,
@@ -16,7 +18,7 @@ from euguess.collection.layout import (
 from euguess.collection.ledger import Ledger
 from euguess.collection.providers import ProviderName
 from euguess.collection.status import OutcomeCounts, build_status
-from euguess.errors import DatasetNotFound, ObjectNotFound, StoreError
+from euguess.errors import DamagedRecord, DatasetNotFound, ObjectNotFound
 from euguess.messages.collection import (
     DatasetSpec,
     DatasetStatus,
@@ -35,37 +37,79 @@ async def dataset_names(store: ObjectStore) -> list[str]:
 
 
 async def read_spec(store: ObjectStore, name: str) -> DatasetSpec:
-    """Return the specification of a dataset. Raises DatasetNotFound or StoreError."""
+    """Return the specification of a dataset. Raises DatasetNotFound or DamagedRecord."""
     try:
-        return DatasetSpec.model_validate_json(await store.get(spec_key(name)))
+        spec = DatasetSpec.model_validate_json(await store.get(spec_key(name)))
     except ObjectNotFound:
         raise DatasetNotFound(
             f"There is no dataset {name!r}; `euguess dataset status` lists them."
         ) from None
-    except ValidationError as error:
-        raise StoreError(f"{spec_key(name)} is damaged: {error.error_count()} errors") from None
+    except ValidationError:
+        raise DamagedRecord(spec_key(name)) from None
+    if spec.name != name:
+        raise DamagedRecord(spec_key(name))
+    return spec
 
 
 async def stored_slots(store: ObjectStore, name: str) -> list[SlotKey]:
     """Return the slots that have a final outcome in the store."""
     prefix = slots_prefix(name)
-    return [
-        SlotKey.parse(key.removeprefix(prefix).removesuffix(".json"))
-        async for key in store.list(prefix)
-    ]
+    slots = []
+    async for key in store.list(prefix):
+        with contextlib.suppress(ValueError):  # an object that is no slot's; an audit reports it
+            slots.append(SlotKey.parse(key.removeprefix(prefix).removesuffix(".json")))
+    return slots
 
 
 async def read_outcomes(
     store: ObjectStore, name: str, slots: Iterable[SlotKey]
 ) -> list[SlotOutcome]:
-    """Read the final outcomes of the given slots concurrently; return them in order."""
+    """Read the final outcomes of the given slots concurrently; return them in order.
+
+    A damaged one counts as failed (see `is_damaged`), so that it costs only its own slot. One
+    that is deleted in the meantime is left out.
+    """
     gate = asyncio.Semaphore(CONCURRENT_READS)
 
-    async def read(slot: SlotKey) -> SlotOutcome:
+    async def read(slot: SlotKey) -> SlotOutcome | None:
         async with gate:
-            return SlotOutcome.model_validate_json(await store.get(slot_key(name, slot)))
+            try:
+                return parse_outcome(name, slot, await store.get(slot_key(name, slot)))
+            except ObjectNotFound:
+                return None
 
-    return await asyncio.gather(*(read(slot) for slot in slots))
+    found = await asyncio.gather(*(read(slot) for slot in slots))
+    return [outcome for outcome in found if outcome is not None]
+
+
+def parse_outcome(name: str, slot: SlotKey, body: bytes) -> SlotOutcome:
+    """Parse the stored outcome of a slot. A damaged one becomes a failure with that reason."""
+    try:
+        outcome = SlotOutcome.model_validate_json(body)
+        is_own = (outcome.dataset, outcome.slot) == (name, slot)
+    except ValidationError:
+        is_own = False
+    return outcome if is_own and outcome.status.is_final else _damaged(name, slot)
+
+
+def is_damaged(outcome: SlotOutcome) -> bool:
+    """Return True if an outcome stands for a damaged record."""
+    return outcome.reason == _damage(outcome.dataset, outcome.slot)
+
+
+def _damage(name: str, slot: SlotKey) -> str:
+    return f"the record {slot_key(name, slot)} is damaged"
+
+
+def _damaged(name: str, slot: SlotKey) -> SlotOutcome:
+    return SlotOutcome(
+        dataset=name,
+        slot=slot,
+        fence=0,
+        status=SlotStatus.FAILED,
+        reason=_damage(name, slot),
+        finished_at=utc_now(),
+    )
 
 
 async def known_outcomes(
@@ -82,8 +126,9 @@ async def known_outcomes(
         await ledger.forget_view(spec.name)
         live = {}
     restored = await read_outcomes(store, spec.name, [s for s in stored if s not in live])
-    if restored:
-        await ledger.restore(restored)
+    intact = [outcome for outcome in restored if not is_damaged(outcome)]
+    if intact:
+        await ledger.restore(intact)
     return [*live.values(), *restored]
 
 
@@ -99,7 +144,7 @@ async def rebuild(store: ObjectStore, ledger: Ledger, name: str) -> DatasetStatu
     spec = await read_spec(store, name)
     outcomes = await read_outcomes(store, name, await stored_slots(store, name))
     await ledger.forget_view(name)
-    await ledger.restore(outcomes)
+    await ledger.restore([outcome for outcome in outcomes if not is_damaged(outcome)])
     return await _stored_status(store, spec, outcomes)
 
 
@@ -108,7 +153,7 @@ def summarise(
 ) -> DatasetStatus:
     """Build the status from final outcomes; every slot without one is pending."""
     counts = OutcomeCounts(spec)
-    for outcome in {outcome.slot: outcome for outcome in outcomes}.values():
+    for outcome in {o.slot: o for o in outcomes if spec.has_slot(o.slot)}.values():
         counts.add_spending(outcome)
         counts.add_end(outcome)
     return build_status(counts, is_stopped=is_stopped)

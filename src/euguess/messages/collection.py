@@ -23,6 +23,7 @@ from euguess.messages.records import (
 
 MAX_SLOTS_PER_MESSAGE = 50
 MAX_CANDIDATES_PER_SLOT = 16
+MAX_REASON_LENGTH = 500
 
 FENCE_NAMES = AliasChoices("fence", "attempt")  # "attempt" in records of version 0.1
 
@@ -80,6 +81,10 @@ class DatasetSpec(Record):
         """Number of requested locations, which is the number of slots."""
         return sum(self.quotas.values())
 
+    def has_slot(self, slot: "SlotKey") -> bool:
+        """Return True if a slot is one of the requested locations."""
+        return slot.index < self.quotas.get(slot.country_code, 0)
+
 
 class SlotKey(Record):
     """One requested location of a dataset."""
@@ -92,9 +97,12 @@ class SlotKey(Record):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse the text form that str() returns."""
+        """Parse the text form that str() returns. Raises ValueError for any other text."""
         country_code, _, index = text.partition("/")
-        return cls(country_code=country_code, index=int(index))
+        slot = cls(country_code=country_code, index=int(index))
+        if str(slot) != text:
+            raise ValueError(f"{text!r} is not a slot")
+        return slot
 
 
 class SlotRequest(Record):
@@ -151,7 +159,7 @@ class SlotOutcome(Record):
     )
     status: SlotStatus
     location_id: str | None = None
-    reason: str | None = Field(default=None, max_length=500)
+    reason: str | None = Field(default=None, max_length=MAX_REASON_LENGTH)
     candidates_tried: int = Field(default=0, ge=0)
     rejections: dict[str, int] = Field(
         default_factory=dict, description="Rejected candidates by reason"

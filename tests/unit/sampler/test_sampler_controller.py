@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from euguess.collection.layout import slot_key, spec_key, stopped_key
+from euguess.collection.layout import slot_key, stopped_key
 from euguess.messages.collection import (
     DatasetSpec,
     DatasetState,
@@ -334,17 +334,6 @@ async def test_outcomes_that_are_not_in_the_store_are_dropped() -> None:
     await world.controller.round()
     assert world.status().total.pending == 1
     assert (await world.run()).total.stored == 2
-
-
-async def test_a_damaged_dataset_does_not_stop_the_others() -> None:
-    world = World()
-    await world.service.create(SPEC)
-    await world.store.put(spec_key("broken"), b"{")
-    await world.store.put(slot_key("other", SlotKey(country_code="FR", index=0)), b"{")
-    await world.store.put(spec_key("other"), spec(name="other").model_dump_json().encode())
-    await world.restart()
-    assert (await world.run()).total.stored == 90
-    assert world.controller.names == ["demo"]
 
 
 async def test_an_invalid_outcome_is_skipped() -> None:
