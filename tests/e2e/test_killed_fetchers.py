@@ -71,7 +71,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]
         # A lost lease is found within seconds, so that twenty kills fit into a test.
         extra_variables=(("EUGUESS_LEASE_SECONDS", "5"),),
     )
-    supervisor = Supervisor(home / "logs", print, lambda pids: None, max_restarts=2 * KILLS)
+    supervisor = Supervisor(home / "logs", print, lambda *_: None, first_delay_seconds=0)
     stores = [spec for spec in plan.stores() if spec.name != "mlflow"]
 
     def services() -> list[ServerSpec]:

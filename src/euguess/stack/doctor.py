@@ -12,7 +12,7 @@ from euguess.process.ports import is_free
 from euguess.process.programs import Program, find_java, find_redis, find_s3_server
 from euguess.settings import HomeSettings
 from euguess.stack.plan import DEFAULT_PORT_BASE, PORT_COUNT
-from euguess.stack.state import running_stack
+from euguess.stack.state import running_stack, stack_troubles
 
 NEEDED_DISK_GB = 5.0
 EXTRAS = {
@@ -49,6 +49,7 @@ def examine() -> list[Check]:
         _ports(),
         _disk(),
         _gpu(),
+        *_troubles(),
     ]
 
 
@@ -96,3 +97,13 @@ def _gpu() -> Check:
     is_there = shutil.which("nvidia-smi") is not None
     found = "NVIDIA driver" if is_there else "none; the CPU trains and serves"
     return Check("GPU", is_there, found, is_needed=False)
+
+
+def _troubles() -> list[Check]:
+    """List the servers of the running stack that do not run as they should."""
+    try:
+        troubles = stack_troubles(HomeSettings().home.resolve())
+    except OSError:
+        return []
+    advice = "read that log; the stack keeps trying to start it"
+    return [Check(name, False, what, advice) for name, what in troubles.items()]

@@ -18,7 +18,8 @@ from euguess.stack.state import (
     remove_state,
     running_stack,
 )
-from euguess.stack.supervisor import Announce, Supervisor, supervised
+from euguess.stack.supervised import Announce
+from euguess.stack.supervisor import Supervisor, supervised
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from euguess.process.heartbeat import Heartbeat
 from euguess.process.ports import LOOPBACK
 from euguess.process.programs import Program
 from euguess.process.project import SERVICE_VARIABLES, project_root, service_command
@@ -19,6 +20,7 @@ from euguess.stack.servers import (
     RedisServer,
     S3Server,
     http_ready,
+    http_responds,
     redis_spec,
     s3_port_count,
     s3_spec,
@@ -143,6 +145,7 @@ class StackPlan:
             name="mlflow",
             argv=(sys.executable, "-m", "mlflow", "server", *arguments),
             ready=http_ready(f"{self.address(Port.MLFLOW)}/health"),
+            healthy=http_responds(f"{self.address(Port.MLFLOW)}/health"),
             env={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             ports=(self.port(Port.MLFLOW),),
             folders=(self.home / "mlflow-artifacts",),
@@ -162,10 +165,12 @@ class StackPlan:
         return self._worker("trainer")
 
     def _worker(self, service: str, *arguments: str) -> ServerSpec:
+        alive = Heartbeat(self.home / service / "alive")
         return ServerSpec(
             name=service,
             argv=tuple(service_command(service, "worker", *arguments)),
             ready=_log_contains(self.log_path(service), " ready."),
+            healthy=lambda: not alive.is_silent,
             env=self._environment(),
             ready_seconds=120,
         )
@@ -181,6 +186,7 @@ class StackPlan:
             name="inference",
             argv=tuple(service_command("inference", "serve", *arguments)),
             ready=(self.home / "inference" / "key_file.json").exists,
+            healthy=http_responds(f"{self.address(Port.INFERENCE)}/ping"),
             env=self._environment(),
             ports=tuple(options.values()),
             ready_seconds=120,
@@ -193,16 +199,18 @@ class StackPlan:
             name="dashboard",
             argv=(sys.executable, "-m", "dashboard", "--port", str(port)),
             ready=http_ready(f"{self.address(Port.DASHBOARD)}/_stcore/health"),
+            healthy=http_responds(f"{self.address(Port.DASHBOARD)}/_stcore/health"),
             env=self._environment(),
             ports=(port,),
         )
 
-    def _service(self, service: str, port: Port, health: str, *arguments: str) -> ServerSpec:
+    def _service(self, service: str, port: Port, ready: str, *arguments: str) -> ServerSpec:
         number = self.port(port)
         return ServerSpec(
             name=service,
             argv=tuple(service_command(service, "--port", str(number), *arguments)),
-            ready=http_ready(f"{self.address(port)}{health}"),
+            ready=http_ready(f"{self.address(port)}{ready}"),
+            healthy=http_responds(f"{self.address(port)}/healthz"),
             env=self._environment(),
             ports=(number,),
             ready_seconds=120,

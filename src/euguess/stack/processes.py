@@ -23,11 +23,16 @@ Ready = Callable[[], bool | Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSpec:
-    """Specification of a server. `ready` returns quickly whether the server can serve now."""
+    """Specification of a server.
+
+    `ready` returns quickly whether the server can serve now; `healthy` whether it responds at all,
+    even if it lacks something it depends on.
+    """
 
     name: str
     argv: tuple[str, ...]
     ready: Ready
+    healthy: Callable[[], bool] = lambda: True
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
     cwd: Path | None = None
     ports: tuple[int, ...] = ()

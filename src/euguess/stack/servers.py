@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import quote
 
@@ -63,7 +64,8 @@ def redis_spec(server: RedisServer) -> ServerSpec:
     return ServerSpec(
         name="redis",
         argv=(str(server.program.path), str(config)),
-        ready=lambda: _redis_answers(server.port),
+        ready=lambda: _redis_answers(server.port, (b"+PONG", b"-NOAUTH")),  # not "-LOADING"
+        healthy=lambda: _redis_answers(server.port, (b"+", b"-")),
         ports=(server.port,),
         folders=(server.data,),
         private_files={config: _redis_config(server)},
@@ -82,10 +84,25 @@ def http_ready(url: str) -> Callable[[], bool]:
         try:
             with _opener.open(url, timeout=PROBE_SECONDS):
                 return True
-        except (urllib.error.URLError, OSError):
+        except (OSError, HTTPException):
             return False
 
     return answers
+
+
+def http_responds(url: str) -> Callable[[], bool]:
+    """Return a health check: there is a response to GET, whatever its status."""
+
+    def responds() -> bool:
+        try:
+            with _opener.open(url, timeout=PROBE_SECONDS):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except (OSError, HTTPException):
+            return False
+
+    return responds
 
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -107,12 +124,12 @@ def _redis_config(server: RedisServer) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _redis_answers(port: int) -> bool:
-    """Return True for "+PONG" or, with a password, "-NOAUTH", but not for "-LOADING"."""
+def _redis_answers(port: int, expected: tuple[bytes, ...]) -> bool:
+    """Return True if the response to a PING starts with one of these."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=PROBE_SECONDS) as connection:
             connection.sendall(b"PING\r\n")
-            return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+            return connection.recv(64).startswith(expected)
     except OSError:
         return False
 
@@ -124,6 +141,7 @@ def _minio_spec(server: S3Server) -> ServerSpec:
         name="minio",
         argv=(str(server.program.path), "server", "--quiet", *address, str(server.data)),
         ready=http_ready(f"{server.endpoint}/minio/health/ready"),
+        healthy=http_responds(f"{server.endpoint}/minio/health/live"),
         env={
             "MINIO_ROOT_USER": server.access_key,
             "MINIO_ROOT_PASSWORD": server.secret_key.get_secret_value(),
@@ -141,6 +159,7 @@ def _seaweedfs_spec(server: S3Server) -> ServerSpec:
         name="seaweedfs",
         argv=(str(server.program.path), *_seaweedfs_arguments(server, config)),
         ready=http_ready(f"{server.endpoint}/healthz"),
+        healthy=http_responds(f"{server.endpoint}/healthz"),
         # Volumes created at the first write to a bucket. The default is seven; with one, that
         # write waits 5 s for the next heartbeat.
         env={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "2"},

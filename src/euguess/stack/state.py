@@ -16,11 +16,14 @@ ENV_FILE = "stack.env"
 END_SECONDS = 30.0
 
 
-def record_processes(home: Path, servers: Mapping[str, int]) -> None:
-    """Record the process ids of the servers and of this process, which supervises them."""
+def record_processes(home: Path, servers: Mapping[str, int], troubles: Mapping[str, str]) -> None:
+    """Record the process ids of the servers and of this process, which supervises them.
+
+    `troubles` says what is wrong with servers, by name.
+    """
     processes = {"euguess": os.getpid(), **servers}
     started = {name: _start_time(pid) for name, pid in processes.items()}
-    state = json.dumps({"pids": processes, "started": started})
+    state = json.dumps({"pids": processes, "started": started, "troubles": dict(troubles)})
     write_atomically(home / STATE_FILE, state, mode=0o600)
 
 
@@ -39,6 +42,14 @@ def remove_state(home: Path) -> None:
 def running_stack(home: Path) -> int | None:
     """Return the process id of the command that supervises the stack of a home, if any."""
     return _recorded(home).get("euguess")
+
+
+def stack_troubles(home: Path) -> dict[str, str]:
+    """Return what is wrong with servers of the running stack of a home, by name."""
+    if running_stack(home) is None:
+        return {}
+    troubles: dict[str, str] = json.loads((home / STATE_FILE).read_text()).get("troubles", {})
+    return troubles
 
 
 def end_stack(home: Path) -> bool:

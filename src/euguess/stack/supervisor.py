@@ -3,22 +3,21 @@
 import contextlib
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from euguess.errors import EUGuessError, ServiceUnavailable
-from euguess.stack.processes import RunningServer, ServerSpec, start
+from euguess.stack.processes import ServerSpec
+from euguess.stack.restarts import FIRST_DELAY_SECONDS, Restarts
+from euguess.stack.supervised import UNHEALTHY_SECONDS, Announce, SupervisedServer
 
 CHECK_SECONDS = 0.5
-MAX_RESTARTS = 5  # per server; restarts do not help one that keeps ending
 
-Announce = Callable[[str], None]
-Record = Callable[[Mapping[str, int]], None]  # takes the process ids by server name
+# Takes the process ids and the troubles of the servers, by name.
+Record = Callable[[Mapping[str, int], Mapping[str, str]], None]
 
 
 class Supervisor:
-    """A group of servers. One that ends by itself is restarted, up to a limit."""
+    """A group of servers. One that ends or does not respond is restarted; the others run on."""
 
     def __init__(
         self,
@@ -26,17 +25,19 @@ class Supervisor:
         announce: Announce,
         record: Record,
         *,
-        max_restarts: int = MAX_RESTARTS,
+        first_delay_seconds: float = FIRST_DELAY_SECONDS,
+        unhealthy_seconds: float = UNHEALTHY_SECONDS,
     ) -> None:
         self._log_folder = log_folder
         self._announce = announce
         self._record = record
-        self._max_restarts = max_restarts
-        self._servers: dict[str, RunningServer] = {}
-        self._restarts: Counter[str] = Counter()
+        self._first_delay_seconds = first_delay_seconds
+        self._unhealthy_seconds = unhealthy_seconds
+        self._servers: dict[str, SupervisedServer] = {}
+        self._recorded: object = None
         self._lock = threading.RLock()
         self._stopping = threading.Event()
-        self._failure: EUGuessError | None = None
+        self._failure: Exception | None = None
 
     def start_all(self, specs: Sequence[ServerSpec]) -> None:
         """Start servers in parallel and wait until all are ready."""
@@ -44,25 +45,31 @@ class Supervisor:
             path = self._log_folder / f"{spec.name}.log"
             path.unlink(missing_ok=True)  # a worker's readiness is read from it
             with self._lock:
-                self._start(spec, path)
+                self._servers[spec.name] = self._supervised(spec, path)
+                self._servers[spec.name].start()
+                self._record_state()
         for spec in specs:
             self._servers[spec.name].wait_ready()
             self._announce(f"{spec.name} is ready")
 
     def pids(self) -> dict[str, int]:
         """Return process ids by server name; each is also the id of a process group."""
-        return {name: server.pid for name, server in self._servers.items()}
+        return {name: s.pid for name, s in self._servers.items() if s.pid is not None}
+
+    def troubles(self) -> dict[str, str]:
+        """Return what is wrong with servers, by name."""
+        return {name: s.trouble for name, s in self._servers.items() if s.trouble is not None}
 
     def watch(self) -> None:
-        """Restart servers that end, until `stop_all`. `wait` raises the error if that fails."""
+        """Tend the servers until `stop_all`. `wait` raises an unexpected error."""
         try:
             while not self._stopping.wait(CHECK_SECONDS):
-                self._restart_ended()
-        except EUGuessError as error:
+                self._tend_all()
+        except Exception as error:
             self._failure = error
 
     def wait(self) -> None:
-        """Block until interrupted. Raises ServiceUnavailable if a server keeps ending."""
+        """Block until interrupted. Raises the error that ended the supervision, if any."""
         while self._failure is None:
             time.sleep(CHECK_SECONDS)
         raise self._failure
@@ -75,25 +82,21 @@ class Supervisor:
                 server.stop()
             self._servers.clear()
 
-    def _restart_ended(self) -> None:
+    def _supervised(self, spec: ServerSpec, log_path: Path) -> SupervisedServer:
+        restarts = Restarts(self._first_delay_seconds)
+        return SupervisedServer(spec, log_path, self._announce, restarts, self._unhealthy_seconds)
+
+    def _tend_all(self) -> None:
         with self._lock:
-            ended = [(n, s) for n, s in self._servers.items() if s.exit_code is not None]
-            for name, server in ended:
-                self._restart(name, server)
+            for server in self._servers.values():
+                server.tend()
+            self._record_state()
 
-    def _restart(self, name: str, server: RunningServer) -> None:
-        self._restarts[name] += 1
-        if self._restarts[name] > self._max_restarts:
-            raise ServiceUnavailable(
-                f"{name} ended {self._restarts[name]} times. See its log: {server.log_path}"
-            )
-        self._announce(f"{name} ended with exit code {server.exit_code}; restarting it")
-        server.stop()  # whatever is left of its process group
-        self._start(server.spec, server.log_path)
-
-    def _start(self, spec: ServerSpec, log_path: Path) -> None:
-        self._servers[spec.name] = start(spec, log_path)
-        self._record(self.pids())
+    def _record_state(self) -> None:
+        state = (self.pids(), self.troubles())
+        if state != self._recorded:
+            self._record(*state)
+            self._recorded = state
 
 
 @contextlib.contextmanager
