@@ -1,6 +1,6 @@
-"""Error that ends a training run between two epochs after a stop request in MLflow."""
+"""Errors that end a training run before its last epoch."""
 
-from euguess.errors import Interrupted
+from euguess.errors import EUGuessError, Interrupted
 
 
 class Stopped(Interrupted):
@@ -11,3 +11,11 @@ class Stopped(Interrupted):
             f"Stopped after epoch {epochs_done} of {epochs}; resume with the same command and "
             "--resume, or on the dashboard's Training page."
         )
+
+
+class RunBusy(EUGuessError):
+    """Another process is training this recipe on this dataset. Wait for it, or stop it."""
+
+
+class RunTaken(RunBusy):
+    """Another process took over this run while this process did not respond."""

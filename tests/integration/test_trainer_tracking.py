@@ -14,13 +14,14 @@ PROCESSES = 3
 WRITE_A_RUN = """
 import sys
 from pathlib import Path
+from services.trainer.tracking.ownership import new_owner
 from services.trainer.tracking.runs import open_tracking
 
 print("ready", flush=True)
 sys.stdin.readline()
 home = Path(sys.argv[1])
 tracking = open_tracking(f"sqlite:///{home / 'mlflow.db'}", home)
-with tracking.run("run", {}, {}, None):
+with tracking.run("run", {}, {}, new_owner(home / "lock")):
     pass
 print([run.status for run in tracking.runs()])
 """

@@ -13,11 +13,12 @@ from euguess.clock import utc_now
 from euguess.errors import EUGuessError, ServiceUnavailable, StoreUnavailable
 from euguess.messages.collection import DeadLetter
 from euguess.messages.training import TrainRun
-from services.trainer.errors import Stopped
+from services.trainer.errors import RunBusy, Stopped
 from services.trainer.jobs.deliveries import MAX_DELIVERIES
 
 SOURCE = "trainer"
 RETRY_SECONDS = (10.0, 30.0, 90.0, 270.0)  # before each retry of a transient failure
+BUSY_SECONDS = 60.0  # between checks whether another process has ended the run
 TRANSIENT = (ServiceUnavailable, StoreUnavailable)
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,18 @@ class JobHandler:
             raise WorkerLost
         message = TrainRun.model_validate_json(text)
         with self.deliveries.claimed(tag):
-            logger.info("Trained on %s: %s", message.dataset, self._train_with_retries(message))
+            logger.info("Trained on %s: %s", message.dataset, self._train_when_free(message, tag))
+
+    def _train_when_free(self, message: TrainRun, tag: str) -> str:
+        """Wait while another process trains the run; it may hold an earlier delivery."""
+        while True:
+            try:
+                return self._train_with_retries(message)
+            except RunBusy as busy:
+                logger.info("%s Checking again in %g s.", busy, BUSY_SECONDS)
+                self.wait(BUSY_SECONDS)
+            if self.deliveries.is_handled(tag):
+                return "handled by another worker"
 
     def _train_with_retries(self, message: TrainRun) -> str:
         """Retry while the store or MLflow is unavailable; each retry resumes the run."""

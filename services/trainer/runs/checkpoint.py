@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from euguess.process.files import staged
+from euguess.process.locks import file_lock
+from services.trainer.errors import RunBusy
 from services.trainer.progress import EpochResult
 from services.trainer.training.learner import Learner
 from services.trainer.training.loop import TrainingState
@@ -26,6 +29,14 @@ class Checkpoint:
 
     path: Path
     fingerprint: str
+
+    @property
+    def lock(self) -> Path:
+        return self.path.with_suffix(".lock")
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes away from the file; they raise RunBusy while this one holds it."""
+        return file_lock(self.lock, busy=RunBusy())
 
     def save(self, learner: Learner, state: TrainingState, run_id: str) -> None:
         """Replace the file atomically: after a crash, it is either the old or the new one."""

@@ -28,6 +28,7 @@ from services.trainer.recipes.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.provenance import environment
 from services.trainer.session import Session, load_cache
+from services.trainer.tracking.ownership import Owner, new_owner
 from services.trainer.tracking.runs import ANSWERS_FILE
 from services.trainer.training.driver import Training, new_training
 from services.trainer.training.loop import TrainingState
@@ -62,27 +63,39 @@ class Outcome:
 def run_experiment(request: RunRequest, session: Session) -> Outcome:
     """Run an experiment from dataset to verdict; is_resumed resumes an interrupted run.
 
-    Raises InvalidInput if the run to resume has finished.
+    Raises InvalidInput if the run to resume has finished, and RunBusy while another process trains
+    the same recipe on the same state of the dataset.
     """
     if request.resumes is not None:
         session.tracking.require_unfinished(request.resumes)
     recipe = request.recipe
     cache = load_cache(request.dataset, recipe.image, session, on_damage=request.on_damage)
     split_data = read_split_data(cache, recipe, session.device)
-    training = new_training(recipe, split_data, session.device)
     checkpoint = _checkpoint(session.home, recipe, split_data)
+    with checkpoint.locked():
+        outcome = _run(request, session, split_data, checkpoint)
+        checkpoint.path.unlink(missing_ok=True)
+    return outcome
+
+
+def _run(
+    request: RunRequest, session: Session, split_data: SplitData, checkpoint: Checkpoint
+) -> Outcome:
+    recipe = request.recipe
+    training = new_training(recipe, split_data, session.device)
     run_id = checkpoint.saved_run() if request.is_resumed else None
     name = f"{recipe.name} {request.dataset} {recipe.split.protocol.value}"
     tags, params = _tags(split_data, recipe, session), flat(recipe.model_dump(mode="json"))
     if request.is_promoted:
         tags[PROMOTE_TAG] = "yes"
-    with session.tracking.run(name, tags, params, run_id) as run:
+    owner = new_owner(checkpoint.lock)
+    with session.tracking.run(name, tags, params, owner, run_id) as run:
         if request.clears_stop_request:
             session.tracking.clear_stop_request(run)
         session.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
         session.tracking.log_text(run, seen_views(split_data).model_dump_json(), SEEN_FILE)
         start = checkpoint.load(training.learner) if run_id else TrainingState()
-        network = _trained(training, _Run(run, start, checkpoint), session)
+        network = _trained(training, _Run(run, owner, start, checkpoint), session)
         session.display.note("Evaluating on the test set")
         trained_at = utc_now()
         report = evaluate(network, split_data, recipe)
@@ -90,9 +103,8 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
         session.tracking.log_metrics(run, _values(report))
         answers = photo_results(network, split_data)
         session.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
-        outcome = _store(request, session, Outcome(run, report), network, trained_at)
-    checkpoint.path.unlink(missing_ok=True)
-    return outcome
+        session.tracking.require_owner(run, owner)
+        return _store(request, session, Outcome(run, report), network, trained_at)
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -107,6 +119,7 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 @dataclass(frozen=True)
 class _Run:
     run_id: str
+    owner: Owner
     start: TrainingState
     checkpoint: Checkpoint
 
@@ -117,6 +130,7 @@ def _trained(training: Training, run: _Run, session: Session) -> nn.Module:
 
     def after_epoch(state: TrainingState) -> None:
         run.checkpoint.save(training.learner, state, run.run_id)
+        session.tracking.require_owner(run.run_id, run.owner)
         newest = state.history[-1]
         session.tracking.log_epoch(run.run_id, newest)
         display.epoch(newest, recipe.epochs, is_best=newest == state.best)
@@ -144,18 +158,27 @@ def _store(
     session.tracking.log_text(run_id, report.model_dump_json(indent=2), REPORT_FILE)
     if not request.is_registered:
         return outcome
-    session.display.note("Exporting to safetensors and ONNX")
-    with tempfile.TemporaryDirectory() as folder:
-        export_package(Path(folder), network, request.recipe, report, trained_at)
-        session.tracking.log_model(run_id, Path(folder))
-    write_cards(run_id, request.recipe, report, session)
-    candidate = session.registry.register(run_id, report)
+    # A run that was interrupted after its registration keeps the files of its version.
+    candidate = session.registry.version_of(run_id)
+    if candidate is None:
+        _log_package(request.recipe, session, outcome, network, trained_at)
+        candidate = session.registry.register(run_id, report)
     verdict = (
         promote(PromotionRequest(candidate), request.dataset, session, request.on_damage)
         if request.is_promoted
         else None
     )
     return replace(outcome, candidate=candidate, verdict=verdict)
+
+
+def _log_package(
+    recipe: Recipe, session: Session, outcome: Outcome, network: nn.Module, trained_at: datetime
+) -> None:
+    session.display.note("Exporting to safetensors and ONNX")
+    with tempfile.TemporaryDirectory() as folder:
+        export_package(Path(folder), network, recipe, outcome.report, trained_at)
+        session.tracking.log_model(outcome.run_id, Path(folder))
+    write_cards(outcome.run_id, recipe, outcome.report, session)
 
 
 def _checkpoint(home: Path, recipe: Recipe, split_data: SplitData) -> Checkpoint:

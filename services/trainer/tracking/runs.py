@@ -1,6 +1,6 @@
 """Runs in MLflow: a tracking server, or a database file when no stack is running.
 
-Only this module and services.trainer.tracking.versions use MLflow.
+Only the modules of services.trainer.tracking use MLflow.
 """
 
 import logging
@@ -24,8 +24,9 @@ from euguess.process.locks import folder_lock
 from euguess.promotion.versions import MODEL_ARTIFACTS
 from euguess.training.runs import ALIVE_SECONDS, ALIVE_TAG, EXPERIMENT, FINISHED, STOP_TAG
 from services.trainer.background import repeated
-from services.trainer.errors import Stopped
+from services.trainer.errors import RunTaken, Stopped
 from services.trainer.progress import EpochResult
+from services.trainer.tracking.ownership import OWNER_TAG, Owner, require_free, require_owner
 
 # Separate experiments: neither kind of access can resolve the other's artifact addresses.
 LOCAL_EXPERIMENT = "euguess-local"
@@ -61,14 +62,25 @@ class Tracking:
 
     @contextmanager
     def run(
-        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], run_id: str | None
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        owner: Owner,
+        run_id: str | None = None,
     ) -> Iterator[str]:
-        """Start a run, or resume run_id; mark it finished, failed or killed at the end."""
+        """Start a run, or resume run_id; mark it finished, failed or killed at the end.
+
+        Raises RunBusy if a process on another machine is training run_id.
+        """
         with mlflow_errors():
-            run_id = self._continued(run_id) or self._new_run(name, tags, params)
+            run_id = self._continued(run_id, owner) or self._new_run(name, tags, params)
+            self.client.set_tag(run_id, OWNER_TAG, owner.tag)
         try:
             with self._heartbeat(run_id):
                 yield run_id
+        except RunTaken:
+            raise  # its new owner reports how it ends
         except BaseException as error:
             is_stopped = isinstance(error, Stopped) or not isinstance(error, Exception)
             with mlflow_errors():
@@ -92,6 +104,11 @@ class Tracking:
     def _beat(self, run_id: str) -> None:
         with suppress(MlflowException):
             self.client.set_tag(run_id, ALIVE_TAG, utc_now().isoformat())
+
+    def require_owner(self, run_id: str, owner: Owner) -> None:
+        """Raise RunTaken if another process has taken over the run."""
+        with mlflow_errors():
+            require_owner(self.client.get_run(run_id), owner)
 
     def log_epoch(self, run_id: str, result: EpochResult) -> None:
         """Log the metrics of an epoch; its step is its number from 1."""
@@ -173,11 +190,12 @@ class Tracking:
             found = self.client.search_runs(ids, query, max_results=LISTED_RUNS) if ids else []
         return list(found)
 
-    def _continued(self, run_id: str | None) -> str | None:
+    def _continued(self, run_id: str | None, owner: Owner) -> str | None:
         """Mark a run as running again and return its id; None if the run was deleted."""
         if run_id is None:
             return None
         try:
+            require_free(self.client.get_run(run_id), owner, utc_now())
             self.client.update_run(run_id, "RUNNING")
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":

@@ -25,13 +25,23 @@ class Registry:
         self._client = client
 
     def register(self, run_id: str, report: Report) -> RegisteredVersion:
-        """Register the model package of a run as a new version."""
-        tags = _tags(report)
+        """Register the model package of a run, or return the version that it has already.
+
+        Of two processes that register a run at the same time, both return the older version.
+        """
+        found = self.version_of(run_id)
+        if found is not None:
+            return found
         with mlflow_errors():
             self._ensure_model()
             source = f"{self._client.get_run(run_id).info.artifact_uri}/{MODEL_ARTIFACTS}"
-            created = self._client.create_model_version(REGISTERED_MODEL, source, run_id, tags=tags)
-        return _candidate(created)
+            created = self._client.create_model_version(
+                REGISTERED_MODEL, source, run_id, tags=_tags(report)
+            )
+            first = self._versions_of(run_id)[0]
+            if first.version != created.version:
+                self._client.delete_model_version(REGISTERED_MODEL, created.version)
+        return _candidate(first)
 
     def champion(self) -> RegisteredVersion | None:
         try:
@@ -46,9 +56,8 @@ class Registry:
     def version_of(self, run_id: str) -> RegisteredVersion | None:
         """Return the newest version that a run registered."""
         with mlflow_errors():
-            found = self._client.search_model_versions(f"run_id = '{run_id}'")
-        newest = max(found, key=lambda version: int(version.version), default=None)
-        return None if newest is None else _candidate(newest)
+            found = self._versions_of(run_id)
+        return _candidate(found[-1]) if found else None
 
     def version(self, number: str) -> RegisteredVersion:
         """Return a version. Raises InvalidInput when there is no such version."""
@@ -63,6 +72,11 @@ class Registry:
         """Move the champion alias to a version; for the rules see euguess.promotion.gate."""
         with mlflow_errors():
             self._client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
+
+    def _versions_of(self, run_id: str) -> list[ModelVersion]:
+        """Return the versions of a run, oldest first."""
+        found = self._client.search_model_versions(f"run_id = '{run_id}'")
+        return sorted(found, key=lambda version: int(version.version))
 
     def _ensure_model(self) -> None:
         try:

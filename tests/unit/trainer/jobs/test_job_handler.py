@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from euguess.errors import DatasetNotFound, InvalidRecipe, ServiceUnavailable, StoreUnavailable
 from euguess.messages.collection import DeadLetter
 from euguess.messages.training import TrainRun
-from services.trainer.errors import Stopped
+from services.trainer.errors import RunBusy, Stopped
 from services.trainer.jobs.deliveries import MAX_DELIVERIES
-from services.trainer.jobs.handler import RETRY_SECONDS, JobHandler
+from services.trainer.jobs.handler import BUSY_SECONDS, RETRY_SECONDS, JobHandler
 
 MESSAGE = TrainRun(dataset="demo", recipe="name = 'x'")
 TAG = "tag"
@@ -119,6 +120,24 @@ def test_a_lasting_outage_dead_letters_the_message() -> None:
     scripted.handle()
     assert scripted.waits == list(RETRY_SECONDS)
     assert "object store does not respond" in scripted.letters[0].reason
+
+
+def test_a_run_that_another_process_trains_is_waited_for() -> None:
+    scripted = ScriptedHandler(*[RunBusy() for _ in range(9)])
+    scripted.handle()
+    assert scripted.waits == [BUSY_SECONDS] * 9
+    assert len(scripted.trained) == 10
+    assert scripted.letters == []
+
+
+def test_a_message_that_another_worker_handled_meanwhile_is_not_trained_again() -> None:
+    scripted = ScriptedHandler(*[RunBusy() for _ in range(9)])
+    scripted.handler = replace(
+        scripted.handler, wait=lambda _: scripted.deliveries.mark_handled(TAG)
+    )
+    scripted.handle()
+    assert len(scripted.trained) == 1
+    assert scripted.letters == []
 
 
 def test_a_message_that_kills_its_workers_is_dead_lettered() -> None:
