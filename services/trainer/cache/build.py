@@ -17,11 +17,11 @@ from euguess.storage import ObjectStore
 from services.trainer.cache.decoding import DecodeOptions, OnDamage, decode_missing
 from services.trainer.cache.files import (
     BUILDING,
+    cache_room_errors,
     install_finished,
     locked,
     remove_unfinished,
     require_room,
-    room_errors,
 )
 from services.trainer.cache.format import (
     CRC_COLUMN,
@@ -55,7 +55,7 @@ async def build_cache(store: ObjectStore, manifest: Manifest, request: CacheRequ
     damaged photo unless these are skipped; the previous cache then stays unchanged.
     """
     folder = request.folder
-    with locked(folder), room_errors(folder):
+    with locked(folder), cache_room_errors(folder):
         install_finished(folder)
         current = _up_to_date(manifest, request)
         if current is not None:

@@ -1,19 +1,15 @@
 """Files of a cache build: lock, disk space, and installation of finished files."""
 
-import contextlib
-import errno
 import shutil
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from euguess.errors import DiskFull, EUGuessError
-from euguess.process.files import sync
+from euguess.process.files import room_errors, sync
 from euguess.process.locks import folder_lock
 from services.trainer.cache.format import HEADER, IMAGES, INDEX
 
 BUILDING = "building-"  # prefix of the folders in which caches are built
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def locked(folder: Path) -> AbstractContextManager[None]:
@@ -22,15 +18,9 @@ def locked(folder: Path) -> AbstractContextManager[None]:
     return folder_lock(folder, busy=busy)
 
 
-@contextlib.contextmanager
-def room_errors(folder: Path) -> Iterator[None]:
+def cache_room_errors(folder: Path) -> AbstractContextManager[None]:
     """Convert the system's disk-full errors to DiskFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        raise _no_room(folder, "no space is left for the tensor cache") from None
+    return room_errors(_no_room(folder, "no space is left for the tensor cache"))
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:
@@ -41,7 +31,7 @@ def require_room(folder: Path, needed_bytes: int) -> None:
             f"the tensor cache needs {needed_bytes / 1e6:,.0f} MB, but only "
             f"{free / 1e6:,.0f} MB are free"
         )
-        raise _no_room(folder, fault)
+        raise DiskFull(_no_room(folder, fault))
 
 
 def install_finished(folder: Path) -> None:
@@ -65,8 +55,8 @@ def remove_unfinished(folder: Path) -> None:
         shutil.rmtree(building)
 
 
-def _no_room(folder: Path, fault: str) -> DiskFull:
-    return DiskFull(
+def _no_room(folder: Path, fault: str) -> str:
+    return (
         f"{folder}: {fault}. Free some space, or set EUGUESS_HOME to a folder on another disk, "
         "and run the command again: the build resumes where it stopped."
     )

@@ -29,7 +29,7 @@ from euguess.messages.records import (
 from euguess.messages.serving import ImageSpec
 from euguess.process.files import write_atomically
 from services.trainer.cache.decoding import OnDamage
-from services.trainer.cache.files import locked, room_errors
+from services.trainer.cache.files import cache_room_errors, locked
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.heads.backbones import (
@@ -112,7 +112,7 @@ def embed(
     extractor = build_feature_extractor(backbone, device)
     key = embedding_key(cache, backbone, extractor.network, device)
     folder = home / FOLDER / key.dataset / key.digest[:16]
-    with locked(folder), room_errors(folder):
+    with locked(folder), cache_room_errors(folder):
         try:
             return open_embeddings(folder, key)
         except StaleCache:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from euguess.errors import EUGuessError
@@ -20,6 +19,7 @@ from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
 from services.trainer import networks
 from services.trainer.recipes.recipe import Recipe
+from services.trainer.tensor_files import save_tensors
 
 WEIGHTS, ONNX, SOURCE = "model.safetensors", "model.onnx", "network.py"
 CARD, REPORT = "model.json", "report.json"
@@ -39,7 +39,7 @@ def export_package(
     folder.mkdir(parents=True, exist_ok=True)
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
+    save_tensors(state, folder / WEIGHTS)
     export_onnx(network, recipe.image, folder / ONNX)
     shutil.copyfile(Path(networks.__file__), folder / SOURCE)
     (folder / REPORT).write_text(report.model_dump_json(indent=2))

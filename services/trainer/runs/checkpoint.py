@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from euguess.process.files import staged
+from euguess.process.files import room_errors, staged
 from euguess.process.locks import file_lock
 from services.trainer.errors import RunBusy
 from services.trainer.progress import EpochResult
+from services.trainer.tensor_files import save_tensors
 from services.trainer.training.learner import Learner
 from services.trainer.training.loop import TrainingState
 
@@ -39,7 +39,10 @@ class Checkpoint:
         return file_lock(self.lock, busy=RunBusy())
 
     def save(self, learner: Learner, state: TrainingState, run_id: str) -> None:
-        """Replace the file atomically: after a crash, it is either the old or the new one."""
+        """Replace the file atomically: after a crash, it is either the old or the new one.
+
+        Raises DiskFull, and keeps the old file, if there is no space for both.
+        """
         tensors = {
             **_prefixed(NETWORK, learner.network.state_dict()),
             **_prefixed(BEST, state.best_weights),
@@ -60,8 +63,15 @@ class Checkpoint:
             "scaler": learner.scaler.state_dict(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with staged(self.path) as part:
-            save_file(tensors, part, metadata={"facts": json.dumps(facts)})
+        with room_errors(self._no_room), staged(self.path, durable=True) as part:
+            save_tensors(tensors, part, {"facts": json.dumps(facts)})
+
+    @property
+    def _no_room(self) -> str:
+        return (
+            f"{self.path.parent}: no space is left for the checkpoint; the previous one, if any, "
+            "is kept. Free some space, then resume with the same command and --resume."
+        )
 
     def saved_run(self) -> str | None:
         """Return the id of the run that can be resumed from this file, if any."""

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from euguess.clock import utc_now
+from euguess.process.files import room_errors
 from euguess.promotion.gate import PromotionRequest
 from euguess.promotion.verdict import Verdict
 from euguess.promotion.versions import SEEN_FILE, RegisteredVersion
@@ -34,6 +35,10 @@ from services.trainer.training.driver import Training, new_training
 from services.trainer.training.loop import TrainingState
 
 CHECKPOINTS = "checkpoints"
+NO_ROOM = (
+    "No space is left to export the model to {folder} or to store it in MLflow; no version was "
+    "registered. Free some space, then resume with the same command and --resume."
+)
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def _store(
     # A run that was interrupted after its registration keeps the files of its version.
     candidate = session.registry.version_of(run_id)
     if candidate is None:
-        _log_package(request.recipe, session, outcome, network, trained_at)
+        log_package(request.recipe, session, outcome, network, trained_at)
         candidate = session.registry.register(run_id, report)
     verdict = (
         promote(PromotionRequest(candidate), request.dataset, session, request.on_damage)
@@ -171,11 +176,13 @@ def _store(
     return replace(outcome, candidate=candidate, verdict=verdict)
 
 
-def _log_package(
+def log_package(
     recipe: Recipe, session: Session, outcome: Outcome, network: nn.Module, trained_at: datetime
 ) -> None:
+    """Export the model and store its package and cards with the run. Raises DiskFull."""
     session.display.note("Exporting to safetensors and ONNX")
-    with tempfile.TemporaryDirectory() as folder:
+    no_room = NO_ROOM.format(folder=tempfile.gettempdir())
+    with room_errors(no_room), tempfile.TemporaryDirectory() as folder:
         export_package(Path(folder), network, recipe, outcome.report, trained_at)
         session.tracking.log_model(outcome.run_id, Path(folder))
     write_cards(outcome.run_id, recipe, outcome.report, session)

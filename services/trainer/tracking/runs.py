@@ -83,7 +83,7 @@ class Tracking:
             raise  # its new owner reports how it ends
         except BaseException as error:
             is_stopped = isinstance(error, Stopped) or not isinstance(error, Exception)
-            with mlflow_errors():
+            with suppress(MlflowException):  # the error that ended the run says more
                 self.client.set_terminated(run_id, "KILLED" if is_stopped else "FAILED")
             if isinstance(error, Stopped):
                 self.clear_stop_request(run_id)

@@ -1,9 +1,14 @@
 """Atomic writes: after a crash at any point, a file is complete or absent, never partial."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from euguess.errors import DiskFull
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextlib.contextmanager
@@ -46,6 +51,17 @@ def write_atomically(
     path.parent.mkdir(parents=True, exist_ok=True)
     with staged(path, mode=mode, group=group, durable=durable) as part:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def room_errors(message: str) -> Iterator[None]:
+    """Convert the system's disk-full errors to DiskFull with this message."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise DiskFull(message) from None
 
 
 def sync(path: Path) -> None:
