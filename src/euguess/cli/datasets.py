@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from euguess.cli import connections
+from euguess.cli.audits import audit_dataset
 from euguess.cli.budgets import budget, plan
 from euguess.cli.imports import import_photos
 from euguess.cli.specs import (
@@ -22,6 +23,7 @@ from euguess.cli.specs import (
     read_spec_options,
 )
 from euguess.clients import SamplerClient
+from euguess.errors import DamagedRecord
 from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.settings import ServiceSettings
 from euguess.terminal.output import console, counts_table, messages, print_json
@@ -69,6 +71,7 @@ def create(
     _show(status, as_json=as_json)
 
 
+app.command("audit")(audit_dataset)
 app.command()(plan)
 app.command()(budget)
 
@@ -138,8 +141,15 @@ async def _stored_statuses(name: str | None) -> list[DatasetStatus]:
     from euguess.collection import datasets
 
     store = await connections.store()
-    names = [name] if name else await datasets.dataset_names(store)
-    return [await datasets.stored_status(store, each) for each in names]
+    if name:
+        return [await datasets.stored_status(store, name)]
+    found = []
+    for each in await datasets.dataset_names(store):
+        try:
+            found.append(await datasets.stored_status(store, each))
+        except DamagedRecord as error:  # one dataset must not hide the others
+            messages.print(f"[yellow]{error}[/yellow]")
+    return found
 
 
 def _show(status: DatasetStatus, *, as_json: bool) -> None:

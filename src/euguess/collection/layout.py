@@ -61,6 +61,11 @@ def slot_key(dataset: str, slot: SlotKey) -> str:
     return f"{slots_prefix(dataset)}{slot.country_code}/{slot.index}.json"
 
 
+def damaged_prefix(dataset: str) -> str:
+    """Prefix of objects that a repair moved aside; the rest of their keys stays."""
+    return f"{dataset_prefix(dataset)}damaged/"
+
+
 def manifest_key(dataset: str) -> str:
     """Key of the Parquet index, one row per view."""
     return f"{dataset_prefix(dataset)}manifest.parquet"
