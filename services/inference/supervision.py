@@ -26,7 +26,8 @@ from services.inference.server import (
 )
 
 CHECK_SECONDS = 0.25
-STOP_SECONDS = 8.0  # TorchServe takes 4 s to stop its workers
+STOP_SECONDS = 7.0  # TorchServe takes 4 s to stop its workers
+AGENT_STOP_SECONDS = 1.0
 AGENT_PAUSE_SECONDS = 5.0
 SET_PARENT_DEATH_SIGNAL = 1  # prctl
 
@@ -49,7 +50,7 @@ def serve(java: Path, options: ServingOptions, agent: Command) -> None:
         write_addresses(options)
         command = torchserve_command(java, options, Path(short))
         try:
-            with _running(command) as torchserve:
+            with _running(command, STOP_SECONDS) as torchserve:
                 _watch(torchserve, agent, stopping, ClientToken(options))
         finally:
             key_file_path(options.home).unlink(missing_ok=True)
@@ -62,7 +63,7 @@ def _watch(
     token: ClientToken,
 ) -> None:
     while not stopping.is_set():
-        with _running(agent) as follower:
+        with _running(agent, AGENT_STOP_SECONDS) as follower:
             while follower.poll() is None and not stopping.wait(CHECK_SECONDS):
                 if torchserve.poll() is not None:
                     raise ServiceUnavailable(
@@ -75,7 +76,7 @@ def _watch(
 
 
 @contextlib.contextmanager
-def _running(command: Command) -> Iterator["subprocess.Popen[bytes]"]:
+def _running(command: Command, stop_seconds: float) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a child process inside the block, and end it and its descendants afterwards."""
     process = subprocess.Popen(
         command.argv,
@@ -87,7 +88,7 @@ def _running(command: Command) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield process
     finally:
-        end_tree(process, STOP_SECONDS)
+        end_tree(process, stop_seconds)
 
 
 def _tether() -> Callable[[], None] | None:

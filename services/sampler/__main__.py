@@ -13,6 +13,8 @@ from euguess.process.exits import run_program
 from euguess.process.logs import configure_logging
 from services.sampler.main import build_app
 
+GRACE_SECONDS = 3  # for requests in progress, after a signal
+
 
 def run(
     port: Annotated[int, typer.Option(help="Port to listen on")] = 8090,
@@ -30,7 +32,14 @@ def run(
 
 async def _serve(host: str, port: int) -> None:
     app = await build_app()
-    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
     await uvicorn.Server(config).serve()
 
 

@@ -50,3 +50,16 @@ def test_pulled_images_are_pinned() -> None:
     pulled = {image for image in images if not image.startswith("euguess/")}
     assert all(re.search(r":[\w.-]*\d[\w.-]*\}?$", image) for image in pulled)
     assert len(pulled) == 1
+
+
+def test_every_service_gets_more_time_to_end_than_the_programs_take() -> None:
+    text = (PROJECT_ROOT / "docker-compose.yml").read_text()
+    common = text[: text.index("x-environment:")]
+    seconds = re.search(r"stop_grace_period: (\d+)s", common)
+    assert seconds is not None
+    assert int(seconds[1]) > 10
+    assert text.count("stop_grace_period") == 1
+    services = text[text.index("\nservices:") : text.index("\nnetworks:")]
+    assert len(re.findall(r"^  [a-z-]+:", services, re.MULTILINE)) == len(
+        re.findall(r"^    <<: \*(service|trainer)$", services, re.MULTILINE)
+    )

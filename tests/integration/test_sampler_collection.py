@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -271,6 +272,22 @@ def test_a_store_that_is_down_at_the_start_is_reported_in_one_line(stack: Stack)
     assert ended.returncode == 1
     assert ended.stderr.startswith("sampler: The ")
     assert "EUGUESS_S3_ENDPOINT" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_sampler_ends_soon_while_a_request_is_half_sent(
+    stack: Stack, number: signal.Signals
+) -> None:
+    stack.start_sampler()
+    sampler = stack.running["sampler"]
+    with socket.create_connection(("127.0.0.1", stack.port)) as connection:
+        head = "POST /datasets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: 99\r\n\r\n{{".encode())
+        asked = time.monotonic()
+        os.kill(sampler.pid, number)
+        while sampler.exit_code is None:
+            assert time.monotonic() - asked < 10
+            time.sleep(0.05)
 
 
 def _run(stack: Stack, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -1,15 +1,16 @@
 """Find the services in the checkout, and run one as a program."""
 
-import subprocess
 import sys
 from pathlib import Path
 
-from euguess.errors import EUGuessError, Interrupted
+from euguess.errors import EUGuessError
+from euguess.process.guard import run_child
 from euguess.settings import child_environment
 
 # Threads of a computation sleep while they wait for each other. By default they spin, which took
 # four times the CPU on two cores that other processes used as well.
 SERVICE_VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE"}
+CTRL_C_SECONDS = 5.0
 
 
 def project_root() -> Path:
@@ -34,9 +35,10 @@ def service_environment(**variables: str) -> dict[str, str]:
 
 
 def run_service(service: str, *arguments: str) -> int:
-    """Run a service's own command line in the foreground and return its exit code."""
+    """Run a service's own command line in the foreground and return its exit code.
+
+    After Ctrl-C it has a few seconds to report that and end by itself.
+    """
     command = service_command(service, *arguments)
-    try:
-        return subprocess.run(command, env=service_environment(), check=False).returncode
-    except KeyboardInterrupt:
-        return Interrupted.exit_code  # the service reports it
+    code = run_child(command, service_environment(), ctrl_c_seconds=CTRL_C_SECONDS)
+    return code if code >= 0 else 128 - code  # as shells count processes that a signal ended
