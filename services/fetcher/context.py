@@ -10,6 +10,7 @@ from euguess.geography.boundaries import Boundaries
 from euguess.storage import ObjectStore
 from services.fetcher.calls import Calls
 from services.fetcher.checks import Rejection
+from services.fetcher.paid import PaidImages
 from services.fetcher.providers import StreetImageProvider
 
 
@@ -23,6 +24,7 @@ class FetchContext:
     ledger: Ledger
     budgets: BudgetLedger
     boundaries: Boundaries
+    paid: PaidImages = field(default_factory=PaidImages)
 
 
 @dataclass(slots=True)

@@ -42,7 +42,7 @@ class LocationFetcher:
         self._lease = lease
         self._slot = lease.request.slot
         self._stats = stats
-        self._views = ViewFetcher(context, spec.name, lease)
+        self._views = ViewFetcher(context, lease, stats)
 
     async def store(self, accepted: AcceptedPanorama) -> LocationRecord | Rejection:
         """Return the committed location, or the reason to reject the panorama.
@@ -56,7 +56,7 @@ class LocationFetcher:
         stored = await self._stored_views(location_id)
         existing = await self._existing_record(location_id) if stored else None
         if existing is not None:
-            return await self._adopt(existing)
+            return self._adopt(existing)
         try:
             views = await self._fetch_views(location_id, accepted.panorama, stored)
         except CandidateUnusable:
@@ -72,12 +72,9 @@ class LocationFetcher:
         except ObjectNotFound:
             return None
 
-    async def _adopt(self, record: LocationRecord) -> LocationRecord | Rejection:
+    def _adopt(self, record: LocationRecord) -> LocationRecord | Rejection:
         """Keep a record that an interrupted attempt of this slot stored; reject another slot's."""
-        if record.slot != self._slot:
-            return Rejection.DUPLICATE
-        await self._views.settle([view.key for view in record.views])
-        return record
+        return record if record.slot == self._slot else Rejection.DUPLICATE
 
     async def _stored_views(self, location_id: str) -> set[str]:
         """Keys of images that an attempt stored; without any, there is no record either."""
@@ -100,11 +97,12 @@ class LocationFetcher:
             )
             for heading in spec.headings
         }
-        async with self._reservation(location_id).of(len(views.keys() - stored)) as reservation:
+        missing = [key for key in views.keys() - stored if key not in self._context.paid]
+        async with self._reservation(location_id).of(len(missing)) as reservation:
             fetches = [
                 self._views.read_stored(view, key)
                 if key in stored
-                else self._buy(panorama, view, key, reservation)
+                else self._views.fetch(panorama.panorama_id, view, key, reservation)
                 for key, view in views.items()
             ]
             # Wait for all of them, so that no call continues after the slot has ended.
@@ -117,14 +115,6 @@ class LocationFetcher:
             context.budgets, context.store, self._spec.name, location_id, price
         )
 
-    async def _buy(
-        self, panorama: Panorama, view: View, key: str, reservation: BudgetReservation
-    ) -> ViewRecord:
-        record = await self._views.fetch(panorama.panorama_id, view, key, reservation)
-        self._stats.images += 1
-        self._stats.bytes += record.bytes
-        return record
-
     async def _commit(self, record: LocationRecord) -> LocationRecord | Rejection:
         """Store a record, unless another slot was faster after Redis lost its reservations."""
         key = location_key(self._spec.name, self._slot.country_code, record.location_id)
@@ -132,7 +122,6 @@ class LocationFetcher:
             existing = await self._existing_record(record.location_id)
             if existing is None or existing.slot != self._slot:
                 return Rejection.DUPLICATE
-        await self._views.settle([view.key for view in record.views])
         return record
 
     def _record(

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from euguess.collection.budget import BudgetLedger, BudgetSpent, Grant, Sum, cost
-from euguess.collection.receipts import Receipt, reduce_receipt, write_receipt
+from euguess.collection.receipts import Receipt, new_receipt, reduce_receipt, write_receipt
+from euguess.errors import StoreError
 from euguess.storage import ObjectStore
 
 
@@ -14,14 +15,15 @@ from euguess.storage import ObjectStore
 class _Purchase:
     grant: Grant
     amount: Sum
-    receipt: Receipt | None
+    receipt: Receipt
 
 
 class BudgetReservation:
     """Images that may be bought for a location, reserved at once for all its views.
 
-    Each call uses one image. Unused images are released when the location is done. Calls whose
-    result is unknown, and all images of a fetcher that was killed, stay counted as spent.
+    The receipt is in the store before anything is bought. Each call uses one image. Unused images
+    are released when the location is done. Calls whose result is unknown, and all images of a
+    fetcher that was killed, stay counted as spent.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class BudgetReservation:
 
     @contextlib.asynccontextmanager
     async def of(self, images: int) -> AsyncIterator["BudgetReservation"]:
-        """Reserve that many images. Raises BudgetSpent before any of them is bought."""
+        """Reserve that many images; before any is bought it raises BudgetSpent or StoreError."""
         try:
             if images:
                 await self._reserve(images)
@@ -65,25 +67,25 @@ class BudgetReservation:
     async def _reserve(self, images: int) -> None:
         amount = cost(images, self._price)
         grant = await self._budgets.reserve(self._dataset, amount)
-        receipt = None
-        if grant.is_capped:
-            receipt = await write_receipt(self._store, self._dataset, self._location_id, amount)
+        receipt = new_receipt(self._dataset, self._location_id, amount)
         self._purchases.append(_Purchase(grant, amount, receipt))
         self._unused += images
+        await write_receipt(self._store, receipt)
         # If the account was reopened before the receipt was stored, it does not include it.
-        if grant.is_capped and not await self._budgets.holds(self._dataset, grant):
+        if not await self._budgets.holds(self._dataset, grant):
             raise BudgetSpent("the amount spent is being read from the store")
 
     async def _release(self) -> None:
         for purchase in reversed(self._purchases):
-            amount = purchase.amount
-            unused = cost(min(self._unused, amount.images), self._price)
+            unused = cost(min(self._unused, purchase.amount.images), self._price)
             if not unused.images:
                 return
             self._unused -= unused.images
-            used = Sum(amount.images - unused.images, amount.micros - unused.micros)
-            if purchase.receipt is not None:
-                await reduce_receipt(
-                    self._store, self._dataset, self._location_id, purchase.receipt, used
-                )
-            await self._budgets.release(self._dataset, purchase.grant, unused)
+            await self._give_back(purchase, unused)
+
+    async def _give_back(self, purchase: _Purchase, unused: Sum) -> None:
+        amount = purchase.amount
+        used = Sum(amount.images - unused.images, amount.micros - unused.micros)
+        with contextlib.suppress(StoreError):  # then the receipt counts too much, never too little
+            await reduce_receipt(self._store, purchase.receipt, used)
+        await self._budgets.release(self._dataset, purchase.grant, unused)

@@ -15,7 +15,6 @@ class Collection:
     slots: SlotTracker
     is_stopped: bool = False
     pause_reason: str | None = None
-    possibly_paid: int = 0
     fault: str | None = None  # an error of this collection alone, until a check succeeds
     last_fault: str | None = None
     budget: Budget | None = None
@@ -41,7 +40,6 @@ class Collection:
         counted = Sum(counts.images, round(counts.cost * MICROS))
         spending = Spending(
             spent=counted if self.spent is None else self.spent,
-            possibly_paid=self.possibly_paid,
             budget=self.budget,
             is_budget_spent=self.is_budget_spent,
         )

@@ -195,7 +195,6 @@ class CollectionController:
             return
         work = collection.slots.in_flight.get(outcome.slot)
         if work is not None and len(collection.slots.in_flight) == 1:  # possibly the last one
-            collection.possibly_paid = await self._ledger.possibly_paid(outcome.dataset)
             collection.spent = await self._budgets.spent(collection.spec)
         await self._end(collection, collection.slots.apply(outcome, self._clock()))
         if work is not None and not outcome.status.is_final:
@@ -270,8 +269,6 @@ class CollectionController:
                 await self._keep_progress(name, work)
             else:  # no fetcher began it: the message was lost, not a failure of the slot
                 slots.give_back([work])
-        if not slots.in_flight:
-            collection.possibly_paid = await self._ledger.possibly_paid(name)
 
     async def _why_paused(self, collection: Collection) -> str | None:
         spec = collection.spec

@@ -67,7 +67,6 @@ async def restore(
     for slot, lease in (await ledger.leases(spec.name)).items():
         if lease.is_live:
             collection.slots.adopt(slot, lease.fence)
-    collection.possibly_paid = await ledger.possibly_paid(spec.name)
     collection.is_stopped = await store.exists(stopped_key(spec.name))
     await _restore_budget(budgets, collection)
 

@@ -78,17 +78,11 @@ async def warm(fetcher: MessageFetcher, redis: Redis) -> MessageFetcher:
     return fetcher
 
 
+@pytest.mark.parametrize("budget", [None, Budget(images=10_000)])
 async def test_a_message_makes_two_round_trips_and_each_stored_slot_seven(
-    warm: MessageFetcher, redis: Redis
+    warm: MessageFetcher, redis: Redis, budget: Budget | None
 ) -> None:
-    """Message: pause and leases. Slot: panorama, budget, three intents, settling, outcome."""
+    """Message: pause and leases. Slot: panorama, budget, account, three leases, outcome."""
+    await open_account(redis, budget)
     assert await round_trips(warm, redis, 1, 1) == 2 + 7
     assert await round_trips(warm, redis, 2, 50) == 2 + 50 * 7
-
-
-async def test_a_capped_budget_costs_a_slot_one_round_trip_more(
-    warm: MessageFetcher, redis: Redis
-) -> None:
-    await open_account(redis, Budget(images=10_000))
-    await round_trips(warm, redis, 1, 1)
-    assert await round_trips(warm, redis, 2, 50) == 2 + 50 * 8

@@ -105,6 +105,13 @@ class Rig:
             epoch = await accounts.prepare(SPEC.name)
             assert await accounts.open(SPEC.name, epoch, Sum(), budget)
 
+    async def images_spent(self) -> int:
+        """Return the images in the account."""
+        async with open_redis(self.redis_url) as redis:
+            spent = await BudgetLedger(redis).spent(SPEC.name)
+        assert spent is not None
+        return spent.images
+
     async def open_store(self) -> ObjectStore:
         return await open_store(self.store_settings)
 

@@ -190,19 +190,15 @@ class LedgerContract:
             await ledger.lease(dataset, {FR1: 1}, 60)
             await ledger.record(outcome(SlotStatus.STORED, FR2, dataset=dataset))
             await ledger.reserve_panorama(dataset, "a", FR0)
-            await ledger.intend(dataset, "image")
-            await ledger.count_possibly_paid(dataset)
         await ledger.forget("demo")
         assert await ledger.leases("demo") == {}
         assert await ledger.outcomes("demo") == {}
         assert await ledger.reserve_panorama("demo", "a", FR1)
-        assert await ledger.possibly_paid("demo") == 0
         assert set(await ledger.leases("other")) == {FR1}
         assert set(await ledger.outcomes("other")) == {FR2}
         assert not await ledger.reserve_panorama("other", "a", FR1)
-        assert await ledger.possibly_paid("other") == 2
 
-    # --- panoramas and paid calls ---
+    # --- panoramas ---
 
     async def test_a_panorama_belongs_to_the_first_slot(self, ledger: Ledger) -> None:
         answers = [await ledger.reserve_panorama("demo", "a", slot) for slot in (FR0, FR1, FR0)]
@@ -218,19 +214,6 @@ class LedgerContract:
         assert await ledger.reserve_panorama("demo", "a", FR1)
         assert not await ledger.reserve_panorama("demo", "b", FR1)
         assert not await ledger.reserve_panorama("demo", "a", FR0)
-
-    async def test_an_intent_is_open_until_it_is_settled(self, ledger: Ledger) -> None:
-        assert [await ledger.intend("demo", image) for image in ("a", "a", "b")] == [
-            True,
-            False,
-            True,
-        ]
-        await ledger.count_possibly_paid("demo")
-        assert await ledger.possibly_paid("demo") == 3
-        await ledger.settle("demo", ["a", "unknown"])
-        await ledger.settle("demo", [])
-        assert await ledger.possibly_paid("demo") == 2
-        assert await ledger.intend("demo", "a")
 
     # --- pauses, dead letters and Redis itself ---
 
@@ -286,14 +269,9 @@ class BudgetContract:
         assert await is_reserved(accounts, Sum(1))
         assert await accounts.spent("demo") == Sum(7)
 
-    @pytest.mark.parametrize(("budget", "is_capped"), [(None, False), (Budget(images=9), True)])
-    async def test_a_grant_records_whether_the_account_has_a_cap(
-        self, accounts: BudgetLedger, budget: Budget | None, is_capped: bool
-    ) -> None:
-        await opened(accounts, budget)
-        grant = await accounts.reserve("demo", VIEWS)
-        assert grant.is_capped is is_capped
-        assert await accounts.holds("demo", grant)
+    async def test_a_grant_holds_while_the_account_stays_open(self, accounts: BudgetLedger) -> None:
+        await opened(accounts, None)
+        assert await accounts.holds("demo", await accounts.reserve("demo", VIEWS))
 
     async def test_released_amounts_can_be_reserved_again(self, accounts: BudgetLedger) -> None:
         await opened(accounts, Budget(images=3))

@@ -124,7 +124,7 @@ def _show_spending(status: DatasetStatus) -> None:
     dollars = "no limit" if limit.dollars is None else f"${limit.dollars:,.2f}"
     table.add_row("images", f"{status.images_spent:,}", images)
     table.add_row("US dollars", f"${status.dollars_spent:,.2f}", dollars)
-    table.add_row("possibly paid, outcome unknown", f"{status.possibly_paid:,}", "")
+    table.add_row("possibly paid, not stored", f"{status.possibly_paid:,}", "")
     console.print(table)
     if status.is_budget_spent:
         console.print(f"[yellow]Paused: {status.reason}. Places pending: {status.total.pending:,}")

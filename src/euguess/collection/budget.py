@@ -44,7 +44,6 @@ class Grant:
     """A reservation in an account, valid while the account's epoch lasts."""
 
     epoch: str
-    is_capped: bool
 
 
 class BudgetLedger:
@@ -66,7 +65,7 @@ class BudgetLedger:
         result, *rest = [_text(part) for part in await self._reserve(keys=keys, args=arguments)]
         if result != "reserved":
             raise BudgetSpent(_refusal(result, *rest))
-        return Grant(epoch=rest[0], is_capped=rest[1] == "1")
+        return Grant(epoch=rest[0])
 
     async def holds(self, dataset: str, grant: Grant) -> bool:
         """Check that the account has been open ever since a grant."""

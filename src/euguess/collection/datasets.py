@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from euguess.clock import utc_now
+from euguess.collection.budget import Sum
 from euguess.collection.layout import (
     DATASETS,
     locations_prefix,
@@ -16,8 +17,9 @@ from euguess.collection.layout import (
     stopped_key,
 )
 from euguess.collection.ledger import Ledger
-from euguess.collection.providers import ProviderName
-from euguess.collection.status import OutcomeCounts, build_status
+from euguess.collection.providers import ProviderName, tariff
+from euguess.collection.receipts import stored_spending
+from euguess.collection.status import OutcomeCounts, Spending, build_status
 from euguess.errors import DamagedRecord, DatasetNotFound, ObjectNotFound
 from euguess.messages.collection import (
     DatasetSpec,
@@ -149,14 +151,19 @@ async def rebuild(store: ObjectStore, ledger: Ledger, name: str) -> DatasetStatu
 
 
 def summarise(
-    spec: DatasetSpec, outcomes: Iterable[SlotOutcome], *, is_stopped: bool = False
+    spec: DatasetSpec,
+    outcomes: Iterable[SlotOutcome],
+    *,
+    is_stopped: bool = False,
+    spent: Sum | None = None,
 ) -> DatasetStatus:
     """Build the status from final outcomes; every slot without one is pending."""
     counts = OutcomeCounts(spec)
     for outcome in {o.slot: o for o in outcomes if spec.has_slot(o.slot)}.values():
         counts.add_spending(outcome)
         counts.add_end(outcome)
-    return build_status(counts, is_stopped=is_stopped)
+    spending = Spending(spent=spent or Sum())
+    return build_status(counts, is_stopped=is_stopped, spending=spending)
 
 
 async def _stored_status(
@@ -164,7 +171,9 @@ async def _stored_status(
 ) -> DatasetStatus:
     if spec.provider == ProviderName.FOLDER:
         return await _imported_status(store, spec)
-    return summarise(spec, outcomes, is_stopped=await store.exists(stopped_key(spec.name)))
+    spent = await stored_spending(store, spec.name, tariff(spec.provider).dollars_per_image)
+    is_stopped = await store.exists(stopped_key(spec.name))
+    return summarise(spec, outcomes, is_stopped=is_stopped, spent=spent)
 
 
 async def _imported_status(store: ObjectStore, spec: DatasetSpec) -> DatasetStatus:

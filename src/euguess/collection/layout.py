@@ -31,7 +31,7 @@ def images_prefix(dataset: str) -> str:
 
 
 def receipts_prefix(dataset: str) -> str:
-    """Prefix of receipts by location, written before images are bought under a budget."""
+    """Prefix of receipts by location, written before images are bought."""
     return f"{dataset_prefix(dataset)}receipts/"
 
 

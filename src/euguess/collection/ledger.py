@@ -52,14 +52,6 @@ def _panoramas_key(dataset: str) -> str:
     return f"euguess:panoramas:{dataset}"
 
 
-def _intents_key(dataset: str) -> str:
-    return f"euguess:intents:{dataset}"
-
-
-def _possibly_paid_key(dataset: str) -> str:
-    return f"euguess:possibly-paid:{dataset}"
-
-
 def _progress_key(dataset: str) -> str:
     return f"euguess:progress:{dataset}"
 
@@ -203,7 +195,7 @@ class Ledger:
             await self.bury(letter)
             return None
 
-    # --- panoramas and paid calls ---
+    # --- panoramas ---
 
     async def reserve_panorama(self, dataset: str, location_id: str, slot: SlotKey) -> bool:
         """Claim a panorama for a slot; False if another slot of the dataset has it.
@@ -213,28 +205,6 @@ class Ledger:
         """
         keys = [_panoramas_key(dataset), _outcomes_key(dataset)]
         return bool(await self._panorama(keys=keys, args=[location_id, str(slot)]))
-
-    async def intend(self, dataset: str, image: str) -> bool:
-        """Note a paid call before it is made; False if an earlier one has no known result."""
-        return bool(await self._redis.hsetnx(_intents_key(dataset), image, 1))
-
-    async def settle(self, dataset: str, images: Iterable[str]) -> None:
-        """Remove the intents of calls whose result is stored, or that were certainly not billed."""
-        names = list(images)
-        if names:
-            await self._redis.hdel(_intents_key(dataset), *names)
-
-    async def count_possibly_paid(self, dataset: str) -> None:
-        """Count a call that had to be repeated because the first result is unknown."""
-        await self._redis.incr(_possibly_paid_key(dataset))
-
-    async def possibly_paid(self, dataset: str) -> int:
-        """Return the number of calls without a known result: repeated, in flight or lost."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.get(_possibly_paid_key(dataset))
-            pipeline.hlen(_intents_key(dataset))
-            repeated, open_intents = await pipeline.execute()
-        return int(repeated or 0) + int(open_intents)
 
     # --- pauses and dead letters ---
 
@@ -280,9 +250,8 @@ class Ledger:
 
     async def forget(self, dataset: str) -> None:
         """Drop everything about a dataset that was deleted."""
-        view = (_leases_key, _outcomes_key, _progress_key)
-        calls = (_panoramas_key, _intents_key, _possibly_paid_key)
-        await self._redis.delete(*(key(dataset) for key in (*view, *calls, account_key)))
+        view = (_leases_key, _outcomes_key, _progress_key, _panoramas_key, account_key)
+        await self._redis.delete(*(key(dataset) for key in view))
 
 
 def _text(value: bytes | str) -> str:

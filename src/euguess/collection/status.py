@@ -59,7 +59,6 @@ class Spending:
     """The budget of a collection, and what its account has spent."""
 
     spent: Sum = field(default_factory=Sum)
-    possibly_paid: int = 0
     budget: Budget | None = None
     is_budget_spent: bool = False
 
@@ -86,7 +85,7 @@ def build_status(
         images=counts.images,
         bytes=counts.bytes,
         cost=counts.cost,
-        possibly_paid=spending.possibly_paid,
+        possibly_paid=max(0, spending.spent.images - total.stored * len(counts.spec.headings)),
         budget=spending.budget,
         images_spent=spending.spent.images,
         dollars_spent=spending.spent.dollars,

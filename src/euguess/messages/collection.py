@@ -251,7 +251,9 @@ class DatasetStatus(Record):
     bytes: int = Field(default=0, ge=0)
     cost: float = Field(default=0.0, ge=0)
     possibly_paid: int = Field(
-        default=0, ge=0, description="Calls with an unknown result that may have been billed"
+        default=0,
+        ge=0,
+        description="Images spent that no stored location holds: in progress, repeated or lost",
     )
     budget: Budget | None = Field(default=None, description="None: no limit")
     images_spent: int = Field(

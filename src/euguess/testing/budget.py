@@ -26,7 +26,7 @@ class InMemoryBudgetLedger(BudgetLedger):
         if reason is not None:
             raise BudgetSpent(reason)
         self.sums[dataset] += amount
-        return Grant(self.epochs[dataset], is_capped=self.budgets[dataset] is not None)
+        return Grant(self.epochs[dataset])
 
     async def holds(self, dataset: str, grant: Grant) -> bool:
         return self.epochs.get(dataset) == grant.epoch

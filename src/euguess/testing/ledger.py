@@ -20,8 +20,6 @@ class _Dataset:
     outcomes: dict[SlotKey, SlotOutcome] = field(default_factory=dict)
     progress: dict[SlotKey, tuple[int, int]] = field(default_factory=dict)
     panoramas: dict[str, SlotKey] = field(default_factory=dict)
-    intents: set[str] = field(default_factory=set)
-    repeated_calls: int = 0
 
 
 class InMemoryLedger(Ledger):
@@ -154,7 +152,7 @@ class InMemoryLedger(Ledger):
         new = self.stream[start - self._forgotten_events :][:count]
         return [(f"{start + i}-0", outcome) for i, outcome in enumerate(new, start=1)]
 
-    # --- panoramas and paid calls ---
+    # --- panoramas ---
 
     async def reserve_panorama(self, dataset: str, location_id: str, slot: SlotKey) -> bool:
         self._check()
@@ -165,25 +163,6 @@ class InMemoryLedger(Ledger):
             return False
         view.panoramas[location_id] = slot
         return True
-
-    async def intend(self, dataset: str, image: str) -> bool:
-        self._check()
-        intents = self.datasets[dataset].intents
-        is_new = image not in intents
-        intents.add(image)
-        return is_new
-
-    async def settle(self, dataset: str, images: Iterable[str]) -> None:
-        self._check()
-        self.datasets[dataset].intents.difference_update(images)
-
-    async def count_possibly_paid(self, dataset: str) -> None:
-        self._check()
-        self.datasets[dataset].repeated_calls += 1
-
-    async def possibly_paid(self, dataset: str) -> int:
-        self._check()
-        return self.datasets[dataset].repeated_calls + len(self.datasets[dataset].intents)
 
     # --- pauses and dead letters ---
 

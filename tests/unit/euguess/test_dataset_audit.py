@@ -21,7 +21,7 @@ from euguess.collection.layout import (
     stopped_key,
     view_key,
 )
-from euguess.collection.receipts import write_receipt
+from euguess.collection.receipts import new_receipt, write_receipt
 from euguess.collection.repair import repair
 from euguess.errors import DatasetNotFound
 from euguess.messages.collection import (
@@ -61,7 +61,7 @@ class Dataset:
 
     async def _add(self, of: SlotKey, location_id: str) -> None:
         keys = [view_key("demo", "FR", location_id, heading) for heading in SPEC.headings]
-        await write_receipt(self.store, "demo", location_id, Sum(2, 14_000))
+        await write_receipt(self.store, new_receipt("demo", location_id, Sum(2, 14_000)))
         for key in keys:
             await self.store.put(key, IMAGE)
         location = location_key("demo", "FR", location_id)
@@ -197,7 +197,7 @@ async def test_changed_and_missing_images_are_collected_again(dataset: Dataset) 
 async def test_what_was_paid_for_and_is_not_used_is_counted_but_needs_no_repair(
     dataset: Dataset,
 ) -> None:
-    await write_receipt(dataset.store, "demo", "simulator-lost", Sum(2, 14_000))
+    await write_receipt(dataset.store, new_receipt("demo", "simulator-lost", Sum(2, 14_000)))
     orphan = view_key("demo", "FR", "simulator-lost", 0)
     await dataset.store.put(orphan, IMAGE)
     found = await dataset.find()

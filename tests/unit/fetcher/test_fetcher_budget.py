@@ -5,6 +5,7 @@ import pytest
 from euguess.collection.budget import Sum
 from euguess.collection.layout import receipts_prefix
 from euguess.collection.receipts import stored_spending
+from euguess.errors import StoreUnavailable
 from euguess.messages.collection import (
     Budget,
     SlotOutcome,
@@ -121,7 +122,24 @@ async def test_a_retried_slot_pays_only_for_missing_views(bench: Bench) -> None:
     assert await spent(bench) == 3
 
 
-async def test_without_a_budget_spending_is_counted_and_no_receipt_is_written(bench: Bench) -> None:
+async def test_spending_has_receipts_without_a_budget_too(bench: Bench) -> None:
     await run(bench)
-    assert bench.budgets.sums["demo"].images == 3
-    assert [key async for key in bench.store.list(receipts_prefix("demo"))] == []
+    assert await spent(bench) == 3
+    (key,) = [key async for key in bench.store.list(receipts_prefix("demo"))]
+    assert key.endswith("-1-3x1500000.json")
+
+
+async def test_nothing_is_bought_or_counted_while_the_store_refuses_receipts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = bench.store.create
+
+    async def broken(key: str, data: bytes) -> bool:
+        if key.startswith(receipts_prefix("demo")):
+            raise StoreUnavailable
+        return await create(key, data)
+
+    monkeypatch.setattr(bench.store, "create", broken)
+    assert (await run(bench)).status is SlotStatus.RETRY
+    assert not bench.provider.fetched
+    assert await spent(bench) == 0

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from euguess.collection.budget import Sum
 from euguess.collection.layout import slot_key, stopped_key
 from euguess.messages.collection import (
     DatasetSpec,
@@ -40,11 +41,11 @@ async def test_a_collection_runs_to_completion() -> None:
     assert status.countries["PL"].stored == 30
 
 
-async def test_calls_paid_twice_are_reported_with_the_last_outcome_and_after_a_restart() -> None:
+async def test_images_paid_for_and_not_stored_are_reported_at_the_end_and_after_a_restart() -> None:
     world = World(Limits(reconcile_seconds=3600))
     await world.service.create(spec())
     await world.round()
-    world.ledger.datasets["demo"].repeated_calls = 7
+    world.accounts.sums["demo"] = Sum(3 * spec().requested + 7)
     assert (await world.run()).possibly_paid == 7
     await world.restart()
     assert world.status().possibly_paid == 7
