@@ -1,24 +1,27 @@
-"""The clients that pages use, opened once for all sessions."""
+"""The clients and the photo decoders that pages use, opened once for all sessions."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.store import Store
 from euguess.clients import InferenceClient, RegistryClient, SamplerClient
+from euguess.images.limited_decoder import DecoderPool
 from euguess.settings import MlflowSettings, ServiceSettings, StoreSettings
 
 ANSWER_SECONDS = 5.0  # a page that takes longer looks broken
 PREDICTION_SECONDS = 20.0
+DECODER_PROCESSES = 2
 
 
 @dataclass(frozen=True)
 class Connections:
-    """Clients of the services and the store."""
+    """Clients of the services and the store, and decoders of photos."""
 
     sampler: SamplerClient
     registry: RegistryClient
     inference: InferenceClient
     store: Store
+    decoders: DecoderPool
 
 
 def open_connections() -> Connections:
@@ -32,4 +35,5 @@ def open_connections() -> Connections:
             services.inference_url, key_file, timeout_seconds=PREDICTION_SECONDS
         ),
         store=Store(StoreSettings.load()),
+        decoders=DecoderPool(DECODER_PROCESSES),
     )

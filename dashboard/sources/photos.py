@@ -6,8 +6,10 @@ import io
 import streamlit as st
 from PIL import Image
 
+from dashboard.connections import Connections
 from dashboard.store import Store
-from euguess.images.preprocessing import InvalidImage, load_photo
+from euguess.images.limited_decoder import DecoderPool
+from euguess.images.photo_headers import InvalidImage
 from euguess.storage import ObjectStore
 
 MAX_CACHED = 600
@@ -25,20 +27,28 @@ def read_photos(_store: Store, keys: tuple[str, ...]) -> list[bytes]:
 
 
 @st.cache_data(max_entries=MAX_CACHED, show_spinner=False)
-def read_pictures(_store: Store, keys: tuple[str, ...], side: int) -> list[bytes | None]:
-    """Return pictures of at most side x side pixels, without metadata; None if damaged."""
-    return [picture(data, side) for data in read_photos(_store, keys)]
+def read_pictures(
+    _connections: Connections, keys: tuple[str, ...], side: int
+) -> list[bytes | None]:
+    """Return pictures of at most side x side pixels, without metadata; None if damaged.
+
+    Raises StoreError.
+    """
+    photos = read_photos(_connections.store, keys)
+    return [picture(_connections.decoders, photo, side) for photo in photos]
 
 
-def picture(photo: bytes, side: int) -> bytes | None:
-    """Convert a photo to a small JPEG without EXIF or other metadata; None if damaged."""
+def picture(decoders: DecoderPool, photo: bytes, side: int) -> bytes | None:
+    """Convert a photo to a small JPEG without EXIF or other metadata; None if unusable."""
     try:
-        image = load_photo(photo, side=side)
+        pixels = decoders.decode_thumbnail(photo, side)
     except InvalidImage:
         return None
-    image.thumbnail((side, side))
-    bare = Image.new("RGB", image.size)
-    bare.paste(image)
+    return encode_picture(Image.fromarray(pixels))
+
+
+def encode_picture(image: Image.Image) -> bytes:
+    """Encode an image as JPEG for a page."""
     buffer = io.BytesIO()
-    bare.save(buffer, "JPEG", quality=QUALITY)
+    image.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()

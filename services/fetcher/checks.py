@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from euguess.geography.boundaries import Boundaries
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
-from euguess.images.preprocessing import InvalidImage, load_photo, open_photo
+from euguess.images.photo_headers import InvalidImage
+from euguess.images.photo_limits import check_photo, view_limits
+from euguess.images.preprocessing import load_photo
 from services.fetcher.providers import BadImage, Panorama
 
 # Decoding at 1/8 scale still reads all data, so it detects a truncated file, and takes half
@@ -79,14 +81,16 @@ def check_panorama(
 
 
 def check_image(data: bytes, size: int) -> None:
-    """Raise BadImage unless this is a complete JPEG of the requested size, not a placeholder."""
+    """Raise BadImage unless this is a complete JPEG of the requested size, not a placeholder.
+
+    The limits of a view bound the costs: call it in a thread, and it needs at most a fraction of a
+    second and some megabytes.
+    """
     try:
-        header = open_photo(data)
-        is_jpeg, requested = header.format == "JPEG", (size, size)
-        if not is_jpeg or header.size != requested:
-            kind = "" if is_jpeg else f" {header.format}"
-            raise BadImage(f"{header.width} x {header.height}{kind} instead of {size} x {size}")
-        pixels = np.asarray(load_photo(data, side=THUMBNAIL_PX))
+        header = check_photo(data, view_limits(size))
+        if header.size != (size, size):
+            raise BadImage(f"{header.width} x {header.height} instead of {size} x {size}")
+        pixels = np.asarray(load_photo(header, side=THUMBNAIL_PX))
     except InvalidImage as error:
         raise BadImage(str(error)) from None
     is_small = len(data) - HEADER_BYTES < PLACEHOLDER_BYTES_PER_PIXEL * size * size

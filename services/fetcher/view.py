@@ -57,7 +57,7 @@ class ViewFetcher:
         await reservation.use()
         try:
             data = await self._context.provider.fetch(panorama_id, view)
-            check_image(data, view.size)
+            await asyncio.to_thread(check_image, data, view.size)
         except ProviderError as error:
             if not error.may_be_billed:
                 reservation.refund()

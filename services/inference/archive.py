@@ -13,7 +13,14 @@ from pydantic import ValidationError
 
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput
-from euguess.images import postprocessing, preprocessing
+from euguess.images import (
+    decoder_process,
+    limited_decoder,
+    photo_headers,
+    photo_limits,
+    postprocessing,
+    preprocessing,
+)
 from euguess.messages.serving import ModelCard
 from euguess.process.files import staged
 from euguess.promotion.versions import REGISTERED_MODEL
@@ -24,8 +31,12 @@ REQUIRED_FILES = ("model.onnx", "model.safetensors")
 SOURCES = {
     "handler.py": handler.__file__,
     "classifier.py": classifier.__file__,
+    "decoder_process.py": decoder_process.__file__,
     "explanation.py": explanation.__file__,
+    "limited_decoder.py": limited_decoder.__file__,
     "model_package.py": model_package.__file__,
+    "photo_headers.py": photo_headers.__file__,
+    "photo_limits.py": photo_limits.__file__,
     "postprocessing.py": postprocessing.__file__,
     "preprocessing.py": preprocessing.__file__,
 }

@@ -6,6 +6,7 @@ different names (view1 .. view8): TorchServe keeps only the last field of each n
 
 import importlib
 import json
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 # The headers of a form part take about 150 bytes; if more is missing, a part was dropped.
 PART_OVERHEAD_BYTES = 1024
-
+# For decoding a batch. With the model's part it must stay below TorchServe's response timeout of
+# 30 s, after which TorchServe kills the worker and fails the whole batch.
+DECODE_SECONDS = 20.0
 
 Reply = tuple[int, dict[str, Any]]  # HTTP status and JSON body
 
@@ -30,13 +33,15 @@ class CountryHandler:
         properties = context.system_properties
         # TorchServe puts the unpacked archive, with these modules, on the path.
         self._classification = importlib.import_module("classifier")
-        self._preprocessing = importlib.import_module("preprocessing")
+        self._headers = importlib.import_module("photo_headers")
         self._package = importlib.import_module("model_package")
         gpu = properties.get("gpu_id")
         device = None if gpu is None else f"cuda:{gpu}"
         folder = Path(properties["model_dir"])
+        self._decoder = importlib.import_module("limited_decoder").LimitedDecoder()
+        self._decoder.start()
         self._classifier = self._classification.load_classifier(
-            folder, self._preprocessing.decode_photo, device
+            folder, self._decoder.decode_photo, device
         )
         self._explainer = importlib.import_module("explanation").Explainer(
             self._classifier, partial(self._network, folder, device or "cpu")
@@ -54,23 +59,36 @@ class CountryHandler:
     def _replies(
         self, data: Sequence[Mapping[str, Any]], headers: Sequence[Mapping[str, str]]
     ) -> list[Reply]:
-        """Decode each request, explain some, and classify the others in one forward pass."""
-        replies: dict[int, Reply] = {}
+        """Decode all requests, explain some, and classify the others in one forward pass."""
+        replies, decoded = self._decode(data, headers)
         unanswered: dict[int, Photos] = {}
-        for index, (row, sent) in enumerate(zip(data, headers, strict=True)):
-            try:
-                photos = self._classifier.decode(self._views(row, sent))
-            except self._classification.RequestRejected as rejected:
-                replies[index] = self._rejection(rejected)
-            except Exception:  # of any kind: it must not fail the other requests of the batch
-                replies[index] = _failure("ClassifierError", "The model failed.")
+        for index, photos in decoded.items():
+            if is_explanation(headers[index]):
+                replies[index] = self._explain(photos)
             else:
-                if is_explanation(sent):
-                    replies[index] = self._explain(photos)
-                else:
-                    unanswered[index] = photos
+                unanswered[index] = photos
         replies |= zip(unanswered, self._classify(list(unanswered.values())), strict=True)
         return [replies[index] for index in range(len(data))]
+
+    def _decode(
+        self, data: Sequence[Mapping[str, Any]], headers: Sequence[Mapping[str, str]]
+    ) -> "tuple[dict[int, Reply], dict[int, Photos]]":
+        """Return the rejections and the decoded photos by the index of their request.
+
+        A request may use its share of the time that is left, so that it cannot use up the others'.
+        """
+        rejections: dict[int, Reply] = {}
+        decoded: dict[int, Photos] = {}
+        end = time.monotonic() + DECODE_SECONDS
+        for index, (row, sent) in enumerate(zip(data, headers, strict=True)):
+            self._decoder.allow((end - time.monotonic()) / (len(data) - index))
+            try:
+                decoded[index] = self._classifier.decode(self._views(row, sent))
+            except self._classification.RequestRejected as rejected:
+                rejections[index] = self._rejection(rejected)
+            except Exception:  # of any kind: it must not fail the other requests of the batch
+                rejections[index] = _failure("ClassifierError", "The model failed.")
+        return rejections, decoded
 
     def _views(self, row: Mapping[str, Any], headers: Mapping[str, str]) -> list[bytes]:
         """Extract the photos from a request. Raises RequestRejected."""
@@ -111,7 +129,7 @@ class CountryHandler:
             return [self._classify([photos])[0] for photos in requests]
 
     def _rejection(self, rejected: "RequestRejected") -> Reply:
-        is_too_large = isinstance(rejected.error, self._preprocessing.ImageTooLarge)
+        is_too_large = isinstance(rejected.error, self._headers.ImageTooLarge)
         return _error(413 if is_too_large else 400, type(rejected.error).__name__, str(rejected))
 
 

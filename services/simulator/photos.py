@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from euguess.errors import InvalidManifest
-from euguess.images.preprocessing import InvalidImage, load_photo
+from euguess.images.photo_headers import InvalidImage
+from euguess.images.preprocessing import load_photo
 from services.simulator.imagery import View
 from services.simulator.jpeg import encode_picture
 from services.simulator.world import Panorama

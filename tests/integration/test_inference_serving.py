@@ -19,6 +19,7 @@ from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.images.preprocessing import decode_photo
 from services.inference.classifier import load_classifier
 from services.inference.configuration import key_file_path
+from tests.support.hostile_photos import many_scans, unwritable_exif
 from tests.support.inference_server import Serving, answers, serving
 from tests.support.model_packages import SIZE, make_package
 from tests.support.model_registry import LocalRegistry
@@ -101,6 +102,15 @@ def test_bad_uploads_get_their_reason_and_good_ones_in_the_same_batch_succeed(
         answer = future.result()
         assert answer.status_code == status
         assert reason in answer.json()["message"]
+    assert {worker.pid for worker in _workers(server)} == workers
+
+
+def test_eight_photos_of_a_thousand_scans_do_not_stop_the_worker(server: Serving) -> None:
+    workers = {worker.pid for worker in _workers(server)}
+    costly = [many_scans(1000, side=200 + i) for i in range(8)]
+    with pytest.raises(InvalidInput, match="1000 progressive scans"):
+        server.client.predict(costly)
+    assert server.client.predict([unwritable_exif("TypeError")]).views == 1
     assert {worker.pid for worker in _workers(server)} == workers
 
 

@@ -55,7 +55,7 @@ def test_it_serves_panoramas_of_the_real_map(address: str) -> None:
     found = metadata(address, VIENNA)
     assert found["status"] == "OK"
     view = f"pano={found['pano_id']}&size=640x640&heading=120&fov=90&key={KEY}"
-    assert load_photo(get(f"{address}/maps/api/streetview?{view}")).size == (640, 640)
+    assert load_photo(get(f"{address}/maps/api/streetview?{view}"), side=640).size == (640, 640)
     assert metadata(address, VALLETTA)["status"] == "ZERO_RESULTS"
 
 

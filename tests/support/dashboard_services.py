@@ -17,6 +17,7 @@ from dashboard.store import Store
 from euguess.clients import InferenceClient, RegistryClient, SamplerClient
 from euguess.errors import StoreUnavailable
 from euguess.geography.countries import country
+from euguess.images.limited_decoder import DecoderPool
 from euguess.messages.collection import (
     DatasetStatus,
     DeadLetter,
@@ -110,6 +111,9 @@ class UnreachableStore(Store):
         raise StoreUnavailable
 
 
+DECODERS = DecoderPool(1)  # its process serves all tests
+
+
 @dataclass
 class FakeServices:
     """The responses of each service; those in `down` (sampler, mlflow, torchserve, store) fail."""
@@ -150,6 +154,7 @@ class FakeServices:
                 URL, transport=self._transport("torchserve", self._torchserve)
             ),
             store=store,
+            decoders=DECODERS,
         )
 
     def _transport(

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from euguess.images.preprocessing import MAX_BYTES
+from euguess.images.photo_limits import PHOTO
+from tests.support.hostile_photos import many_scans
 
 Draw = Callable[[], bytes]
 
@@ -63,5 +64,6 @@ BAD_UPLOADS: dict[str, tuple[Draw, int, str]] = {
     "cmyk": (lambda: _encode(Image.new("CMYK", (32, 32)), "JPEG"), 400, "CMYK"),
     "16_bit": (_sixteen_bit, 400, "16 or more bits"),
     "animated": (_animated, 400, "animated"),
-    "too_many_bytes": (lambda: b"\xff\xd8" + bytes(MAX_BYTES), 413, "bytes"),
+    "many_scans": (lambda: many_scans(1000), 413, "1000 progressive scans"),
+    "too_many_bytes": (lambda: b"\xff\xd8" + bytes(PHOTO.max_bytes), 413, "bytes"),
 }

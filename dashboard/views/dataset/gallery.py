@@ -3,9 +3,9 @@
 import pandas as pd
 import streamlit as st
 
+from dashboard.connections import Connections
 from dashboard.sources.manifests import DatasetContents
 from dashboard.sources.photos import read_pictures
-from dashboard.store import Store
 from dashboard.text import country_name, plain
 
 LOCATIONS_PER_PAGE = 4
@@ -13,7 +13,7 @@ PICTURE_SIDE = 320
 PICTURE_WIDTH = 240
 
 
-def gallery(contents: DatasetContents, store: Store) -> None:
+def gallery(contents: DatasetContents, connections: Connections) -> None:
     """Draw a page of the locations of a country. Raises StoreError if photos cannot be read."""
     locations, headings = _filtered(contents)
     pages = max(1, -(-len(locations) // LOCATIONS_PER_PAGE))
@@ -21,7 +21,7 @@ def gallery(contents: DatasetContents, store: Store) -> None:
     start = (int(page) - 1) * LOCATIONS_PER_PAGE
     for _, location in locations.iloc[start : start + LOCATIONS_PER_PAGE].iterrows():
         views = contents.views[contents.views["location_id"] == location["location_id"]]
-        _location(location, views[views["heading"].isin(headings)], store)
+        _location(location, views[views["heading"].isin(headings)], connections)
 
 
 def _filtered(contents: DatasetContents) -> tuple[pd.DataFrame, list[float]]:
@@ -40,9 +40,9 @@ def _filtered(contents: DatasetContents) -> tuple[pd.DataFrame, list[float]]:
     return contents.locations[contents.locations["country_code"] == code], list(chosen)
 
 
-def _location(location: "pd.Series[str]", views: pd.DataFrame, store: Store) -> None:
+def _location(location: "pd.Series[str]", views: pd.DataFrame, connections: Connections) -> None:
     with st.container(border=True):
-        pictures = read_pictures(store, tuple(views["key"]), PICTURE_SIDE)
+        pictures = read_pictures(connections, tuple(views["key"]), PICTURE_SIDE)
         with st.container(horizontal=True):
             for heading, data in zip(views["heading"], pictures, strict=True):
                 if data is None:

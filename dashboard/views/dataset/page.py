@@ -79,7 +79,7 @@ def _sections(contents: DatasetContents, spec: DatasetSpec, connections: Connect
             case "Map":
                 _map(contents, connections.registry)
             case "Gallery":
-                gallery(contents, connections.store)
+                gallery(contents, connections)
             case "Issues":
                 issues(contents, spec)
             case "Export":

@@ -83,7 +83,7 @@ def _round(game: Game, connections: Connections) -> None:
         text=f"Round {game.round + 1} of {len(game.locations)} · You {right}, model {model_right}",
     )
     if game.is_revealed:
-        reveal(game, card, connections.store)
+        reveal(game, card, connections)
     else:
         round_to_guess(game, card, connections)
 

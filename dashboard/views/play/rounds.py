@@ -15,7 +15,6 @@ from dashboard.connections import Connections
 from dashboard.game.rules import Game
 from dashboard.notices import show_errors
 from dashboard.sources.photos import read_photos, read_pictures
-from dashboard.store import Store
 from dashboard.text import plain
 from euguess.errors import EUGuessError, ServiceUnavailable, StoreError
 from euguess.messages.serving import ModelCard, Prediction
@@ -31,7 +30,7 @@ def round_to_guess(game: Game, card: ModelCard, connections: Connections) -> Non
     photos, choice = st.columns([3, 2]) if is_single else (st.container(), st.container())
     is_shown = False
     with photos, show_errors(), _without_keys():
-        is_shown = _pictures(game, connections.store)
+        is_shown = _pictures(game, connections)
     with choice:
         if is_shown:
             _choice(game, card, connections)
@@ -118,9 +117,9 @@ def _without_keys() -> Iterator[None]:
         raise type(error) from error
 
 
-def _pictures(game: Game, store: Store) -> bool:
+def _pictures(game: Game, connections: Connections) -> bool:
     """Show the photos. Returns False if one is damaged. Raises StoreError."""
-    pictures = read_pictures(store, game.location.keys, PICTURE_SIDE)
+    pictures = read_pictures(connections, game.location.keys, PICTURE_SIDE)
     width = ONE_WIDTH if len(pictures) == 1 else MANY_WIDTH
     with st.container(horizontal=True):
         for data in pictures:
@@ -134,7 +133,7 @@ def _offer_to_skip(game: Game) -> None:
     st.button("Skip this place", icon=":material/skip_next:", on_click=game.drop_location)
 
 
-def reveal(game: Game, card: ModelCard, store: Store) -> None:
+def reveal(game: Game, card: ModelCard, connections: Connections) -> None:
     """Show the truth, both guesses and the attribution of the photos."""
     names = {country.country_code: country.name for country in card.countries}
     answer, location = game.answers[-1], game.location
@@ -149,7 +148,7 @@ def reveal(game: Game, card: ModelCard, store: Store) -> None:
     st.button(label, type="primary", icon=icon, shortcut="Enter", on_click=game.proceed)
     photos, land = st.columns(2) if len(location.keys) == 1 else (st.container(), st.container())
     with photos, show_errors():
-        _pictures(game, store)
+        _pictures(game, connections)
         facts = (location.attribution, location.license, location.location_id)
         st.caption(" · ".join(plain(text) for text in facts))
     with land:

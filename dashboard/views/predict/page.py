@@ -25,14 +25,14 @@ def render(connections: Connections) -> None:
     source = st.segmented_control("Source", [UPLOAD, EXAMPLE], default=UPLOAD, key="predict-source")
     chosen: ChosenPhotos | None = None
     with show_errors():
-        chosen = example(connections) if source == EXAMPLE else uploaded()
+        chosen = example(connections) if source == EXAMPLE else uploaded(connections)
     if chosen is None:
         return
     with show_errors():
         prediction = read_prediction(connections.inference, chosen.photos)
         answer(prediction, chosen.truth)
         single_photo_predictions(prediction, chosen.photos, connections.inference)
-        heat_maps(chosen.photos, connections.inference)
+        heat_maps(chosen.photos, connections)
     _command(connections.inference, len(chosen.photos))
 
 

@@ -12,6 +12,7 @@ from dashboard.sources.manifests import read_contents
 from dashboard.sources.photos import picture, read_photos
 from dashboard.sources.versions import read_champion, read_seen
 from dashboard.text import plain
+from euguess.images.limited_decoder import DecoderPool
 from euguess.messages.records import MAX_VIEWS
 from euguess.messages.serving import ModelCard
 
@@ -28,7 +29,7 @@ class ChosenPhotos:
     truth: str | None = None
 
 
-def uploaded() -> ChosenPhotos | None:
+def uploaded(connections: Connections) -> ChosenPhotos | None:
     """Return the uploaded files, unchecked: the model server rejects bad or too many photos."""
     files = st.file_uploader(
         f"1 to {MAX_VIEWS} photos of one place",
@@ -39,7 +40,7 @@ def uploaded() -> ChosenPhotos | None:
     if not files:
         return None
     photos = tuple(file.getvalue() for file in files)
-    _pictures(photos)
+    _pictures(photos, connections)
     return ChosenPhotos(photos)
 
 
@@ -60,7 +61,7 @@ def example(connections: Connections) -> ChosenPhotos | None:
         empty_state("The model has seen every place. Train one with held-out places:", command)
         return None
     photos = tuple(read_photos(connections.store, location.keys))
-    _pictures(photos)
+    _pictures(photos, connections)
     facts = (location.attribution, location.license, location.location_id)
     st.caption(f"Held out from training: {' · '.join(plain(text) for text in facts)}")
     return ChosenPhotos(photos, location.country_code)
@@ -76,10 +77,10 @@ def _drawn(card: ModelCard, connections: Connections) -> HeldOutLocation | None:
     return locations[0] if locations else None
 
 
-def _pictures(photos: tuple[bytes, ...]) -> None:
+def _pictures(photos: tuple[bytes, ...], connections: Connections) -> None:
     with st.container(horizontal=True):
         for number, photo in enumerate(photos, start=1):
-            data = _picture(photo)
+            data = _picture(connections.decoders, photo)
             if data is None:
                 st.warning(f"View {number} cannot be shown.", width=PICTURE_WIDTH)
             else:
@@ -87,5 +88,5 @@ def _pictures(photos: tuple[bytes, ...]) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _picture(photo: bytes) -> bytes | None:
-    return picture(photo, PICTURE_SIDE)
+def _picture(_decoders: DecoderPool, photo: bytes) -> bytes | None:
+    return picture(_decoders, photo, PICTURE_SIDE)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from euguess.errors import ChecksumMismatch, ObjectNotFound, StoreError
-from euguess.images.preprocessing import InvalidImage, decode_photo
+from euguess.images.photo_headers import InvalidImage
+from euguess.images.preprocessing import decode_photo
 from euguess.storage import ObjectStore
 from services.trainer.cache.rows import ImageRows, WrittenRow
 from services.trainer.dataset.manifest import Manifest

@@ -23,6 +23,13 @@ def import_photos(
         bool,
         typer.Option("--skip-bad", help="Leave out invalid rows instead of refusing the import"),
     ] = False,
+    allow_outside: Annotated[
+        bool,
+        typer.Option(
+            "--allow-outside",
+            help="Allow photos outside the manifest's folder, by ../, absolute paths or links",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
     """Import labelled photos from a manifest, or from a folder with one sub-folder per country.
@@ -30,10 +37,14 @@ def import_photos(
     A manifest has the columns file,country_code,lat,lon,heading,location_id (and, if known,
     attribution, license, sha256, captured_at). All rows are checked before anything is stored.
     """
-    asyncio.run(import_dataset(name, path, skip_bad=skip_bad, as_json=as_json))
+    asyncio.run(
+        import_dataset(name, path, skip_bad=skip_bad, as_json=as_json, allow_outside=allow_outside)
+    )
 
 
-async def import_dataset(name: str, path: Path, *, skip_bad: bool, as_json: bool) -> None:
+async def import_dataset(
+    name: str, path: Path, *, skip_bad: bool, as_json: bool, allow_outside: bool = False
+) -> None:
     """Check all photos, store them and print the counts.
 
     Raises InvalidInput, which lists all invalid rows, or DatasetConflict.
@@ -45,7 +56,8 @@ async def import_dataset(name: str, path: Path, *, skip_bad: bool, as_json: bool
 
     check_name(name)
     with _progress() as progress:
-        found = read_labelled(path, _bar(progress, "Checking photos"))
+        checking = _bar(progress, "Checking photos")
+        found = read_labelled(path, checking, allow_outside=allow_outside)
         _report(found.problems, skip_bad=skip_bad)
         if not found.photos:
             raise InvalidManifest(f"{path} has no valid photos. Nothing was imported.")

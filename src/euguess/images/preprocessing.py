@@ -1,57 +1,65 @@
 """Decoding of photos to pixels, shared by training and serving.
 
-This file is copied into each model archive, so it may import only Pillow and NumPy.
+This file is copied into each model archive, so it may import only Pillow, NumPy and the modules
+beside it that are copied too.
 """
 
 import io
-import warnings
-from typing import Any
+import struct
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+if TYPE_CHECKING or __package__:
+    from euguess.images.photo_headers import InvalidImage, PhotoHeader
+    from euguess.images.photo_limits import check_photo
+else:  # in an archive, whose files are all in one folder
+    from photo_headers import InvalidImage, PhotoHeader
+    from photo_limits import check_photo
 
 PIXELS_VERSION = (
-    1  # bump when decode_photo returns different pixels; caches of other versions are stale
+    2  # bump when decode_photo returns different pixels; caches of other versions are stale
 )
-FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_BYTES = 20_000_000
-MAX_PIXELS = 64_000_000  # phone cameras reach 50 Mpx; 64 Mpx is 192 MB as RGB
-MIN_SIDE = 16
 DECODE_MARGIN = 2  # DCT-scaled decoding stays at least this many times larger than the result
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by Exif orientation
+# Pillow's parsers raise any of these for bytes that are no image.
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+)
 
 
-class InvalidImage(ValueError):
-    """The bytes are not a usable photo. The message gives the reason and is safe to display."""
+def load_photo(photo: bytes | PhotoHeader, *, side: int) -> Image.Image:
+    """Decode a photo to upright RGB; a JPEG at a reduced scale, but not below 2 x side.
 
-
-class ImageTooLarge(InvalidImage):
-    """The photo has too many bytes or pixels."""
-
-
-def open_photo(data: bytes) -> Image.Image:
-    """Open a photo and check its header, without decoding it. Raises InvalidImage."""
-    if not data:
-        raise InvalidImage("The image is empty (0 bytes).")
-    if len(data) > MAX_BYTES:
-        raise ImageTooLarge(f"The image has {len(data)} bytes; at most {MAX_BYTES} are accepted.")
-    photo = _identify(data)
-    _check_size(*photo.size)
-    _check_kind(photo)
-    return photo
-
-
-def load_photo(data: bytes, *, side: int | None = None) -> Image.Image:
-    """Decode a photo to upright RGB; with side, a JPEG is decoded at a reduced scale for speed.
-
-    Raises InvalidImage, also for truncated data.
+    A header has passed its own limits; bytes are checked against those of photos. Raises
+    InvalidImage, also for truncated data.
     """
-    photo = open_photo(data)
-    if side is not None:
-        photo.draft("RGB", (DECODE_MARGIN * side, DECODE_MARGIN * side))
+    header = photo if isinstance(photo, PhotoHeader) else check_photo(photo)
     try:
-        return ImageOps.exif_transpose(photo).convert("RGB")
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        image = _open(header)
+        image.draft("RGB", (DECODE_MARGIN * side, DECODE_MARGIN * side))
+        image.load()
+        return _upright(image, header.orientation)
+    except InvalidImage:
+        raise
+    except DAMAGE as error:
         raise InvalidImage("The image is damaged or truncated.") from error
 
 
@@ -68,34 +76,28 @@ def decode_photo(data: bytes, size: int) -> NDArray[np.uint8]:
     return np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
-def _identify(data: bytes) -> Image.Image:
+def decode_thumbnail(data: bytes, side: int) -> NDArray[np.uint8]:
+    """Decode a photo to H x W x 3 uint8 of at most side x side pixels. Raises InvalidImage."""
+    photo = load_photo(data, side=side)
+    photo.thumbnail((side, side))
+    return np.asarray(photo)
+
+
+def _open(header: PhotoHeader) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(header.encoded), formats=[header.format])
     except UnidentifiedImageError:
-        raise InvalidImage(f"Unknown image format; send {', '.join(FORMATS)}.") from None
-    except Image.DecompressionBombError:
-        raise ImageTooLarge(f"The image has more than {MAX_PIXELS} pixels.") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InvalidImage("The image is damaged or truncated.") from error
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageTooLarge(
-            f"The image has {width} x {height} pixels; at most {MAX_PIXELS} in all are accepted."
-        )
-    if min(width, height) < MIN_SIDE:
-        raise InvalidImage(
-            f"The image has {width} x {height} pixels; each side needs at least {MIN_SIDE}."
-        )
-
-
-def _check_kind(photo: Any) -> None:
-    if getattr(photo, "n_frames", 1) > 1:
-        raise InvalidImage("The image is animated; send a single frame.")
-    if photo.mode == "CMYK":
+        raise InvalidImage("The image is damaged or truncated.") from None
+    if image.size != header.size:
+        raise InvalidImage("The image is damaged or truncated.")
+    if image.mode == "CMYK":
         raise InvalidImage("The image uses CMYK colours; convert it to RGB.")
-    if photo.mode.startswith(("I", "F")):
+    if image.mode.startswith(("I", "F")):
         raise InvalidImage("The image has 16 or more bits per channel; convert it to 8 bits.")
+    return image
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    if orientation in TURNS:
+        image = image.transpose(TURNS[orientation])
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,16 @@ import pyarrow.parquet as pq
 from euguess.errors import InvalidInput, InvalidManifest
 from euguess.geography.countries import country
 from euguess.geography.locations import Coordinate
-from euguess.images.preprocessing import FORMATS, InvalidImage, load_photo, open_photo
+from euguess.images.photo_headers import InvalidImage
+from euguess.images.photo_limits import FORMATS, PHOTO, check_bytes, check_photo
+from euguess.images.preprocessing import load_photo
 
 REQUIRED_COLUMNS = ("file", "country_code")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
 TRUE_WORDS = ("true", "1", "yes")
 DEFAULT_LICENSE = "unknown"
+TEST_SIDE = 32  # pixels; decoding at the lowest scale still reads all data
 
 Row = Mapping[str, str]
 
@@ -51,8 +55,13 @@ class Labelled:
     problems: list[str]
 
 
-def read_labelled(path: Path, progress: Callable[[int, int], None]) -> Labelled:
-    """Read and check all rows. Raises InvalidManifest if there is nothing to read."""
+def read_labelled(
+    path: Path, progress: Callable[[int, int], None], *, allow_outside: bool = False
+) -> Labelled:
+    """Read and check all rows. Raises InvalidManifest if there is nothing to read.
+
+    Photos outside the folder of the manifest are invalid rows, unless allow_outside.
+    """
     rows = list(_rows(path))
     if not rows:
         raise InvalidManifest(f"{path} has no photos ({', '.join(FORMATS)}).")
@@ -60,7 +69,8 @@ def read_labelled(path: Path, progress: Callable[[int, int], None]) -> Labelled:
     seen: dict[str, str] = {}
     for number, (where, folder, row) in enumerate(rows, start=1):
         try:
-            _add(found, seen, _check(where, folder, row))
+            file = _path(folder, row["file"], allow_outside=allow_outside)
+            _add(found, seen, _check(where, file, row))
         except (InvalidInput, InvalidImage) as error:
             found.problems.append(f"{where}: {error}")
         progress(number, len(rows))
@@ -101,7 +111,11 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
     except (OSError, pa.ArrowException) as error:
         raise InvalidManifest(f"{path} cannot be read: {error}.") from None
     _check_columns(path, table.column_names)
-    for number, row in enumerate(table.to_pylist(), start=1):
+    for number in range(1, table.num_rows + 1):
+        try:
+            (row,) = table.slice(number - 1, 1).to_pylist()
+        except UnicodeDecodeError:
+            raise InvalidManifest(f"{path}, row {number} has text that is not UTF-8.") from None
         cells = {name: "" if value is None else str(value) for name, value in row.items()}
         yield f"row {number}", path.parent, cells
 
@@ -116,15 +130,33 @@ def _check_columns(path: Path, columns: object) -> None:
         )
 
 
-def _check(where: str, folder: Path, row: Row) -> LabelledPhoto:
+def _path(folder: Path, file: str, *, allow_outside: bool) -> Path:
+    """Return the path of a row's photo, which stays as it is written. Raises InvalidManifest."""
+    if "\0" in file:
+        raise InvalidManifest(f"file {file!r} contains a NUL character")
+    path = folder / file
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a loop of symbolic links
+        raise InvalidManifest(f"{path} cannot be found") from None
+    if not is_inside and not allow_outside:
+        raise InvalidManifest(
+            f"{path} is outside the folder {folder}. Move it there, or allow it with "
+            "--allow-outside"
+        )
+    return path
+
+
+def _check(where: str, path: Path, row: Row) -> LabelledPhoto:
     """Check a row and its photo. Raises InvalidInput or InvalidImage with the reason."""
-    path = folder / row["file"]
     code = country(row["country_code"]).code
     coordinate, heading = _coordinate(row), _heading(row)
-    data = _read(path)
+    data = read_photo_file(path)
     digest = hashlib.sha256(data).hexdigest()
     if row.get("sha256", digest) not in (digest, ""):
         raise InvalidManifest(f"{path.name} does not have the sha256 that the manifest gives")
+    header = check_photo(data)
+    load_photo(header, side=TEST_SIDE)
     return LabelledPhoto(
         where=where,
         path=path,
@@ -138,14 +170,23 @@ def _check(where: str, folder: Path, row: Row) -> LabelledPhoto:
         license=row.get("license") or DEFAULT_LICENSE,
         captured_at=row.get("captured_at") or None,
         sha256=digest,
-        size=load_photo(data).size,
-        suffix=SUFFIX_OF_FORMAT[str(open_photo(data).format)],
+        size=header.upright_size,
+        suffix=SUFFIX_OF_FORMAT[header.format],
     )
 
 
-def _read(path: Path) -> bytes:
+def read_photo_file(path: Path) -> bytes:
+    """Read a photo after a check of its size.
+
+    Raises InvalidManifest if it is no readable file, ImageTooLarge if it has too many bytes.
+    """
     try:
-        return path.read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidManifest(f"{path} is not a file")
+        check_bytes(status.st_size)
+        with path.open("rb") as file:
+            return file.read(PHOTO.max_bytes + 1)  # a file that still grows is found too large
     except OSError as error:
         raise InvalidManifest(f"{path}: {error.strerror}") from None
 

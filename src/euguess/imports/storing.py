@@ -12,7 +12,8 @@ from euguess.collection.datasets import read_spec
 from euguess.collection.layout import location_key, locations_prefix, spec_key, view_key
 from euguess.collection.providers import ProviderName
 from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest, ObjectNotFound
-from euguess.imports.labelled import LabelledPhoto
+from euguess.images.photo_headers import InvalidImage
+from euguess.imports.labelled import LabelledPhoto, read_photo_file
 from euguess.messages.collection import (
     DatasetSpec,
     LocationRecord,
@@ -87,9 +88,9 @@ async def _store_photo(store: ObjectStore, key: str, photo: LabelledPhoto) -> No
 def _read_again(photo: LabelledPhoto) -> bytes:
     """Read a photo and check its digest again: a large import may take hours."""
     try:
-        data = photo.path.read_bytes()
-    except OSError as error:
-        raise InvalidManifest(f"{photo.path} cannot be read: {error.strerror}.") from None
+        data = read_photo_file(photo.path)
+    except InvalidImage as error:
+        raise InvalidManifest(f"{photo.path}: {error}") from None
     if hashlib.sha256(data).hexdigest() != photo.sha256:
         raise InvalidManifest(f"{photo.path} has changed since it was checked. Import again.")
     return data

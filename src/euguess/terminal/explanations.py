@@ -46,13 +46,14 @@ def explanation_table(explanation: Explanation, images: Sequence[Path]) -> Table
 def _write(
     explanation: Explanation, views: Sequence[bytes], images: Sequence[Path], out: Path
 ) -> list[Path]:
-    from euguess.images.overlays import overlay  # loads numpy and Pillow
+    from euguess.images.overlays import SIDE, overlay  # loads numpy and Pillow
+    from euguess.images.preprocessing import decode_photo
 
     pictures = [out / f"view{i}-{image.stem}.png" for i, image in enumerate(images, start=1)]
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path, photo, view in zip(pictures, views, explanation.views, strict=True):
-            overlay(photo, view.heat_map).save(path)
+            overlay(decode_photo(photo, SIDE), view.heat_map).save(path)
     except OSError as error:
         raise InvalidInput(f"{out}: {error.strerror}. Choose another folder with --out.") from None
     return pictures

@@ -11,6 +11,7 @@ from dashboard.charts.maps import choice_map
 from dashboard.game.rules import Game
 from dashboard.game.scoreboard import read_results
 from dashboard.sources.photos import picture
+from euguess.images.limited_decoder import DecoderPool
 from euguess.messages.serving import Prediction
 from euguess.messages.training import SeenViews
 from tests.support.dashboard_services import FakeServices, prediction
@@ -143,7 +144,7 @@ def test_pictures_have_no_location_metadata() -> None:
     exif[0x010E] = "Paris, France"
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48)).save(buffer, "JPEG", exif=exif, comment=b"Paris")
-    bare = picture(buffer.getvalue(), 64)
+    bare = picture(DecoderPool(1), buffer.getvalue(), 64)
     assert bare is not None
     assert b"Paris" not in bare
     with Image.open(io.BytesIO(bare)) as image:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from euguess.messages.collection import DatasetState, LocationRecord
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
 from tests.support.fetcher_fakes import photo
+from tests.support.hostile_photos import UNWRITABLE_EXIF, many_scans, unwritable_exif
 
 Cells = Mapping[str, str]
 
@@ -40,11 +42,22 @@ def row(number: int, **changes: str) -> Cells:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """Six good photos, and some that no manifest may list."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
     for number in range(6):
-        (tmp_path / f"{number}.jpg").write_bytes(photo(number))
-    (tmp_path / "broken.jpg").write_bytes(photo(9)[:600])
-    (tmp_path / "same.jpg").write_bytes(photo(0))
-    return tmp_path
+        (folder / f"{number}.jpg").write_bytes(photo(number))
+    (folder / "broken.jpg").write_bytes(photo(9)[:600])
+    (folder / "same.jpg").write_bytes(photo(0))
+    (folder / "scans.jpg").write_bytes(many_scans(1000))
+    with (folder / "large.jpg").open("wb") as large:
+        large.truncate(10**12)  # sparse: it cannot be read into memory
+    (tmp_path / "outside.jpg").write_bytes(photo(8))
+    (folder / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    (folder / "linked").symlink_to(tmp_path)
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    return folder
 
 
 def manifest(folder: Path, rows: Sequence[Cells]) -> Path:
@@ -73,7 +86,7 @@ async def records(target: ObjectStore) -> list[LocationRecord]:
     ("changes", "problem"),
     [
         ({"file": "missing.jpg"}, "No such file"),
-        ({"file": ""}, "Is a directory"),
+        ({"file": ""}, "is not a file"),
         ({"country_code": "XX"}, "XX"),
         ({"country_code": ""}, "country"),
         ({"lat": "95"}, "lat 95"),
@@ -86,6 +99,14 @@ async def records(target: ObjectStore) -> list[LocationRecord]:
         ({"sha256": "0" * 64}, "sha256"),
         ({"file": "broken.jpg"}, "damaged"),
         ({"file": "manifest.csv"}, "Unknown image format"),
+        ({"file": "scans.jpg"}, "1000 progressive scans"),
+        ({"file": "large.jpg"}, "at most 20000000"),
+        ({"file": "2.jpg\0"}, "NUL character"),
+        ({"file": "../outside.jpg"}, "--allow-outside"),
+        ({"file": "link.jpg"}, "--allow-outside"),
+        ({"file": "linked/outside.jpg"}, "--allow-outside"),
+        ({"file": "loop.jpg"}, "loop.jpg"),
+        ({"file": "pipe.jpg"}, "is not a file"),
         ({"file": "0.jpg"}, "same photo as line 2"),
         ({"file": "same.jpg"}, "same photo as line 2"),
         ({"location_id": "place-0", "country_code": "DE"}, "is in DE here and in FR at line 2"),
@@ -99,6 +120,33 @@ def test_a_bad_row_is_named_by_its_line(
     assert line.startswith("line 4: ")
     assert problem in line
     assert len(found.photos) == 2
+
+
+@pytest.mark.parametrize("file", ["../outside.jpg", "link.jpg", "linked/outside.jpg"])
+def test_photos_outside_the_folder_can_be_allowed(folder: Path, file: str) -> None:
+    path = manifest(folder, [row(0, file=file), row(1, file=str(folder / "1.jpg"))])
+    found = read_labelled(path, lambda done, of: None, allow_outside=True)
+    assert not found.problems
+    assert [photo.path.name for photo in found.photos] == [Path(file).name, "1.jpg"]
+
+
+def test_links_within_the_folder_are_followed(folder: Path) -> None:
+    (folder / "inner.jpg").symlink_to(folder / "1.jpg")
+    assert not read(manifest(folder, [row(0, file="inner.jpg")])).problems
+
+
+@pytest.mark.parametrize("name", UNWRITABLE_EXIF)
+def test_exif_that_pillow_cannot_write_does_not_stop_an_import(folder: Path, name: str) -> None:
+    (folder / "0.jpg").write_bytes(unwritable_exif(name))
+    found = read(manifest(folder, [row(0), row(1)]))
+    assert [photo.size for photo in found.photos] == [(64, 64), (64, 64)]
+
+
+def test_parquet_text_that_is_not_utf_8_is_named_by_its_row(folder: Path) -> None:
+    files = pa.array([b"0.jpg", b"\xff.jpg"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"file": files, "country_code": ["FR", "FR"]}), folder / "m.parquet")
+    with pytest.raises(InvalidManifest, match="row 2 has text that is not UTF-8"):
+        read(folder / "m.parquet")
 
 
 def test_all_problems_are_listed_at_once(folder: Path) -> None:

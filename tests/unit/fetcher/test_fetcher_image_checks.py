@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from services.fetcher.checks import check_image
 from services.fetcher.providers import BadImage
 from tests.support.fetcher_fakes import photo
+from tests.support.hostile_photos import UNWRITABLE_EXIF, many_scans, unwritable_exif
 
 
 def placeholder(grey: tuple[int, int, int], size: int, quality: int) -> bytes:
@@ -66,9 +67,17 @@ def png(size: int) -> bytes:
         (photo(size=64)[: len(photo(size=64)) // 2], "damaged"),
         (photo(size=64)[:-200], "damaged"),
         (photo(size=32), "32 x 32 instead of 64 x 64"),
-        (png(64), "PNG instead"),
+        (png(64), "only JPEG"),
+        (photo(size=96), "96 x 96 pixels"),
+        (many_scans(1000), "1000 progressive scans"),
+        (photo(size=64) + bytes(100_000), "bytes; at most"),
     ],
 )
 def test_invalid_images_are_refused_with_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(BadImage, match=reason):
         check_image(data, 64)
+
+
+@pytest.mark.parametrize("name", UNWRITABLE_EXIF)
+def test_exif_that_pillow_cannot_write_is_no_reason_to_pay_again(name: str) -> None:
+    check_image(unwritable_exif(name), 64)

@@ -1,5 +1,6 @@
 """One slot: stored data and payments, including repeated attempts."""
 
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -98,6 +99,19 @@ async def test_a_slot_is_stored_with_its_views_and_its_record(bench: Bench) -> N
         == outcome
     )
     assert counted(bench) == 3
+
+
+async def test_images_are_checked_outside_the_event_loop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(
+        "services.fetcher.view.check_image",
+        lambda data, size: threads.append(threading.current_thread()),
+    )
+    await run(bench, request(0, FIRST))
+    assert len(threads) == 3
+    assert threading.main_thread() not in threads
 
 
 async def test_candidates_are_tried_in_order_until_one_is_good(bench: Bench) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 import pytest
 
-from euguess.images.preprocessing import InvalidImage, decode_photo
+from euguess.images.photo_headers import InvalidImage
+from euguess.images.preprocessing import decode_photo
 from euguess.messages import records
 from euguess.messages.serving import Prediction, ViewsCalibration
 from euguess.process.project import project_root

@@ -13,6 +13,7 @@ from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import Explanation, Prediction
 from services.inference.archive import SOURCES, ArchiveOptions, build_archive
 from services.inference.classifier import Photos, load_classifier
+from tests.support.hostile_photos import UNWRITABLE_EXIF, unwritable_exif
 from tests.support.uploads import BAD_UPLOADS, photo
 
 
@@ -152,6 +153,42 @@ def test_a_decoder_failure_affects_only_the_request_that_causes_it(
     answers = _run(handler, archive, {"body": photo()}, {"body": b"bomb"}, {"body": photo()})
     assert [status for status, _ in answers] == [200, 500, 200]
     assert "out of memory" in capsys.readouterr().err
+
+
+def test_each_request_may_use_its_share_of_the_time_for_decoding(
+    handler: Any, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+    monkeypatch.setattr(handler._decoder, "allow", shares.append)
+    _run(handler, archive, *[{"body": photo()}] * 4)
+    assert shares[0] == pytest.approx(5, abs=0.1)
+    assert len(shares) == 4
+
+
+def test_a_request_that_uses_up_its_time_does_not_affect_its_batch(
+    handler: Any, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow, shares = handler._decoder.allow, iter([60.0, 0.0, 60.0])
+    monkeypatch.setattr(handler._decoder, "allow", lambda _: allow(next(shares)))
+    answers = _run(handler, archive, *[{"body": photo()}] * 3)
+    assert [status for status, _ in answers] == [200, 413, 200]
+    assert "too long to decode" in answers[1][1]["message"]
+
+
+def test_photos_are_decoded_in_another_process(handler: Any, archive: Path) -> None:
+    process = handler._decoder._process
+    assert process.poll() is None
+    process.kill()
+    process.wait()
+    assert _run(handler, archive, {"body": photo()})[0][0] == 200
+    assert handler._decoder._process.pid != process.pid
+
+
+@pytest.mark.parametrize("name", UNWRITABLE_EXIF)
+def test_a_photo_with_exif_that_pillow_cannot_write_is_answered(
+    handler: Any, archive: Path, name: str
+) -> None:
+    assert _run(handler, archive, {"body": unwritable_exif(name)})[0][0] == 200
 
 
 def test_the_archive_predicts_the_same_as_the_projects_classifier(

@@ -9,7 +9,8 @@ from PIL import Image
 
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
-from euguess.images.preprocessing import InvalidImage, load_photo
+from euguess.images.photo_headers import InvalidImage
+from euguess.images.preprocessing import load_photo
 from services.simulator.world import World
 
 Client = TestClient[Any, Any]
@@ -163,12 +164,12 @@ async def test_a_slow_response_is_late_but_correct(start_simulator: StartSimulat
 
 async def test_a_truncated_picture_cannot_be_decoded(start_simulator: StartSimulator) -> None:
     with pytest.raises(InvalidImage):
-        load_photo(await picture_of(await start_simulator("truncated_jpeg")))
+        load_photo(await picture_of(await start_simulator("truncated_jpeg")), side=64)
 
 
 async def test_a_picture_of_the_wrong_size_decodes(start_simulator: StartSimulator) -> None:
     jpeg = await picture_of(await start_simulator("wrong_size_jpeg"))
-    assert load_photo(jpeg).size == (32, 32)
+    assert load_photo(jpeg, side=64).size == (32, 32)
 
 
 async def test_the_placeholder_fault_hides_a_panorama_that_exists(
@@ -176,7 +177,7 @@ async def test_the_placeholder_fault_hides_a_panorama_that_exists(
 ) -> None:
     params = SHOT | {"size": "640x640", "return_error_code": "true"}
     response = await (await start_simulator("placeholder")).get(IMAGE, params=params)
-    photo = load_photo(await response.read())
+    photo = load_photo(await response.read(), side=640)
     commonest, _ = max(photo.convert("L", dither=Image.Dither.NONE).getcolors() or [(0, 0)])
     assert response.status == 200
     assert commonest > 0.9 * photo.width * photo.height

@@ -18,6 +18,7 @@ from services.trainer.cache.files import locked
 from services.trainer.cache.format import cache_folder, open_cache
 from services.trainer.dataset.manifest import Manifest
 from tests.support.cache_bench import SPEC, CacheBench
+from tests.support.hostile_photos import UNWRITABLE_EXIF, many_scans, unwritable_exif
 from tests.support.stored_datasets import photo
 
 SKIP = DecodeOptions(on_damage=OnDamage.SKIP)
@@ -144,19 +145,42 @@ async def test_a_cache_with_skipped_photos_is_stale_if_all_are_required(
     assert len(await bench.build(SKIP)) == 5
 
 
-async def test_an_undecodable_photo_is_skipped_too(bench: CacheBench) -> None:
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"no image", "Unknown image format; send JPEG, PNG or WEBP."),
+        (
+            many_scans(1000),
+            "The image has 1000 progressive scans; at most 32 are accepted. "
+            "Save it as a baseline JPEG.",
+        ),
+    ],
+)
+async def test_an_unusable_photo_is_skipped_too(
+    bench: CacheBench, data: bytes, reason: str
+) -> None:
+    built = await build_cache(*await _with_photo(bench, data))
+    assert [view.reason for view in built.header.skipped] == [reason]
+
+
+@pytest.mark.parametrize("name", UNWRITABLE_EXIF)
+async def test_a_photo_with_exif_that_pillow_cannot_write_is_used(
+    bench: CacheBench, name: str
+) -> None:
+    built = await build_cache(*await _with_photo(bench, unwritable_exif(name)))
+    assert not built.header.skipped
+
+
+async def _with_photo(bench: CacheBench, data: bytes) -> tuple[ObjectStore, Manifest, CacheRequest]:
+    """Store other bytes for the first photo of a dataset, and put their digest in its manifest."""
     await bench.builder.fill({"FR": 1})
     table = (await bench.manifest()).table
     column = table.column_names.index("sha256")
     shas = table.column("sha256").to_pylist()
-    shas[0] = hashlib.sha256(b"no image").hexdigest()
-    await bench.damage("FR0", b"no image")
+    shas[0] = hashlib.sha256(data).hexdigest()
+    await bench.damage("FR0", data)
     table = table.set_column(column, table.schema.field(column), pa.chunked_array([shas]))
-    request = CacheRequest(bench.folder, SPEC, SKIP)
-    built = await build_cache(bench.store, Manifest("demo", "0" * 64, table), request)
-    assert [view.reason for view in built.header.skipped] == [
-        "Unknown image format; send JPEG, PNG, WEBP."
-    ]
+    return bench.store, Manifest("demo", "0" * 64, table), CacheRequest(bench.folder, SPEC, SKIP)
 
 
 async def test_a_dataset_of_only_damaged_photos_gives_no_cache(bench: CacheBench) -> None:
