@@ -20,6 +20,7 @@ from dashboard.sources.manifests import (
 )
 from dashboard.sources.versions import read_champion, read_seen
 from dashboard.store import Store
+from dashboard.text import cell
 from dashboard.views.dataset.gallery import gallery
 from dashboard.views.dataset.issues import issues
 from euguess.clients import RegistryClient
@@ -135,7 +136,11 @@ def _map_by_use(contents: DatasetContents, registry: RegistryClient) -> None:
 
 
 def _export(contents: DatasetContents, store: Store) -> None:
-    st.markdown("One row per view: location, capture date, heading, object key and licence.")
+    st.markdown(
+        "One row per view: location, capture date, heading, object key and licence. In the CSV "
+        "file, an apostrophe precedes text that a spreadsheet would run as a formula. Programs "
+        "should read the Parquet file."
+    )
     st.dataframe(contents.views.head(200), hide_index=True)
     with st.container(horizontal=True):
         for kind, (encode, mime) in EXPORTS.items():
@@ -153,7 +158,9 @@ def _exported(store: Store, dataset: str, encode: Callable[[pd.DataFrame], bytes
 
 
 def _csv(views: pd.DataFrame) -> bytes:
-    return views.to_csv(index=False).encode()
+    text = views.select_dtypes(exclude="number")
+    safe = views.assign(**{str(name): text[name].map(cell) for name in text})
+    return safe.to_csv(index=False).encode()
 
 
 def _parquet(views: pd.DataFrame) -> bytes:

@@ -1,8 +1,10 @@
 """The dataset page's logic, and its charts and maps without a browser."""
 
 import asyncio
+import io
 import json
 
+import pandas as pd
 import pytest
 
 from dashboard.charts.dataset import balance_chart, balance_frame, views_chart, years_chart
@@ -10,6 +12,7 @@ from dashboard.charts.geography import NEIGHBOUR_DEG, colours, outlines
 from dashboard.charts.maps import PLACES, places_map
 from dashboard.sources import manifests
 from dashboard.sources.manifests import DatasetContents, contents_of
+from dashboard.views.dataset.page import EXPORTS
 from euguess.collection.manifest_format import table_of
 from euguess.geography.countries import COUNTRIES
 from tests.support.dashboard_services import FakeServices, fill, model_card
@@ -136,6 +139,14 @@ def test_without_a_manifest_a_sample_of_records_is_read(
     assert {m.label: m.value for m in drawn.metric}["Places"] == "5"
     assert "3 of 5 places" in drawn.info[0].value
     assert "euguess train demo" in drawn.code[0].value
+
+
+def test_the_csv_file_has_numbers_but_no_formulas(contents: DatasetContents) -> None:
+    views = contents.views.assign(attribution='=HYPERLINK("x")', lat=-1.5)
+    read = pd.read_csv(io.BytesIO(EXPORTS["CSV"][0](views)))
+    assert set(read["attribution"]) == {'\'=HYPERLINK("x")'}
+    assert set(read["lat"]) == {-1.5}
+    assert list(read["key"]) == list(views["key"])
 
 
 def test_an_empty_store_shows_the_next_step(draw: Draw) -> None:
