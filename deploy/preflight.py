@@ -37,6 +37,7 @@ SECRETS = (
     "EUGUESS_S3_ACCESS_KEY",
     "EUGUESS_S3_SECRET_KEY",
     "EUGUESS_SIMULATOR_KEY",
+    "EUGUESS_ACCESS_TOKEN",
     "EUGUESS_GOOGLE_KEY",
     "EUGUESS_GOOGLE_SIGNING_SECRET",
 )
@@ -282,7 +283,10 @@ def notes(variables: Variables) -> Iterator[str]:
     if missing:
         yield f"not built yet: {', '.join(missing)}; make images builds them, or else this start."
     if not bind_of(variables).startswith("127.") and bind_of(variables) != "::1":
-        yield "EUGUESS_BIND exposes dashboard and sampler, which have no login, to the network."
+        yield (
+            "EUGUESS_BIND opens dashboard and sampler to the network over plain HTTP; changes need "
+            "the access token."
+        )
     for secret in SECRETS:
         if variables.get(secret):
             yield f"{secret} has no effect here; {secret}_FILE names a file with the value."

@@ -10,10 +10,18 @@ from euguess.messages.collection import Budget, DatasetSpec, DatasetStatus, Queu
 from euguess.messages.serving import Explanation, Prediction
 from services.sampler.app import create_app
 from services.sampler.metrics import render_metrics
+from services.sampler.responses import Problem
 
 INTRODUCTION = """\
 Two services have an HTTP API: the sampler (port 8701) collects datasets and queues trainings, and
 TorchServe (port 8703) serves predictions. The sampler also documents its API at `/docs`."""
+
+ACCESS = """\
+The sampler answers to loopback names and to the names in `EUGUESS_ALLOWED_HOSTS`. If other machines
+can reach it, POST, PUT and DELETE need the header `Authorization: Bearer TOKEN` with the [access
+token](../how-to/let-other-machines-in.md). Every error response is `{"detail": "..."}`. A body is
+JSON of at most 65,536 bytes that arrives within 10 seconds. Another method than those listed gets
+405."""
 
 SERVING = """\
 Both endpoints take one JPEG, PNG or WebP photo as the body, or a multipart form with one to eight
@@ -35,7 +43,7 @@ port, which is not published."""
 
 BODIES = (DatasetSpec, DatasetStatus, Budget, QueueStatus)
 MESSAGES = "messages.md"
-PLAIN = {"Successful Response": "OK", "Validation Error": "A parameter is not valid"}
+PLAIN = {"Successful Response": "OK"}
 
 
 def render() -> str:
@@ -43,7 +51,7 @@ def render() -> str:
     return page(
         "HTTP API",
         INTRODUCTION,
-        "## Sampler",
+        f"## Sampler\n\n{ACCESS}",
         *_routes(),
         _models(*BODIES),
         f"### Metrics\n\n{METRICS}\n\n{_metrics()}",
@@ -76,7 +84,7 @@ def _body(described: dict[str, Any]) -> str:
     prefix = "list of " if schema.get("type") == "array" else ""
     reference = schema.get("items", schema).get("$ref", "")
     name = reference.rpartition("/")[2]
-    return f"{prefix}{_link(name)}" if name and name != "HTTPValidationError" else ""
+    return f"{prefix}{_link(name)}" if name and name != Problem.__name__ else ""
 
 
 def _link(model: str) -> str:

@@ -5,15 +5,13 @@ from functools import partial
 from typing import Annotated
 
 import typer
-import uvicorn
 from redis.exceptions import RedisError
 
 from euguess.errors import ServiceUnavailable
 from euguess.process.exits import run_program
 from euguess.process.logs import configure_logging
 from services.sampler.main import build_app
-
-GRACE_SECONDS = 3  # for requests in progress, after a signal
+from services.sampler.server import server
 
 
 def run(
@@ -31,16 +29,8 @@ def run(
 
 
 async def _serve(host: str, port: int) -> None:
-    app = await build_app()
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    await uvicorn.Server(config).serve()
+    app = await build_app(host)
+    await server(app, host, port).serve()
 
 
 if __name__ == "__main__":

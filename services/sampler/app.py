@@ -1,21 +1,29 @@
 """HTTP interface of the sampler: validate, call the service, map errors."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.security import HTTPBearer
 from redis.exceptions import RedisError
 
+from euguess.access.middleware import (
+    SECURITY_HEADERS,
+    OwnPagesOnly,
+    SecurityHeaders,
+    TokenForChanges,
+)
+from euguess.access.policy import AccessPolicy
 from euguess.errors import (
     DamagedRecord,
     DatasetConflict,
     DatasetNotFound,
     EUGuessError,
     InvalidInput,
+    QueueFull,
 )
 from euguess.geography.countries import COUNTRIES, PRESETS
 from euguess.messages.collection import (
@@ -26,11 +34,23 @@ from euguess.messages.collection import (
     QueueStatus,
 )
 from euguess.messages.training import TrainRun
-from euguess.training.overrides import parse_table
-from services.sampler.bodies import SmallJsonBodies
+from services.sampler.bodies import SmallJsonRoute, strictly
 from services.sampler.metrics import render_metrics
-from services.sampler.publisher import Publisher
+from services.sampler.responses import (
+    BUDGETS,
+    CHANGES,
+    DATASETS,
+    METRICS,
+    NAMED,
+    PARAMETERS,
+    QUEUES,
+    READINESS,
+    READS,
+    STORE_DOWN,
+    TRAININGS,
+)
 from services.sampler.service import SamplerService
+from services.sampler.trainings import Trainings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -55,47 +75,42 @@ TRAINING_EXAMPLES = {
     },
 }
 
-Responses = dict[int | str, dict[str, object]]
-_BODY_ERRORS: Responses = {
-    413: {"description": "The body is too large"},
-    415: {"description": "The body is not JSON"},
-}
-DATASET_ERRORS: Responses = {
-    409: {"description": "A dataset with this name and another specification exists"},
-    **_BODY_ERRORS,
-    422: {"description": "The specification is not valid"},
-    503: {"description": "Redis or the store is down or full; nothing was accepted"},
-}
-TRAINING_ERRORS: Responses = {
-    404: {"description": "There is no such dataset"},
-    **_BODY_ERRORS,
-    422: {"description": "The recipe is not TOML, or a field is unknown or missing"},
-    503: {"description": "The broker or the store is down; nothing was queued"},
-}
+HEADERS = {**SECURITY_HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"}
+# Describes the token in the API document; TokenForChanges checks it before a body is read.
+TOKEN = [Depends(HTTPBearer(auto_error=False, description="The access token, if one is needed"))]
 
 _STATUS_CODES: dict[type[EUGuessError], int] = {
     DatasetNotFound: 404,
     DatasetConflict: 409,
     InvalidInput: 422,
     DamagedRecord: 500,
+    QueueFull: 429,
 }
 
 
 def create_app(
-    service: SamplerService, publisher: Publisher, lifespan: Lifespan | None = None
+    service: SamplerService,
+    trainings: Trainings,
+    policy: AccessPolicy | None = None,
+    lifespan: Lifespan | None = None,
 ) -> FastAPI:
-    """Build the application; `lifespan` runs the collection loop."""
+    """Build the application; `lifespan` runs the collection loop.
+
+    Without a policy it answers to loopback names only, and changes need no token.
+    """
     app = FastAPI(
         title="EUGuess sampler",
         description="Collects datasets of street-level photos at random places, and queues "
         "training runs on them.",
         lifespan=lifespan or _nothing,
     )
-    _add_datasets(app, service)
-    _add_trainings(app, service, publisher)
-    _add_operations(app, service)
+    routes = APIRouter(route_class=SmallJsonRoute)
+    _add_datasets(routes, service)
+    _add_trainings(routes, trainings)
+    _add_operations(routes, service)
+    app.include_router(routes)
     _add_errors(app)
-    app.add_middleware(SmallJsonBodies)
+    _add_access(app, policy or AccessPolicy())
     return app
 
 
@@ -104,54 +119,60 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def _add_datasets(app: FastAPI, service: SamplerService) -> None:
-    @app.post("/datasets", status_code=202, responses=DATASET_ERRORS)
+def _add_access(app: FastAPI, policy: AccessPolicy) -> None:
+    """Add the checks of access; the last one added sees a request first."""
+    app.add_middleware(TokenForChanges, policy=policy)
+    app.add_middleware(OwnPagesOnly, policy=policy)
+    app.add_middleware(SecurityHeaders, headers=HEADERS)
+
+
+def _add_datasets(routes: APIRouter, service: SamplerService) -> None:
+    @routes.post("/datasets", status_code=202, responses=DATASETS, dependencies=TOKEN)
     async def create_dataset(
-        spec: Annotated[DatasetSpec, Body(openapi_examples=DATASET_EXAMPLES)],
+        spec: Annotated[
+            DatasetSpec, strictly(DatasetSpec), Body(openapi_examples=DATASET_EXAMPLES)
+        ],
     ) -> DatasetStatus:
         """Collect a dataset. Responds once the request is stored. Sending the same request again
         resumes a stopped or paused collection."""
         return await service.create(spec)
 
-    @app.get("/datasets")
+    @routes.get("/datasets", responses=READS | STORE_DOWN)
     async def list_datasets() -> list[DatasetStatus]:
         """List all datasets, including imported ones."""
         return await service.statuses()
 
-    @app.get("/datasets/{name}")
+    @routes.get("/datasets/{name}", responses=READS | NAMED)
     async def read_dataset(name: str) -> DatasetStatus:
         """Return counts by country: requested = stored + no_coverage + failed + pending."""
         return await service.status(name)
 
-    @app.put("/datasets/{name}/budget", responses=DATASET_ERRORS)
-    async def set_budget(name: str, budget: Budget) -> DatasetStatus:
+    @routes.put("/datasets/{name}/budget", responses=BUDGETS, dependencies=TOKEN)
+    async def set_budget(name: str, budget: Annotated[Budget, strictly(Budget)]) -> DatasetStatus:
         """Replace the budget. A collection that the old one paused resumes. Without numbers,
         spending is not limited."""
         return await service.set_budget(name, budget)
 
-    @app.delete("/datasets/{name}")
+    @routes.delete("/datasets/{name}", responses=CHANGES | NAMED, dependencies=TOKEN)
     async def stop_dataset(name: str) -> DatasetStatus:
         """Stop a collection and keep its photos."""
         return await service.stop(name)
 
 
-def _add_trainings(app: FastAPI, service: SamplerService, publisher: Publisher) -> None:
-    @app.post("/trainings", status_code=202, responses=TRAINING_ERRORS)
+def _add_trainings(routes: APIRouter, trainings: Trainings) -> None:
+    @routes.post("/trainings", status_code=202, responses=TRAININGS, dependencies=TOKEN)
     async def start_training(
-        order: Annotated[TrainRun, Body(openapi_examples=TRAINING_EXAMPLES)],
+        order: Annotated[TrainRun, strictly(TrainRun), Body(openapi_examples=TRAINING_EXAMPLES)],
     ) -> TrainRun:
         """Queue a training run. Responds once the broker has the message. A run of the same
         dataset and recipe that was stopped or failed is resumed. The trainer validates the recipe;
         one that it rejects becomes a dead letter with the reason."""
-        parse_table(order.recipe)
-        await service.status(order.dataset)
-        await service.check_writable()  # fails faster than the broker's client
-        await asyncio.to_thread(publisher.publish_training, order)
+        await trainings.queue(order)
         return order
 
 
-def _add_operations(app: FastAPI, service: SamplerService) -> None:
-    @app.get("/countries")
+def _add_operations(routes: APIRouter, service: SamplerService) -> None:
+    @routes.get("/countries", responses=READS)
     async def list_countries() -> dict[str, Any]:
         """List the known countries, and the presets with their quotas in label order."""
         return {
@@ -159,29 +180,29 @@ def _add_operations(app: FastAPI, service: SamplerService) -> None:
             "presets": {preset.name: preset.quotas for preset in PRESETS.values()},
         }
 
-    @app.get("/dead-letters")
+    @routes.get("/dead-letters", responses=QUEUES | PARAMETERS)
     async def list_dead_letters(limit: int = 100) -> list[DeadLetter]:
         """List messages and slots that could not be processed, newest first."""
         return await service.dead_letters(min(max(limit, 1), 1000))
 
-    @app.get("/queues")
+    @routes.get("/queues", responses=QUEUES)
     async def read_queues() -> QueueStatus:
         """Count queued messages, slots in flight and dead letters."""
         return await service.queues()
 
-    @app.get("/healthz")
+    @routes.get("/healthz", responses=READS)
     async def health() -> dict[str, str]:
         """Check that the process responds."""
         return {"status": "ok"}
 
-    @app.get("/readyz")
+    @routes.get("/readyz", responses=READINESS)
     async def readiness(response: Response) -> dict[str, str]:
         """Check that Redis and the store respond and that the collection loop makes progress."""
         problems = await service.problems()
         response.status_code = 503 if problems else 200
         return problems or {"status": "ready"}
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @routes.get("/metrics", response_class=PlainTextResponse, responses=METRICS)
     async def metrics() -> PlainTextResponse:
         """Return Prometheus metrics."""
         return PlainTextResponse(render_metrics(service.controller))
@@ -200,7 +221,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RedisError)
     async def redis_down(_: Request, error: RedisError) -> JSONResponse:
         kind = type(error).__name__
-        detail = f"Redis does not accept the request ({kind}); nothing was started. Try again."
+        detail = f"Redis does not accept the request ({kind}). Send the same request again."
         return JSONResponse({"detail": detail}, 503)
 
 

@@ -1,61 +1,95 @@
-"""Middleware that accepts only small JSON bodies."""
+"""Routes that accept only small JSON bodies which arrive in time."""
 
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from starlette.requests import ClientDisconnect
 
 MAX_BODY_BYTES = 65_536  # a specification of all countries has 2 kB
-METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+BODY_SECONDS = 10.0  # for a body to arrive
+CLOSE = {"Connection": "close"}  # nothing else of this request is read
 
 
-class SmallJsonBodies:
-    """Refuses other bodies with 415 or 413, before they are read to the end."""
+class SmallJsonRequest(Request):
+    """A request whose body is read with limits, whatever length it declares."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
+    async def body(self) -> bytes:
+        """Return the body. Raises HTTPException with 408, 413 or 415."""
+        if not hasattr(self, "_body"):
+            self._require_json()
+            self._body = await self._read_in_time()
+        return self._body
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] not in METHODS_WITH_BODY:
-            await self._app(scope, receive, send)
-        elif Headers(scope=scope).get("content-type", "").split(";")[0].strip() != (
-            "application/json"
-        ):
-            await _refuse(415, "Send JSON with Content-Type: application/json.", scope, send)
-        else:
-            await self._read(scope, receive, send)
+    async def json(self) -> Any:
+        """Parse the body. Raises json.JSONDecodeError, also for deep nesting and huge numbers."""
+        text = await self.body()
+        try:
+            return json.loads(text, parse_constant=_refuse_constant)
+        except json.JSONDecodeError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise json.JSONDecodeError(type(error).__name__, "", 0) from None
 
-    async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body here, whatever its declared length, then pass it on."""
-        body, more = b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._max_bytes:
-                detail = f"The body is larger than {self._max_bytes} bytes."
-                await _refuse(413, detail, scope, send)
-                return
-        await self._app(scope, _replay(body, receive), send)
+    def _require_json(self) -> None:
+        kind = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind != "application/json":
+            detail = "Send JSON with Content-Type: application/json."
+            raise HTTPException(415, detail, headers=CLOSE)
+
+    async def _read_in_time(self) -> bytes:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._read()
+        except TimeoutError:
+            detail = f"The body did not arrive within {BODY_SECONDS:g} seconds."
+            raise HTTPException(408, detail, headers=CLOSE) from None
+        except ClientDisconnect:  # there is nobody to answer to
+            raise HTTPException(400, "The client closed the connection.") from None
+
+    async def _read(self) -> bytes:
+        body = bytearray()
+        self._require_small(int(self.headers.get("content-length", 0)))
+        async for chunk in self.stream():
+            body += chunk
+            self._require_small(len(body))
+        return bytes(body)
+
+    def _require_small(self, size: int) -> None:
+        if size > MAX_BODY_BYTES:
+            detail = f"The body is larger than {MAX_BODY_BYTES} bytes."
+            raise HTTPException(413, detail, headers=CLOSE)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    is_read = False
+class SmallJsonRoute(APIRoute):
+    """Reads the body only once path and method have matched, so that others get 404 or 405."""
 
-    async def replay() -> Message:
-        nonlocal is_read
-        if is_read:
-            return await receive()
-        is_read = True
-        return {"type": "http.request", "body": body, "more_body": False}
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, which gets a SmallJsonRequest."""
+        handle = super().get_route_handler()
 
-    return replay
+        async def handle_small(request: Request) -> Response:
+            return await handle(SmallJsonRequest(request.scope, request.receive))
+
+        return handle_small
 
 
-async def _refuse(status: int, detail: str, scope: Scope, send: Send) -> None:
-    async def nothing() -> Message:
-        return {"type": "http.disconnect"}
+def strictly(model: type[BaseModel]) -> BeforeValidator:
+    """Validate a parsed body as the schema says: a number is neither a text nor true."""
 
-    await JSONResponse({"detail": detail}, status)(scope, nothing, send)
+    def check(value: Any) -> BaseModel:
+        try:
+            return model.model_validate_json(json.dumps(value), strict=True)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors(include_url=False)) from None
+
+    return BeforeValidator(check)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

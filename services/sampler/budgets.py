@@ -1,5 +1,7 @@
 """Budgets of collections: read and set them, and check what is left."""
 
+import asyncio
+
 from pydantic import ValidationError
 
 from euguess.collection.budget import BudgetLedger, Sum, cost, shortage
@@ -18,6 +20,8 @@ class Budgets:
     def __init__(self, store: ObjectStore, accounts: BudgetLedger) -> None:
         self._store = store
         self._accounts = accounts
+        self._applied: set[str] = set()  # names whose account has the stored budget
+        self._lock = asyncio.Lock()  # so that an older budget never overwrites a newer one
 
     async def read(self, spec: DatasetSpec) -> Budget | None:
         """Return the budget that was set last, initially that of the spec.
@@ -38,12 +42,21 @@ class Budgets:
         if not collection.is_budget_known:
             collection.budget = await self.read(collection.spec)
             collection.is_budget_known = True
+            self._applied.discard(collection.spec.name)  # another sampler may have replaced it
         collection.spent = await self.spent(collection.spec)
 
-    async def set(self, name: str, budget: Budget) -> None:
-        """Replace a budget, first in the store, then for all fetchers at once."""
-        await self._store.put(budget_key(name), budget.model_dump_json().encode())
-        await self._accounts.cap(name, budget)
+    async def store(self, name: str, budget: Budget) -> None:
+        """Replace a budget in the store. `apply` or the next `spent` tells the fetchers."""
+        async with self._lock:
+            await self._store.put(budget_key(name), budget.model_dump_json().encode())
+            self._applied.discard(name)
+
+    async def apply(self, spec: DatasetSpec) -> None:
+        """Set the stored budget for all fetchers, unless that has been done."""
+        async with self._lock:
+            if spec.name not in self._applied:
+                await self._accounts.cap(spec.name, await self.read(spec))
+                self._applied.add(spec.name)
 
     async def spent(self, spec: DatasetSpec) -> Sum | None:
         """Return what the account has spent; open it from the store if Redis has lost it.
@@ -57,11 +70,13 @@ class Budgets:
             spent = await stored_spending(self._store, spec.name, price)
             if not await self._accounts.open(spec.name, epoch, spent, await self.read(spec)):
                 return None
-            await self._accounts.cap(spec.name, await self.read(spec))  # set in the meantime?
+            self._applied.discard(spec.name)  # the budget may have changed in the meantime
+        await self.apply(spec)
         return spent
 
     async def forget(self, name: str) -> None:
         """Close the account of a new dataset whose name may have been used before."""
+        self._applied.discard(name)
         await self._accounts.close(name)
 
 

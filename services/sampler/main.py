@@ -7,11 +7,12 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from euguess.access.policy import access_policy
 from euguess.collection.budget import BudgetLedger
 from euguess.collection.ledger import Ledger
 from euguess.collection.redis_connection import open_redis
 from euguess.geography.boundaries import load_boundaries
-from euguess.settings import RedisSettings, SamplerSettings, StoreSettings
+from euguess.settings import AccessSettings, RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import open_store
 from services.sampler.app import create_app
 from services.sampler.budgets import Budgets
@@ -22,10 +23,15 @@ from services.sampler.leadership import LeaderLease, Leadership, sampler_name
 from services.sampler.publisher import CeleryPublisher, SlotPublisher
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
+from services.sampler.trainings import Trainings
 
 
-async def build_app() -> FastAPI:
-    """Build the application with real parts. Raises StoreUnavailable, or Redis's errors."""
+async def build_app(host: str) -> FastAPI:
+    """Build the application with real parts, for a server that listens on `host`.
+
+    Raises InvalidInput, StoreUnavailable or Redis's errors.
+    """
+    policy = access_policy(AccessSettings.load(), host)
     redis_url = RedisSettings.load().redis_url.get_secret_value()
     settings = SamplerSettings.load()
     store = await open_store(StoreSettings.load())
@@ -51,6 +57,7 @@ async def build_app() -> FastAPI:
     )
     await duty.begin()
     service = SamplerService(store, ledger, budgets, controller, candidates, duty)
+    trainings = Trainings(service, publisher, settings.training_queue_limit)
 
     @contextlib.asynccontextmanager
     async def on_duty(_: FastAPI) -> AsyncIterator[None]:
@@ -59,4 +66,4 @@ async def build_app() -> FastAPI:
         await end_task(loop)
         await duty.end()
 
-    return create_app(service, publisher, on_duty)
+    return create_app(service, trainings, policy, on_duty)

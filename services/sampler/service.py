@@ -9,7 +9,13 @@ from euguess.collection.datasets import dataset_names, read_spec, stored_status
 from euguess.collection.layout import DATASETS, spec_key, stopped_key
 from euguess.collection.ledger import Ledger
 from euguess.collection.providers import COLLECTED
-from euguess.errors import DamagedRecord, DatasetConflict, EUGuessError, InvalidInput
+from euguess.errors import (
+    DamagedRecord,
+    DatasetConflict,
+    EUGuessError,
+    InvalidInput,
+    ServiceUnavailable,
+)
 from euguess.messages.collection import (
     Budget,
     DatasetSpec,
@@ -25,6 +31,8 @@ from services.sampler.candidates import SlotCandidates
 from services.sampler.controller import CollectionController
 from services.sampler.duty import Duty
 from services.sampler.recovery import restore
+
+REDIS_SECONDS = 5.0  # for Redis to answer, well below the timeout of clients
 
 
 class SamplerService:
@@ -99,16 +107,27 @@ class SamplerService:
     async def set_budget(self, name: str, budget: Budget) -> DatasetStatus:
         """Replace the budget of a collection, which continues if the new one allows more.
 
-        Raises DatasetNotFound, InvalidInput, StoreError or Redis's errors.
+        Raises DatasetNotFound, InvalidInput, StoreError, ServiceUnavailable or Redis's errors.
         """
         spec = await read_spec(self._store, name)
         if spec.provider not in COLLECTED:
             raise InvalidInput(f"{name!r} was imported: an imported dataset has no budget.")
-        self._duty.check()
-        await self._budgets.set(name, budget)
+        await self.check_writable()
+        await self._budgets.store(name, budget)
         if name in self.controller:
             self.controller.set_budget(name, await self._budgets.read(spec))
+        await self._apply_budget(spec)
         return await self.status(name)
+
+    async def _apply_budget(self, spec: DatasetSpec) -> None:
+        try:
+            async with asyncio.timeout(REDIS_SECONDS):
+                await self._budgets.apply(spec)
+        except (TimeoutError, RedisError):
+            raise ServiceUnavailable(
+                "The new budget is stored, but Redis did not confirm it. It takes effect once "
+                "Redis answers; until then fetchers may spend up to the old one."
+            ) from None
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
         return await self._ledger.dead_letters(limit)
@@ -122,8 +141,15 @@ class SamplerService:
         )
 
     async def check_writable(self) -> None:
-        """Raise StandingBy, or Redis's errors if it does not accept writes."""
-        await self._ledger.check_writable()
+        """Raise StandingBy, ServiceUnavailable or Redis's errors if it does not accept writes."""
+        try:
+            async with asyncio.timeout(REDIS_SECONDS):
+                await self._ledger.check_writable()
+        except TimeoutError:
+            raise ServiceUnavailable(
+                f"Redis does not answer within {REDIS_SECONDS:g} seconds. Nothing was changed; "
+                "try again."
+            ) from None
         self._duty.check()
 
     async def problems(self) -> dict[str, str]:

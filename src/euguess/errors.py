@@ -71,6 +71,10 @@ class DatasetConflict(EUGuessError):
     """A dataset with that name but another specification exists. Choose another name."""
 
 
+class QueueFull(EUGuessError):
+    """The queue is full. Try again later."""
+
+
 class StaleCache(EUGuessError):
     """The tensor cache was built from other data or with other settings."""
 

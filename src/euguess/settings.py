@@ -173,6 +173,9 @@ class SamplerSettings(Settings):
     reconcile_seconds: float = Field(
         default=1.0, description="Seconds between two checks of the leases"
     )
+    training_queue_limit: int = Field(
+        default=100, ge=1, description="Most training runs that may be queued"
+    )
 
 
 class ProviderSettings(Settings):
@@ -217,6 +220,26 @@ class ServiceSettings(Settings):
     )
     dashboard_url: str = Field(
         default="", description="Address of the dashboard; `euguess demo` prints it"
+    )
+
+
+class AccessSettings(Settings):
+    """Who may use sampler and dashboard."""
+
+    access_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="Token for changes to a sampler or dashboard that other machines can reach. "
+        "Local stack and containers generate it",
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="Further host names of sampler and dashboard, separated by commas, e.g. "
+        "`gpu-box.example`. Loopback names always work",
+    )
+    published_on: str = Field(
+        default="",
+        description="Address on which others reach a service in a container; default: the one "
+        "that it listens on. Unless it is a loopback address, changes need the access token",
     )
 
 

@@ -46,7 +46,9 @@ def test_missing_secrets_are_generated_and_given_ones_are_used(
     values: dict[str, str], given_secrets: dict[str, Path]
 ) -> None:
     made = {"minio_root_user", "minio_root_password", "s3_access_key", "s3_secret_key"}
-    assert made | {"redis_url", "simulator_key", "torchserve management"} <= set(values)
+    assert made | {"redis_url", "simulator_key", "access_token", "torchserve management"} <= set(
+        values
+    )
     assert min(map(len, values.values())) >= SHORTEST
     for variable, path in given_secrets.items():
         name = variable.removeprefix("EUGUESS_").removesuffix("_FILE").lower()
@@ -103,12 +105,12 @@ def test_a_container_reads_only_the_secrets_of_its_groups(stack: Stack) -> None:
     expected = {
         "redis": redis,
         "minio": minio,
-        "sampler": redis + store,
-        "trainer": redis + store,
+        "sampler": ["access_token", *redis, *store],
+        "trainer": ["access_token", *redis, *store],
         "fetcher": google + redis + store + ["simulator_key"],
         "simulator": ["simulator_key"],
         "mlflow": [],
-        "dashboard": store,
+        "dashboard": ["access_token", *store],
         "inference": [],
     }
     found = {name: stack.execute(name, "sh", "-c", look).stdout.split() for name in expected}

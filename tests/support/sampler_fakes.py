@@ -10,6 +10,7 @@ import shapely
 from fastapi import FastAPI
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from euguess.access.policy import AccessPolicy
 from euguess.clock import utc_now
 from euguess.collection.layout import slot_key
 from euguess.errors import ServiceUnavailable, StoreUnavailable
@@ -36,6 +37,7 @@ from services.sampler.leadership import LeaderLease
 from services.sampler.publisher import SlotPublisher
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
+from services.sampler.trainings import Trainings
 
 
 def squares() -> Boundaries:
@@ -204,6 +206,8 @@ class World:
     def __init__(self, limits: Limits | None = None, *, lease_seconds: float = 120.0) -> None:
         self.lease_seconds = lease_seconds
         self.limits = limits or Limits(reconcile_seconds=0)
+        self.policy = AccessPolicy()
+        self.training_queue_limit = 100
         self.store = FlakyStore()
         self.ledger = InMemoryLedger()
         self.accounts = InMemoryBudgetLedger()
@@ -218,7 +222,11 @@ class World:
 
     @property
     def app(self) -> FastAPI:
-        return create_app(self.service, self.publisher)
+        return create_app(self.service, self.trainings, self.policy)
+
+    @property
+    def trainings(self) -> Trainings:
+        return Trainings(self.service, self.publisher, self.training_queue_limit)
 
     def start(self) -> SamplerService:
         """Create a sampler without any state, as after a restart."""

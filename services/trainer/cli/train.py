@@ -120,7 +120,7 @@ def _queue(request: "RunRequest", as_json: bool) -> None:
     from euguess.clients import SamplerClient
     from euguess.errors import ServiceUnavailable
     from euguess.messages.training import TrainRun
-    from euguess.settings import ServiceSettings
+    from euguess.settings import AccessSettings, ServiceSettings
 
     url = ServiceSettings.load().sampler_url
     if not url:
@@ -130,7 +130,7 @@ def _queue(request: "RunRequest", as_json: bool) -> None:
     message = TrainRun(
         dataset=request.dataset, recipe=request.recipe.to_toml(), promote=request.is_promoted
     )
-    with SamplerClient(url) as sampler:
+    with SamplerClient(url, token=AccessSettings.load().access_token) as sampler:
         sampler.train(message)
     if as_json:
         print_json({"queued": request.recipe.name, "dataset": request.dataset})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from euguess.clients import InferenceClient, SamplerClient
 from euguess.errors import ServiceUnavailable
-from euguess.settings import RedisSettings, ServiceSettings, StoreSettings
+from euguess.settings import AccessSettings, RedisSettings, ServiceSettings, StoreSettings
 from euguess.storage import ObjectStore, open_store
 from euguess.terminal.output import messages
 
@@ -24,7 +24,7 @@ def sampler_client() -> SamplerClient:
         raise ServiceUnavailable(
             "No stack is running here. Start one with `euguess up`, or set EUGUESS_SAMPLER_URL."
         )
-    return SamplerClient(url)
+    return SamplerClient(url, token=AccessSettings.load().access_token)
 
 
 def inference_client() -> InferenceClient | None:

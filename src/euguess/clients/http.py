@@ -3,12 +3,13 @@
 from typing import Self
 
 import httpx
+from pydantic import SecretStr
 
 TIMEOUT_SECONDS = 30.0
 
 
 class Client:
-    """An HTTP client. Leaving its context closes it."""
+    """An HTTP client, which sends a token if it has one. Leaving its context closes it."""
 
     def __init__(
         self,
@@ -16,8 +17,15 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        token: SecretStr | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=timeout_seconds, transport=transport)
+        secret = token.get_secret_value() if token else ""
+        self._http = httpx.Client(
+            base_url=base_url,
+            timeout=timeout_seconds,
+            transport=transport,
+            headers={"Authorization": f"Bearer {secret}"} if secret else {},
+        )
 
     @property
     def url(self) -> str:

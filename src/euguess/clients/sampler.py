@@ -79,11 +79,16 @@ class SamplerClient(Client):
 _DATASETS = TypeAdapter(list[DatasetStatus])
 _DEAD_LETTERS = TypeAdapter(list[DeadLetter])
 _TROUBLES = TypeAdapter(dict[str, str])
+_NO_TOKEN = (
+    "The sampler needs the access token. Set EUGUESS_ACCESS_TOKEN_FILE to a file that holds it."
+)
 _SAMPLER_ERRORS = {404: DatasetNotFound, 409: DatasetConflict, 422: InvalidInput}
 
 
 def _raise_for_sampler(answer: httpx.Response) -> None:
     if answer.is_success:
         return
+    if answer.status_code == 401:
+        raise InvalidInput(_NO_TOKEN)
     kind = _SAMPLER_ERRORS.get(answer.status_code, ServiceUnavailable)
     raise kind(reason(answer))

@@ -39,7 +39,7 @@ class Secret:
 
 
 REDIS_GROUP, S3_GROUP, MINIO_GROUP = 20001, 20002, 20003
-SIMULATOR_GROUP, PROVIDER_GROUP = 20004, 20005
+SIMULATOR_GROUP, PROVIDER_GROUP, ACCESS_GROUP = 20004, 20005, 20006
 
 
 def _secret() -> str:
@@ -57,6 +57,7 @@ SECRETS = (
     Secret("s3_access_key", S3_GROUP, _name, min_length=3),
     Secret("s3_secret_key", S3_GROUP, _secret),
     Secret("simulator_key", SIMULATOR_GROUP, _secret),
+    Secret("access_token", ACCESS_GROUP, _secret, min_length=16),
     Secret("google_key", PROVIDER_GROUP),
     Secret("google_signing_secret", PROVIDER_GROUP),
 )

@@ -55,6 +55,7 @@ class DatasetSpec(Record):
         min_length=1,
         max_length=MAX_VIEWS,
         description="View directions, degrees clockwise from north",
+        json_schema_extra={"uniqueItems": True},
     )
     fov: int = Field(default=90, ge=10, le=120, description="Horizontal field of view, degrees")
     pitch: int = Field(default=0, ge=-90, le=90, description="Camera pitch, degrees upwards")

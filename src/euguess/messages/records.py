@@ -24,7 +24,9 @@ def _check_name(name: str) -> str:
     return name
 
 
-DatasetName = Annotated[str, AfterValidator(_check_name)]
+# The JSON schema's pattern says what the validator checks, whose error is easier to read.
+_NAME_SCHEMA = {"pattern": r"^(?!.*\.\.)[a-z0-9][a-z0-9._-]{0,62}$"}
+DatasetName = Annotated[str, AfterValidator(_check_name), Field(json_schema_extra=_NAME_SCHEMA)]
 
 
 class Record(BaseModel):

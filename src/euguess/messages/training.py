@@ -6,12 +6,16 @@ from pydantic import Field
 
 from euguess.messages.records import SCHEMA_VERSION, DatasetName, Record
 
+MAX_RECIPE_CHARACTERS = 20_000  # the longest recipe of the experiments has 1,000
+
 
 class TrainRun(Record):
     """Command to a trainer: run one recipe (its TOML text) on one dataset."""
 
     dataset: DatasetName
-    recipe: str = Field(min_length=1, max_length=100_000, description="TOML text of the recipe")
+    recipe: str = Field(
+        min_length=1, max_length=MAX_RECIPE_CHARACTERS, description="TOML text of the recipe"
+    )
     promote: bool = False
     resumes: str | None = Field(
         default=None,

@@ -18,16 +18,21 @@ class Credentials:
     s3_access_key: str
     s3_secret_key: str
     simulator_key: str
+    access_token: str
 
 
 def load_credentials(home: Path) -> Credentials:
-    """Read the credentials, or generate them at the first start. Only the owner can read them."""
+    """Read the credentials, or generate those that are missing. Only the owner can read them."""
     path = home / "credentials.json"
-    if not path.exists():
-        write_atomically(path, json.dumps(asdict(_new_credentials())), mode=0o600)
-    return Credentials(**json.loads(path.read_text()))
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    credentials = Credentials(**{**asdict(_new_credentials()), **stored})
+    if asdict(credentials) != stored:
+        write_atomically(path, json.dumps(asdict(credentials)), mode=0o600)
+    return credentials
 
 
 def _new_credentials() -> Credentials:
-    password, access_key, secret_key, key = (secrets.token_hex(SECRET_BYTES) for _ in range(4))
-    return Credentials(password, access_key[:20], secret_key, key)
+    password, access_key, secret_key, key, token = (
+        secrets.token_hex(SECRET_BYTES) for _ in range(5)
+    )
+    return Credentials(password, access_key[:20], secret_key, key, token)

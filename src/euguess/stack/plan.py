@@ -106,6 +106,7 @@ class StackPlan:
             "EUGUESS_S3_SECRET_KEY": self.s3.secret_key.get_secret_value(),
             "EUGUESS_MLFLOW_URL": self.address(Port.MLFLOW),
             "EUGUESS_SAMPLER_URL": self.address(Port.SAMPLER),
+            "EUGUESS_ACCESS_TOKEN": self.credentials.access_token,
             "EUGUESS_SIMULATOR_URL": self.address(Port.SIMULATOR),
             "EUGUESS_SIMULATOR_KEY": self.credentials.simulator_key,
             "EUGUESS_INFERENCE_URL": self.address(Port.INFERENCE),

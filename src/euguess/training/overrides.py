@@ -1,18 +1,32 @@
 """Overrides of a recipe, written as key=value; the trainer validates the result."""
 
+import re
 import tomllib
 from collections.abc import Iterable
 from typing import Any
 
 from euguess.errors import InvalidRecipe
 
+MAX_KEY_PARTS = 16
+# The time that tomllib takes grows with the square of a key's parts, so they are counted first.
+# A longer part or gap ends the count, which bounds the time of the search; few of those fit in.
+_PART = r"""(?:[A-Za-z0-9_-]{1,99}|"(?:[^"\\\n]|\\.){0,99}"|'[^'\n]{0,99}')"""
+_DOT = r"[ \t]{0,9}\.[ \t]{0,9}"
+_DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:{_DOT}{_PART}){{{MAX_KEY_PARTS}}}")
+
 
 def parse_table(text: str) -> dict[str, Any]:
-    """Parse TOML text. Raises InvalidRecipe if it is not valid TOML."""
+    """Parse TOML text. Raises InvalidRecipe if it is not valid TOML, or nested too deeply."""
+    if _DEEP_KEY.search(text):
+        raise InvalidRecipe(f"This is not a recipe: a key has more than {MAX_KEY_PARTS} parts.")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidRecipe(f"This is not TOML: {error}.") from None
+    except RecursionError:
+        raise InvalidRecipe("This is not a recipe: it is nested too deeply.") from None
+    except ValueError:  # Python's limit for integers
+        raise InvalidRecipe("This is not a recipe: a number has too many digits.") from None
 
 
 def override(table: dict[str, Any], changes: Iterable[str]) -> None:

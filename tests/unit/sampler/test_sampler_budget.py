@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from euguess.collection.budget import Sum
-from euguess.collection.layout import images_prefix
+from euguess.collection.layout import budget_key, images_prefix
 from euguess.messages.collection import (
     Budget,
     DatasetSpec,
@@ -28,7 +28,7 @@ async def world() -> World:
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(world.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://sampler") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 
@@ -99,3 +99,31 @@ async def test_spending_and_budget_are_exported_as_metrics(
     text = (await client.get("/metrics")).text
     assert 'euguess_images_spent{dataset="demo"} 6.0' in text
     assert 'euguess_budget{dataset="demo",unit="images"} 12.0' in text
+
+
+async def test_a_budget_changes_nothing_while_redis_is_down(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    world.ledger.is_down = True
+    answer = await client.put("/datasets/demo/budget", json={"images": 30})
+    assert answer.status_code == 503
+    assert world.status().budget == SPEC.budget
+    assert not await world.store.exists(budget_key("demo"))
+
+
+async def test_a_budget_that_redis_did_not_confirm_is_applied_once_it_answers(
+    world: World, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(world.accounts, "cap", _no_answer)
+        answer = await client.put("/datasets/demo/budget", json={"images": 30})
+    assert answer.status_code == 503
+    assert "stored" in answer.json()["detail"]
+    assert "once Redis answers" in answer.json()["detail"]
+    assert world.status().budget == Budget(images=30)
+    await world.controller.round()
+    assert world.accounts.budgets["demo"] == Budget(images=30)
+
+
+async def _no_answer(*_: object) -> None:
+    raise TimeoutError

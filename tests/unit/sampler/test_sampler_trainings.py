@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from euguess.messages.queues import Queue
 from euguess.messages.training import TrainRun
 from tests.support.sampler_fakes import World
 
@@ -21,7 +22,7 @@ async def world() -> World:
 
 def client_of(world: World) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(world.app)
-    return httpx.AsyncClient(transport=transport, base_url="http://sampler")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def sent(world: World, **changes: Any) -> httpx.Response:
@@ -43,6 +44,11 @@ async def test_a_training_run_is_queued_as_sent(world: World) -> None:
         ({"dataset": "../demo"}, 422, "is not a valid name"),
         ({"recipe": "epochs = = 2"}, 422, "not TOML"),
         ({"recipe": ""}, 422, "recipe"),
+        ({"recipe": "a." * 9_000 + "a = 1"}, 422, "more than 16 parts"),
+        ({"recipe": "a = " + "[" * 9_000}, 422, "nested too deeply"),
+        ({"recipe": "a = " + "{a = " * 3_000}, 422, "nested too deeply"),
+        ({"recipe": "a = " + "9" * 5_000}, 422, "too many digits"),
+        ({"recipe": "# " + "x" * 20_000}, 422, "recipe"),
         ({"epochs": 3}, 422, "epochs"),
     ],
 )
@@ -53,6 +59,17 @@ async def test_an_invalid_training_request_is_refused(
     assert answer.status_code == status
     assert reason in answer.json()["detail"]
     assert world.publisher.trainings == []
+
+
+async def test_a_full_queue_takes_no_more_and_says_what_to_do(world: World) -> None:
+    world.training_queue_limit = 2
+    world.ledger.queued[Queue.TRAIN] = 1
+    assert (await sent(world)).status_code == 202
+    world.ledger.queued[Queue.TRAIN] = 2
+    answer = await sent(world)
+    assert answer.status_code == 429
+    assert "EUGUESS_TRAINING_QUEUE_LIMIT" in answer.json()["detail"]
+    assert len(world.publisher.trainings) == 1
 
 
 async def test_a_broker_that_is_down_is_reported(world: World) -> None:
