@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+import services
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput
 from euguess.images import (
@@ -28,6 +29,7 @@ from services.inference import classifier, explanation, handler, model_package
 from services.inference.model_package import InvalidModel, file_sha256, verify_package
 
 REQUIRED_FILES = ("model.onnx", "model.safetensors")
+DATA_FILES = (*REQUIRED_FILES, "report.json")  # no code of a package gets into an archive
 SOURCES = {
     "handler.py": handler.__file__,
     "classifier.py": classifier.__file__,
@@ -35,6 +37,7 @@ SOURCES = {
     "explanation.py": explanation.__file__,
     "limited_decoder.py": limited_decoder.__file__,
     "model_package.py": model_package.__file__,
+    "networks.py": str(Path(services.__file__).with_name("networks.py")),
     "photo_headers.py": photo_headers.__file__,
     "photo_limits.py": photo_limits.__file__,
     "postprocessing.py": postprocessing.__file__,
@@ -123,11 +126,13 @@ def is_up_to_date(folder: Path, options: ArchiveOptions) -> bool:
 
 def _fill(folder: Path, package: Path, card: ModelCard) -> None:
     folder.mkdir()
-    for name in card.sha256:
+    data = {name: digest for name, digest in card.sha256.items() if name in DATA_FILES}
+    for name in data:
         shutil.copyfile(package / name, folder / name)
     for name, source in SOURCES.items():
         shutil.copyfile(source, folder / name)
-    (folder / "model.json").write_text(card.model_dump_json(indent=2))
+    stored = card.model_copy(update={"sha256": data})
+    (folder / "model.json").write_text(stored.model_dump_json(indent=2))
 
 
 def _describe(folder: Path, options: ArchiveOptions, version: str) -> None:

@@ -1,11 +1,12 @@
 """Model packages: verifying their files and loading their networks.
 
-This file is part of each model archive, so it needs neither TorchServe nor the package euguess.
+A package is data: networks are built by this release's code, never by a file of the package.
+This file is part of each model archive, beside networks.py, so it needs neither TorchServe nor the
+package euguess.
 """
 
 import hashlib
-import importlib.util
-import inspect
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # N x 3 x S x S to N x countries
 Card = dict[str, Any]  # model.json
+TOLERANCE = 1e-2  # of logits; backends differ by about 1e-5
 
 
 class InvalidModel(ValueError):
@@ -87,29 +89,38 @@ def torch_forward(folder: Path, card: Card, device: str) -> Forward:
 
 
 def load_network(folder: Path, card: Card, device: str) -> "nn.Module":
-    """Load the torch network of a verified package, in evaluation mode. Raises InvalidModel."""
+    """Build the torch network of a verified package, in evaluation mode. Raises InvalidModel."""
     import torch
     from safetensors.torch import load_file
 
     weights = load_file(_verified(folder, card, "model.safetensors"))
-    build = _load_source(_verified(folder, card, "network.py")).build_network
-    options = {"image_size": card["image"]["size"]}
-    if "image_size" not in inspect.signature(build).parameters:  # packages of older releases
-        options = {}
+    build, size = _networks().build_network, card["image"]["size"]
     try:
-        network: nn.Module = build(card["network"], len(card["countries"]), weights=None, **options)
-    except ValueError as error:
-        raise InvalidModel(f"network.py cannot build {card['network']}: {error}.") from None
-    network.load_state_dict(weights, strict=True)
-    network.eval().to(device).to(memory_format=torch.channels_last)
-    return network
+        network: nn.Module = build(card["network"], len(card["countries"]), image_size=size)
+        network.load_state_dict(weights, strict=True)
+    except (RuntimeError, ValueError) as error:
+        raise InvalidModel(f"Could not build {card['network']}: {error}.") from None
+    _require_same_outputs(network.eval(), onnx_forward(folder, card), card)
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
-def _load_source(path: Path) -> Any:
-    """Import a verified Python file of the package."""
-    spec = importlib.util.spec_from_file_location("packaged_network", path)
-    if spec is None or spec.loader is None:
-        raise InvalidModel(f"Could not import {path.name}.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _networks() -> Any:
+    """Import the code that builds networks, late: torch takes seconds."""
+    return importlib.import_module("services.networks" if __package__ else "networks")
+
+
+def _require_same_outputs(network: "nn.Module", onnx: Forward, card: Card) -> None:
+    """Raise InvalidModel unless the network computes what model.onnx does."""
+    import torch
+
+    shape = (1, 3, card["image"]["size"], card["image"]["size"])
+    images = np.random.default_rng(0).standard_normal(shape, np.float32)
+    expected = onnx(images)
+    with torch.inference_mode():
+        found = network(torch.from_numpy(images)).numpy()
+    if not np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        raise InvalidModel(
+            f"This release builds the network {card['network']} differently from the release that "
+            f"exported the model on {card['trained_at'][:10]}. Train the recipe again to explain "
+            "the model or to serve it on a GPU; on a CPU, model.onnx still serves it."
+        )

@@ -24,13 +24,13 @@ from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
 from services.inference.classifier import Classifier, load_classifier
 from services.inference.model_registry import MlflowRegistry
+from services.networks import build_network
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.stored_cards import read_card
 from services.trainer.errors import Stopped
 from services.trainer.models.export import export_onnx
 from services.trainer.models.shortcuts import REGIONS, find_shortcuts
 from services.trainer.models.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
-from services.trainer.networks import build_network
 from services.trainer.progress import EpochResult, ProgressDisplay
 from services.trainer.recipes.recipe import parse_recipe
 from services.trainer.reports.tables import percent

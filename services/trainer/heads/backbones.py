@@ -10,15 +10,14 @@ from torch import Tensor, nn
 
 from euguess.errors import InvalidRecipe
 from euguess.messages.serving import ImageSpec
-from services.trainer.devices import on_device
-from services.trainer.networks import (
-    IMAGENET,
+from services.networks import (
     UnknownNetwork,
-    WeightsMismatch,
-    build_network,
+    UnsuitableSize,
     check_image_size,
     replace_head_by_identity,
 )
+from services.trainer.devices import on_device
+from services.trainer.pretrained import IMAGENET, WeightsMismatch, build_pretrained
 from services.trainer.recipes.recipe import NO_WEIGHTS
 from services.trainer.recipes.sections import Section
 
@@ -95,11 +94,11 @@ def build_feature_extractor(backbone: Backbone, device: torch.device) -> Feature
     weights = None if backbone.weights == NO_WEIGHTS else backbone.weights
     torch.manual_seed(0)  # makes random weights reproducible
     try:
-        network = build_network(backbone.network, 1, weights)
+        network = build_pretrained(backbone.network, 1, weights)
         check_image_size(network, backbone.image_size)
         replace_head_by_identity(network)
         extractor = _probed(FeatureExtractor(network, backbone.layers), backbone.image_size)
-    except (UnknownNetwork, WeightsMismatch) as error:
+    except (UnknownNetwork, UnsuitableSize, WeightsMismatch) as error:
         raise InvalidRecipe(f"backbone {backbone.network}: {error}.") from None
     except (AttributeError, IndexError):
         raise InvalidRecipe(

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +16,10 @@ from torch import nn
 from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
-from services.trainer import networks
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.tensor_files import save_tensors
 
-WEIGHTS, ONNX, SOURCE = "model.safetensors", "model.onnx", "network.py"
+WEIGHTS, ONNX = "model.safetensors", "model.onnx"
 CARD, REPORT = "model.json", "report.json"
 EXPORT_BATCH = 2  # the exporter would treat 1 as a constant
 CHECKED_BATCHES = (1, 3)
@@ -41,7 +39,6 @@ def export_package(
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     save_tensors(state, folder / WEIGHTS)
     export_onnx(network, recipe.image, folder / ONNX)
-    shutil.copyfile(Path(networks.__file__), folder / SOURCE)
     (folder / REPORT).write_text(report.model_dump_json(indent=2))
     card = ModelCard(
         network=recipe.network,
@@ -54,7 +51,7 @@ def export_package(
         split_protocol=report.protocol,
         metrics=report.card_metrics,
         calibration=report.calibration,
-        sha256={name: _sha256(folder / name) for name in (WEIGHTS, ONNX, SOURCE, REPORT)},
+        sha256={name: _sha256(folder / name) for name in (WEIGHTS, ONNX, REPORT)},
     )
     (folder / CARD).write_text(card.model_dump_json(indent=2))
     return card

@@ -14,11 +14,11 @@ from euguess.messages.training import SeenViews
 from euguess.promotion.versions import MODEL_ARTIFACTS, SEEN_FILE
 from euguess.training.report import Report
 from euguess.training.runs import RECIPE_FILE
+from services.networks import UnknownNetwork, build_network
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.split_data import SplitData, read_split_data, read_unseen_data
 from services.trainer.models.export import CARD, WEIGHTS
-from services.trainer.networks import UnknownNetwork, build_network
 from services.trainer.recipes.recipe import Recipe, parse_recipe
 from services.trainer.session import Session, load_cache
 

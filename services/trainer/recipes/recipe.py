@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from euguess.errors import InvalidRecipe
 from euguess.messages.serving import ImageSpec
 from euguess.training.overrides import override, parse_table
-from services.trainer.networks import check_network_name
+from services.networks import check_network_name
 from services.trainer.recipes.sections import (
     Augmentation,
     Balance,

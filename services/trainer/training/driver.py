@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from services.networks import cut_head
 from services.trainer.devices import on_device
 from services.trainer.loading.split_data import SplitData
-from services.trainer.networks import cut_head
 from services.trainer.progress import EpochResult, no_progress
 from services.trainer.progress import Progress as Bar
 from services.trainer.recipes.recipe import Recipe

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from services.trainer.networks import head_name
+from services.networks import head_name
 from services.trainer.recipes.sections import FineTuning, Optimisation
 
 CONTAINERS = (nn.Sequential, nn.ModuleList)

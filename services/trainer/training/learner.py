@@ -9,15 +9,15 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from euguess.errors import InvalidRecipe
-from services.trainer.devices import on_device
-from services.trainer.loading.batches import Batch
-from services.trainer.networks import (
+from services.networks import (
     IMAGENET_CLASSES,
     UnknownNetwork,
-    WeightsMismatch,
-    build_network,
+    UnsuitableSize,
     check_image_size,
 )
+from services.trainer.devices import on_device
+from services.trainer.loading.batches import Batch
+from services.trainer.pretrained import WeightsMismatch, build_pretrained
 from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe
 from services.trainer.training.fine_tuning import freeze, parameter_groups, set_training_mode
 from services.trainer.training.losses import Criterion
@@ -119,11 +119,11 @@ def new_learner(recipe: Recipe, num_countries: int, device: torch.device) -> Lea
     weights = None if recipe.weights == NO_WEIGHTS else recipe.weights
     outputs = IMAGENET_CLASSES if recipe.faults.keeps_imagenet_head else num_countries
     try:
-        network = build_network(recipe.network, outputs, weights, recipe.image_size)
+        network = build_pretrained(recipe.network, outputs, weights, recipe.image_size)
         check_image_size(network, recipe.image_size)
     except UnknownNetwork as error:
         raise InvalidRecipe(f"network: {error}.") from None
-    except WeightsMismatch as error:
+    except (UnsuitableSize, WeightsMismatch) as error:
         raise InvalidRecipe(f"network {recipe.network}, weights {weights}: {error}.") from None
     except OSError as error:
         raise InvalidRecipe(

@@ -13,7 +13,7 @@ from services.inference.archive import (
     is_up_to_date,
     verify_archive,
 )
-from services.inference.model_package import InvalidModel
+from services.inference.model_package import InvalidModel, file_sha256, verify_package
 from services.inference.model_registry import Champion
 from services.inference.model_store import ModelStore
 
@@ -30,7 +30,7 @@ CARRIED = {
     "model.json",
     "model.onnx",
     "model.safetensors",
-    "network.py",
+    "networks.py",
     "photo_headers.py",
     "photo_limits.py",
     "postprocessing.py",
@@ -54,6 +54,19 @@ def test_an_archive_folder_contains_everything_that_a_worker_needs(
         in (archive / "model-config.yaml").read_text()
     )
     verify_archive(archive)
+
+
+def test_no_code_of_a_package_gets_into_an_archive(package: Path, tmp_path: Path) -> None:
+    for name in ("network.py", "networks.py", "json.py", "handler.py", "torch.so"):
+        (package / name).write_text("raise SystemExit")
+    card = json.loads((package / "model.json").read_text())
+    names = [path.name for path in package.iterdir() if path.name != "model.json"]
+    card["sha256"] = {name: file_sha256(package / name) for name in names}
+    (package / "model.json").write_text(json.dumps(card))
+    archive = build_archive(package, tmp_path / "a", ArchiveOptions())
+    assert _files(archive) == CARRIED
+    assert not [path for path in archive.rglob("*.py") if path.read_text() == "raise SystemExit"]
+    verify_package(archive)
 
 
 def test_a_mar_file_has_the_same_contents(package: Path, tmp_path: Path) -> None:

@@ -4,16 +4,18 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from torch import nn
 
 from euguess.images.photo_headers import InvalidImage
 from euguess.images.preprocessing import decode_photo
 from euguess.messages import records
 from euguess.messages.serving import Prediction, ViewsCalibration
-from euguess.process.project import project_root
+from services import networks
 from services.inference import classifier as archived_classifier
 from services.inference.classifier import (
     ABSTAIN_BELOW,
@@ -24,7 +26,7 @@ from services.inference.classifier import (
     load_classifier,
     normalise,
 )
-from services.inference.model_package import InvalidModel
+from services.inference.model_package import InvalidModel, file_sha256
 from tests.support.model_packages import COUNTRIES, SIZE, make_package, write_card
 from tests.support.uploads import BAD_UPLOADS, photo
 
@@ -195,14 +197,47 @@ def test_without_timm_torch_rejects_a_timm_network_and_onnx_serves_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = make_package(tmp_path)
-    source = project_root() / "services" / "trainer" / "networks.py"
-    (package / "network.py").write_text(source.read_text())
     card = write_card(package).model_copy(update={"network": "timm/test_efficientnet"})
     (package / "model.json").write_text(card.model_dump_json())
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InvalidModel, match="needs the package timm"):
         load_classifier(package, decode_photo, device="cpu")
     assert _answer(load_classifier(package, decode_photo), photo()).views == 1
+
+
+def test_code_in_a_package_is_not_run(package: Path, tmp_path: Path) -> None:
+    (package / "network.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    card = write_card(package)
+    digest = {"network.py": file_sha256(package / "network.py")}
+    card = card.model_copy(update={"sha256": {**card.sha256, **digest}})
+    (package / "model.json").write_text(card.model_dump_json())
+    assert _answer(load_classifier(package, decode_photo, device="cpu"), photo()).views == 1
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_model_that_this_release_builds_differently_is_served_by_onnx_only(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = networks.build_network
+
+    def changed(*arguments: Any, **options: Any) -> nn.Module:
+        network = build(*arguments, **options)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 0.5
+        return network
+
+    monkeypatch.setattr(networks, "build_network", changed)
+    with pytest.raises(InvalidModel, match=r"exported the model on 2026-01-02\. Train the recipe"):
+        load_classifier(package, decode_photo, device="cpu")
+    assert _answer(load_classifier(package, decode_photo), photo()).views == 1
+
+
+def test_weights_of_another_network_are_rejected(package: Path) -> None:
+    card = write_card(package).model_copy(update={"network": "customnet"})
+    (package / "model.json").write_text(card.model_dump_json())
+    with pytest.raises(InvalidModel, match="Could not build customnet"):
+        load_classifier(package, decode_photo, device="cpu")
 
 
 def test_onnx_and_torch_agree_on_country_sets_and_abstention(tmp_path: Path) -> None:

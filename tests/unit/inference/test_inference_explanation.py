@@ -18,7 +18,7 @@ from services.inference.explanation import (
     last_feature_map,
     leave_one_out,
 )
-from services.trainer.networks import SmallNet, build_network
+from services.networks import SmallNet, build_network
 
 SIZE = 32
 

@@ -1,22 +1,30 @@
 """Networks: the study's five and torchvision's, with heads for our countries."""
 
+import hashlib
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torchvision import models
 from torchvision.models import VisionTransformer
 
-from services.trainer.networks import (
+from services.networks import (
     UnknownNetwork,
-    WeightsMismatch,
+    UnsuitableSize,
     build_network,
     check_image_size,
     check_network_name,
     head_name,
-    load_backbone,
     network_names,
+)
+from services.trainer import pretrained
+from services.trainer.pretrained import (
+    WeightsMismatch,
+    build_pretrained,
+    load_backbone,
     with_positions,
 )
 from tests.support.requirements import Requirement, skip_without
@@ -62,7 +70,7 @@ def test_modern_networks_accept_the_usual_sizes(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("name", ["vit_b_16", "maxvit_t"])
 def test_a_transformer_refuses_a_size_that_its_patches_do_not_divide(name: str) -> None:
-    with pytest.raises(WeightsMismatch, match=r"70 x 70 pixels \("), torch.device("meta"):
+    with pytest.raises(UnsuitableSize, match=r"70 x 70 pixels \("), torch.device("meta"):
         build_network(name, COUNTRIES, image_size=70)
 
 
@@ -101,7 +109,7 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_image_size_that_is_too_small_is_refused() -> None:
-    with pytest.raises(WeightsMismatch, match="64 x 64 pixels"):
+    with pytest.raises(UnsuitableSize, match="64 x 64 pixels"):
         check_image_size(build_network("inception_v3", COUNTRIES), 64)
 
 
@@ -132,7 +140,7 @@ def test_detection_and_segmentation_networks_are_not_listed() -> None:
 def test_weights_with_another_head_load_without_it(tmp_path: Path) -> None:
     trained = build_network("customnet", 32)
     save_file(trained.state_dict(), tmp_path / "weights.safetensors")
-    network = build_network("customnet", COUNTRIES, str(tmp_path / "weights.safetensors"))
+    network = build_pretrained("customnet", COUNTRIES, str(tmp_path / "weights.safetensors"))
     ours, theirs = network.state_dict(), trained.state_dict()
     assert torch.equal(ours["features.0.weight"], theirs["features.0.weight"])
     assert ours["classifier.4.weight"].shape == (COUNTRIES, 256)
@@ -152,7 +160,7 @@ def test_half_precision_weights_are_converted_to_float32(
 ) -> None:
     state = build_network("customnet", 5).to(dtype).state_dict()
     save_file(state, tmp_path / "half.safetensors")
-    network = build_network("customnet", 5, str(tmp_path / "half.safetensors"))
+    network = build_pretrained("customnet", 5, str(tmp_path / "half.safetensors"))
     weight = network.state_dict()["features.0.weight"]
     assert weight.dtype is torch.float32
     assert torch.equal(weight, state["features.0.weight"].float())
@@ -168,7 +176,7 @@ def test_half_precision_weights_are_converted_to_float32(
 )
 def test_unpublished_weights_are_refused(name: str, weights: str, said: str) -> None:
     with pytest.raises(WeightsMismatch, match=said):
-        build_network(name, COUNTRIES, weights)
+        build_pretrained(name, COUNTRIES, weights)
 
 
 @pytest.mark.photos
@@ -202,15 +210,91 @@ def test_a_truncated_weights_file_is_refused(tmp_path: Path) -> None:
     save_file(build_network("customnet", 5).state_dict(), path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsMismatch, match="not a complete"):
-        build_network("customnet", 5, str(path))
+        build_pretrained("customnet", 5, str(path))
 
 
 def test_a_missing_weights_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="none"):
-        build_network("customnet", 5, str(tmp_path / "none.safetensors"))
+        build_pretrained("customnet", 5, str(tmp_path / "none.safetensors"))
 
 
 def test_the_module_imports_nothing_from_this_project() -> None:
     source = Path(build_network.__code__.co_filename).read_text()
     assert "euguess" not in source
     assert "from services" not in source
+
+
+class Marker:
+    """A pickle that creates a file when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """torchvision's cached file of ResNet-18; it does not exist yet."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    url: str = models.ResNet18_Weights.IMAGENET1K_V1.url
+    path = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def with_its_digest(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Rename a file to carry its digest, as torchvision's files do, and list it as ResNet-18's."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    renamed: Path = path.with_name(f"resnet18-{digest[:8]}.pth")
+    path.rename(renamed)
+    known = MagicMock(__members__=["DEFAULT"])
+    known.__getitem__.return_value.url = f"https://example.org/{renamed.name}"
+    monkeypatch.setattr(models, "get_model_weights", lambda name: known)
+    return renamed
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "IMAGENET1K_V1"])
+def test_a_planted_cache_file_is_refused_and_runs_no_code(
+    cached: Path, tmp_path: Path, weights: str
+) -> None:
+    torch.save(Marker(tmp_path / "ran"), cached)
+    with pytest.raises(OSError, match="does not have the SHA-256 in its name"):
+        build_pretrained("resnet18", COUNTRIES, weights)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_with_the_right_digest_runs_no_code_either(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(Marker(tmp_path / "ran"), cached)
+    with_its_digest(cached, monkeypatch)
+    with pytest.raises(OSError, match="more than tensors"):
+        build_pretrained("resnet18", COUNTRIES, "imagenet")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_a_file_with_the_right_digest_is_loaded_until_it_changes(
+    cached: Path, monkeypatch: pytest.MonkeyPatch, is_zip: bool
+) -> None:
+    state = build_network("resnet18", 1000).state_dict()
+    torch.save(state, cached, _use_new_zipfile_serialization=is_zip)
+    file = with_its_digest(cached, monkeypatch)
+    network = build_pretrained("resnet18", COUNTRIES, "imagenet")
+    assert torch.equal(network.state_dict()["conv1.weight"], state["conv1.weight"])
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(OSError, match="does not have the SHA-256"):
+        build_pretrained("resnet18", COUNTRIES, "imagenet")
+
+
+def test_each_file_of_torchvision_names_its_digest() -> None:
+    urls = [
+        weights.url
+        for name in models.list_models(module=models)
+        for weights in models.get_model_weights(name)
+    ]
+    assert len(urls) > 100
+    digests = [Path(url).stem.rpartition("-")[2] for url in urls]
+    assert all(pretrained.DIGEST.fullmatch(digest) for digest in digests)

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 
 from euguess.errors import InvalidRecipe
+from services.networks import build_network
 from services.trainer.cache.format import CacheHeader, TensorCache
 from services.trainer.heads.backbones import Backbone, build_feature_extractor
 from services.trainer.heads.embeddings import CHUNK_ROWS, FEATURES, HEADER, Embeddings, embed
-from services.trainer.networks import build_network
 from services.trainer.progress import Progress, no_progress
 from tests.support.tiny_training import CPU
 

@@ -1,7 +1,6 @@
 """The model package is complete, verified and gives the same logits in ONNX Runtime."""
 
 import hashlib
-import importlib.util
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,15 +9,14 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
+from services.networks import build_network
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.models.export import check_parity, export_package
-from services.trainer.networks import build_network
 from tests.support.tiny_training import SIZE, tiny_recipe, tiny_split_data
 
 THEN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -38,12 +36,11 @@ def package(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def test_a_package_has_five_files(package: Path) -> None:
+def test_a_package_has_four_files(package: Path) -> None:
     assert {path.name for path in package.iterdir()} == {
         "model.safetensors",
         "model.onnx",
         "model.json",
-        "network.py",
         "report.json",
     }
 
@@ -91,19 +88,6 @@ def test_onnx_declares_the_names_and_shapes_of_the_contract(package: Path) -> No
     dims = [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim]
     assert isinstance(dims[0], str)
     assert dims[1:] == [3, SIZE, SIZE]
-
-
-def test_the_packaged_source_rebuilds_the_network(package: Path, network: nn.Module) -> None:
-    spec = importlib.util.spec_from_file_location("packaged", package / "network.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    rebuilt = module.build_network("smallnet", 3).eval()
-    rebuilt.load_state_dict(load_file(package / "model.safetensors"), strict=True)
-    images = torch.randn(2, 3, SIZE, SIZE)
-    with torch.inference_mode():
-        assert torch.allclose(rebuilt(images), network(images), atol=1e-5)
 
 
 def test_an_onnx_file_with_other_weights_is_refused(package: Path) -> None:

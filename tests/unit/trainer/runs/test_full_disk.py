@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from euguess.errors import DiskFull
-from services.trainer.networks import build_network
+from services.networks import build_network
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.experiment import Outcome, log_package

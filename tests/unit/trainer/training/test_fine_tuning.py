@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from services.networks import build_network
 from services.trainer.loading.batches import Batch
-from services.trainer.networks import build_network
 from services.trainer.recipes.sections import FineTuning, Optimisation
 from services.trainer.training.fine_tuning import (
     depth_groups,

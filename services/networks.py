@@ -1,29 +1,25 @@
 """Build image classifiers by name, with a head for our countries.
 
-This file is part of each model package, as network.py, so it depends only on torch and torchvision
-(and on safetensors to load weights from a file, and on timm for its networks).
+Trainer and inference share this module. It is also part of each archive for TorchServe, so it
+depends only on torch and torchvision, and on timm for timm's networks.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.models.vision_transformer import interpolate_embeddings
 
 CUSTOM_NETWORK = "customnet"
 SMALL_NETWORK = "smallnet"
 RESNET50_V1 = "resnet50_v1"
 TIMM_PREFIX = "timm/"
 TIMM_NAME = re.compile(r"timm/[a-z0-9_]+(\.[a-z0-9_]+)?")  # excludes addresses of model hubs
-IMAGENET = "imagenet"
 IMAGENET_CLASSES = 1000
 IMAGENET_SIZE = 224
-WEIGHTS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")  # a member of torchvision's enumeration
-POSITIONS = "encoder.pos_embedding"  # of torchvision's vision transformers
 # Auxiliary heads are dropped. These networks can re-normalise their input, a setting that is not
 # stored with the weights: without a fixed value, a network rebuilt from a file could differ.
 CONSTRUCTOR_OPTIONS: dict[str, dict[str, bool]] = {
@@ -36,8 +32,8 @@ class UnknownNetwork(ValueError):
     """No network has that name; the message lists the known ones, or what to install."""
 
 
-class WeightsMismatch(ValueError):
-    """The weights do not fit the network; the message says what differs."""
+class UnsuitableSize(ValueError):
+    """The network does not accept images of that size; the message says why."""
 
 
 class CustomNet(nn.Module):
@@ -144,48 +140,19 @@ def check_network_name(name: str) -> None:
         )
 
 
-def build_network(
-    name: str, num_countries: int, weights: str | None = None, image_size: int = IMAGENET_SIZE
-) -> nn.Module:
-    """Build a network in training mode whose last layer has num_countries outputs.
+def build_network(name: str, num_countries: int, image_size: int = IMAGENET_SIZE) -> nn.Module:
+    """Build a network with random weights in training mode, with num_countries outputs.
 
-    weights: None for random ones, "imagenet" for the library's best (downloaded on first use), a
-    name of torchvision's enumeration such as "IMAGENET1K_V1", or the path of a .safetensors file
-    (any float type), whose head is used only if it has num_countries outputs.
     image_size: transformers are built for it; other networks accept any that is large enough.
-    Raises UnknownNetwork, WeightsMismatch, and OSError if the weights cannot be read.
+    Raises UnknownNetwork and UnsuitableSize.
     """
     check_network_name(name)
     try:
-        network = _build(name, num_countries, image_size)
+        return _build(name, num_countries, image_size)
     except (AssertionError, ValueError) as error:
         if isinstance(error, UnknownNetwork):
             raise
         raise _size_refused(image_size, error) from None
-    if weights is not None:
-        state = _read_weights(name, weights, image_size)
-        load_backbone(network, with_positions(network, state))
-    return network
-
-
-def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Copy weights to a network; the head may differ. Return the names that were not copied.
-
-    Raises WeightsMismatch if anything but the head is missing or has a different shape.
-    """
-    own = network.state_dict()
-    head = tuple(f"{head_name(network)}.{part}" for part in ("weight", "bias"))
-    fits = {key: weights[key] for key in own if _has_shape(weights.get(key), own[key])}
-    # Some converters omit these counters, which only matter without momentum.
-    optional = (*head, *(key for key in own if key.endswith("num_batches_tracked")))
-    misfits = [key for key in own if key not in fits and key not in optional]
-    if misfits:
-        raise WeightsMismatch(
-            f"{len(misfits)} of the network's {len(own)} tensors are missing from the weights or "
-            f"have a different shape there (first: {misfits[0]}); they belong to another network"
-        )
-    network.load_state_dict({**own, **fits})
-    return [key for key in own if key not in fits]
 
 
 def replace_head_by_identity(network: nn.Module) -> None:
@@ -194,21 +161,8 @@ def replace_head_by_identity(network: nn.Module) -> None:
     setattr(network.get_submodule(parent_name), name, nn.Identity())
 
 
-def with_positions(network: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Interpolate a vision transformer's position embeddings to the network's image size."""
-    own = network.state_dict().get(POSITIONS)
-    positions = state.get(POSITIONS)
-    if own is None or positions is None or own.shape == positions.shape:
-        return state
-    floats = {**state, POSITIONS: positions.float()}
-    resized: Mapping[str, Tensor] = interpolate_embeddings(
-        network.image_size, network.patch_size, floats
-    )
-    return resized
-
-
 def check_image_size(network: nn.Module, size: int) -> None:
-    """Raise WeightsMismatch unless the network accepts size x size images."""
+    """Raise UnsuitableSize unless the network accepts size x size images."""
     was_training = network.training
     try:
         with torch.inference_mode():
@@ -230,7 +184,7 @@ def _build(name: str, num_countries: int, image_size: int) -> nn.Module:
     if name in OWN_NETWORKS:
         return OWN_NETWORKS[name](num_countries)
     if name.startswith(TIMM_PREFIX):
-        return _build_timm(name, image_size, num_classes=num_countries)
+        return build_timm(name, image_size, num_classes=num_countries)
     options: dict[str, Any] = {**CONSTRUCTOR_OPTIONS.get(name, {})}
     if name.startswith("vit_"):
         options["image_size"] = image_size
@@ -241,7 +195,8 @@ def _build(name: str, num_countries: int, image_size: int) -> nn.Module:
     return network
 
 
-def _build_timm(name: str, image_size: int, **options: Any) -> nn.Module:
+def build_timm(name: str, image_size: int, **options: Any) -> nn.Module:
+    """Build a network of timm; options are those of timm.create_model. Raises UnknownNetwork."""
     try:
         import timm
     except ImportError:
@@ -259,9 +214,9 @@ def _build_timm(name: str, image_size: int, **options: Any) -> nn.Module:
     return network
 
 
-def _size_refused(size: int, error: Exception) -> WeightsMismatch:
+def _size_refused(size: int, error: Exception) -> UnsuitableSize:
     reason = str(error).partition("\n")[0]
-    return WeightsMismatch(f"it does not accept images of {size} x {size} pixels ({reason})")
+    return UnsuitableSize(f"it does not accept images of {size} x {size} pixels ({reason})")
 
 
 def _replace_head(network: nn.Module, num_countries: int) -> None:
@@ -284,52 +239,3 @@ def cut_head(network: nn.Module, num_countries: int) -> None:
     new = network.get_submodule(name)
     new.load_state_dict({key: tensor[:num_countries] for key, tensor in old.items()})
     new.to(old["weight"].device)
-
-
-def _has_shape(tensor: Tensor | None, like: Tensor) -> bool:
-    return tensor is not None and tensor.shape == like.shape
-
-
-def _read_weights(name: str, weights: str, image_size: int) -> Mapping[str, Tensor]:
-    if weights == IMAGENET or WEIGHTS_NAME.fullmatch(weights):
-        return _published_weights(name, weights, image_size)
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(weights)
-    except SafetensorError:
-        raise WeightsMismatch(f"{weights} is not a complete .safetensors file") from None
-
-
-def _published_weights(name: str, weights: str, image_size: int) -> Mapping[str, Tensor]:
-    if name in OWN_NETWORKS:
-        raise WeightsMismatch(
-            f"{name} has no ImageNet weights to download; use weights = 'none' or a file"
-        )
-    try:
-        if name.startswith(TIMM_PREFIX):
-            return _timm_weights(name, weights, image_size)
-        return _torchvision_weights(name, weights)
-    except RuntimeError as error:  # a damaged download, or a network without weights
-        raise OSError(str(error)) from None
-
-
-def _torchvision_weights(name: str, weights: str) -> Mapping[str, Tensor]:
-    known = models.get_model_weights(name)
-    member = "DEFAULT" if weights == IMAGENET else weights
-    if member not in known.__members__:
-        raise WeightsMismatch(
-            f"{name} has no weights with that name; torchvision has {', '.join(known.__members__)}"
-        )
-    state: Mapping[str, Tensor] = known[member].get_state_dict(progress=True, check_hash=True)
-    return state
-
-
-def _timm_weights(name: str, weights: str, image_size: int) -> Mapping[str, Tensor]:
-    if weights != IMAGENET:
-        raise WeightsMismatch(
-            "timm names the weights in the network: use network = 'timm/NAME.TAG' with "
-            "weights = 'imagenet'"
-        )
-    return _build_timm(name, image_size, pretrained=True).state_dict()
