@@ -25,7 +25,7 @@ MAKE = re.compile(r"(?:^|`|&& |\s{4})make((?: [a-z0-9-]+)+)", re.M)
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
 EUGUESS = re.compile(r"(?:\.venv/bin/)?euguess ((?:dataset |models )?[a-z]+)([^\n`]*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z-]+")
-NO_MODULES = {*TaskName, "euguess.alive", "euguess.stop"}  # tasks, and tags of runs
+NO_MODULES = {*TaskName, "euguess.alive", "euguess.owner", "euguess.stop"}  # tasks; tags of runs
 COMMANDS = (ROOT / "docs" / "reference" / "cli.md").read_text()
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
