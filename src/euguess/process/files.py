@@ -2,7 +2,10 @@
 
 import contextlib
 import errno
+import fcntl
+import glob
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +22,11 @@ def staged(
 
     A file with a `mode` is private to its owner until it is complete. A `durable` file is synced
     before the rename, and its folder after it, so that it survives a power cut. If the block
-    fails, nothing is left behind. Only one process may write the same path at a time.
+    fails, nothing is left behind; what a killed process leaves, the next writer of the path
+    removes. Several may write the same path at a time: the last one wins.
     """
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600))
+    _remove_leftovers(path)
+    part, lock = _create_part(path, 0o666 if mode is None else 0o600)
     try:
         yield part
         if group is not None:
@@ -35,8 +38,28 @@ def staged(
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+        os.close(lock)
     if durable:
         sync(path.parent)
+
+
+def _create_part(path: Path, mode: int) -> tuple[Path, int]:
+    """Create a file with a name of its own, locked as long as its writer lives."""
+    while True:
+        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if part.exists():
+            return part, handle
+        os.close(handle)  # another writer took it for a leftover before it was locked
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the files of killed writers: nobody locks them."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError), part.open("rb") as file:  # in use, or another user's
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
 
 
 def write_atomically(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from euguess.process.files import write_atomically
+from euguess.process.locks import folder_lock
 
 SECRET_BYTES = 24
 
@@ -24,10 +25,11 @@ class Credentials:
 def load_credentials(home: Path) -> Credentials:
     """Read the credentials, or generate those that are missing. Only the owner can read them."""
     path = home / "credentials.json"
-    stored = json.loads(path.read_text()) if path.exists() else {}
-    credentials = Credentials(**{**asdict(_new_credentials()), **stored})
-    if asdict(credentials) != stored:
-        write_atomically(path, json.dumps(asdict(credentials)), mode=0o600)
+    with folder_lock(home / "credentials"):  # first starts at the same time get the same ones
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        credentials = Credentials(**{**asdict(_new_credentials()), **stored})
+        if asdict(credentials) != stored:
+            write_atomically(path, json.dumps(asdict(credentials)), mode=0o600)
     return credentials
 
 
