@@ -19,8 +19,13 @@ EUGUESS = (sys.executable, "-m", "euguess.cli")
 
 
 def free_port_base() -> int:
-    """Return a base with enough free ports above it, below the ports of outgoing connections."""
-    for base in range(20_000, 32_000, 50):
+    """Return a base with enough free ports above it, below the ports of outgoing connections.
+
+    Test processes that run at the same time search different ranges.
+    """
+    worker = child_environment().get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    first = 20_000 + 3_000 * (int(worker) % 4)
+    for base in range(first, first + 3_000, 50):
         if all(is_free(base + i) for i in range(PORT_COUNT)):
             return base
     raise AssertionError("no free block of ports")

@@ -12,7 +12,7 @@ from euguess.process.project import project_root
 from tests.support.requirements import Requirement, skip_without
 
 SCREENSHOTS = project_root() / "artifacts" / "screenshots"
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 DESKTOP, PHONE = (1280, 1700), (390, 1400)
 SCRIPT_START_MS = 200  # after a click, before Streamlit marks the page as running
 ENDED = "[data-testid=stApp][data-test-script-state=notRunning]"

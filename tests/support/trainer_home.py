@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from services.trainer.runs.experiment import RunRequest
 from services.trainer.session import Session, open_session
 from services.trainer.splits.splits import SplitProtocol
 from tests.support.country_photos import LearnableDataset
+from tests.support.warm_commands import run_warm
 
 RECIPE = 'name = "tiny"\nnetwork = "customnet"\nimage_size = 32\nepochs = 3\nbatch_size = 16\n'
 QUOTAS = {"FR": 6, "IT": 6, "PL": 6}
@@ -58,15 +58,8 @@ class TrainerHome:
 
     def trainer(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a trainer command; variables are additional settings."""
-        return subprocess.run(
-            [sys.executable, "-m", "services.trainer", *arguments],
-            env=service_environment(EUGUESS_HOME=str(self.folder), COLUMNS="120", **variables),
-            cwd=project_root(),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        env = service_environment(EUGUESS_HOME=str(self.folder), COLUMNS="120", **variables)
+        return run_warm("services.trainer", arguments, env, project_root(), seconds=240)
 
     def trainer_json(self, *arguments: str) -> dict[str, Any]:
         """Return the JSON output of a command that must succeed."""
