@@ -58,6 +58,10 @@ class Budgets:
                 await self._accounts.cap(spec.name, await self.read(spec))
                 self._applied.add(spec.name)
 
+    async def is_open(self, spec: DatasetSpec) -> bool:
+        """Return False if the account was lost, or Redis was restarted since it was opened."""
+        return await self._accounts.spent(spec.name) is not None
+
     async def spent(self, spec: DatasetSpec) -> Sum | None:
         """Return what the account has spent; open it from the store if Redis has lost it.
 

@@ -1,11 +1,20 @@
 """One dataset that the sampler collects: its slots, budget and pauses."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from euguess.collection.budget import MICROS, Sum
 from euguess.collection.status import Spending, build_status
 from euguess.messages.collection import Budget, DatasetSpec, DatasetStatus
 from services.sampler.slots import SlotTracker
+
+
+class RedisView(StrEnum):
+    """What Redis knew of a collection that was restored."""
+
+    INTACT = "intact"
+    RESTARTED = "restarted"  # its data is there, but leases may have expired meanwhile
+    LOST = "lost"  # fetchers may be at work on slots that have no lease now
 
 
 @dataclass(slots=True)
@@ -15,6 +24,7 @@ class Collection:
     slots: SlotTracker
     is_stopped: bool = False
     pause_reason: str | None = None
+    quiet_until: float | None = None  # on the controller's clock; nothing is published before
     fault: str | None = None  # an error of this collection alone, until a check succeeds
     last_fault: str | None = None
     budget: Budget | None = None
@@ -29,6 +39,11 @@ class Collection:
     @property
     def is_active(self) -> bool:
         return not self.is_stopped and not self.slots.is_complete
+
+    @property
+    def is_open(self) -> bool:
+        """True if slots are waiting, or in flight although the collection was stopped."""
+        return self.is_active or bool(self.slots.in_flight)
 
     @property
     def why_paused(self) -> str | None:

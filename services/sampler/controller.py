@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -12,18 +12,19 @@ from redis.exceptions import RedisError
 from euguess.clock import utc_now
 from euguess.collection.datasets import is_damaged, known_outcomes, parse_outcome
 from euguess.collection.layout import slot_key
-from euguess.collection.ledger import Ledger
+from euguess.collection.ledger import Lease, Ledger
 from euguess.errors import DamagedRecord, EUGuessError
 from euguess.messages.collection import (
     Budget,
     DatasetSpec,
     DatasetStatus,
     DeadLetter,
+    SlotKey,
     SlotOutcome,
 )
 from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets, why_spent
-from services.sampler.collection import Collection
+from services.sampler.collection import Collection, RedisView
 from services.sampler.damage import DamagedRecords
 from services.sampler.outages import fault_of, is_outage
 from services.sampler.publisher import SlotPublisher
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 EVENT_WAIT_MS = 200
 RETRY_SECONDS = 1.0
 BUG_PAUSE_SECONDS = 5.0
+WAITING_FOR_FETCHERS = "Redis has lost its data; fetchers at work get time to report themselves"
 STALLED_SECONDS = 30.0  # without a completed round the sampler is not ready
 
 
@@ -44,6 +46,7 @@ class Limits:
     outstanding: int = 400  # slots in flight, over all datasets
     max_failures: int = 8
     reconcile_seconds: float = 1.0
+    lease_seconds: float = 120.0  # within which a fetcher at work takes back a lost lease
 
 
 class CollectionController:
@@ -70,7 +73,9 @@ class CollectionController:
         self._limits = limits
         self._clock = clock
         self._may_publish = may_publish
+        self.between_rounds = asyncio.Lock()  # hold it to replace a collection
         self._identity: str | None = None
+        self._patient_until = -float("inf")  # until then a lease that is not live may come back
         self._position = "0-0"
         self._reconciled_at = -float("inf")
         self._round_at = clock()
@@ -107,13 +112,31 @@ class CollectionController:
         """Return a collection with all slots waiting; `add` starts it."""
         return Collection(SlotTracker(spec, max_failures=self._limits.max_failures))
 
-    def add(self, collection: Collection) -> None:
-        """Start a collection, unless one of that name has been added."""
+    def add(self, collection: Collection, view: RedisView = RedisView.INTACT) -> None:
+        """Start a collection, unless one of that name has been added.
+
+        If Redis was restarted or lost its data, fetchers at work get time to renew their leases.
+        """
+        until = self._clock() + self._limits.lease_seconds
+        if view is not RedisView.INTACT:
+            self._patient_until = until
+        if view is RedisView.LOST:
+            collection.quiet_until = until
         self._collections.setdefault(collection.spec.name, collection)
+
+    def remove(self, name: str) -> None:
+        """Forget a collection that is about to be restored; hold `between_rounds`."""
+        self._collections.pop(name, None)
+        self.damage.forget(name)
+
+    def ended_slots(self, name: str) -> frozenset[SlotKey]:
+        """Return the slots of a collection that have ended so far. Raises KeyError."""
+        return frozenset(self._collections[name].slots.final)
 
     def clear(self) -> None:
         """Forget all collections, for another sampler takes over."""
         self._collections.clear()
+        self.damage.keys.clear()
         self._identity, self._reconciled_at = None, -float("inf")
 
     def resume(self, name: str) -> None:
@@ -124,6 +147,7 @@ class CollectionController:
     def stop(self, name: str) -> None:
         """Publish no more slots; fetchers finish those they have begun. Raises KeyError."""
         self._collections[name].is_stopped = True
+        self._reconciled_at = -float("inf")
 
     def set_budget(self, name: str, budget: Budget | None) -> None:
         """Replace a collection's budget. Raises KeyError."""
@@ -161,12 +185,12 @@ class CollectionController:
 
     async def round(self) -> None:
         """Run one round: apply outcomes, reconcile when due, publish."""
-        await self._follow(EVENT_WAIT_MS)
-        if self._clock() - self._reconciled_at >= self._limits.reconcile_seconds:
-            await self._reconcile()
-            self._reconciled_at = self._clock()
-        await self._withdraw_stopped()
-        await self._publish_waiting()
+        async with self.between_rounds:
+            await self._follow(EVENT_WAIT_MS)
+            if self._clock() - self._reconciled_at >= self._limits.reconcile_seconds:
+                self._reconciled_at = self._clock()
+                await self._reconcile()
+            await self._publish_waiting()
         self._round_at = self._clock()
 
     async def _follow(self, wait_ms: int) -> None:
@@ -204,19 +228,18 @@ class CollectionController:
         """Store progress, so that a restarted sampler repeats no candidate and keeps failures."""
         await self._ledger.keep_progress(dataset, work.slot, work.next_candidate, work.failures)
 
-    async def _withdraw_stopped(self) -> None:
+    async def _withdraw(self, collection: Collection) -> None:
         """Outdate the queued slots of a stopped dataset; fetchers finish those they have begun."""
-        for name, collection in list(self._collections.items()):
-            if collection.is_stopped and collection.slots.in_flight:
-                in_flight = collection.slots.in_flight.values()
-                fences = {work.slot: work.fence + 1 for work in in_flight}
-                withdrawn = await self._ledger.withdraw(name, fences)
-                collection.slots.withdraw({slot: fences[slot] for slot in withdrawn})
+        in_flight = collection.slots.in_flight.values()
+        fences = {work.slot: work.fence + 1 for work in in_flight}
+        withdrawn = await self._ledger.withdraw(collection.spec.name, fences)
+        collection.slots.withdraw({slot: fences[slot] for slot in withdrawn})
 
     async def _refill_lost_redis(self) -> None:
         """Restore final outcomes if Redis was restarted or emptied since the last check."""
         identity = await self._ledger.identity()
         if self._identity not in (None, identity):
+            self._patient_until = self._clock() + self._limits.lease_seconds
             for collection in list(self._collections.values()):
                 await self._guard(collection, self._refill(collection))
             logger.warning("Redis was restarted or lost its data", extra={"action": "refilled"})
@@ -230,7 +253,7 @@ class CollectionController:
     async def _reconcile(self) -> None:
         """Check each collection on its own."""
         await self._refill_lost_redis()
-        for collection in self._active():
+        for collection in [c for c in self._collections.values() if c.is_open]:
             if await self._guard(collection, self._check(collection)):
                 collection.fault = None
 
@@ -256,23 +279,46 @@ class CollectionController:
     async def _check(self, collection: Collection) -> None:
         """Handle slots whose lease has expired, unless their outcome has arrived by now."""
         name, slots = collection.spec.name, collection.slots
-        collection.pause_reason = await self._why_paused(collection)
+        if collection.is_stopped:
+            await self._withdraw(collection)
         in_flight = {work.slot: work.fence for work in slots.in_flight.values()}
         leases = await self._ledger.leases(name)
+        self._adopt_renewed(collection, leases)
+        collection.pause_reason = await self._why_paused(collection)
+        await self._refill_lost_redis()  # which may be why leases are missing
         await self._follow(1)
         for slot, fence in in_flight.items():
-            lease, work = leases.get(slot), slots.in_flight.get(slot)
-            if work is None or work.fence != fence or (lease is not None and lease.is_live):
-                continue
-            if lease is not None and lease.is_begun:
-                await self._end(collection, slots.fail(work, "worker lost", self._clock()))
-                await self._keep_progress(name, work)
-            else:  # no fetcher began it: the message was lost, not a failure of the slot
-                slots.give_back([work])
+            work, lease = slots.in_flight.get(slot), leases.get(slot)
+            if work is not None and work.fence == fence:
+                await self._check_lease(collection, work, lease)
+
+    def _adopt_renewed(self, collection: Collection, leases: Mapping[SlotKey, Lease]) -> None:
+        """After Redis lost its data, take over the slots that fetchers turn out to work on."""
+        if collection.quiet_until is None:
+            return
+        for slot, lease in leases.items():
+            if lease.is_live and slot not in collection.slots.in_flight:
+                collection.slots.adopt(slot, lease.fence)
+        if self._clock() >= collection.quiet_until:
+            collection.quiet_until = None
+
+    async def _check_lease(
+        self, collection: Collection, work: SlotWork, lease: Lease | None
+    ) -> None:
+        if (lease is not None and lease.is_live) or self._clock() < self._patient_until:
+            return
+        if lease is not None and lease.is_begun:
+            end = collection.slots.fail(work, "worker lost", self._clock())
+            await self._end(collection, end)
+            await self._keep_progress(collection.spec.name, work)
+        else:  # no fetcher began it: the message was lost, not a failure of the slot
+            collection.slots.give_back([work])
 
     async def _why_paused(self, collection: Collection) -> str | None:
         spec = collection.spec
         await self._budgets.refresh(collection)
+        if collection.quiet_until is not None:
+            return WAITING_FOR_FETCHERS
         missing = collection.slots.fewest_missing_images()
         spent = why_spent(collection.budget, collection.spent, spec.provider, missing)
         collection.is_budget_spent = spent is not None and collection.spent is not None

@@ -42,6 +42,7 @@ async def build_app(host: str) -> FastAPI:
         outstanding=settings.outstanding_limit,
         max_failures=settings.max_failures,
         reconcile_seconds=settings.reconcile_seconds,
+        lease_seconds=settings.lease_seconds,
     )
     publisher = CeleryPublisher(redis_url)
     slot_publisher = SlotPublisher(ledger, publisher, candidates, settings.lease_seconds)

@@ -1,11 +1,12 @@
 """Operations behind the sampler's HTTP interface."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from redis.exceptions import RedisError
 
-from euguess.collection.datasets import dataset_names, read_spec, stored_status
+from euguess.collection.datasets import dataset_names, read_spec, stored_slots, stored_status
 from euguess.collection.layout import DATASETS, spec_key, stopped_key
 from euguess.collection.ledger import Ledger
 from euguess.collection.providers import COLLECTED
@@ -28,6 +29,7 @@ from euguess.messages.queues import Queue
 from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets
 from services.sampler.candidates import SlotCandidates
+from services.sampler.collection import RedisView
 from services.sampler.controller import CollectionController
 from services.sampler.duty import Duty
 from services.sampler.recovery import restore
@@ -66,16 +68,31 @@ class SamplerService:
             )
         await asyncio.to_thread(self._candidates.check, spec)
         await self.check_writable()  # without Redis nothing can be collected
-        await self._make_durable(spec)
+        is_new = await self._make_durable(spec)
         await self._ledger.resume(spec.provider)
         if spec.name not in self.controller:
-            collection = self.controller.new_collection(spec)  # the loop sees it once restored
-            await restore(
-                self._store, self._ledger, self._budgets, collection, self.controller.damage
-            )
-            self.controller.add(collection)
+            await self._restore(spec, is_new=is_new)
+        elif await self._misses_records(spec.name):  # after a repair, for example
+            async with self.controller.between_rounds:
+                self.controller.remove(spec.name)
+                await self._restore(spec)
         self.controller.resume(spec.name)
         return self.controller.status(spec.name)
+
+    async def _restore(self, spec: DatasetSpec, *, is_new: bool = False) -> None:
+        """Restore a collection; the loop sees it once that is done."""
+        collection = self.controller.new_collection(spec)
+        view = await restore(
+            self._store, self._ledger, self._budgets, collection, self.controller.damage
+        )
+        self.controller.add(collection, RedisView.INTACT if is_new else view)
+
+    async def _misses_records(self, name: str) -> bool:
+        """Return True if slots ended whose records are damaged, or not in the store any more."""
+        ended = self.controller.ended_slots(name)  # before the listing, to which more may come
+        if self.controller.damage.keys.get(name):
+            return True
+        return bool(ended) and not ended <= set(await stored_slots(self._store, name))
 
     async def statuses(self) -> list[DatasetStatus]:
         """Return the statuses of all datasets whose specification is readable."""
@@ -84,7 +101,8 @@ class SamplerService:
             try:
                 found.append(await self.status(name))
             except DamagedRecord as error:  # one dataset must not hide the others
-                await self.controller.damage.report(name, error.key)
+                with contextlib.suppress(RedisError):
+                    await self.controller.damage.report(name, error.key)
         return found
 
     async def status(self, name: str) -> DatasetStatus:
@@ -166,9 +184,11 @@ class SamplerService:
             found["collection"] = "makes no progress"
         return found
 
-    async def _make_durable(self, spec: DatasetSpec) -> None:
+    async def _make_durable(self, spec: DatasetSpec) -> bool:
+        """Store a specification; return True if the dataset is new. Raises DatasetConflict."""
         body = spec.model_dump_json(indent=2).encode()
-        if await self._store.create(spec_key(spec.name), body):
+        is_new = await self._store.create(spec_key(spec.name), body)
+        if is_new:
             await self._budgets.forget(spec.name)
             await self._ledger.forget(spec.name)  # the name may have been used before
         else:
@@ -178,6 +198,7 @@ class SamplerService:
                     "name, or send the same specification to resume it."
                 )
             await self._store.delete(stopped_key(spec.name))
+        return is_new
 
 
 async def _answers(call: Callable[[], Awaitable[object]]) -> bool:

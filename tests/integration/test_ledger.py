@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from euguess.collection.ledger import OUTCOME_STREAM, Ledger
+from euguess.collection.ledger import DEAD_LETTERS, OUTCOME_STREAM, Ledger
 from euguess.messages.collection import (
     FetchLocations,
     SlotRequest,
@@ -94,3 +94,25 @@ async def test_queued_messages_are_counted(redis_url: str, ledger: Ledger) -> No
     publisher.publish(FetchLocations(dataset="demo", slots=(request,)))
     assert await ledger.queued_messages(Queue.FETCH) == 1
     assert await ledger.queued_messages(Queue.TRAIN) == 0
+
+
+async def test_damaged_entries_are_dropped_and_cost_only_themselves(
+    redis: Redis, ledger: Ledger
+) -> None:
+    await ledger.lease("demo", {FR0: 5}, 60)
+    await ledger.keep_progress("demo", FR0, 16, 1)
+    await ledger.record(outcome(SlotStatus.STORED, dataset="demo"))
+    for view in ("leases", "progress", "outcomes"):
+        for name, value in (("FR/1", b"\xff"), ("FR/01", b"5 5"), ("x", b"5 5"), ("FR/2", b"")):
+            await redis.hset(f"euguess:{view}:demo", name, value)
+    for _ in range(2):
+        assert set(await ledger.leases("demo")) == {FR0}
+        assert await ledger.progress("demo") == {FR0: (16, 1)}
+        assert set(await ledger.outcomes("demo")) == {FR0}
+    assert await redis.hlen("euguess:leases:demo") == 1
+
+
+async def test_a_damaged_dead_letter_is_shown_as_such(redis: Redis, ledger: Ledger) -> None:
+    await redis.lpush(DEAD_LETTERS, b"\xff{")
+    (letter,) = await ledger.dead_letters()
+    assert (letter.reason, letter.payload) == ("this dead letter is damaged", "\ufffd{")

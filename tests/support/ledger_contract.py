@@ -105,6 +105,17 @@ class LedgerContract:
         await ledger.lease("demo", {FR0: 5}, 0)
         assert await ledger.leases("demo") == {FR0: Lease(5, is_live=False)}
 
+    async def test_a_dataset_has_a_view_once_something_is_known_of_its_slots(
+        self, ledger: Ledger
+    ) -> None:
+        assert not await ledger.has_view("demo")
+        await ledger.lease("demo", {FR0: 5}, 60)
+        assert await ledger.has_view("demo")
+        await ledger.record(outcome(SlotStatus.STORED, fence=5))
+        await ledger.keep_progress("other", FR0, 16, 1)
+        assert await ledger.has_view("demo")
+        assert await ledger.has_view("other")
+
     async def test_leases_of_datasets_are_separate(self, ledger: Ledger) -> None:
         await ledger.lease("demo", {FR0: 5}, 60)
         assert await ledger.leases("other") == {}
@@ -127,7 +138,8 @@ class LedgerContract:
         if is_known:
             await ledger.begin("demo", {FR0: 5}, "a", 60)
         await ledger.record(outcome(SlotStatus.RETRY, fence=5))
-        assert await ledger.leases("demo") == {FR0: Lease(5, is_live=False, is_begun=True)}
+        lease = Lease(5, is_live=False, is_begun=True, is_ended=True)
+        assert await ledger.leases("demo") == {FR0: lease}
         assert await ledger.begin("demo", {FR0: 5}, "b", 60) == set()
         assert await ledger.begin("demo", {FR0: 6}, "b", 60) == {FR0}
 

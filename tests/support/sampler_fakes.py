@@ -4,7 +4,7 @@ import functools
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import shapely
 from fastapi import FastAPI
@@ -19,6 +19,7 @@ from euguess.messages.collection import (
     DatasetState,
     DatasetStatus,
     FetchLocations,
+    SlotKey,
     SlotOutcome,
     SlotRequest,
     SlotStatus,
@@ -96,7 +97,7 @@ class FakePublisher:
 Answer = Callable[[SlotRequest], SlotStatus | None]
 
 
-def always(status: SlotStatus) -> Answer:
+def always(status: SlotStatus | None) -> Answer:
     return lambda _: status
 
 
@@ -110,11 +111,21 @@ class FakeFetchers:
     lease_seconds: float = 120.0
     reason: str | None = None  # of all outcomes
     begun: list[tuple[str, SlotRequest]] = field(default_factory=list)
+    owners: dict[SlotKey, str] = field(default_factory=dict)
 
     async def work(self, messages: Iterable[FetchLocations]) -> None:
         for message in messages:
             for request in message.slots:
                 await self._work_on(message.dataset, request)
+
+    async def finish(self, dataset: str, request: SlotRequest) -> None:
+        """Store a slot that was begun and left unanswered."""
+        await self._end(dataset, request, SlotStatus.STORED)
+
+    async def renew(self, dataset: str, request: SlotRequest) -> bool:
+        """Renew the lease of a slot that was begun; False if it has been taken over."""
+        owner, seconds = self.owners[request.slot], self.lease_seconds
+        return await self.ledger.renew(dataset, request.slot, request.fence, owner, seconds)
 
     async def _work_on(self, dataset: str, request: SlotRequest) -> None:
         slot, owner = request.slot, secrets.token_hex(8)
@@ -122,9 +133,13 @@ class FakeFetchers:
         if not await self.ledger.begin(dataset, fences, owner, self.lease_seconds):
             return
         self.begun.append((dataset, request))
+        self.owners[slot] = owner
         status = self.answer(request)
-        if status is None:
-            return
+        if status is not None:
+            await self._end(dataset, request, status)
+
+    async def _end(self, dataset: str, request: SlotRequest, status: SlotStatus) -> None:
+        slot = request.slot
         outcome = outcome_of(dataset, request, status, reason=self.reason or f"scripted {status}")
         if status.is_final:
             body = outcome.model_dump_json().encode()
@@ -205,7 +220,7 @@ class World:
 
     def __init__(self, limits: Limits | None = None, *, lease_seconds: float = 120.0) -> None:
         self.lease_seconds = lease_seconds
-        self.limits = limits or Limits(reconcile_seconds=0)
+        self.limits = replace(limits or Limits(reconcile_seconds=0), lease_seconds=lease_seconds)
         self.policy = AccessPolicy()
         self.training_queue_limit = 100
         self.store = FlakyStore()

@@ -4,10 +4,14 @@ The object store is the source of truth. If the live view is lost, it is rebuilt
 The live view makes work exclusive (leases, panorama reservations) and visible (outcomes).
 """
 
+import asyncio
+import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
@@ -17,6 +21,9 @@ from euguess.collection.budget import account_key
 from euguess.collection.redis_connection import load_script
 from euguess.messages.collection import DeadLetter, SlotKey, SlotOutcome
 from euguess.messages.queues import Queue
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 OUTCOME_STREAM = "euguess:outcomes"
 DEAD_LETTERS = "euguess:dead-letters"
@@ -38,6 +45,7 @@ class Lease:
     fence: int
     is_live: bool  # it has not expired
     is_begun: bool = False  # a fetcher has started; until then the message may be queued or lost
+    is_ended: bool = False  # its outcome has been announced, or it has been withdrawn
 
 
 def _leases_key(dataset: str) -> str:
@@ -113,10 +121,8 @@ class Ledger:
             pipeline.time()
             raw, (seconds, microseconds) = await pipeline.execute()
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
-        return {
-            SlotKey.parse(_text(slot)): _parse_lease(_text(lease), now_ms)
-            for slot, lease in raw.items()
-        }
+        parse = partial(_parse_lease, now_ms=now_ms)
+        return await self._readable(_leases_key(dataset), raw, parse)
 
     # --- Redis itself ---
 
@@ -152,14 +158,29 @@ class Ledger:
     async def progress(self, dataset: str) -> dict[SlotKey, tuple[int, int]]:
         """Return next candidate and failures by slot, including slots that have ended."""
         raw = await self._redis.hgetall(_progress_key(dataset))
-        pairs = ((slot, _text(value).split()) for slot, value in raw.items())
-        return {SlotKey.parse(_text(slot)): (int(n), int(f)) for slot, (n, f) in pairs}
+        return await self._readable(_progress_key(dataset), raw, _parse_progress)
 
     async def outcomes(self, dataset: str) -> dict[SlotKey, SlotOutcome]:
         """Return the final outcomes kept here; the store may have more after Redis lost data."""
         raw = await self._redis.hgetall(_outcomes_key(dataset))
-        parsed = (SlotOutcome.model_validate_json(value) for value in raw.values())
-        return {outcome.slot: outcome for outcome in parsed}
+        return await self._readable(_outcomes_key(dataset), raw, SlotOutcome.model_validate_json)
+
+    async def has_view(self, dataset: str) -> bool:
+        """Return False if Redis knows nothing of a dataset's slots: it is new, or Redis lost it."""
+        keys = (_leases_key, _outcomes_key, _progress_key)
+        return bool(await self._redis.exists(*(key(dataset) for key in keys)))
+
+    async def _readable(
+        self, key: str, raw: Mapping[Any, Any], parse: Callable[[str], T]
+    ) -> dict[SlotKey, T]:
+        """Parse a hash of values by slot. Damaged entries are dropped, for they can be restored."""
+        # In a thread: a million outcomes take seconds, in which other tasks must go on.
+        found, damaged = await asyncio.to_thread(_parse_by_slot, raw, parse)
+        if damaged:
+            extra = {"action": "damaged", "key": key}
+            logger.error("dropped %d damaged entries of %s", len(damaged), key, extra=extra)
+            await self._redis.hdel(key, *damaged)
+        return found
 
     async def restore(self, outcomes: Iterable[SlotOutcome]) -> None:
         """Restore final outcomes from the store."""
@@ -231,7 +252,7 @@ class Ledger:
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """Return dead letters, newest first."""
         raw = await self._redis.lrange(DEAD_LETTERS, 0, limit - 1)
-        return [DeadLetter.model_validate_json(text) for text in raw]
+        return [_dead_letter(text) for text in raw]
 
     async def dead_letter_count(self) -> int:
         return int(await self._redis.llen(DEAD_LETTERS))
@@ -255,7 +276,20 @@ class Ledger:
 
 
 def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _parse_by_slot(
+    raw: Mapping[Any, Any], parse: Callable[[str], T]
+) -> tuple[dict[SlotKey, T], list[Any]]:
+    """Return the readable entries, and the names of the others."""
+    found, damaged = {}, []
+    for name, value in raw.items():
+        try:
+            found[SlotKey.parse(_text(name))] = parse(_text(value))
+        except ValueError:
+            damaged.append(name)
+    return found, damaged
 
 
 def _milliseconds(seconds: float) -> int:
@@ -272,7 +306,25 @@ def _slots(names: Iterable[bytes | str]) -> set[SlotKey]:
 
 def _parse_lease(text: str, now_ms: int) -> Lease:
     fence, expires_ms, *begun = text.split()
-    return Lease(int(fence), is_live=float(expires_ms) > now_ms, is_begun=bool(begun))
+    return Lease(
+        int(fence),
+        is_live=float(expires_ms) > now_ms,
+        is_begun=bool(begun),
+        is_ended=float(expires_ms) == 0,
+    )
+
+
+def _parse_progress(text: str) -> tuple[int, int]:
+    next_candidate, failures = text.split()
+    return int(next_candidate), int(failures)
+
+
+def _dead_letter(text: bytes | str) -> DeadLetter:
+    try:
+        return DeadLetter.model_validate_json(text)
+    except ValidationError:
+        reason, epoch = "this dead letter is damaged", datetime.fromtimestamp(0, UTC)
+        return DeadLetter(source="unknown", reason=reason, payload=_text(text), at=epoch)
 
 
 def _streams(answer: Any) -> Iterable[tuple[Any, Any]]:

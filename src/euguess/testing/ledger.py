@@ -89,7 +89,7 @@ class InMemoryLedger(Ledger):
         self._check()
         now_ms = self._now_ms()
         return {
-            slot: Lease(fence, is_live=expiry > now_ms, is_begun=bool(owner))
+            slot: Lease(fence, is_live=expiry > now_ms, is_begun=bool(owner), is_ended=expiry == 0)
             for slot, (fence, expiry, owner) in self.datasets[dataset].leases.items()
         }
 
@@ -134,6 +134,11 @@ class InMemoryLedger(Ledger):
     async def outcomes(self, dataset: str) -> dict[SlotKey, SlotOutcome]:
         self._check()
         return dict(self.datasets[dataset].outcomes)
+
+    async def has_view(self, dataset: str) -> bool:
+        self._check()
+        view = self.datasets[dataset]
+        return bool(view.leases or view.outcomes or view.progress)
 
     async def restore(self, outcomes: Iterable[SlotOutcome]) -> None:
         self._check()
