@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import math
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -31,6 +33,7 @@ class SlotLease:
     owner: str
     seconds: float
     is_lost: bool = False
+    clock: Callable[[], float] = time.monotonic
 
     def check(self) -> None:
         """Raise LeaseLost if a renewal has failed."""
@@ -38,11 +41,17 @@ class SlotLease:
             raise LeaseLost
 
     async def renew(self) -> None:
-        """Renew the lease. Raises LeaseLost or Redis's errors."""
-        self.check()
+        """Renew the lease. Raises LeaseLost or Redis's errors.
+
+        An answer that a suspended process reads after the lease has expired does not count.
+        """
         slot, fence = self.request.slot, self.request.fence
-        is_ours = await self.ledger.renew(self.dataset, slot, fence, self.owner, self.seconds)
-        self.is_lost = not is_ours
+        asked_at = -math.inf
+        while self.clock() - asked_at >= self.seconds:
+            self.check()
+            asked_at = self.clock()
+            is_ours = await self.ledger.renew(self.dataset, slot, fence, self.owner, self.seconds)
+            self.is_lost = not is_ours
         self.check()
 
     @contextlib.asynccontextmanager

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Rig:
     redis_url: str
     store_settings: StoreSettings
     simulator_url: str
+    settings: Mapping[str, str] = field(default_factory=dict)  # further variables of the services
 
     @contextlib.contextmanager
     def worker(
@@ -78,6 +79,7 @@ class Rig:
             "EUGUESS_SIMULATOR_URL": self.simulator_url,
             "EUGUESS_SIMULATOR_KEY": CANARY,
             "EUGUESS_LEASE_SECONDS": str(LEASE_SECONDS),
+            **self.settings,
         }
 
     def faults(self, *rules: dict[str, Any]) -> None:
@@ -98,19 +100,24 @@ class Rig:
         async with open_redis(self.redis_url) as redis:
             yield Ledger(redis)
 
-    async def open_account(self, budget: Budget | None = None) -> None:
+    async def open_account(self, budget: Budget | None = None, name: str = SPEC.name) -> None:
         """Open an account without spending, as the sampler does before it publishes."""
         async with open_redis(self.redis_url) as redis:
             accounts = BudgetLedger(redis)
-            epoch = await accounts.prepare(SPEC.name)
-            assert await accounts.open(SPEC.name, epoch, Sum(), budget)
+            epoch = await accounts.prepare(name)
+            assert await accounts.open(name, epoch, Sum(), budget)
 
-    async def images_spent(self) -> int:
-        """Return the images in the account."""
+    async def images_spent(self, name: str = SPEC.name) -> int:
+        """Return the images in the account of a dataset."""
         async with open_redis(self.redis_url) as redis:
-            spent = await BudgetLedger(redis).spent(SPEC.name)
+            spent = await BudgetLedger(redis).spent(name)
         assert spent is not None
         return spent.images
+
+    async def is_idle(self) -> bool:
+        """Every message has been processed."""
+        async with open_redis(self.redis_url) as redis:
+            return not await redis.llen(Queue.FETCH) and not await redis.hlen("unacked")
 
     async def open_store(self) -> ObjectStore:
         return await open_store(self.store_settings)

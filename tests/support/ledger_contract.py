@@ -143,6 +143,16 @@ class LedgerContract:
         assert await ledger.begin("demo", {FR0: 5}, "b", 60) == set()
         assert await ledger.begin("demo", {FR0: 6}, "b", 60) == {FR0}
 
+    async def test_a_slot_that_has_ended_is_begun_only_after_a_new_publication(
+        self, ledger: Ledger
+    ) -> None:
+        await ledger.begin("demo", {FR0: 6}, "b", 60)
+        await ledger.record(outcome(SlotStatus.STORED, fence=6))
+        assert not await ledger.renew("demo", FR0, 5, "a", 60)
+        assert await ledger.begin("demo", {FR0: 6, FR1: 6}, "c", 60) == {FR1}
+        await ledger.lease("demo", {FR0: 7}, 60)
+        assert await ledger.begin("demo", {FR0: 7}, "c", 60) == {FR0}
+
     async def test_an_outdated_outcome_leaves_the_lease(self, ledger: Ledger) -> None:
         await ledger.lease("demo", {FR0: 6}, 60)
         await ledger.record(outcome(SlotStatus.RETRY, fence=5))

@@ -92,18 +92,19 @@ class Ledger:
     ) -> set[SlotKey]:
         """Begin work on published slots; `owner` names one delivery of their message.
 
-        Returns the slots that may be worked on. The others have a newer publication, or another
-        delivery has begun them.
+        Returns the slots that may be worked on. The others have ended, have a newer publication,
+        or were begun by another delivery.
         """
         arguments: list[str | int] = [owner, _milliseconds(seconds), *_pairs(fences)]
-        return _slots(await self._begin(keys=[_leases_key(dataset)], args=arguments))
+        keys = [_leases_key(dataset), _outcomes_key(dataset)]
+        return _slots(await self._begin(keys=keys, args=arguments))
 
     async def renew(
         self, dataset: str, slot: SlotKey, fence: int, owner: str, seconds: float
     ) -> bool:
         """Extend a lease, even an expired one, or take it again if Redis has lost it.
 
-        False once a newer publication or another owner has the slot.
+        False once the slot has ended, or a newer publication or another owner has it.
         """
         return slot in await self.begin(dataset, {slot: fence}, owner, seconds)
 

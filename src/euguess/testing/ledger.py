@@ -65,9 +65,9 @@ class InMemoryLedger(Ledger):
         self, dataset: str, fences: Mapping[SlotKey, int], owner: str, seconds: float
     ) -> set[SlotKey]:
         self._check()
-        leases, expiry = self.datasets[dataset].leases, self._now_ms() + int(seconds * 1000)
-        begun = {s: f for s, f in fences.items() if _is_free(leases.get(s), f, owner)}
-        leases.update({slot: (fence, expiry, owner) for slot, fence in begun.items()})
+        view, expiry = self.datasets[dataset], self._now_ms() + int(seconds * 1000)
+        begun = {s: f for s, f in fences.items() if _may_begin(view, s, f, owner)}
+        view.leases.update({slot: (fence, expiry, owner) for slot, fence in begun.items()})
         return set(begun)
 
     async def renew(
@@ -220,7 +220,8 @@ class InMemoryLedger(Ledger):
             raise RedisConnectionError("refused")
 
 
-def _is_free(lease: tuple[int, int, str] | None, fence: int, owner: str) -> bool:
-    """Check that an owner may begin a fence, or go on with it."""
-    held, _, holder = lease or (0, 0, "")
+def _may_begin(view: _Dataset, slot: SlotKey, fence: int, owner: str) -> bool:
+    if slot not in view.leases:
+        return slot not in view.outcomes
+    held, _, holder = view.leases[slot]
     return held < fence or (held == fence and holder in ("", owner))
