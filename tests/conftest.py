@@ -20,7 +20,11 @@ from euguess.storage.administration import ensure_bucket
 from euguess.storage.local import memory_store as new_memory_store
 from tests.support.requirements import Requirement, skip_without, skipped_line
 
-pytest.register_assert_rewrite("tests.support.store_contract", "tests.support.ledger_contract")
+pytest.register_assert_rewrite(
+    "tests.support.store_contract",
+    "tests.support.ledger_contract",
+    "tests.support.leader_lease_contract",
+)
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = PROJECT_ROOT.parent / "shared" / "data"

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN_KEYS = 10
 COLLECTED_AGAIN = (
-    "Run `euguess dataset create {name}` with the same values to collect the pending places, and "
-    "`euguess dataset rebuild {name}` if Redis has counted the damaged records."
+    "Run `euguess dataset create {name}` with the same values to collect the pending places."
 )
 
 

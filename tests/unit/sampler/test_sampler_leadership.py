@@ -8,6 +8,7 @@ import pytest
 
 from services.sampler.duty import Duty, StandingBy
 from services.sampler.leadership import LEASE_SECONDS, Leadership
+from tests.support.leader_lease_contract import LeaderLeaseContract
 from tests.support.sampler_fakes import FakeLeaderLease
 
 
@@ -58,6 +59,10 @@ class Sampler:
 @pytest.fixture
 def lease() -> FakeLeaderLease:
     return FakeLeaderLease()
+
+
+class TestFakeLeaderLease(LeaderLeaseContract):
+    pass
 
 
 async def begun(lease: FakeLeaderLease, name: str) -> Sampler:
