@@ -6,11 +6,13 @@ import streamlit as st
 
 from dashboard.connections import Connections
 from dashboard.navigation import pages
+from euguess.process.project import project_root
 from tests.support.generated_services import FULL, SMALL, services
 
+ICON = project_root() / "dashboard" / "icon.svg"
 SIZES = {"full": FULL, "small": SMALL}
 
-st.set_page_config(page_title="EUGuess", layout="wide")
+st.set_page_config(page_title="EUGuess", page_icon=str(ICON), layout="wide")
 
 
 @st.cache_resource

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from dashboard.access import ask_for_token, may_change
 from dashboard.charts.versions import versions_chart
 from dashboard.connections import Connections
 from dashboard.notices import empty_state, show_errors
@@ -24,6 +25,7 @@ def render(connections: Connections) -> None:
     """Draw the page; promotions go through euguess.promotion.gate."""
     st.title("Models")
     show_outcome()
+    ask_for_token(connections.policy, "promote and roll back versions")
     champion: RegisteredVersion | None = None
     entries = _entries(connections.store)
     with show_errors():
@@ -32,7 +34,8 @@ def render(connections: Connections) -> None:
         _registered(registered, entries, connections)
     if entries is not None:
         with show_errors():
-            roll_back_form(champion, entries, connections)
+            if may_change(connections.policy):
+                roll_back_form(champion, entries, connections)
         audit_log(entries)
 
 

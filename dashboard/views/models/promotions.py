@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.access import may_change
 from dashboard.connections import Connections
 from dashboard.notices import hint, show_errors
 from dashboard.sources.versions import read_audit, read_champion, read_versions
@@ -44,6 +45,8 @@ def promotion(
         return
     verdict = preview_verdict(version, champion, entries)
     _show(verdict)
+    if not may_change(connections.policy):
+        return
     if verdict.is_promoted:
         if st.button(f"Promote version {plain(version.version)}", type="primary", key="promote"):
             _promote(version, connections, None)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from dashboard.access import ask_for_token, may_change
 from dashboard.charts.series import MAX_RUNS
 from dashboard.charts.training import accuracies_chart, curves_chart
 from dashboard.connections import Connections
@@ -31,8 +32,10 @@ TOP1 = "top1_accuracy"
 def render(connections: Connections) -> None:
     """Draw the page; while a selected run is in progress, it refreshes every few seconds."""
     st.title("Training")
+    ask_for_token(connections.policy, "start, stop and resume runs")
     runs = _runs(connections.registry)
-    start_section(connections, runs or [])
+    if may_change(connections.policy):
+        start_section(connections, runs or [])
     queue_section(connections, runs or [])
     if runs == []:
         command = "euguess train demo --recipe experiments/demo.toml"
@@ -94,7 +97,8 @@ def _refreshed(section: str, runs: Sequence[TrainingRun], connections: Connectio
         with show_errors():
             present = {run.run_id: run for run in read_trainings(connections.registry)}
             shown = [present.get(run.run_id, run) for run in runs]
-            run_actions(shown, connections)
+            if may_change(connections.policy):
+                run_actions(shown, connections)
             if is_live != (any(run.is_running for run in shown) or is_resume_pending(shown)):
                 st.rerun()  # with the timer, or without it
             _draw(section, shown, connections.registry)
