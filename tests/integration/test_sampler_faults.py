@@ -62,9 +62,9 @@ def sampler(rig: Rig) -> Iterator[SamplerProcess]:
 
 @pytest.fixture(autouse=True)
 def _slow_images(rig: Rig) -> None:
-    """Images take half a second, so that a fault finds some of them on their way."""
+    """Images take longer than publishing a slot again, so that a fault finds some on their way."""
     rig.reset()
-    rig.faults({"mode": "slow", "endpoint": "image", "seconds": 0.5})
+    rig.faults({"mode": "slow", "endpoint": "image", "seconds": 2})
 
 
 def spec(name: str) -> DatasetSpec:
@@ -95,7 +95,7 @@ async def test_stopping_and_resuming_at_once_pays_nothing_twice(
     rig: Rig, sampler: SamplerProcess
 ) -> None:
     sampler.client.create(spec("stop"))
-    await wait_for(sampler.client, some_stored, "stop")
+    await eventually(lambda: is_buying(rig), seconds=30)
     assert sampler.client.stop("stop").state is DatasetState.STOPPED
     sampler.client.create(spec("stop"))
     check_bill(rig, await wait_for(sampler.client, is_complete, "stop"))
@@ -118,7 +118,7 @@ async def test_a_rebuild_during_a_collection_pays_nothing_twice(
     rig: Rig, sampler: SamplerProcess
 ) -> None:
     sampler.client.create(spec("rebuild"))
-    await wait_for(sampler.client, some_stored, "rebuild")
+    await eventually(lambda: is_buying(rig), seconds=30)
     async with rig.ledger() as ledger:
         await rebuild(await rig.open_store(), ledger, "rebuild")
     check_bill(rig, await wait_for(sampler.client, is_complete, "rebuild"))
@@ -128,7 +128,7 @@ async def test_a_redis_that_loses_its_data_makes_nobody_pay_twice(
     rig: Rig, sampler: SamplerProcess
 ) -> None:
     sampler.client.create(spec("flush"))
-    await wait_for(sampler.client, some_stored, "flush")
+    await eventually(lambda: is_buying(rig), seconds=30)
     with Redis.from_url(rig.redis_url) as redis:
         redis.flushall()
     check_bill(rig, await wait_for(sampler.client, is_complete, "flush"))
@@ -148,6 +148,10 @@ async def test_a_second_sampler_stands_by_and_takes_over_when_the_first_is_kille
         await eventually(lambda: is_ready(second), seconds=30)
         assert time.monotonic() - killed_at < 12  # a lease of 5 s and the recovery
         check_bill(rig, await wait_for(second.client, is_complete, "two"))
+
+
+async def is_buying(rig: Rig) -> bool:
+    return bool((await asyncio.to_thread(rig.counters))["faults_applied"])
 
 
 async def is_idle(sampler: SamplerProcess) -> bool:
