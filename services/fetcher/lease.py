@@ -5,7 +5,7 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
@@ -14,6 +14,7 @@ from euguess.errors import EUGuessError
 from euguess.messages.collection import SlotRequest
 
 RENEWALS_PER_LEASE = 3
+FRESH_SECONDS = 0.05  # about as long as a call is on its way, when it cannot be recalled either
 
 
 class LeaseLost(EUGuessError):
@@ -34,6 +35,8 @@ class SlotLease:
     seconds: float
     is_lost: bool = False
     clock: Callable[[], float] = time.monotonic
+    _asked_at: float = -math.inf
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def check(self) -> None:
         """Raise LeaseLost if a renewal has failed."""
@@ -46,12 +49,23 @@ class SlotLease:
         An answer that a suspended process reads after the lease has expired does not count.
         """
         slot, fence = self.request.slot, self.request.fence
-        asked_at = -math.inf
-        while self.clock() - asked_at >= self.seconds:
+        is_late = True
+        while is_late:
             self.check()
-            asked_at = self.clock()
+            self._asked_at = asked_at = self.clock()
             is_ours = await self.ledger.renew(self.dataset, slot, fence, self.owner, self.seconds)
             self.is_lost = not is_ours
+            is_late = self.clock() - asked_at >= self.seconds
+        self.check()
+
+    async def confirm(self) -> None:
+        """Renew the lease before a purchase; those of a moment share one renewal.
+
+        Raises LeaseLost or Redis's errors.
+        """
+        async with self._turn:
+            if self.clock() - self._asked_at >= FRESH_SECONDS:
+                await self.renew()
         self.check()
 
     @contextlib.asynccontextmanager

@@ -53,7 +53,7 @@ class ViewFetcher:
         self, panorama_id: str, view: View, reservation: BudgetReservation
     ) -> bytes:
         """Return verified bytes. Every call is counted, since each one may be billed."""
-        await self._lease.renew()
+        await self._lease.confirm()
         await reservation.use()
         try:
             data = await self._context.provider.fetch(panorama_id, view)

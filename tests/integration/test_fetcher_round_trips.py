@@ -79,10 +79,10 @@ async def warm(fetcher: MessageFetcher, redis: Redis) -> MessageFetcher:
 
 
 @pytest.mark.parametrize("budget", [None, Budget(images=10_000)])
-async def test_a_message_makes_two_round_trips_and_each_stored_slot_seven(
+async def test_a_message_makes_two_round_trips_and_each_stored_slot_at_most_seven(
     warm: MessageFetcher, redis: Redis, budget: Budget | None
 ) -> None:
-    """Message: pause and leases. Slot: panorama, budget, account, three leases, outcome."""
+    """Message: pause and leases. Slot: panorama, budget, account, one to three leases, outcome."""
     await open_account(redis, budget)
-    assert await round_trips(warm, redis, 1, 1) == 2 + 7
-    assert await round_trips(warm, redis, 2, 50) == 2 + 50 * 7
+    assert 2 + 5 <= await round_trips(warm, redis, 1, 1) <= 2 + 7
+    assert 2 + 50 * 5 <= await round_trips(warm, redis, 2, 50) <= 2 + 50 * 7

@@ -1,5 +1,7 @@
 """The lease of one slot: renewed as long as it is ours."""
 
+import asyncio
+
 import pytest
 
 from euguess.messages.collection import SlotKey
@@ -48,3 +50,25 @@ async def test_an_answer_read_after_the_lease_expired_does_not_count() -> None:
 
     with pytest.raises(LeaseLost):
         await lease(Suspended(), clock).renew()
+
+
+async def test_purchases_of_a_moment_share_one_renewal() -> None:
+    clock, renewals = Clock(), []
+
+    class Counting(InMemoryLedger):
+        async def renew(
+            self, dataset: str, slot: SlotKey, fence: int, owner: str, seconds: float
+        ) -> bool:
+            renewals.append(clock.now)
+            await asyncio.sleep(0)
+            return await super().renew(dataset, slot, fence, owner, seconds)
+
+    ledger = Counting()
+    ours = lease(ledger, clock)
+    await asyncio.gather(*[ours.confirm() for _ in range(3)])
+    assert renewals == [0]
+    clock.now += 0.1
+    await ledger.lease("demo", {SLOT: 2}, 100)
+    results = await asyncio.gather(*[ours.confirm() for _ in range(3)], return_exceptions=True)
+    assert [type(result) for result in results] == [LeaseLost] * 3
+    assert renewals == [0, 0.1]

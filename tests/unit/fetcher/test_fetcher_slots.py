@@ -241,9 +241,12 @@ async def test_an_attempt_that_lost_its_lease_stores_what_it_paid_for_and_buys_n
     bench: Bench,
 ) -> None:
     """A newer publication takes the slot while its first calls are under way."""
-    lease = bench.lease(request(0, FIRST))
+    now = 0.0
+    lease = replace(bench.lease(request(0, FIRST)), clock=lambda: now)
 
     def taken_over(pano: str, view: View) -> bytes:
+        nonlocal now
+        now += 1
         bench.ledger.datasets["demo"].leases[lease.request.slot] = (9, 0, "")
         if view.heading == 0:
             raise TransientError("busy")  # and may not be repeated
