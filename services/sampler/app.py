@@ -1,10 +1,10 @@
 """HTTP interface of the sampler: validate, call the service, map errors."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPBearer
@@ -52,6 +52,7 @@ from services.sampler.responses import (
 from services.sampler.service import SamplerService
 from services.sampler.trainings import Trainings
 
+Dependencies = Sequence[params.Depends]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 DATASET_EXAMPLES = {
@@ -77,7 +78,7 @@ TRAINING_EXAMPLES = {
 
 HEADERS = {**SECURITY_HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"}
 # Describes the token in the API document; TokenForChanges checks it before a body is read.
-TOKEN = [Depends(HTTPBearer(auto_error=False, description="The access token, if one is needed"))]
+TOKEN = [Depends(HTTPBearer(auto_error=False, description="The access token"))]
 
 _STATUS_CODES: dict[type[EUGuessError], int] = {
     DatasetNotFound: 404,
@@ -104,13 +105,15 @@ def create_app(
         "training runs on them.",
         lifespan=lifespan or _nothing,
     )
+    policy = policy or AccessPolicy()
+    token = TOKEN if policy.token else []
     routes = APIRouter(route_class=SmallJsonRoute)
-    _add_datasets(routes, service)
-    _add_trainings(routes, trainings)
+    _add_datasets(routes, service, token)
+    _add_trainings(routes, trainings, token)
     _add_operations(routes, service)
     app.include_router(routes)
     _add_errors(app)
-    _add_access(app, policy or AccessPolicy())
+    _add_access(app, policy)
     return app
 
 
@@ -126,8 +129,8 @@ def _add_access(app: FastAPI, policy: AccessPolicy) -> None:
     app.add_middleware(SecurityHeaders, headers=HEADERS)
 
 
-def _add_datasets(routes: APIRouter, service: SamplerService) -> None:
-    @routes.post("/datasets", status_code=202, responses=DATASETS, dependencies=TOKEN)
+def _add_datasets(routes: APIRouter, service: SamplerService, token: Dependencies) -> None:
+    @routes.post("/datasets", status_code=202, responses=DATASETS, dependencies=token)
     async def create_dataset(
         spec: Annotated[
             DatasetSpec, strictly(DatasetSpec), Body(openapi_examples=DATASET_EXAMPLES)
@@ -147,20 +150,20 @@ def _add_datasets(routes: APIRouter, service: SamplerService) -> None:
         """Return counts by country: requested = stored + no_coverage + failed + pending."""
         return await service.status(name)
 
-    @routes.put("/datasets/{name}/budget", responses=BUDGETS, dependencies=TOKEN)
+    @routes.put("/datasets/{name}/budget", responses=BUDGETS, dependencies=token)
     async def set_budget(name: str, budget: Annotated[Budget, strictly(Budget)]) -> DatasetStatus:
         """Replace the budget. A collection that the old one paused resumes. Without numbers,
         spending is not limited."""
         return await service.set_budget(name, budget)
 
-    @routes.delete("/datasets/{name}", responses=CHANGES | NAMED, dependencies=TOKEN)
+    @routes.delete("/datasets/{name}", responses=CHANGES | NAMED, dependencies=token)
     async def stop_dataset(name: str) -> DatasetStatus:
         """Stop a collection and keep its photos."""
         return await service.stop(name)
 
 
-def _add_trainings(routes: APIRouter, trainings: Trainings) -> None:
-    @routes.post("/trainings", status_code=202, responses=TRAININGS, dependencies=TOKEN)
+def _add_trainings(routes: APIRouter, trainings: Trainings, token: Dependencies) -> None:
+    @routes.post("/trainings", status_code=202, responses=TRAININGS, dependencies=token)
     async def start_training(
         order: Annotated[TrainRun, strictly(TrainRun), Body(openapi_examples=TRAINING_EXAMPLES)],
     ) -> TrainRun:

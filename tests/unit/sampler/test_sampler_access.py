@@ -160,6 +160,20 @@ async def test_values_of_another_type_than_the_schema_says_are_refused(
     assert answer.json()["detail"].startswith(reason)
 
 
+@pytest.mark.parametrize("token", [None, SecretStr(TOKEN)], ids=["loopback", "elsewhere"])
+def test_the_api_document_asks_for_the_token_where_changes_need_it(
+    world: World, token: SecretStr | None
+) -> None:
+    world.policy = AccessPolicy(token=token)
+    operations = [
+        (method, operation)
+        for methods in world.app.openapi()["paths"].values()
+        for method, operation in methods.items()
+    ]
+    asking = {method for method, operation in operations if "security" in operation}
+    assert asking == (set() if token is None else {"post", "put", "delete"})
+
+
 ALWAYS, CHANGE, BODY = {"403"}, {"401", "403"}, {"408", "413", "415", "422"}
 
 
