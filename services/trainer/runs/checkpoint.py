@@ -1,8 +1,9 @@
 """Checkpoints: everything needed to resume a training run, in one file without pickle."""
 
 import json
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from euguess.process.files import room_errors, staged
+from euguess.process.files import room_errors, sync
 from euguess.process.locks import file_lock
 from services.trainer.errors import RunBusy
 from services.trainer.progress import EpochResult
@@ -62,9 +63,23 @@ class Checkpoint:
             "averaged_steps": 0 if average is None else average.steps,
             "scaler": learner.scaler.state_dict(),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with room_errors(self._no_room), staged(self.path, durable=True) as part:
+        with room_errors(self._no_room), self._saving() as folder:
+            part = folder / self.path.name
             save_tensors(tensors, part, {"facts": json.dumps(facts)})
+            sync(part)
+            part.replace(self.path)
+            sync(self.path.parent)
+
+    @contextmanager
+    def _saving(self) -> Iterator[Path]:
+        """Create an empty folder for one save; the next one removes what a killed process left."""
+        folder = self.path.with_suffix(".saving")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def _no_room(self) -> str:

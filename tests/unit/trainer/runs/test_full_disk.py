@@ -83,8 +83,17 @@ def test_a_checkpoint_and_its_name_are_synced_to_the_disk(
     Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint").save(
         learner(), TrainingState(), "run"
     )
-    assert [Path(name).parent for name in synced] == [tmp_path, tmp_path.parent]
-    assert Path(synced[0]).name.startswith("checkpoint.safetensors.")
+    part = tmp_path / "checkpoint.saving" / "checkpoint.safetensors"
+    assert synced == [str(part), str(tmp_path)]
+
+
+def test_what_a_killed_save_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.saving").mkdir()
+    (tmp_path / "checkpoint.saving" / ".tmpHalf").write_bytes(b"half")
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    checkpoint.save(learner(), TrainingState(), "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    assert checkpoint.saved_run() == "run"
 
 
 @pytest.mark.usefixtures("files_of_at_most_1_mb")
