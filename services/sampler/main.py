@@ -12,6 +12,7 @@ from euguess.collection.budget import BudgetLedger
 from euguess.collection.ledger import Ledger
 from euguess.collection.redis_connection import open_redis
 from euguess.geography.boundaries import load_boundaries
+from euguess.process.exits import exit_after
 from euguess.settings import AccessSettings, RedisSettings, SamplerSettings, StoreSettings
 from euguess.storage import open_store
 from services.sampler.app import create_app
@@ -24,6 +25,8 @@ from services.sampler.publisher import CeleryPublisher, SlotPublisher
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
 from services.sampler.trainings import Trainings
+
+END_SECONDS = 5.0  # for the orderly end after the last request
 
 
 async def build_app(host: str) -> FastAPI:
@@ -64,6 +67,7 @@ async def build_app(host: str) -> FastAPI:
     async def on_duty(_: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.create_task(duty.run())
         yield
+        exit_after(END_SECONDS)  # Redis may hang
         await end_task(loop)
         await duty.end()
 

@@ -290,6 +290,20 @@ def test_the_sampler_ends_soon_while_a_request_is_half_sent(
             time.sleep(0.05)
 
 
+def test_the_sampler_ends_soon_while_redis_hangs(stack: Stack) -> None:
+    stack.start_sampler()
+    sampler, redis = stack.running["sampler"], stack.running["redis"]
+    os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        asked = time.monotonic()
+        os.kill(sampler.pid, signal.SIGTERM)
+        while sampler.exit_code is None:
+            assert time.monotonic() - asked < 10
+            time.sleep(0.05)
+    finally:
+        os.kill(redis.pid, signal.SIGCONT)
+
+
 def _run(stack: Stack, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         service_command("sampler", "--port", str(stack.port)),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from celery import Celery
 from redis import Redis
@@ -78,7 +79,7 @@ class Worker:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        self.process.wait(10)  # whatever it is doing
 
 
 @pytest.fixture
@@ -127,6 +128,16 @@ def test_a_stopped_worker_requeues_its_run_and_the_next_one_resumes_it(
     runs = home.session().tracking.runs()
     assert [run.status for run in runs] == ["FINISHED"]
     assert dead_letters(redis_url) == []
+
+
+def test_a_worker_ends_soon_while_redis_hangs(worker: Worker, redis_url: str) -> None:
+    with Redis.from_url(redis_url) as redis:
+        process = psutil.Process(redis.info("server")["process_id"])
+    process.suspend()
+    try:
+        worker.stop()
+    finally:
+        process.resume()
 
 
 def test_a_stopped_run_keeps_its_epochs_and_resumes_when_published_again(

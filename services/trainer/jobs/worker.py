@@ -21,11 +21,13 @@ from euguess.errors import ServiceUnavailable
 from euguess.messages.collection import DeadLetter
 from euguess.messages.queues import Queue, TaskName
 from euguess.messages.training import TrainRun
+from euguess.process.exits import exit_after
 from euguess.process.heartbeat import Heartbeat
 from euguess.settings import HomeSettings, MlflowSettings, RedisSettings, StoreSettings
 from services.trainer.jobs.deliveries import VISIBILITY_SECONDS, RedisDeliveryLog
 from services.trainer.jobs.handler import JobHandler
 
+END_SECONDS = 9.0  # after a signal, at the latest
 SOFT_SHUTDOWN_SECONDS = 2  # an interrupted run resumes after its last epoch
 
 
@@ -40,7 +42,7 @@ def run_worker(settings: RedisSettings) -> None:
             f"Redis does not answer ({type(error).__name__}). Start the stack with `euguess up`, "
             "or check EUGUESS_REDIS_URL."
         ) from None
-    worker_ready.connect(_end_at_once_on_sigterm)
+    worker_ready.connect(_end_at_once_on_signals)
     alive = heartbeat_of(HomeSettings().home)
     heartbeat_sent.connect(lambda **_: alive.beat(), weak=False)
     options = ("--concurrency=1", "--loglevel=INFO", f"--queues={Queue.TRAIN}")
@@ -117,6 +119,12 @@ def _bury(redis_url: str, letter: DeadLetter) -> None:
     asyncio.run(bury())
 
 
-def _end_at_once_on_sigterm(**_: Any) -> None:
-    """Turn SIGTERM, on which Celery waits for tasks, into SIGQUIT, which requeues messages."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGQUIT))
+def _end_at_once_on_signals(**_: Any) -> None:
+    """Turn signals on which Celery waits for tasks into SIGQUIT, which requeues messages."""
+
+    def end(*_: Any) -> None:
+        exit_after(END_SECONDS)  # Redis may hang
+        os.kill(os.getpid(), signal.SIGQUIT)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -39,6 +40,16 @@ def run_command(command_line: Callable[[], object], *, name: str) -> None:
         if _is_interrupt(ended):
             _end(name, Interrupted())
         raise
+
+
+def exit_after(seconds: float) -> None:
+    """End this process after some seconds, whatever it does then. Call this when it has to stop.
+
+    Servers that hang can hold up an orderly end for minutes.
+    """
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
 
 
 def _end(name: str, error: EUGuessError) -> NoReturn:

@@ -12,7 +12,7 @@ from euguess.process.children import end_tree
 
 POLL_SECONDS = 0.2
 CHECK_SECONDS = 5.0
-STOP_SECONDS = 8.0  # between SIGTERM and SIGKILL
+STOP_SECONDS = 7.0  # between SIGTERM and SIGKILL
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Problem = Callable[[], str | None]

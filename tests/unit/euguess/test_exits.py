@@ -85,3 +85,10 @@ def test_ctrl_c_ends_a_program_with_130_and_one_line() -> None:
         _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert error == "sleeper: Stopped.\n"
+
+
+def test_a_process_that_has_to_stop_ends_even_if_it_hangs() -> None:
+    code = (
+        "import time; from euguess.process.exits import exit_after; exit_after(0.1); time.sleep(60)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 1
