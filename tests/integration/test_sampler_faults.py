@@ -146,7 +146,9 @@ async def test_a_second_sampler_stands_by_and_takes_over_when_the_first_is_kille
         sampler.kill()  # the last test of this module
         killed_at = time.monotonic()
         await eventually(lambda: is_ready(second), seconds=30)
-        assert time.monotonic() - killed_at < 12  # a lease of 5 s and the recovery
+        took = time.monotonic() - killed_at
+        logger.info("the second sampler leads %.1f s after the first was killed", took)
+        assert took < 12  # a lease of 5 s and the recovery
         check_bill(rig, await wait_for(second.client, is_complete, "two"))
 
 

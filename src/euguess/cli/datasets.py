@@ -148,7 +148,7 @@ async def _stored_statuses(name: str | None) -> list[DatasetStatus]:
         try:
             found.append(await datasets.stored_status(store, each))
         except DamagedRecord as error:  # one dataset must not hide the others
-            messages.print(f"[yellow]{error}[/yellow]")
+            messages.print(str(error), style="yellow", markup=False, soft_wrap=True)
     return found
 
 

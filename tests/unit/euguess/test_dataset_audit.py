@@ -266,6 +266,24 @@ def test_the_command_repairs_and_says_what_it_did(
     assert (found["slots"], found["findings"], found["repaired"]) == (3, [], [])
 
 
+def test_a_damaged_specification_does_not_hide_other_datasets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(_store_a_damaged_dataset())
+    asyncio.run(_damage_a_specification("broken"))
+    monkeypatch.setattr("sys.argv", ["euguess", "dataset", "status", "--json"])
+    with pytest.raises(SystemExit):
+        run_command(app, name="euguess")
+    printed = capsys.readouterr()
+    assert [status["spec"]["name"] for status in json.loads(printed.out)] == ["demo"]
+    assert "euguess dataset audit broken" in printed.err
+
+
+async def _damage_a_specification(name: str) -> None:
+    store = await open_store(StoreSettings.load())
+    await store.put(spec_key(name), b"{")
+
+
 async def _store_a_damaged_dataset() -> None:
     dataset = Dataset(await open_store(StoreSettings.load()))
     await dataset.fill()
