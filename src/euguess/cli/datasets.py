@@ -103,7 +103,7 @@ app.command("import")(import_photos)
 
 @app.command()
 def rebuild(name: Name, as_json: AsJson = False) -> None:
-    """Rebuild the counts in Redis from the object store."""
+    """Rebuild counts and account in Redis from the store, also during a collection."""
     from euguess.collection import datasets
 
     async def run() -> DatasetStatus:

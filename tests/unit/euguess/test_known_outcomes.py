@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 
-from euguess.collection.datasets import known_outcomes
-from euguess.collection.layout import slot_key
+from euguess.collection.budget import Sum
+from euguess.collection.datasets import known_outcomes, rebuild, stored_status
+from euguess.collection.layout import slot_key, spec_key
+from euguess.collection.receipts import new_receipt, write_receipt
 from euguess.messages.collection import (
     DatasetSpec,
     SlotKey,
@@ -72,3 +74,26 @@ async def test_an_outcome_that_is_only_in_the_store_is_restored() -> None:
     ledger.wipe()
     assert [o.slot.index for o in await known_outcomes(store, ledger, SPEC)] == [0]
     assert [slot.index for slot in ledger.datasets[SPEC.name].outcomes] == [0]
+
+
+async def test_the_store_alone_knows_what_was_spent_and_possibly_paid() -> None:
+    store, ledger = FlakyStore(), InMemoryLedger()
+    await store.put(spec_key(SPEC.name), SPEC.model_dump_json().encode())
+    await keep(store, ledger, stored(0))
+    for location_id in ("simulator-stored", "simulator-lost"):
+        await write_receipt(store, new_receipt(SPEC.name, location_id, Sum(3, 21_000)))
+    status = await stored_status(store, SPEC.name)
+    assert (status.images_spent, status.dollars_spent) == (6, 0.042)
+    assert status.possibly_paid == 3
+
+
+async def test_a_rebuild_leaves_slots_to_the_fetchers_that_have_begun_them() -> None:
+    store, ledger = FlakyStore(), InMemoryLedger()
+    await store.put(spec_key(SPEC.name), SPEC.model_dump_json().encode())
+    await keep(store, ledger, stored(0))
+    begun = stored(1).slot
+    await ledger.begin(SPEC.name, {begun: 1}, "fetcher", 60)
+    await rebuild(store, ledger, SPEC.name)
+    assert set(await ledger.outcomes(SPEC.name)) == {stored(0).slot}
+    assert await ledger.renew(SPEC.name, begun, 1, "fetcher", 60)
+    assert not await ledger.begin(SPEC.name, {begun: 1}, "another delivery", 60)
