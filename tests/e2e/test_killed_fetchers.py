@@ -1,6 +1,7 @@
 """Fetchers killed during a collection: no slot is lost, and none is stored twice."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -90,12 +91,9 @@ def kill_fetchers(collection: Collection, chance: random.Random) -> int:
     kills = 0
     while kills < KILLS and collection.sampler.status(SPEC.name).total.pending:
         time.sleep(chance.uniform(0.5, 2.0))
-        pid = collection.supervisor.pids()["fetcher"]
-        try:
-            os.killpg(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue  # it is being restarted
-        kills += 1
+        with contextlib.suppress(KeyError, ProcessLookupError):  # while it is being restarted
+            os.killpg(collection.supervisor.pids()["fetcher"], signal.SIGKILL)
+            kills += 1
     return kills
 
 
