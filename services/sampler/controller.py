@@ -22,6 +22,7 @@ from euguess.messages.collection import (
     SlotKey,
     SlotOutcome,
 )
+from euguess.messages.queues import Queue
 from euguess.storage import ObjectStore
 from services.sampler.budgets import Budgets, why_spent
 from services.sampler.collection import Collection, RedisView
@@ -325,13 +326,20 @@ class CollectionController:
         return await self._ledger.paused(spec.provider) or spent
 
     async def _publish_waiting(self) -> None:
-        if not self._may_publish():
+        if not self._may_publish() or await self._is_queue_full():
             return
         active = [c for c in self._active() if c.why_paused is None]
         for number, collection in enumerate(active):
             free = self._limits.outstanding - self.outstanding
             share = free // (len(active) - number)  # each dataset gets an equal share
             await self._guard(collection, self._publish(collection, share))
+
+    async def _is_queue_full(self) -> bool:
+        """True if most queued messages must be outdated, because no fetcher takes any.
+
+        Without a limit, slots published again and again would fill Redis.
+        """
+        return await self._ledger.queued_messages(Queue.FETCH) >= self._limits.outstanding
 
     async def _publish(self, collection: Collection, limit: int) -> None:
         slots = collection.slots

@@ -258,6 +258,21 @@ def test_a_stopped_dataset_resumes_only_when_posted_again(stack: Stack) -> None:
     assert wait_for(stack, is_complete).total.stored == 200
 
 
+def test_without_fetchers_the_queue_stops_growing(stack: Stack) -> None:
+    limit = 4
+    few = SPEC.model_copy(update={"quotas": {"FR": 3, "PL": 3}})
+    settings = {"OUTSTANDING_LIMIT": str(limit), "LEASE_SECONDS": "0.2", "RECONCILE_SECONDS": "0.1"}
+    stack.start_sampler(**{f"EUGUESS_{name}": value for name, value in settings.items()})
+    stack.client.create(few)
+    longest = 0
+    for _ in range(30):  # enough for ten messages without the limit
+        time.sleep(0.1)
+        longest = max(longest, stack.redis_client.llen(Queue.FETCH))
+    assert longest == limit
+    stack.start_worker()
+    assert wait_for(stack, is_complete).total.stored == 6
+
+
 def test_a_full_redis_accepts_no_dataset(stack: Stack) -> None:
     stack.start_sampler()
     stack.redis_client.config_set("maxmemory", "1")

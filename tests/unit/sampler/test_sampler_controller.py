@@ -14,6 +14,7 @@ from euguess.messages.collection import (
     SlotRequest,
     SlotStatus,
 )
+from euguess.messages.queues import Queue
 from services.sampler.candidates import CandidateSource
 from services.sampler.controller import Limits
 from tests.support.sampler_fakes import World, always, outcome_of, squares
@@ -68,6 +69,17 @@ async def test_slots_in_flight_never_exceed_the_limit_over_all_datasets() -> Non
         assert sum(len(m.slots) for m in world.publisher.messages) <= 25
         await world.fetchers.work(world.publisher.take())
     assert world.status("demo").state is world.status("other").state is DatasetState.COMPLETE
+
+
+async def test_nothing_is_published_while_nobody_takes_messages() -> None:
+    world = World(Limits(reconcile_seconds=0, outstanding=20))
+    await world.service.create(SPEC)
+    world.ledger.queued[Queue.FETCH] = 20
+    await world.controller.round()
+    assert world.publisher.messages == []
+    world.ledger.queued[Queue.FETCH] = 19
+    await world.controller.round()
+    assert world.controller.outstanding == 20
 
 
 async def test_two_datasets_proceed_together() -> None:
