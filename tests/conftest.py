@@ -39,15 +39,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
         terminalreporter.write_line(line, yellow=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a module in one process, and so all tests of the shared stack."""
-    shared = {item.path for item in items if "demo_stack" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "stack" if item.path in shared else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _clean_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No EUGUESS_* of the developer's shell reaches a test, nor a server that tests start."""
