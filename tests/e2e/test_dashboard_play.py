@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
@@ -179,13 +180,20 @@ def test_a_game_is_played_with_the_keyboard_and_stored(page: Page, demo_stack: D
 
 def _restart_dashboard(stack: DemoStack) -> None:
     state = stack.home / STATE_FILE
-    pid = json.loads(state.read_text())["pids"]["dashboard"]
+    pid = _dashboard_pid(state)
+    assert pid is not None
     os.kill(pid, signal.SIGKILL)
     eventually(
-        lambda: json.loads(state.read_text())["pids"]["dashboard"] != pid and _answers(stack),
+        lambda: _dashboard_pid(state) not in (None, pid) and _answers(stack),
         RESTART_SECONDS,
         "the dashboard after its restart",
     )
+
+
+def _dashboard_pid(state: Path) -> int | None:
+    """Return None while the dashboard is being restarted."""
+    pids: dict[str, int] = json.loads(state.read_text())["pids"]
+    return pids.get("dashboard")
 
 
 def _answers(stack: DemoStack) -> bool:

@@ -140,7 +140,7 @@ def _minio_spec(server: S3Server) -> ServerSpec:
     return ServerSpec(
         name="minio",
         argv=(str(server.program.path), "server", "--quiet", *address, str(server.data)),
-        ready=http_ready(f"{server.endpoint}/minio/health/ready"),
+        ready=http_ready(f"{server.endpoint}/minio/health/cluster"),
         healthy=http_responds(f"{server.endpoint}/minio/health/live"),
         env={
             "MINIO_ROOT_USER": server.access_key,
