@@ -76,7 +76,8 @@ test-deps: setup ## Install what some tests need besides Python packages: Chromi
 	tests/install-deps.sh $(BIN)
 
 test: unit ## All tests: unit, integration and end to end
-	$(BIN)/pytest tests/integration tests/e2e -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest tests/integration -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest tests/e2e $(ARGS)
 
 unit: setup ## Unit tests only: no network, no server
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile $(ARGS)

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,8 @@ def _hanging(stack: DemoStack, server: str) -> Iterator[None]:
     try:
         yield
     finally:
-        os.killpg(group, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # the stack may have replaced it
+            os.killpg(group, signal.SIGCONT)
         eventually(lambda: _is_well(stack), BACK_SECONDS, "recovery of the stack")
 
 
