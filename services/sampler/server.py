@@ -51,7 +51,7 @@ class ImpatientProtocol(H11Protocol):
 
 
 def server(app: FastAPI, host: str, port: int) -> uvicorn.Server:
-    """Return a server that waits at most GRACE_SECONDS for requests after a signal."""
+    """Return a server that gives open requests GRACE_SECONDS to finish after a signal."""
     config = uvicorn.Config(
         app,
         host=host,

@@ -12,7 +12,7 @@ from euguess.stack.supervised import UNHEALTHY_SECONDS, Announce, SupervisedServ
 
 CHECK_SECONDS = 0.5
 
-# Takes the process ids and the troubles of the servers, by name.
+# Called with the process ids and the reported problems of the servers, by name.
 Record = Callable[[Mapping[str, int], Mapping[str, str]], None]
 
 

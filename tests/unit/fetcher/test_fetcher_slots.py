@@ -240,7 +240,7 @@ async def test_an_image_that_was_never_stored_is_used_by_the_next_attempt_in_the
 async def test_an_attempt_that_lost_its_lease_stores_what_it_paid_for_and_buys_no_more(
     bench: Bench,
 ) -> None:
-    """A newer publication takes the slot while its first calls are under way."""
+    """A newer publication takes over the slot during its first calls."""
     now = 0.0
     lease = replace(bench.lease(request(0, FIRST)), clock=lambda: now)
 
