@@ -35,7 +35,7 @@ def embed(
     Stored features are reused and interrupted runs resumed. `head` does this automatically.
     """
     from services.trainer.heads.embeddings import embed_dataset
-    from services.trainer.heads.recipe import read_head_recipe
+    from services.trainer.recipes.head_recipe import read_head_recipe
 
     chosen = read_head_recipe(recipe).with_weights_in(weights)
     session, on_damage = open_session(device), damage_policy(skip_damaged)
@@ -65,7 +65,7 @@ def head(
     on the test set of the split.
     """
     from services.trainer.heads.experiment import run_head
-    from services.trainer.heads.recipe import read_head_recipe
+    from services.trainer.recipes.head_recipe import read_head_recipe
     from services.trainer.reports.tables import print_report
 
     chosen = read_head_recipe(recipe).with_weights_in(weights)

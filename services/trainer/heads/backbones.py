@@ -2,14 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from euguess.errors import InvalidRecipe
-from euguess.messages.serving import ImageSpec
 from services.networks import (
     UnknownNetwork,
     UnsuitableSize,
@@ -17,50 +14,9 @@ from services.networks import (
     replace_head_by_identity,
 )
 from services.trainer.devices import on_device
-from services.trainer.pretrained import IMAGENET, WeightsMismatch, build_pretrained
+from services.trainer.pretrained import WeightsMismatch, build_pretrained
+from services.trainer.recipes.head_recipe import Backbone
 from services.trainer.recipes.recipe import NO_WEIGHTS
-from services.trainer.recipes.sections import Section
-
-IMAGENET_IMAGE = ImageSpec(size=64)
-Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
-
-
-class Backbone(Section):
-    """[[backbones]]: a network, its weights and its input images."""
-
-    network: str
-    weights: str = Field(
-        default=NO_WEIGHTS, description="none (random), imagenet, or the path of a .safetensors"
-    )
-    image_size: int = Field(default=224, ge=32, le=1024)
-    mean: Colour = IMAGENET_IMAGE.mean
-    std: Colour = IMAGENET_IMAGE.std
-    layers: tuple[str, ...] = Field(
-        default=(),
-        description="Inner modules whose outputs, averaged over the image, are added as features",
-    )
-
-    def with_weights_in(self, folder: Path) -> "Backbone":
-        """Return the backbone with a relative weights file resolved against a folder."""
-        if not self.has_weights_file:
-            return self
-        return self.model_copy(update={"weights": str(folder / self.weights)})
-
-    def with_layers(self, layers: tuple[str, ...]) -> "Backbone":
-        return self.model_copy(update={"layers": layers})
-
-    @property
-    def has_weights_file(self) -> bool:
-        return self.weights not in (NO_WEIGHTS, IMAGENET)
-
-    @property
-    def image(self) -> ImageSpec:
-        return ImageSpec(size=self.image_size, mean=self.mean, std=self.std)
-
-    @property
-    def title(self) -> str:
-        """A short name such as resnet50@224, or resnet50@224+layer3 with a layer."""
-        return "+".join((f"{self.network}@{self.image_size}", *self.layers))
 
 
 class FeatureExtractor(nn.Module):

@@ -33,13 +33,13 @@ from services.trainer.cache.files import cache_room_errors, locked
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.heads.backbones import (
-    Backbone,
     FeatureExtractor,
     build_feature_extractor,
     weights_digest,
 )
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.progress import Progress
+from services.trainer.recipes.head_recipe import Backbone
 from services.trainer.session import Session, load_cache
 
 FORMAT_VERSION = 1

@@ -8,11 +8,11 @@ from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.certainty import Calibration, fit_calibration
 from services.trainer.evaluation.evaluation import Predictions, Subject, report_on
-from services.trainer.heads.backbones import Backbone
+from services.trainer.evaluation.metrics import fuse_views
 from services.trainer.heads.embeddings import Features, embed_dataset
-from services.trainer.heads.recipe import HeadRecipe, Pooling
 from services.trainer.heads.selection import ChosenHead, EmbeddedViews, choose_head
 from services.trainer.loading.split_data import label_and_split
+from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
 from services.trainer.session import Session, load_cache
 
 # Penultimate features, then those of each layer, in the row order of the tensor cache.
@@ -57,21 +57,19 @@ def embed_views(recipe: HeadRecipe, cache: TensorCache, features_of: FeaturesOf)
 def measure_head(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead) -> HeadOutcome:
     """Evaluate the head on the test set."""
     rows = embedded.views.split.test
-    features = chosen.features(embedded.blocks, rows)
+    single = chosen.head.log_probabilities(chosen.features(embedded.blocks, rows))
     location_ids = embedded.views.index.location_ids[rows]
     predictions = Predictions(
-        single=chosen.head.single(features),
-        fused=lambda views: chosen.head.fused(features, location_ids, views=views),
-        calibration=_calibration(recipe, embedded, chosen),
+        single=single,
+        fused=lambda views: fuse_views(single, location_ids, views=views),
+        calibration=_calibration(embedded, chosen),
     )
     report = report_on(_subject(recipe), embedded.views, predictions)
     return HeadOutcome(recipe, chosen, predictions, report)
 
 
-def _calibration(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead) -> Calibration:
-    """Fit the calibration on held-out locations; empty unless log-probabilities are averaged."""
-    if recipe.head.pooling is not Pooling.LOG_PROBABILITIES:
-        return ()
+def _calibration(embedded: EmbeddedViews, chosen: ChosenHead) -> Calibration:
+    """Fit the calibration on held-out locations."""
     rows, views = chosen.held_out, embedded.views
     return fit_calibration(
         chosen.log_probabilities, views.labels[rows], views.index.location_ids[rows]

@@ -9,15 +9,16 @@ from euguess.images.postprocessing import tempered
 from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.calibration import fit_temperature
 from services.trainer.evaluation.metrics import (
-    FusedViews,
     LogProbabilities,
+    fuse_views,
     is_top,
     negative_log_likelihoods,
 )
-from services.trainer.heads.heads import Head, TrainingFeatures, fit_heads
-from services.trainer.heads.recipe import HeadOptions
+from services.trainer.heads.heads import TrainingFeatures, fit_heads
+from services.trainer.heads.linear import LinearModel
 from services.trainer.heads.scaling import Block, Scaler, fit_scaler
 from services.trainer.loading.split_data import LabelledSplit
+from services.trainer.recipes.head_recipe import HeadOptions
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Score:
 class ChosenHead:
     """The selected head with its scaler and the held-out predictions that it was selected by."""
 
-    head: Head
+    head: LinearModel
     scaler: Scaler
     score: Score
     held_out: Rows  # views
@@ -63,20 +64,20 @@ def choose_head(embedded: EmbeddedViews, options: HeadOptions, seed: int) -> Cho
     else:
         learnt = np.sort(np.concatenate([split.train, split.val]))
         folds = list(_folds(embedded, learnt, options.folds, seed))
-    tried = [_fitted(embedded, options, fit, seed) for fit, _ in folds]
+    tried = [_fitted(embedded, options, fit) for fit, _ in folds]
     trials = [
         _trial(embedded, c, [heads[n] for heads in tried], folds)
         for n, c in enumerate(options.regularisation)
     ]
     best = min(trials, key=lambda trial: trial.score.nll)
     only = options.model_copy(update={"regularisation": (best.score.regularisation,)})
-    (final,) = _fitted(embedded, only, learnt, seed)
+    (final,) = _fitted(embedded, only, learnt)
     return ChosenHead(final.head, final.scaler, best.score, best.held_out, best.log_probabilities)
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    head: Head
+    head: LinearModel
     scaler: Scaler
 
 
@@ -98,14 +99,12 @@ def _folds(
         yield rows[~is_held_out], rows[is_held_out]
 
 
-def _fitted(embedded: EmbeddedViews, options: HeadOptions, rows: Rows, seed: int) -> list[_Fitted]:
+def _fitted(embedded: EmbeddedViews, options: HeadOptions, rows: Rows) -> list[_Fitted]:
     blocks = [block[rows] for block in embedded.blocks]
     scaler = fit_scaler(options.scaling, blocks)
     views = embedded.views
-    training = TrainingFeatures(
-        scaler(blocks), views.labels[rows], views.index.location_ids[rows], len(views.countries)
-    )
-    return [_Fitted(head, scaler) for head in fit_heads(training, options, seed)]
+    training = TrainingFeatures(scaler(blocks), views.labels[rows], len(views.countries))
+    return [_Fitted(head, scaler) for head in fit_heads(training, options)]
 
 
 def _trial(
@@ -114,17 +113,14 @@ def _trial(
     single, fused, truth = [], [], []
     for fitted, (_, rows) in zip(heads, folds, strict=True):
         features = fitted.scaler([block[rows] for block in embedded.blocks])
-        single.append(fitted.head.single(features))
-        places = _all_views(fitted.head, features, embedded, rows)
+        single.append(fitted.head.log_probabilities(features))
+        location_ids = embedded.views.index.location_ids[rows]
+        places = fuse_views(single[-1], location_ids, views=len(rows))
         fused.append(places.log_probabilities)
         truth.append(embedded.views.labels[rows][places.first_rows])
     held_out = np.concatenate([rows for _, rows in folds])
     score = _score(c, np.concatenate(fused), np.concatenate(truth))
     return _Trial(score, held_out, np.concatenate(single))
-
-
-def _all_views(head: Head, features: Floats, embedded: EmbeddedViews, rows: Rows) -> FusedViews:
-    return head.fused(features, embedded.views.index.location_ids[rows], views=len(rows))
 
 
 def _score(c: float, log_probabilities: LogProbabilities, labels: Rows) -> Score:

@@ -21,10 +21,8 @@ from euguess.messages.serving import ImageSpec
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import Predictions, predict_logits
 from services.trainer.evaluation.metrics import fuse_views
-from services.trainer.heads.backbones import Backbone
 from services.trainer.heads.embeddings import Features, embed_dataset
 from services.trainer.heads.experiment import FeaturesOf, embed_views, measure_head
-from services.trainer.heads.recipe import HeadRecipe, read_head_recipe
 from services.trainer.heads.selection import choose_head
 from services.trainer.loading.split_data import LabelledSplit, read_split_data
 from services.trainer.real_results.predictions import (
@@ -34,6 +32,7 @@ from services.trainer.real_results.predictions import (
     kept,
     places_of_test,
 )
+from services.trainer.recipes.head_recipe import Backbone, HeadRecipe, read_head_recipe
 from services.trainer.recipes.recipe import Recipe, read_recipe
 from services.trainer.session import Session, load_cache
 from services.trainer.training.driver import new_training

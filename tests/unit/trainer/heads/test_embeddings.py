@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from euguess.errors import InvalidRecipe
 from services.networks import build_network
 from services.trainer.cache.format import CacheHeader, TensorCache
-from services.trainer.heads.backbones import Backbone, build_feature_extractor
+from services.trainer.heads.backbones import build_feature_extractor
 from services.trainer.heads.embeddings import CHUNK_ROWS, FEATURES, HEADER, Embeddings, embed
 from services.trainer.progress import Progress, no_progress
+from services.trainer.recipes.head_recipe import Backbone
 from tests.support.tiny_training import CPU
 
 SIZE = 32

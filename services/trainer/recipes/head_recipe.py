@@ -11,16 +11,51 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from euguess.errors import InvalidRecipe
-from services.trainer.heads.backbones import Backbone
+from euguess.messages.serving import ImageSpec
+from services.trainer.pretrained import IMAGENET
+from services.trainer.recipes.recipe import NO_WEIGHTS
 from services.trainer.recipes.sections import Section, SplitOptions
 
+IMAGENET_IMAGE = ImageSpec(size=64)
+Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
 
-class Pooling(StrEnum):
-    """Method that combines the views of a location."""
 
-    LOG_PROBABILITIES = "log-probabilities"  # trains on single views, averages their predictions
-    MEAN_EMBEDDING = "mean-embedding"  # averages features, classifies the mean
-    ATTENTION = "attention"  # learns to weight the views
+class Backbone(Section):
+    """[[backbones]]: a network, its weights and its input images."""
+
+    network: str
+    weights: str = Field(
+        default=NO_WEIGHTS, description="none (random), imagenet, or the path of a .safetensors"
+    )
+    image_size: int = Field(default=224, ge=32, le=1024)
+    mean: Colour = IMAGENET_IMAGE.mean
+    std: Colour = IMAGENET_IMAGE.std
+    layers: tuple[str, ...] = Field(
+        default=(),
+        description="Inner modules whose outputs, averaged over the image, are added as features",
+    )
+
+    def with_weights_in(self, folder: Path) -> "Backbone":
+        """Return the backbone with a relative weights file resolved against a folder."""
+        if not self.has_weights_file:
+            return self
+        return self.model_copy(update={"weights": str(folder / self.weights)})
+
+    def with_layers(self, layers: tuple[str, ...]) -> "Backbone":
+        return self.model_copy(update={"layers": layers})
+
+    @property
+    def has_weights_file(self) -> bool:
+        return self.weights not in (NO_WEIGHTS, IMAGENET)
+
+    @property
+    def image(self) -> ImageSpec:
+        return ImageSpec(size=self.image_size, mean=self.mean, std=self.std)
+
+    @property
+    def title(self) -> str:
+        """A short name such as resnet50@224, or resnet50@224+layer3 with a layer."""
+        return "+".join((f"{self.network}@{self.image_size}", *self.layers))
 
 
 class Scaling(StrEnum):
@@ -37,7 +72,6 @@ class HeadOptions(Section):
     model: Literal["logistic", "least-squares"] = Field(
         default="logistic", description="least-squares regresses one-hot countries and fits fastest"
     )
-    pooling: Pooling = Pooling.LOG_PROBABILITIES
     scaling: Scaling = Scaling.STANDARDISE
     class_weight: Literal["none", "balanced"] = "none"
     regularisation: tuple[float, ...] = Field(
@@ -53,11 +87,15 @@ class HeadOptions(Section):
     )
     folds: int = Field(default=5, ge=2, le=20)
 
-    @model_validator(mode="after")
-    def _attention_is_logistic(self) -> "HeadOptions":
-        if self.pooling is Pooling.ATTENTION and self.model != "logistic":
-            raise ValueError("pooling attention needs model logistic")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _pooling_was_removed(cls, table: Any) -> Any:
+        if isinstance(table, Mapping) and "pooling" in table:
+            raise ValueError(
+                "pooling was removed: a place's prediction is the mean of its views' "
+                "log-probabilities, which no other pooling beat; delete the line"
+            )
+        return table
 
     @model_validator(mode="after")
     def _regularisation_is_positive(self) -> "HeadOptions":

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from euguess.errors import InvalidRecipe
-from services.trainer.heads.recipe import read_head_recipe
 from services.trainer.real_results.measure import read_recipes
+from services.trainer.recipes.head_recipe import read_head_recipe
 from services.trainer.recipes.recipe import read_recipe
 
 EXPERIMENTS = Path(__file__).resolve().parents[4] / "experiments"
@@ -40,8 +40,8 @@ def test_heads_with_missing_weights_are_skipped_and_named(tmp_path: Path) -> Non
     [
         ('name = "tiny"', "backbones"),
         (TINY + "[head]\nregularisation = [0.0]", "above 0"),
-        (TINY + '[head]\npooling = "maximum"', "head.pooling"),
-        (TINY + '[head]\npooling = "attention"\nmodel = "least-squares"', "model logistic"),
+        (TINY + '[head]\npooling = "attention"', "head: pooling was removed"),
+        (TINY + '[head]\npooling = "mean-embedding"', "delete the line"),
         (TINY + "[head]\ncolour = 1", "head.colour"),
         ("name =", "not TOML"),
     ],
