@@ -4,17 +4,17 @@ A hostile photo costs that process, never the one that serves. This file is part
 archive, so it needs only NumPy and the modules beside it.
 """
 
-import contextlib
 import os
 import queue
+import socket
 import subprocess
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class LimitedDecoder:
     def __init__(self, photo_seconds: float = PHOTO_SECONDS) -> None:
         self._photo_seconds = photo_seconds
         self._deadline = float("inf")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: _Child | None = None
         self._end: Callable[[], object] = lambda: None
 
     def allow(self, seconds: float) -> None:
@@ -52,10 +52,10 @@ class LimitedDecoder:
 
     def start(self) -> None:
         """Start the process unless it runs, which takes about 0.3 s. Raises RuntimeError."""
-        if self._process is not None and self._process.poll() is None:
+        if self._child is not None and self._child.process.poll() is None:
             return
-        self._process = _start()
-        self._end = weakref.finalize(self, _end, self._process)
+        self._child = _start()
+        self._end = weakref.finalize(self, _end, self._child)
 
     def decode_photo(self, data: bytes, size: int) -> Pixels:
         """Decode as preprocessing.decode_photo does.
@@ -72,19 +72,16 @@ class LimitedDecoder:
         if time.monotonic() >= self._deadline:
             raise ImageTooLarge("The photos take too long to decode; send fewer or smaller ones.")
         self.start()
-        assert self._process is not None
+        assert self._child is not None
         deadline = min(time.monotonic() + self._photo_seconds, self._deadline)
         try:
-            with _killed_at(deadline, self._process):
-                return _exchange(self._process, kind, data, side)
-        except (OSError, EOFError):
+            _send(self._child.channel, kind, data, side, deadline)
+            return _receive(self._child.channel, deadline)
+        except (OSError, EOFError):  # a TimeoutError is an OSError
             self._end()
             raise ImageTooLarge(
                 "The image takes too long to decode; send a smaller one or a baseline JPEG."
             ) from None
-        finally:
-            if time.monotonic() >= deadline:  # it may be killed after its answer
-                self._end()
 
 
 class DecoderPool:
@@ -114,65 +111,70 @@ class DecoderPool:
             self._free.put(decoder)
 
 
-def _start() -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        [sys.executable, decoder_process.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
-    )
+@dataclass(frozen=True)
+class _Child:
+    """A process that decodes, and our end of the socket that is its standard input and output."""
+
+    process: "subprocess.Popen[bytes]"
+    channel: socket.socket
+
+
+def _start() -> _Child:
+    channel, other = socket.socketpair()
+    with other:
+        process = subprocess.Popen(
+            [sys.executable, decoder_process.__file__],
+            stdin=other.fileno(),
+            stdout=other.fileno(),
+            env={"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+        )
+    child = _Child(process, channel)
     try:
-        with _killed_at(time.monotonic() + START_SECONDS, process):
-            _receive(process)
+        _receive(channel, time.monotonic() + START_SECONDS)
     except (OSError, EOFError):
-        _end(process)
+        _end(child)
         raise RuntimeError("The process that decodes photos did not start.") from None
-    return process
+    return child
 
 
-@contextmanager
-def _killed_at(deadline: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Kill a process at a deadline of time.monotonic, which ends reads and writes of its pipes."""
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), process.kill)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def _send(channel: socket.socket, kind: int, data: bytes, side: int, deadline: float) -> None:
+    """Send a request. Raises OSError."""
+    channel.settimeout(_seconds_until(deadline))
+    channel.sendall(decoder_process.REQUEST.pack(kind, side, len(data)) + data)
 
 
-def _exchange(process: "subprocess.Popen[bytes]", kind: int, data: bytes, side: int) -> Pixels:
-    """Send a photo and receive its pixels. Raises InvalidImage, and OSError or EOFError."""
-    assert process.stdin is not None
-    process.stdin.write(decoder_process.REQUEST.pack(kind, side, len(data)))
-    process.stdin.write(data)
-    process.stdin.flush()
-    return _receive(process)
-
-
-def _receive(process: "subprocess.Popen[bytes]") -> Pixels:
-    assert process.stdout is not None
-    head = _read(process.stdout, decoder_process.REPLY.size)
+def _receive(channel: socket.socket, deadline: float) -> Pixels:
+    """Receive a reply. Raises InvalidImage or ImageTooLarge, and OSError or EOFError."""
+    head = _read(channel, decoder_process.REPLY.size, deadline)
     outcome, height, width = decoder_process.REPLY.unpack(head)
     if outcome in (decoder_process.READY, decoder_process.PIXELS):
-        body = _read(process.stdout, 3 * height * width)
+        body = _read(channel, 3 * height * width, deadline)
         return np.frombuffer(body, np.uint8).reshape(height, width, 3)
-    reason = _read(process.stdout, width).decode()
+    reason = _read(channel, width, deadline).decode()
     raise ImageTooLarge(reason) if outcome == decoder_process.TOO_LARGE else InvalidImage(reason)
 
 
-def _read(stream: IO[bytes], count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) < count:
-        raise EOFError
+def _read(channel: socket.socket, count: int, deadline: float) -> bytearray:
+    data = bytearray(count)
+    rest = memoryview(data)
+    while rest:
+        channel.settimeout(_seconds_until(deadline))
+        received = channel.recv_into(rest)
+        if not received:
+            raise EOFError
+        rest = rest[received:]
     return data
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.kill()
-    process.wait(END_SECONDS)
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(OSError):  # unsent bytes of a request
-                stream.close()
+def _seconds_until(deadline: float) -> float:
+    """Return the time until a deadline of time.monotonic. Raises TimeoutError after it."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+def _end(child: _Child) -> None:
+    child.process.kill()
+    child.process.wait(END_SECONDS)
+    child.channel.close()

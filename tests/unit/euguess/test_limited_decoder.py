@@ -24,8 +24,8 @@ def decoder() -> LimitedDecoder:
 
 
 def process_of(decoder: LimitedDecoder) -> psutil.Process:
-    assert decoder._process is not None
-    return psutil.Process(decoder._process.pid)
+    assert decoder._child is not None
+    return psutil.Process(decoder._child.process.pid)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
