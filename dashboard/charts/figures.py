@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.marks import LayeredChart, chance_line, share_tooltips
-from dashboard.charts.palette import BLUE, GREEN, ORANGE, VERMILLION
+from dashboard.charts.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 from euguess.messages.records import Interval
 
 Styles: TypeAlias = Mapping[str, tuple[str, str]]  # colour and shape of each kind
@@ -19,14 +19,21 @@ KIND_HEIGHT, GAP, LEGEND_LINE, FRAME = 20, 12, 30, 80  # pixels
 LABEL_WIDTH = 13  # characters, so that charts fit phones
 STUDY, LEAKY = "the study", "ours, leaky test"
 ONE, ALL = "ours, honest test", "ours, honest, all views"
+UNSURE = "ours, places unknown"
 STUDY_STYLES = {
     STUDY: (ORANGE, "diamond"),
     LEAKY: (VERMILLION, "square"),
     ONE: (BLUE, "circle"),
     ALL: (GREEN, "triangle-up"),
+    UNSURE: (PURPLE, "cross"),
 }
 LEAKY_TEST, HONEST_TEST = "leaky: places also trained on", "honest: new places"
-HONESTY_STYLES = {LEAKY_TEST: (VERMILLION, "square"), HONEST_TEST: (BLUE, "circle")}
+UNSURE_TEST = "places unknown: may leak"
+HONESTY_STYLES = {
+    LEAKY_TEST: (VERMILLION, "square"),
+    HONEST_TEST: (BLUE, "circle"),
+    UNSURE_TEST: (PURPLE, "cross"),
+}
 
 
 @dataclass(frozen=True)

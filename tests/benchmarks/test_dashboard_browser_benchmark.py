@@ -44,7 +44,7 @@ SECTIONS = {
     },
     "training": {"Test": "Test accuracy", "Settings": "settings differ", "Curves": "Log loss"},
     "results": {
-        "Honesty": "Leaky and honest tests",
+        "Honesty": "The same recipes tested by image and by place",
         "Countries": "Display as",
         "Views": "One view versus three",
         "Calibration": "Reliability",

@@ -149,7 +149,7 @@ def test_a_collected_dataset_has_no_missing_views(page: Page, demo_stack: DemoSt
 @pytest.mark.parametrize(
     ("section", "shown"),
     [
-        ("Honesty", "Leaky and honest tests"),
+        ("Honesty", "The same recipes tested by image and by place"),
         ("Countries", "Display as"),
         ("Views", "One view versus three"),
         ("Calibration", "Reliability"),

@@ -268,6 +268,7 @@ def _version(one: RegisteredVersion) -> dict[str, object]:
         "manifest_digest": one.manifest_digest,
         "protocol": one.protocol,
         "is_honest": str(one.is_honest),
+        "may_leak": str(one.may_leak),
         "faults": ",".join(one.faults),
         DECISIVE_METRIC: str(one.accuracy),
     }

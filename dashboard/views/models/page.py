@@ -17,6 +17,7 @@ from euguess.messages.records import Interval
 from euguess.messages.serving import ModelCard
 from euguess.promotion.audit import AuditEntry
 from euguess.promotion.versions import RegisteredVersion
+from euguess.training.report import MAY_LEAK
 
 ALL_VIEWS, ONE_VIEW = "fused_top1_accuracy", "top1_accuracy"
 
@@ -92,9 +93,11 @@ def _row(
 
 
 def kind(version: RegisteredVersion) -> str:
-    """Return the kind of test: honest, leaky or with faults."""
+    """Return the kind of test: honest, leaky, with faults or of unknown places."""
     if version.faults:
         return f"faulty: {', '.join(version.faults)}"
+    if version.may_leak:
+        return f"{MAY_LEAK}, {version.protocol} split"
     word = "honest" if version.is_honest else "LEAKY"
     return f"{word}, {version.protocol} split"
 

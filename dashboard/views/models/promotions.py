@@ -51,7 +51,8 @@ def promotion(
         if st.button(f"Promote version {plain(version.version)}", type="primary", key="promote"):
             _promote(version, connections, None)
         return
-    if champion is not None and verdict.contest is None and version.is_honest:
+    is_fair = version.is_honest or version.may_leak
+    if champion is not None and verdict.contest is None and is_fair:
         command = f"euguess models promote {version.run_id}"
         hint("Let the trainer compare the two and promote the version if it is better:", command)
     _force(version, connections)

@@ -62,6 +62,12 @@ def _champion(registry: RegistryClient) -> None:
         st.caption("Orange: 95% interval. Dashed: chance.")
 
 
+def _kind(card: ModelCard) -> str:
+    if card.split_protocol == LEAKY_PROTOCOL:
+        return "leaky"
+    return "places unknown" if card.may_leak else "honest"
+
+
 def _accuracy(card: ModelCard) -> None:
     chance = 1 / len(card.countries)
     shown = {
@@ -73,8 +79,8 @@ def _accuracy(card: ModelCard) -> None:
             if interval is not None:
                 st.metric(label, percent(interval), help="With its 95% interval", border=True)
         st.metric("Chance", f"{chance:.1%}", border=True)
-    kind = "leaky" if card.split_protocol == LEAKY_PROTOCOL else "honest"
-    colour = "orange" if kind == "leaky" else "green"
+    kind = _kind(card)
+    colour = "green" if kind == "honest" else "orange"
     st.markdown(
         f":{colour}-badge[{kind}] Version **{plain(card.version)}**: {plain(card.network)} at "
         f"{card.image.size} px, trained on **{plain(card.dataset)}** ({len(card.countries)} "

@@ -19,11 +19,15 @@ from dashboard.views.results.countries import countries
 from dashboard.views.results.study import honesty, study
 from dashboard.views.results.views import views
 from euguess.clients import RegistryClient
-from euguess.training.report import Report
+from euguess.training.report import Places, Report
 from euguess.training.runs import FinishedRun
 
 SECTIONS = ("Study", "Honesty", "Countries", "Views", "Calibration")
 TOP1 = "top1_accuracy"
+UNKNOWN_PLACES = (
+    "Places unknown: nothing tells which photos show the same place, so this test may leak, and "
+    "these figures may be too high."
+)
 
 
 def render(connections: Connections) -> None:
@@ -76,6 +80,11 @@ def _summary(report: Report, *, is_champion: bool) -> None:
         faults = plain(", ".join(fault.replace("_", " ") for fault in report.faults))
         st.info(
             f"Faults of the study, reproduced on purpose: {faults}.", icon=":material/bug_report:"
+        )
+    if report.places is Places.UNKNOWN:
+        st.warning(
+            f"{UNKNOWN_PLACES} Import the photos with a location_id for each place.",
+            icon=":material/help:",
         )
     if report.leaks:
         st.warning(

@@ -13,6 +13,8 @@ from dashboard.charts.figures import (
     ONE,
     STUDY,
     STUDY_STYLES,
+    UNSURE,
+    UNSURE_TEST,
     Figure,
     figures_chart,
 )
@@ -21,7 +23,7 @@ from dashboard.sources.runs import read_run_reports
 from dashboard.text import percent
 from euguess.clients import RegistryClient
 from euguess.messages.records import Interval
-from euguess.training.report import Report
+from euguess.training.report import Places, Report
 from euguess.training.runs import FinishedRun
 from euguess.training.study_facts import CHANCE, TABLES, WITHIN_750_KM, StudyRun, StudyTable
 
@@ -82,9 +84,15 @@ def _figures(title: str, one: StudyRun | None, report: Report | None) -> Iterato
     if one is not None:
         yield Figure(title, STUDY, _exact(one.accuracy))
     if report is not None:
-        yield Figure(title, LEAKY if report.leaks else ONE, report.metrics[TOP1])
-        if not report.leaks:
+        yield Figure(title, _kind(report, LEAKY, UNSURE, ONE), report.metrics[TOP1])
+        if not report.leaks and report.places is not Places.UNKNOWN:
             yield Figure(title, ALL, report.fused[-1].metrics[TOP1])
+
+
+def _kind(report: Report, leaky: str, unsure: str, honest: str) -> str:
+    if report.leaks:
+        return leaky
+    return unsure if report.places is Places.UNKNOWN else honest
 
 
 def _row(title: str, one: StudyRun | None, report: Report | None) -> dict[str, str]:
@@ -101,7 +109,8 @@ def _row(title: str, one: StudyRun | None, report: Report | None) -> dict[str, s
 def test_part(report: Report) -> str:
     """Describe the test set."""
     if not report.leaks:
-        return f"{report.parts['test'].locations:,} new places"
+        what = "photos, places unknown" if report.places is Places.UNKNOWN else "new places"
+        return f"{report.parts['test'].locations:,} {what}"
     leaking = max(report.leaks.values()) / report.parts["test"].images
     return f"leaky: {leaking:.0%} of photos"
 
@@ -121,7 +130,7 @@ def _within_750_km(report: Report) -> None:
 
 def honesty(run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryClient) -> None:
     """Draw each recipe that was tested with both splits on the dataset, the run's own first."""
-    st.subheader("Leaky and honest tests of the same recipes")
+    st.subheader("The same recipes tested by image and by place")
     pairs = tested_with_both_splits(run, runs, registry)
     if not pairs:
         command = f"euguess compare {run.dataset} --recipe FILE.toml"
@@ -130,7 +139,7 @@ def honesty(run: FinishedRun, runs: Sequence[FinishedRun], registry: RegistryCli
         )
         return
     figures = [
-        Figure(recipe, LEAKY_TEST if report.leaks else HONEST_TEST, report.metrics[TOP1])
+        Figure(recipe, _kind(report, LEAKY_TEST, UNSURE_TEST, HONEST_TEST), report.metrics[TOP1])
         for recipe, both in pairs.items()
         for report in both
     ]
@@ -166,10 +175,10 @@ def _pair(recipe: str, leaky: Report, honest: Report) -> dict[str, str]:
     return {
         "Recipe": recipe,
         "Leaky": percent(leaky.metrics[TOP1]),
-        "Honest": percent(honest.metrics[TOP1]),
+        "By place": percent(honest.metrics[TOP1]),
         "Inflation (points)": f"{100 * gap:+.1f}",
         "Leaky test": test_part(leaky),
-        "Honest test": f"{test_part(honest)}, {honest.protocol} split",
+        "Test by place": f"{test_part(honest)}, {honest.protocol} split",
     }
 
 

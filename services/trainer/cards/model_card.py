@@ -17,6 +17,10 @@ from services.trainer.reports.markdown import (
 )
 from services.trainer.reports.tables import METRIC_NAMES, percent, plain, shown
 
+UNKNOWN_PLACES = (
+    "nothing tells which photos show the same place, so test photos may show places of the "
+    "training set, and the figures may not hold for new places."
+)
 PRIVACY = (
     "The model predicts countries only. It **must not be used to locate people** or to narrow "
     "down where a person is, lives or was."
@@ -94,6 +98,8 @@ def _all_views(report: Report) -> tuple[str, Mapping[str, Any]]:
 def _warning(report: Report) -> str:
     reasons = [f"{count} test photos share their {kind}" for kind, count in report.leaks.items()]
     reasons += [f"fault of the study: {name}" for name in report.faults]
+    if report.may_leak:
+        return f"**{report.kind}**: {UNKNOWN_PLACES}"
     return f"**{report.kind}**: the figures do not hold for new places ({'; '.join(reasons)})."
 
 

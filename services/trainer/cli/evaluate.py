@@ -80,6 +80,7 @@ def leaks(
     """
     import torch
 
+    from euguess.training.report import Places
     from services.trainer.loading.split_data import read_split_data
     from services.trainer.recipes.recipe import read_recipe
     from services.trainer.reports.tables import leaks_table
@@ -94,12 +95,16 @@ def leaks(
     apart_km = chosen.split.spec.apart_km
     found = find_leaks(split_data.index, split_data.split, buffer_km=apart_km)
     counts, pairs = count_leaks(found), name_pairs(split_data.index, found)
+    places = split_data.index.places
     if as_json:
-        print_json({"is_honest": not found, "leaks": counts, "pairs": pairs})
+        is_honest = not found and places is not Places.UNKNOWN
+        print_json({"is_honest": is_honest, "places": places, "leaks": counts, "pairs": pairs})
     elif found:
         console.print(leaks_table(counts, pairs))
     else:
         console.print(f"No leaks between {len(split_data.split.test)} tested views and training.")
+        if places is Places.UNKNOWN:
+            console.print("Some places are unknown, so photos of the same place may be in both.")
     if found:
         sys.exit(1)
 

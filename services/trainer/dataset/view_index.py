@@ -8,6 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from euguess.collection.manifest_format import PLACE_COLUMN
+from euguess.messages.collection import PlaceSource
+from euguess.training.report import Places
+
 Strings = NDArray[np.str_]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -29,6 +33,7 @@ class ViewIndex:
     sha256s: Strings
     panorama_ids: Strings | None = None
     hashes: NDArray[np.uint64] | None = None
+    place_sources: Strings | None = None  # empty where the place is known
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
@@ -41,6 +46,7 @@ class ViewIndex:
             headings=_floats(table, "heading"),
             sha256s=_strings(table, "sha256"),
             panorama_ids=_strings(table, "panorama_id"),
+            place_sources=_place_sources(table),
         )
 
     def __len__(self) -> int:
@@ -51,10 +57,25 @@ class ViewIndex:
         """Sorted codes of the countries that occur."""
         return tuple(str(code) for code in np.unique(self.country_codes))
 
+    @property
+    def places(self) -> Places:
+        """How well it is known which views show the same place: as for the least known."""
+        found = set() if self.place_sources is None else set(self.place_sources.tolist())
+        if PlaceSource.UNKNOWN in found:
+            return Places.UNKNOWN
+        return Places.GUESSED if PlaceSource.GUESS in found else Places.KNOWN
+
     def labels(self, codes: tuple[str, ...]) -> Rows:
         """Return the position of each view's country in codes. Raises KeyError if it has none."""
         position = {code: label for label, code in enumerate(codes)}
         return np.array([position[str(code)] for code in self.country_codes], dtype=np.int64)
+
+
+def _place_sources(table: pa.Table) -> Strings | None:
+    """Read how the places are known; caches that were built earlier have no such column."""
+    if PLACE_COLUMN not in table.column_names:
+        return None
+    return np.array([name or "" for name in table.column(PLACE_COLUMN).to_pylist()], np.str_)
 
 
 def _strings(table: pa.Table, name: str) -> Strings:

@@ -136,6 +136,7 @@ def report_on(subject: Subject, views: LabelledSplit, predictions: Predictions) 
         per_country=_per_country(views, labels, named, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         faults=subject.faults,
+        places=views.index.places,
     )
 
 

@@ -158,6 +158,7 @@ def subset(index: ViewIndex, rows: Rows) -> ViewIndex:
         sha256s=index.sha256s[rows],
         panorama_ids=None if index.panorama_ids is None else index.panorama_ids[rows],
         hashes=None if index.hashes is None else index.hashes[rows],
+        place_sources=None if index.place_sources is None else index.place_sources[rows],
     )
 
 

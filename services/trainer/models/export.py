@@ -49,6 +49,7 @@ def export_package(
         recipe_name=recipe.name,
         trained_at=trained_at,
         split_protocol=report.protocol,
+        may_leak=report.may_leak,
         metrics=report.card_metrics,
         calibration=report.calibration,
         sha256={name: _sha256(folder / name) for name in (WEIGHTS, ONNX, REPORT)},

@@ -38,7 +38,7 @@ def print_report(console: Console, report: Report) -> None:
 
 def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
     """Print one recipe's accuracy under two protocols side by side."""
-    table = Table(title=f"{honest.recipe_name} on {honest.dataset}: leaky and honest split")
+    table = Table(title=f"{honest.recipe_name} on {honest.dataset}: split by image and by place")
     table.add_column("")
     table.add_column(f"leaky ({leaky.protocol} split)", justify="right")
     table.add_column(f"{honest.kind} ({honest.protocol} split)", justify="right")

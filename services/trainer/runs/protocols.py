@@ -82,7 +82,7 @@ def run_comparison(request: RunRequest, session: Session) -> tuple[Outcome, Outc
     session.display.note("1 of 2: leaky split, by image")
     first = replace(request, recipe=leaky, is_registered=False, is_promoted=False)
     found = run_experiment(first, session)
-    session.display.note(f"2 of 2: honest split, by {honest.split.protocol.value}")
+    session.display.note(f"2 of 2: split by {honest.split.protocol.value}")
     return found, run_experiment(replace(request, recipe=honest), session)
 
 
@@ -117,6 +117,7 @@ def _figures(report: Report) -> dict[str, Any]:
         "run_id": report.run_id,
         "dataset": report.dataset,
         "is_honest": report.is_honest,
+        "places": report.places,
         "leaks": report.leaks,
         "test": report.parts["test"],
         "single_view": report.metrics,

@@ -92,6 +92,7 @@ def _tags(report: Report) -> dict[str, str]:
         "manifest_digest": report.manifest_digest,
         "protocol": report.protocol,
         "is_honest": str(report.is_honest),
+        "may_leak": str(report.may_leak),
         "faults": ",".join(report.faults),
         DECISIVE_METRIC: str(report.metrics[DECISIVE_METRIC].value),
     }

@@ -17,6 +17,7 @@ from euguess.geography.locations import Coordinate
 from euguess.images.photo_headers import InvalidImage
 from euguess.images.photo_limits import FORMATS, PHOTO, check_bytes, check_photo
 from euguess.images.preprocessing import load_photo
+from euguess.messages.collection import PlaceSource
 
 REQUIRED_COLUMNS = ("file", "country_code")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -45,6 +46,7 @@ class LabelledPhoto:
     sha256: str
     size: tuple[int, int]
     suffix: str  # of the actual format of its bytes
+    place_known_by: PlaceSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ def _check(where: str, path: Path, row: Row) -> LabelledPhoto:
         sha256=digest,
         size=header.upright_size,
         suffix=SUFFIX_OF_FORMAT[header.format],
+        place_known_by=_place_source(row, coordinate),
     )
 
 
@@ -210,6 +213,12 @@ def _heading(row: Row) -> float | None:
     if heading is not None and not 0 <= heading < 360:
         raise InvalidManifest(f"heading {text}: must be at least 0 and below 360")
     return heading
+
+
+def _place_source(row: Row, coordinate: Coordinate | None) -> PlaceSource:
+    if row.get("location_id"):
+        return PlaceSource.GIVEN
+    return PlaceSource.UNKNOWN if coordinate is None else PlaceSource.POSITION
 
 
 def _location_id(row: Row, digest: str) -> str:

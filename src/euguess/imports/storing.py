@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,6 +24,7 @@ from euguess.messages.records import MAX_VIEWS, DatasetName
 from euguess.storage import ObjectStore
 
 CONCURRENT_LOCATIONS = 16
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check_name(name: str) -> None:
@@ -73,10 +75,16 @@ async def store_location(store: ObjectStore, name: str, photos: Sequence[Labelle
             await _store_photo(store, view.key, photo)
         await store.create(key, record.model_dump_json().encode())
         return
-    if earlier.model_copy(update={"fetched_at": record.fetched_at}) != record:
+    if _comparable(earlier) != _comparable(record):
         raise DatasetConflict(
             f"{name!r} has other photos of {record.location_id}. Import under another name."
         )
+
+
+def _comparable(record: LocationRecord) -> LocationRecord:
+    """Return a record without what may differ between imports of the same photos."""
+    changes = {"fetched_at": EPOCH, "place_known_by": None, "place_reasons": ()}
+    return record.model_copy(update=changes)
 
 
 async def _store_photo(store: ObjectStore, key: str, photo: LabelledPhoto) -> None:
@@ -124,6 +132,7 @@ def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecor
         attribution=first.attribution,
         license=first.license,
         headings_are_relative=any(photo.heading_is_relative for photo in photos),
+        place_known_by=first.place_known_by,
         views=tuple(views),
         fetched_at=utc_now(),
     )

@@ -184,6 +184,15 @@ class ViewRecord(Record):
     height: int = Field(ge=1)
 
 
+class PlaceSource(StrEnum):
+    """How an import knew which photos show the same place."""
+
+    GIVEN = "given"  # by the location_id of a manifest
+    POSITION = "position"  # by coordinates
+    GUESS = "guess"  # by the time of capture, or by the names of the files
+    UNKNOWN = "unknown"  # other photos may show the same place
+
+
 class LocationRecord(Record):
     """A stored location. Written after its images, so its presence means that they are complete."""
 
@@ -204,6 +213,12 @@ class LocationRecord(Record):
     license: str
     headings_are_relative: bool = False
     fov: int | None = None
+    place_known_by: PlaceSource | None = Field(
+        default=None, description="None for collected places, and in records of older imports"
+    )
+    place_reasons: tuple[str, ...] = Field(
+        default=(), description="What showed that its photos belong together"
+    )
     views: tuple[ViewRecord, ...] = Field(min_length=1)
     fetched_at: datetime
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -63,6 +63,11 @@ class ModelCard(Record):
     recipe_name: str
     trained_at: datetime
     split_protocol: str
+    may_leak: bool = Field(
+        default=False,
+        description="True if it is unknown which photos show the same place, so that the test may "
+        "have had places of the training set",
+    )
     metrics: dict[str, Interval] = Field(default_factory=dict)
     temperature: float = Field(
         default=1.0, gt=0, description="Used for any number of views if calibration is empty"

@@ -69,7 +69,7 @@ def decide(
     candidate = request.candidate
     if candidate.faults:
         verdict = faulty_verdict(candidate)
-    elif not candidate.is_honest:
+    elif not candidate.is_honest and not candidate.may_leak:
         verdict = leaky_verdict(candidate)
     elif champion is None:
         verdict = first_verdict(candidate)

@@ -25,6 +25,7 @@ class RegisteredVersion:
     accuracy: float
     is_honest: bool
     faults: tuple[str, ...] = ()  # of the study, reproduced on purpose
+    may_leak: bool = False  # no leak was found, but it is unknown which photos share a place
 
     @classmethod
     def of(cls, version: str, run_id: str, tags: Mapping[str, str]) -> "RegisteredVersion":
@@ -38,6 +39,7 @@ class RegisteredVersion:
             accuracy=float(tags.get(DECISIVE_METRIC, "0")),
             is_honest=tags.get("is_honest") == "True",
             faults=tuple(filter(None, tags.get("faults", "").split(","))),
+            may_leak=tags.get("may_leak") == "True",
         )
 
 

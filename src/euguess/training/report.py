@@ -1,6 +1,7 @@
 """The test report of a run, stored as report.json."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
@@ -12,6 +13,16 @@ from euguess.messages.records import (
     Sha256,
 )
 from euguess.messages.serving import ModelCountry, ViewsCalibration
+
+MAY_LEAK = "places unknown: may leak"
+
+
+class Places(StrEnum):
+    """How well it is known which photos of a dataset show the same place."""
+
+    KNOWN = "known"
+    GUESSED = "guessed"  # at least some by the time of capture or the names of the files
+    UNKNOWN = "unknown"  # at least some: a test photo may show a place that was trained on
 
 
 class PartSizes(Record):
@@ -143,6 +154,9 @@ class Report(Record):
     faults: tuple[str, ...] = Field(
         default=(), description="Faults of the study, reproduced on purpose"
     )
+    places: Places = Field(
+        default=Places.KNOWN, description="How well the places of the photos are known"
+    )
     mean_of_batches: float | None = Field(
         default=None,
         ge=0,
@@ -154,14 +168,23 @@ class Report(Record):
 
     @property
     def is_honest(self) -> bool:
-        """True if test shares no location, image or buffer zone with training, without faults."""
-        return not self.leaks and not self.faults
+        """True if test shares no location, image or buffer zone with training, without faults.
+
+        It is False if nobody knows which photos show the same place.
+        """
+        return self.places is not Places.UNKNOWN and not self.leaks and not self.faults
+
+    @property
+    def may_leak(self) -> bool:
+        """True if no leak was found, but places are unknown."""
+        return self.places is Places.UNKNOWN and not self.leaks and not self.faults
 
     @property
     def kind(self) -> str:
-        """Return honest, LEAKY or FAULTY, for display."""
-        marks = (("LEAKY", self.leaks), ("FAULTY", self.faults))
-        return ", ".join(mark for mark, found in marks if found) or "honest"
+        """Return honest, LEAKY, FAULTY or what is not known, for display."""
+        marks = (("LEAKY", self.leaks), ("FAULTY", self.faults), (MAY_LEAK, self.may_leak))
+        honest = "honest, places guessed" if self.places is Places.GUESSED else "honest"
+        return ", ".join(mark for mark, found in marks if found) or honest
 
     @property
     def card_metrics(self) -> dict[str, Interval]:

@@ -64,6 +64,12 @@ def test_versions_are_listed_with_their_accuracy_and_the_champion_marked(draw: D
     assert rows["Test"].tolist() == tested
 
 
+def test_a_version_of_unknown_places_is_not_called_honest(draw: Draw) -> None:
+    page = drawn(draw, services(candidate(1, is_honest=False, may_leak=True)))
+    (tested,) = page.dataframe[0].value["Test"]
+    assert tested == "places unknown: may leak, location split"
+
+
 def test_the_first_champion_needs_no_contest(draw: Draw) -> None:
     given = services(candidate(1), champion=None)
     page = press(drawn(draw, given), "Promote version 1")

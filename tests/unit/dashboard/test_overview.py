@@ -94,6 +94,12 @@ def test_a_champion_with_a_leaky_split_is_marked_leaky(draw: Draw) -> None:
     assert any("-badge[leaky]" in m.value for m in drawn.markdown)
 
 
+def test_a_champion_of_unknown_places_is_not_marked_honest(draw: Draw) -> None:
+    card = model_card("FR", "PL").model_copy(update={"may_leak": True})
+    drawn = draw("overview", FakeServices(card=card).connections())
+    assert any("-badge[places unknown]" in m.value for m in drawn.markdown)
+
+
 def test_queues_and_dead_letters_are_shown(draw: Draw) -> None:
     services = running()
     services.queues = QueueStatus(messages={"fetch": 4}, slots_in_flight=150, dead_letters=1)

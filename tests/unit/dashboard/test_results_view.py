@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.text import percent
 from dashboard.views.results.page import SECTIONS
+from euguess.training.report import Places
 from tests.support.dashboard_services import FakeServices, candidate, model_card
 from tests.support.generated_reports import generated_report
 from tests.unit.dashboard.conftest import Draw
@@ -63,6 +64,18 @@ def test_a_leaky_run_warns_that_its_figures_are_too_high(draw: Draw) -> None:
     page = drawn(draw, services())
     page = page.selectbox(key="results-run").set_value("run-9").run(timeout=30)
     assert "too high" in page.warning[0].value
+
+
+def test_a_run_of_unknown_places_is_not_called_honest(draw: Draw) -> None:
+    unsure = HONEST.model_copy(update={"places": Places.UNKNOWN})
+    given = services()
+    given.runs = {"run-9": LEAKY, "run-1": unsure}
+    page = drawn(draw, given)
+    assert "may leak" in page.warning[0].value
+    rows = page.dataframe[0].value.set_index("Run")
+    assert rows["Test"]["This run"] == "16 photos, places unknown"
+    (pair,) = opened(page, "Honesty").dataframe[0].value["Test by place"]
+    assert pair == "16 photos, places unknown, location split"
 
 
 def test_leaky_and_honest_tests_are_shown_side_by_side(draw: Draw) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from euguess.errors import InvalidInput
 from euguess.promotion.audit import AuditEntry, Decision
-from euguess.promotion.gate import PromotionRequest, promote
+from euguess.promotion.gate import PromotionRequest, decide, promote
 from euguess.promotion.verdict import (
     Contest,
     NotComparable,
@@ -29,6 +29,13 @@ CANDIDATE = RegisteredVersion(
     is_honest=True,
 )
 CHAMPION = replace(CANDIDATE, version="1", accuracy=0.9)
+
+
+def test_a_version_of_unknown_places_is_judged_like_an_honest_one() -> None:
+    tags = {"is_honest": "False", "may_leak": "True"}
+    version = RegisteredVersion.of("2", "run", tags)
+    verdict = decide(PromotionRequest(version), None, lambda champion: contest(0.01, 0.1))
+    assert verdict.is_promoted
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from euguess.geography.boundaries import load_boundaries
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
+from euguess.messages.collection import PlaceSource
 from euguess.messages.training import SeenViews
 from euguess.training.report import Report
 from services.trainer.evaluation.evaluation import evaluate
@@ -155,6 +156,25 @@ def test_a_location_split_is_honest_and_an_image_split_is_not() -> None:
     assert honest.is_honest
     assert not leaky.is_honest
     assert leaky.leaks["location"] > 0
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "is_honest"),
+    [
+        ("", "honest", True),
+        (PlaceSource.GUESS, "honest, places guessed", True),
+        (PlaceSource.UNKNOWN, "places unknown: may leak", False),
+    ],
+)
+def test_a_test_is_not_called_honest_where_places_are_unknown(
+    source: str, kind: str, is_honest: bool
+) -> None:
+    split_data = tiny_split_data(tiny_recipe(), LOCATIONS)
+    sources = np.full(len(split_data.index), source)
+    known = replace(split_data, index=replace(split_data.index, place_sources=sources))
+    found = evaluate(Oracle(), known, tiny_recipe())
+    assert (found.kind, found.is_honest) == (kind, is_honest)
+    assert found.may_leak is not is_honest
 
 
 def test_set_sizes_add_up_to_all_views() -> None:
