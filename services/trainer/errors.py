@@ -3,6 +3,10 @@
 from euguess.errors import EUGuessError, Interrupted
 
 
+class Diverged(EUGuessError):
+    """A loss, a feature or an output of the network is no longer a finite number."""
+
+
 class Stopped(Interrupted):
     """The training run was stopped on request; its checkpoint is kept."""
 

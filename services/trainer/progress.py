@@ -4,6 +4,7 @@ Bars and notes go to standard error, so that standard output stays parseable. Do
 so that listing runs stays fast.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,9 +39,17 @@ class EpochResult:
     seconds: float
 
     @property
-    def rank(self) -> tuple[float, float, int]:
-        """Sort key, higher is better: val accuracy, then lower val loss, then the later epoch."""
-        return self.val_accuracy, -self.val_loss, self.epoch
+    def is_finite(self) -> bool:
+        """Return whether both losses are numbers; if not, the training diverged in this epoch."""
+        return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
+
+    @property
+    def rank(self) -> tuple[bool, float, float, int]:
+        """Sort key, higher is better: val accuracy, then lower val loss, then the later epoch.
+
+        An epoch that diverged is the worst.
+        """
+        return self.is_finite, self.val_accuracy, -self.val_loss, self.epoch
 
 
 class ProgressDisplay:

@@ -22,12 +22,14 @@ from euguess.promotion.rollback import roll_back
 from euguess.settings import MlflowSettings
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
+from euguess.training.runs import FIGURES_TAG
 from services.inference.classifier import Classifier, load_classifier
 from services.inference.model_registry import MlflowRegistry
 from services.networks import build_network
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.stored_cards import read_card
 from services.trainer.errors import Stopped
+from services.trainer.evaluation.version import FIGURES_VERSION
 from services.trainer.models.export import export_onnx
 from services.trainer.models.shortcuts import REGIONS, find_shortcuts
 from services.trainer.models.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
@@ -151,6 +153,7 @@ def test_a_run_records_recipe_provenance_and_every_epoch(
     assert run.data.params["optimizer.learning_rate"] == "0.001"
     assert run.data.tags["manifest_digest"] == champion.report.manifest_digest
     assert run.data.tags["environment.git_revision"]
+    assert run.data.tags[FIGURES_TAG] == str(FIGURES_VERSION)
     history = MlflowClient(trainer.mlflow.url).get_metric_history(champion.run_id, "val_accuracy")
     assert [metric.step for metric in history] == [1, 2, 3]
 

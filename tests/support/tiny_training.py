@@ -1,11 +1,15 @@
 """SplitData that a network learns in seconds."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import torch
 
 from euguess.messages.serving import ImageSpec, ModelCountry
-from services.trainer.dataset.view_index import ViewIndex
-from services.trainer.loading.batches import DeviceImages
+from services.trainer.cache.format import CacheHeader, TensorCache
+from services.trainer.dataset.view_index import Rows, ViewIndex
+from services.trainer.loading.batches import DeviceImages, Pixels
 from services.trainer.loading.split_data import SplitData
 from services.trainer.recipes.recipe import Recipe, parse_recipe
 from services.trainer.splits.splits import split_views
@@ -13,6 +17,7 @@ from services.trainer.splits.splits import split_views
 CPU = torch.device("cpu")
 COUNTRIES = ("FR", "IT", "PL")
 SIZE = 32
+DIGEST = "0" * 64
 TINY = f'name = "tiny"\nnetwork = "smallnet"\nimage_size = {SIZE}\nepochs = 3\nbatch_size = 16\n'
 
 
@@ -33,19 +38,48 @@ def tiny_index(locations: int, views: int = 3) -> ViewIndex:
     )
 
 
-def tiny_split_data(recipe: Recipe, locations: int = 12) -> SplitData:
+def tiny_pixels(labels: Rows) -> Pixels:
     """Return noisy images with one bright colour channel per country."""
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 120, (len(labels), SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[np.arange(len(labels)), :, :, labels % 3] += 80
+    return pixels
+
+
+def tiny_cache(index: ViewIndex, dataset: str = "tiny", digest: str = DIGEST) -> TensorCache:
+    """Return a cache of the views of an index, in memory; a view's noise depends on its row."""
+    header = CacheHeader(
+        dataset=dataset,
+        manifest_digest=digest,
+        size=SIZE,
+        images=len(index),
+        images_bytes=0,
+        index_sha256="0" * 64,
+    )
+    panoramas = index.sha256s if index.panorama_ids is None else index.panorama_ids
+    columns = {
+        "location_id": index.location_ids,
+        "country_code": index.country_codes,
+        "lat": index.lats,
+        "lon": index.lons,
+        "heading": index.headings,
+        "sha256": index.sha256s,
+        "panorama_id": panoramas,
+    }
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    return TensorCache(Path(), header, tiny_pixels(index.labels(index.countries)), table)
+
+
+def tiny_split_data(recipe: Recipe, locations: int = 12) -> SplitData:
+    """Return the images of tiny_pixels, split by the recipe."""
     index = tiny_index(locations)
     labels = index.labels(COUNTRIES)
-    rng = np.random.default_rng(5)
-    pixels = rng.integers(0, 120, (len(index), SIZE, SIZE, 3), dtype=np.uint8)
-    pixels[np.arange(len(index)), :, :, labels] += 80
     return SplitData(
         dataset="tiny",
-        manifest_digest="0" * 64,
+        manifest_digest=DIGEST,
         index=index,
         countries=tuple(ModelCountry(country_code=code, name=code) for code in COUNTRIES),
         labels=labels,
-        images=DeviceImages(pixels, labels, ImageSpec(size=SIZE), CPU),
+        images=DeviceImages(tiny_pixels(labels), labels, ImageSpec(size=SIZE), CPU),
         split=split_views(index, recipe.split_spec),
     )

@@ -39,6 +39,7 @@ from services.trainer.evaluation.metrics import (
     LogProbabilities,
     fuse_views,
     negative_log_likelihoods,
+    require_finite,
 )
 
 CURVE_POINTS = 100
@@ -49,7 +50,11 @@ Calibration = tuple[ViewsCalibration, ...]  # by increasing number of views, fro
 def fit_calibration(
     log_probabilities: LogProbabilities, labels: Rows, location_ids: Strings
 ) -> Calibration:
-    """Fit a calibration for each number of views that val locations have; one row per view."""
+    """Fit a calibration for each number of views that val locations have; one row per view.
+
+    Raises Diverged.
+    """
+    require_finite(log_probabilities, "The model's predictions for val")
     every = (
         _places(log_probabilities, labels, location_ids, views)
         for views in range(1, _most_views(location_ids) + 1)
@@ -65,8 +70,9 @@ def measure_certainty(
 ) -> tuple[Certainty, ...]:
     """Measure a calibration on test, by number of views; one row per view.
 
-    The result is empty without a calibration.
+    The result is empty without a calibration. Raises Diverged.
     """
+    require_finite(log_probabilities, "The model's predictions")
     if not calibration:
         return ()
     return tuple(

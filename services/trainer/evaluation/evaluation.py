@@ -28,6 +28,7 @@ from services.trainer.evaluation.metrics import (
     fuse_views,
     is_top,
     mean_of_batches,
+    require_finite,
 )
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import LabelledSplit, SplitData, subset
@@ -43,10 +44,12 @@ Forward = Callable[[Tensor], Tensor]
 def predict_logits(
     forward: Forward, images: DeviceImages, rows: Rows, batch_size: int = EVALUATION_BATCH
 ) -> NDArray[np.float32]:
-    """Return the logits of the rows in order, shape (len(rows), countries)."""
+    """Return the logits of the rows in order, shape (len(rows), countries). Raises Diverged."""
     with torch.inference_mode():
         parts = [forward(batch.images).float().cpu() for batch in images.batches(rows, batch_size)]
-    return torch.cat(parts).numpy()
+    logits = torch.cat(parts).numpy()
+    require_finite(logits, "The network's outputs")
+    return logits
 
 
 def evaluate(
@@ -110,7 +113,8 @@ class Predictions:
 
 
 def report_on(subject: Subject, views: LabelledSplit, predictions: Predictions) -> Report:
-    """Build the report on a model's predictions for the test set."""
+    """Build the report on a model's predictions for the test set. Raises Diverged."""
+    require_finite(predictions.single, "The model's predictions")
     rows = views.split.test
     single, labels, index = predictions.single, views.labels[rows], subset(views.index, rows)
     leaks = find_leaks(views.index, views.split, buffer_km=subject.apart_km)

@@ -1,4 +1,8 @@
-"""Metrics of predictions. Log-probabilities have shape (N, C), labels are (N,) in 0..C-1."""
+"""Metrics of predictions. Log-probabilities have shape (N, C), labels are (N,) in 0..C-1.
+
+All metrics have one rule for ties, that of `argmax`: of equally likely countries, the one with the
+lowest label counts as the likelier. It is also the one that a served model names.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +12,9 @@ from numpy.typing import NDArray
 from euguess.images.postprocessing import log_softmax
 from services.trainer.dataset.proximity import distances_km
 from services.trainer.dataset.view_index import Floats, Rows, Strings
+from services.trainer.errors import Diverged
 
+TRAIN_MORE_SLOWLY = "Its training diverged; train again with a lower optimizer.learning_rate."
 NEAR_KM = 750.0  # the "country" radius of PlaNet and Im2GPS
 BEST_GEOSCORE = 5000.0
 GEOSCORE_DECAY_KM = 1492.7
@@ -18,9 +24,26 @@ Confusion = NDArray[np.int64]  # [true label, predicted label]
 
 
 def is_top(log_probabilities: LogProbabilities, labels: Rows, k: int) -> NDArray[np.bool_]:
-    """Return whether the true country is among the k likeliest; ties count against it."""
-    own = log_probabilities[np.arange(len(labels)), labels]
-    return np.asarray((log_probabilities >= own[:, None]).sum(axis=1) <= k)
+    """Return whether the true country is among the k likeliest; never true in a row with NaN.
+
+    For k = 1, it is true where the first maximum is the true country.
+    """
+    own = log_probabilities[np.arange(len(labels)), labels][:, None]
+    is_before = np.arange(log_probabilities.shape[1]) < labels[:, None]
+    is_likelier = (log_probabilities > own) | ((log_probabilities == own) & is_before)
+    is_known = ~np.isnan(log_probabilities).any(axis=1)
+    return np.asarray((is_likelier.sum(axis=1) < k) & is_known)
+
+
+def require_finite(
+    outputs: NDArray[np.floating], name: str, advice: str = TRAIN_MORE_SLOWLY
+) -> None:
+    """Raise Diverged if any value of `outputs` (one row per sample) is NaN or infinite."""
+    broken = np.count_nonzero(~np.isfinite(outputs).all(axis=1))
+    if broken:
+        raise Diverged(
+            f"{name} are not finite numbers for {broken} of {len(outputs)} samples. {advice}"
+        )
 
 
 def mean_of_batches(hits: NDArray[np.bool_], batch_size: int) -> float:

@@ -13,6 +13,7 @@ from services.trainer.evaluation.metrics import (
     fuse_views,
     is_top,
     negative_log_likelihoods,
+    require_finite,
 )
 from services.trainer.heads.heads import TrainingFeatures, fit_heads
 from services.trainer.heads.linear import LinearModel
@@ -57,7 +58,10 @@ def choose_head(embedded: EmbeddedViews, options: HeadOptions, seed: int) -> Cho
     """Return the head with the lowest NLL on held-out locations.
 
     With cross-validation, the final head is trained on train and val, otherwise on train alone.
+    Raises Diverged if features or predictions are not finite numbers.
     """
+    for block in embedded.blocks:
+        require_finite(block, "The backbone's features", "Check its weights file.")
     split = embedded.views.split
     if options.choice == "val" and len(split.val):
         folds, learnt = [(split.train, split.val)], split.train
@@ -124,6 +128,7 @@ def _trial(
 
 
 def _score(c: float, log_probabilities: LogProbabilities, labels: Rows) -> Score:
+    require_finite(log_probabilities, "The head's predictions", "Lower head.regularisation.")
     calibrated = tempered(log_probabilities, fit_temperature(log_probabilities, labels))
     return Score(
         regularisation=c,

@@ -3,6 +3,7 @@
 The gate of euguess.promotion decides; the verdict is in the audit log either way.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -20,6 +21,7 @@ from euguess.promotion.versions import RegisteredVersion
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.view_index import Strings, ViewIndex
 from services.trainer.devices import on_device
+from services.trainer.errors import Diverged
 from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import fuse_views
@@ -58,8 +60,9 @@ def compare_models(
 ) -> Contest:
     """Compare the accuracies of both models on the locations that are new to both.
 
-    A location whose country the champion does not know counts against it. Raises NotComparable if
-    the challenger lacks a country of the champion, or there are too few locations.
+    A location whose country the champion does not know counts against it, as does every location
+    if the champion's outputs are not finite numbers. Raises NotComparable if the challenger lacks a
+    country of the champion, if its outputs are not finite, or if there are too few locations.
     """
     _require_countries(challenger, champion)
     models = (challenger, champion)
@@ -71,7 +74,7 @@ def compare_models(
     if len(places) < MIN_PLACES:
         raise NotComparable(_too_few(len(places), dataset))
     session.display.note(f"Comparing with the champion on {len(places)} places new to both")
-    first, second = (location_hits(contender, places, session.device) for contender in contenders)
+    first, second = hits_of_both(contenders, places, session.device, session.display.note)
     return Contest(
         dataset=dataset,
         manifest_digest=caches[0].header.manifest_digest,
@@ -100,7 +103,10 @@ def common_locations(challenger: Contender, champion: Contender) -> Strings:
 
 
 def location_hits(contender: Contender, places: Strings, device: torch.device) -> NDArray[np.bool_]:
-    """Return whether the model names the country of each place (sorted ids), views fused."""
+    """Return whether the model names the country of each place (sorted ids), views fused.
+
+    Raises Diverged if the model's outputs are not finite numbers.
+    """
     rows = first_views(contender.views, MAX_VIEWS)
     rows = rows[np.isin(contender.views.location_ids[rows], places)]
     index = subset(contender.views, rows)
@@ -110,8 +116,29 @@ def location_hits(contender: Contender, places: Strings, device: torch.device) -
     logits = predict_logits(network, images, np.arange(len(rows)))
     fused = fuse_views(log_softmax(logits), index.location_ids, views=MAX_VIEWS)
     named = contender.codes[fused.log_probabilities.argmax(axis=1)]
-    is_answer = np.isfinite(fused.log_probabilities).all(axis=1)
-    return np.asarray((named == index.country_codes[fused.first_rows]) & is_answer)
+    return np.asarray(named == index.country_codes[fused.first_rows])
+
+
+def hits_of_both(
+    contenders: Sequence[Contender],
+    places: Strings,
+    device: torch.device,
+    note: Callable[[str], None],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the hits of challenger and champion. Raises NotComparable if the challenger diverged.
+
+    A champion that diverged must not keep its place because of that: it has no hits.
+    """
+    challenger, champion = contenders
+    try:
+        first = location_hits(challenger, places, device)
+    except Diverged as error:
+        raise NotComparable(str(error)) from None
+    try:
+        return first, location_hits(champion, places, device)
+    except Diverged:
+        note("The champion's outputs are not finite numbers, so it counts as always wrong")
+        return first, np.zeros(len(places), dtype=np.bool_)
 
 
 def _require_countries(challenger: StoredModel, champion: StoredModel) -> None:

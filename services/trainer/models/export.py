@@ -16,6 +16,7 @@ from torch import nn
 from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
+from services.trainer.evaluation.metrics import require_finite
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.tensor_files import save_tensors
 
@@ -77,13 +78,17 @@ def export_onnx(network: nn.Module, image: ImageSpec, path: Path) -> None:
 
 
 def check_parity(network: nn.Module, image: ImageSpec, path: Path) -> None:
-    """Raise EUGuessError unless ONNX Runtime reproduces the network's logits."""
+    """Raise EUGuessError unless ONNX Runtime reproduces the network's logits.
+
+    Raises Diverged if these are not finite numbers.
+    """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     for count in CHECKED_BATCHES:
         images = torch.randn(count, 3, image.size, image.size, generator=generator)
         with torch.inference_mode():
             expected = network(images).numpy()
+        require_finite(expected, "The network's outputs")
         (found,) = session.run(["logits"], {"images": images.numpy()})
         difference = float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
         if not difference <= TOLERANCE:

@@ -21,6 +21,7 @@ from euguess.messages.serving import ImageSpec
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import Predictions, predict_logits
 from services.trainer.evaluation.metrics import fuse_views
+from services.trainer.evaluation.version import FIGURES_VERSION
 from services.trainer.heads.embeddings import Features, embed_dataset
 from services.trainer.heads.experiment import FeaturesOf, embed_views, measure_head
 from services.trainer.heads.selection import choose_head
@@ -139,7 +140,7 @@ def _once(
     recipe: Recipe | HeadRecipe, benchmark: Benchmark, measure: Callable[[], Measurement]
 ) -> Measurement:
     manifest = benchmark.caches(ImageSpec(size=64)).header.manifest_digest
-    facts = f"{MEASURE_VERSION} {manifest} {_facts_of(recipe)}"
+    facts = f"{FIGURES_VERSION} {MEASURE_VERSION} {manifest} {_facts_of(recipe)}"
     folder = benchmark.session.home / FOLDER
     fingerprint = hashlib.sha256(facts.encode()).hexdigest()[:16]
     measured = kept(folder, fingerprint)

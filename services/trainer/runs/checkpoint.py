@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.optim import Optimizer
 
 from euguess.process.files import room_errors, sync
 from euguess.process.locks import file_lock
@@ -108,18 +109,38 @@ class Checkpoint:
             {"state": _optimizer_state(tensors), "param_groups": facts["param_groups"]}
         )
         learner.scaler.load_state_dict(facts["scaler"])
-        history = tuple(EpochResult(**result) for result in facts["history"])
-        return TrainingState(history, _under(BEST, tensors))
+        _restore_layouts(learner.optimizer)
+        return TrainingState(_history(facts), _under(BEST, tensors))
 
     def _facts(self) -> dict[str, Any] | None:
-        """Return the stored facts; None unless the file is complete and has this fingerprint."""
+        """Return the stored facts; None unless the file is complete and has this fingerprint.
+
+        A run that has diverged cannot be resumed either.
+        """
         try:
             with safe_open(self.path, framework="pt") as file:
                 facts: dict[str, Any] = json.loads(file.metadata()["facts"])
         except (OSError, SafetensorError):
             return None
         known = (facts["format_version"], facts["fingerprint"])
-        return facts if known == (FORMAT_VERSION, self.fingerprint) else None
+        if known != (FORMAT_VERSION, self.fingerprint):
+            return None
+        return facts if all(result.is_finite for result in _history(facts)) else None
+
+
+def _history(facts: Mapping[str, Any]) -> tuple[EpochResult, ...]:
+    return tuple(EpochResult(**result) for result in facts["history"])
+
+
+def _restore_layouts(optimizer: Optimizer) -> None:
+    """Give the optimiser's tensors the memory layout of their parameters: channels_last.
+
+    In the file, they are contiguous, and updates of tensors with different layouts are slower.
+    """
+    for parameter, slots in optimizer.state.items():
+        for name, value in slots.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                slots[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

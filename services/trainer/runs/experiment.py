@@ -16,11 +16,12 @@ from euguess.promotion.gate import PromotionRequest
 from euguess.promotion.verdict import Verdict
 from euguess.promotion.versions import SEEN_FILE, RegisteredVersion
 from euguess.training.report import Report
-from euguess.training.runs import PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
+from euguess.training.runs import FIGURES_TAG, PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.write import write_cards
 from services.trainer.errors import Stopped
 from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.evaluation.version import FIGURES_VERSION
 from services.trainer.loading.split_data import SplitData, read_split_data, seen_views
 from services.trainer.models.comparison import promote
 from services.trainer.models.export import export_package
@@ -189,7 +190,7 @@ def log_package(
 
 
 def _checkpoint(home: Path, recipe: Recipe, split_data: SplitData) -> Checkpoint:
-    facts = f"{recipe.model_dump_json()} {split_data.manifest_digest}"
+    facts = f"{FIGURES_VERSION} {recipe.model_dump_json()} {split_data.manifest_digest}"
     fingerprint = hashlib.sha256(facts.encode()).hexdigest()
     return Checkpoint(home / CHECKPOINTS / f"{fingerprint[:16]}.safetensors", fingerprint)
 
@@ -200,6 +201,7 @@ def _tags(split_data: SplitData, recipe: Recipe, session: Session) -> dict[str, 
         "manifest_digest": split_data.manifest_digest,
         "protocol": recipe.split.protocol.value,
         "recipe_digest": recipe.digest,
+        FIGURES_TAG: str(FIGURES_VERSION),
         **{f"environment.{k}": v for k, v in environment(session.device).items()},
     }
 

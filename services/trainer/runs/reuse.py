@@ -1,4 +1,4 @@
-"""Reuse of finished runs of a recipe on the same state of a dataset."""
+"""Reuse of finished runs of a recipe on the same state of a dataset, by the same measurement."""
 
 import tempfile
 from dataclasses import replace
@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from euguess.errors import InvalidInput
 from euguess.training.report import Report
-from euguess.training.runs import REPORT_FILE
+from euguess.training.runs import FIGURES_TAG, REPORT_FILE
+from services.trainer.evaluation.version import FIGURES_VERSION
 from services.trainer.runs.experiment import RunRequest, run_experiment
 from services.trainer.session import Session, load_cache
 
@@ -40,6 +41,7 @@ def _finished(request: RunRequest, session: Session) -> Report | None:
     tags = {
         "recipe_digest": request.recipe.digest,
         "manifest_digest": cache.header.manifest_digest,
+        FIGURES_TAG: str(FIGURES_VERSION),
     }
     for run_id in session.tracking.finished(tags):
         has_model = not request.is_registered or session.registry.version_of(run_id) is not None

@@ -6,15 +6,19 @@ from pathlib import Path
 import torch
 
 from euguess.errors import InvalidInput
+from euguess.messages.serving import ImageSpec
 from euguess.process.locks import folder_lock
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.loading.split_data import SplitData, read_split_data
 from services.trainer.progress import ProgressDisplay
 from services.trainer.recipes.recipe import Recipe
+from services.trainer.recipes.sections import Subset
 from services.trainer.session import load_cache
+from services.trainer.splits.splits import SplitSpec
 
 SWEEPS = "sweeps"
+Needs = tuple[ImageSpec, int, Subset, SplitSpec]
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,18 @@ class SweepSource:
 
 @dataclass
 class SplitDataLoader:
-    """Loads a recipe's split data, and keeps it for later recipes with the same needs."""
+    """Loads a recipe's split data, and keeps it for the next recipe if that needs the same.
+
+    The data depend on the images (size, mean and deviation), the number of views, the subset and
+    the split, which faults.no_validation also changes.
+    """
 
     source: SweepSource
-    _kept: tuple[tuple[int, int], SplitData] | None = field(default=None, init=False)
+    _kept: tuple[Needs, SplitData] | None = field(default=None, init=False)
 
     def of(self, recipe: Recipe) -> SplitData:
         """Return a recipe's split data. Raises InvalidInput without a validation set."""
-        need = (recipe.image_size, recipe.views)
+        need = (recipe.image, recipe.views, recipe.subset, recipe.split_spec)
         if self._kept is None or self._kept[0] != need:
             self._kept = None  # frees its memory first
             self._kept = (need, self._load(recipe))

@@ -9,6 +9,7 @@ from euguess.errors import InvalidRecipe
 from services.trainer.sweeps.spec import Sweep, Value, changed
 
 SPLIT = "split."
+NO_VALIDATION = "faults.no_validation"
 
 
 def check_space(sweep: Sweep) -> None:
@@ -45,6 +46,8 @@ def _draw(trial: Trial, sweep: Sweep, key: str) -> Value:
 def _reason_against(sweep: Sweep, key: str) -> str | None:
     if key.startswith(SPLIT):
         return "trials scored on different places cannot be compared"
+    if key == NO_VALIDATION:
+        return "a sweep needs a validation set to judge its trials"
     if key == "epochs" and sweep.spec.epochs is not None:
         return "the sweep sets epochs for all trials; remove one of the two"
     return "it has no effect" if key == "name" else None

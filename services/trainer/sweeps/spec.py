@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 
 from euguess.errors import InvalidRecipe
+from services.trainer.evaluation.version import FIGURES_VERSION
 from services.trainer.recipes.recipe import Recipe, parse_recipe, read_recipe
 from services.trainer.recipes.sections import Section
 
@@ -92,7 +93,7 @@ class Sweep:
     def digest(self, manifest_digest: str) -> str:
         """Return the SHA-256 of everything that trials depend on, which excludes their number."""
         spec = self.spec.model_dump(mode="json", exclude={"trials", "recipe"})
-        facts = [spec, self.base.digest, manifest_digest]
+        facts = [FIGURES_VERSION, spec, self.base.digest, manifest_digest]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

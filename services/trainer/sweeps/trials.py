@@ -1,6 +1,5 @@
 """A worker of a sweep: runs trials until the study has the requested number."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -118,8 +117,6 @@ class Worker:
         def judge(state: TrainingState) -> None:
             newest = state.history[-1]
             value = self._value(newest)
-            if not math.isfinite(value):
-                raise UntrainableValues(f"the loss on val is {value} in epoch {newest.epoch + 1}")
             trial.report(value, newest.epoch + 1)
             if trial.should_prune():
                 raise TrialPruned

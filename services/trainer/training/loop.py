@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from euguess.errors import EUGuessError
 from euguess.images.postprocessing import log_softmax
+from services.trainer.errors import Diverged
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top, negative_log_likelihoods
 from services.trainer.loading.batches import Batch, draw_rows, num_batches
@@ -38,10 +38,6 @@ class TrainingState:
     @property
     def best(self) -> EpochResult:
         return max(self.history, key=lambda result: result.rank)
-
-
-class Diverged(EUGuessError):
-    """The loss is no longer a finite number."""
 
 
 AfterEpoch = Callable[[TrainingState], None]
@@ -115,11 +111,11 @@ def _epoch(
     moments = (epoch + step / steps for step in range(steps))
     train_loss, train_accuracy = train_one_epoch(learner, batches, moments, criterion, tick)
     if not math.isfinite(train_loss):
-        raise Diverged(
-            f"Training diverged in epoch {epoch + 1} (loss {train_loss}). Lower the recipe's "
-            "optimizer.learning_rate."
-        )
-    val_loss, val_accuracy = _validate(recipe.batch_size, learner, split_data)
+        raise _diverged(epoch, f"loss {train_loss}")
+    try:
+        val_loss, val_accuracy = _validate(recipe.batch_size, learner, split_data)
+    except Diverged:
+        raise _diverged(epoch, "its outputs for val are not finite numbers") from None
     return EpochResult(
         epoch=epoch,
         train_loss=train_loss,
@@ -128,6 +124,13 @@ def _epoch(
         val_accuracy=val_accuracy,
         learning_rate=learner.learning_rate,
         seconds=time.perf_counter() - started,
+    )
+
+
+def _diverged(epoch: int, sign: str) -> Diverged:
+    return Diverged(
+        f"Training diverged in epoch {epoch + 1} ({sign}). Lower the recipe's "
+        "optimizer.learning_rate."
     )
 
 

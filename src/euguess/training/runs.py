@@ -9,6 +9,7 @@ EXPERIMENT = "euguess"
 REPORT_FILE = "report.json"  # euguess.training.report.Report of a run
 RECIPE_FILE = "recipe.toml"
 PROMOTE_TAG = "euguess.promote"  # promote the model if it beats the champion
+FIGURES_TAG = "figures_version"  # of the code that measured the run
 STOP_TAG = "euguess.stop"  # time of the stop request; the trainer checks after each epoch
 ALIVE_TAG = "euguess.alive"  # time of the last heartbeat of the run's process
 ALIVE_SECONDS = 30.0  # between heartbeats

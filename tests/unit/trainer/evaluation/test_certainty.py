@@ -8,6 +8,7 @@ import pytest
 from euguess.images.postprocessing import calibration_for, log_softmax
 from euguess.training.report import Certainty
 from services.trainer.dataset.view_index import Rows, Strings
+from services.trainer.errors import Diverged
 from services.trainer.evaluation.certainty import fit_calibration, measure_certainty
 from services.trainer.evaluation.metrics import LogProbabilities
 
@@ -34,6 +35,16 @@ def draw(seed: int, locations: int, views: int = VIEWS) -> Outputs:
     logits = SURENESS * evidence.reshape(-1, COUNTRIES)
     ids = np.repeat([f"l{number:05}" for number in range(locations)], views)
     return Outputs(log_softmax(logits), np.repeat(labels, views), ids)
+
+
+def test_predictions_that_are_not_numbers_are_an_error() -> None:
+    good = draw(1, 20)
+    broken = good.log_probabilities.copy()
+    broken[5] = np.nan
+    with pytest.raises(Diverged):
+        fit_calibration(broken, good.labels, good.location_ids)
+    with pytest.raises(Diverged):
+        measure_certainty(broken, good.labels, good.location_ids, fit_calibration(*good))
 
 
 @pytest.fixture(scope="module")

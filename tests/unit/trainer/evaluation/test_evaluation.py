@@ -15,8 +15,10 @@ from euguess.geography.locations import Coordinate
 from euguess.messages.collection import PlaceSource
 from euguess.messages.training import SeenViews
 from euguess.training.report import Report
+from services.trainer.errors import Diverged
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.split_data import SplitData, seen_views
+from services.trainer.models.paired import photo_results
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.reports.tables import percent, print_comparison, print_report, shown
 from services.trainer.splits.splits import SplitProtocol
@@ -44,6 +46,13 @@ class France(nn.Module):
         return torch.tensor([2.0, 1.0, 0.0]).repeat(len(images), 1)
 
 
+class Broken(nn.Module):
+    """Returns NaN for every photo."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.full((len(images), len(COUNTRIES)), torch.nan)
+
+
 def report(network: nn.Module, recipe: Recipe | None = None) -> Report:
     recipe = recipe or tiny_recipe()
     return evaluate(network, tiny_split_data(recipe, LOCATIONS), recipe)
@@ -62,6 +71,17 @@ def test_a_network_that_is_always_wrong_scores_0() -> None:
     assert found.metrics["top1_accuracy"].value == 0.0
     assert found.metrics["top1_accuracy"].high == 0.0
     assert np.trace(np.array(found.confusion)) == 0
+
+
+@pytest.mark.parametrize("change", ["split.val_fraction=0.1", "split.val_fraction=0"])
+def test_a_network_that_returns_nan_has_no_report(change: str) -> None:
+    with pytest.raises(Diverged, match="not finite numbers"):
+        report(Broken(), tiny_recipe(change))
+
+
+def test_a_network_that_returns_nan_has_no_photo_results() -> None:
+    with pytest.raises(Diverged):
+        photo_results(Broken(), tiny_split_data(tiny_recipe(), LOCATIONS))
 
 
 def test_always_predicting_one_country_scores_its_share_and_the_baselines() -> None:

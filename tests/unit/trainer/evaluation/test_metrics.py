@@ -11,6 +11,7 @@ from sklearn import metrics as reference
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
 from euguess.images.postprocessing import log_softmax
+from services.trainer.errors import Diverged
 from services.trainer.evaluation.metrics import (
     confusion_matrix,
     country_table,
@@ -21,6 +22,7 @@ from services.trainer.evaluation.metrics import (
     is_top,
     macro_recall,
     negative_log_likelihoods,
+    require_finite,
 )
 
 COUNTRIES = 7
@@ -82,10 +84,37 @@ def test_a_country_without_samples_does_not_lower_macro_recall() -> None:
     assert macro_recall(confusion) == pytest.approx((0.5 + 1) / 2)
 
 
-def test_equally_likely_countries_do_not_count_as_a_hit() -> None:
-    flat = np.full((1, 4), np.log(0.25))
-    assert not is_top(flat, np.array([0]), 1)[0]
-    assert is_top(flat, np.array([0]), 4)[0]
+def test_all_metrics_break_ties_in_favour_of_the_lowest_label() -> None:
+    labels = np.array([0, 1, 2, 3])
+    flat = np.full((4, 4), np.log(0.25))
+    hits = is_top(flat, labels, 1)
+    confusion = confusion_matrix(labels, flat.argmax(axis=1), 4)
+    assert hits.tolist() == [True, False, False, False]
+    assert hits.mean() == confusion.diagonal().sum() / 4 == macro_recall(confusion)
+    assert is_top(flat, labels, 3).tolist() == [True, True, True, False]
+
+
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_the_first_country_is_the_one_that_argmax_names_even_with_ties(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    log_probabilities = log_softmax(rng.integers(0, 3, (60, COUNTRIES)).astype(np.float64))
+    labels = rng.integers(COUNTRIES, size=60)
+    named = log_probabilities.argmax(axis=1)
+    assert np.array_equal(is_top(log_probabilities, labels, 1), named == labels)
+
+
+@pytest.mark.parametrize("broken", [[np.nan, np.nan], [0.0, np.nan], [np.nan, 0.0]])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_nan_is_never_a_hit(broken: list[float], k: int) -> None:
+    assert not is_top(np.array([broken, broken]), np.array([0, 1]), k).any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_outputs_that_are_not_numbers_are_an_error(value: float) -> None:
+    require_finite(np.zeros((3, 2)), "The outputs")
+    with pytest.raises(Diverged, match=r"The outputs .* 1 of 3 .*learning_rate"):
+        require_finite(np.array([[0.0, 1.0], [value, 0.0], [1.0, 1.0]]), "The outputs")
 
 
 def test_errors_are_great_circle_distances_to_the_predicted_centroid() -> None:

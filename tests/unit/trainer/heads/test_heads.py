@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from services.trainer.dataset.view_index import Floats
+from services.trainer.errors import Diverged
 from services.trainer.heads.experiment import measure_head
 from services.trainer.heads.heads import TrainingFeatures, fit_heads
 from services.trainer.heads.selection import EmbeddedViews, choose_head
@@ -75,6 +76,13 @@ def test_neither_the_selection_nor_the_head_depends_on_the_test_set() -> None:
         chosen.head.log_probabilities(chosen.features((features,), rows)) for chosen in (one, other)
     ]
     np.testing.assert_array_equal(answers[0], answers[1])
+
+
+def test_features_that_are_not_numbers_are_an_error() -> None:
+    features = noisy_features()
+    features[3, 2] = np.nan
+    with pytest.raises(Diverged, match=r"backbone's features .* 1 of"):
+        choose_head(EmbeddedViews(views(), (features,)), options(), seed=0)
 
 
 def test_cross_validation_holds_out_each_train_and_val_place_once() -> None:

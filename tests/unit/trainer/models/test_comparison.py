@@ -13,7 +13,14 @@ from euguess.messages.serving import (
     ModelCountry,
 )
 from euguess.messages.training import SeenViews
-from services.trainer.models.comparison import Contender, common_locations, location_hits
+from euguess.promotion.verdict import NotComparable
+from services.trainer.errors import Diverged
+from services.trainer.models.comparison import (
+    Contender,
+    common_locations,
+    hits_of_both,
+    location_hits,
+)
 from services.trainer.models.stored_model import StoredModel
 from services.trainer.splits.leaks import unseen_locations
 from tests.support.tiny_training import COUNTRIES, CPU, SIZE, tiny_index, tiny_recipe
@@ -121,8 +128,22 @@ def test_hits_come_in_the_order_of_the_places() -> None:
     assert france.tolist() == [number % 3 == 0 for number in range(12)]
 
 
-def test_a_network_that_returns_nan_has_no_hits() -> None:
-    assert not location_hits(contender(Broken()), ALL, CPU).any()
+def test_a_network_that_returns_nan_is_an_error() -> None:
+    with pytest.raises(Diverged):
+        location_hits(contender(Broken()), ALL, CPU)
+
+
+def test_a_challenger_that_returns_nan_is_refused() -> None:
+    with pytest.raises(NotComparable, match="not finite numbers"):
+        hits_of_both((contender(Broken()), contender()), ALL, CPU, lambda note: None)
+
+
+def test_a_champion_that_returns_nan_can_be_replaced() -> None:
+    notes: list[str] = []
+    first, second = hits_of_both((contender(), contender(Broken())), ALL, CPU, notes.append)
+    assert first.all()
+    assert not second.any()
+    assert "always wrong" in notes[0]
 
 
 @pytest.mark.parametrize("chosen", [ALL[:1], ALL[3:5]])

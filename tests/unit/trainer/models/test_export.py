@@ -15,8 +15,9 @@ from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
 from services.networks import build_network
+from services.trainer.errors import Diverged
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.models.export import check_parity, export_package
+from services.trainer.models.export import check_parity, export_onnx, export_package
 from tests.support.tiny_training import SIZE, tiny_recipe, tiny_split_data
 
 THEN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -94,3 +95,11 @@ def test_an_onnx_file_with_other_weights_is_refused(package: Path) -> None:
     other = build_network("smallnet", 3).eval()
     with pytest.raises(EUGuessError, match="differs"):
         check_parity(other, ImageSpec(size=SIZE), package / "model.onnx")
+
+
+def test_a_network_that_returns_nan_is_not_exported(tmp_path: Path) -> None:
+    linear = nn.Linear(3 * 8 * 8, 3)
+    nn.init.constant_(linear.weight, torch.nan)
+    broken = nn.Sequential(nn.Flatten(), linear)
+    with pytest.raises(Diverged, match="not finite numbers"):
+        export_onnx(broken, ImageSpec(size=8), tmp_path / "model.onnx")

@@ -50,7 +50,7 @@ def found() -> Shortcuts:
 def test_hiding_the_bottom_exposes_a_network_that_relies_on_it(found: Shortcuts) -> None:
     by_name = {one.region: one for one in found.regions}
     assert found.accuracy.value > 0.9
-    assert by_name[BOTTOM.name].drop.low > 0.5
+    assert by_name[BOTTOM.name].drop.low > 0.3  # falls to chance, one country in three
     assert by_name[BOTTOM.name].is_used
 
 

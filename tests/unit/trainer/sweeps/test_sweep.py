@@ -58,6 +58,7 @@ def test_keys_may_be_quoted_or_nested_tables(tmp_path: Path) -> None:
         (space("batch_size", "low = 8\nhigh = 9\nstep = 1"), ["step", "choices, high, log, low"]),
         (space("label_smoothing", "low = 0\nhigh = 0.1\nlog = true"), ["start above 0"]),
         (space("split.val_fraction", "low = 0.1\nhigh = 0.2"), ["cannot be compared"]),
+        (space("faults.no_validation", "choices = [true, false]"), ["a validation set"]),
         (space("name", 'choices = ["a", "b"]'), ["has no effect"]),
         (HEAD + "epochs = 2\n[space.epochs]\nlow = 1\nhigh = 3\n", ["remove one of the two"]),
     ],

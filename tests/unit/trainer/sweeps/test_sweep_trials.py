@@ -1,18 +1,20 @@
 """Sweep workers: they resume, prune and rerun trials, and use only train and val."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec
-from services.trainer.loading.batches import DeviceImages
+from services.trainer.dataset.view_index import Rows
+from services.trainer.loading.batches import Batch, DeviceImages
 from services.trainer.loading.split_data import SplitData
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.sweeps.result import result_of
@@ -45,15 +47,12 @@ class Bench:
         sweep: Sweep,
         *first: dict[str, Any],
         name: str = "study",
-        split_data: SplitData | None = None,
+        load_split_data: Callable[[Recipe], SplitData] = tiny_split_data,
     ) -> list[FrozenTrial]:
         """Run a worker and return all trials; `first` gives the values of the first ones."""
         study, storage = self.open(sweep, name)
         for values in first:
             study.enqueue_trial(values)
-
-        def load_split_data(recipe: Recipe) -> SplitData:
-            return split_data or tiny_split_data(recipe)
 
         Worker(sweep, study, storage, load_split_data, CPU, lambda study: None).run()
         return study.get_trials()
@@ -106,6 +105,36 @@ def test_untrainable_values_end_the_trial_but_not_the_sweep(bench: Bench) -> Non
     assert unfit.state == TrialState.PRUNED
     assert "Could not load the weights" in unfit.user_attrs["reason"]
     assert fit.state == TrialState.COMPLETE
+
+
+class BrokenImages(DeviceImages):
+    """Images that turn into NaN at the last validation."""
+
+    def __init__(self, images: DeviceImages, validations: int) -> None:
+        self.__dict__.update(images.__dict__)
+        self.left = validations
+
+    def batches(self, rows: Rows, batch_size: int) -> Iterator[Batch]:
+        self.left -= 1
+        for batch in super().batches(rows, batch_size):
+            yield replace(batch, images=batch.images if self.left else batch.images * torch.nan)
+
+
+@pytest.mark.parametrize("objective", ["val_accuracy", "val_loss"])
+def test_a_trial_that_breaks_in_its_last_epoch_does_not_win(bench: Bench, objective: str) -> None:
+    key, bad_rate = "optimizer.learning_rate", 2e-3
+    sweep = sweep_of(RATES, 2, epochs=2, objective=objective, pruner="none")
+
+    def load_split_data(recipe: Recipe) -> SplitData:
+        split_data = tiny_split_data(recipe)
+        is_bad = recipe.optimizer.learning_rate == pytest.approx(bad_rate)
+        return replace(split_data, images=BrokenImages(split_data.images, 2 if is_bad else 99))
+
+    bad, good = bench.run(sweep, {key: bad_rate}, {key: 1e-3}, load_split_data=load_split_data)
+    assert bad.state == TrialState.PRUNED
+    assert "diverged in epoch 2" in bad.user_attrs["reason"]
+    study, _ = bench.open(sweep)
+    assert result_of(sweep, study, "tiny").best.number == good.number
 
 
 def test_a_sweep_without_a_complete_trial_says_why(bench: Bench) -> None:
@@ -176,8 +205,9 @@ def test_the_test_part_has_no_influence(bench: Bench) -> None:
     pixels[hidden] = 255
     images = DeviceImages(pixels, split_data.labels, ImageSpec(size=SIZE), CPU)
     spoilt = replace(split_data, images=images)
-    seen = bench.run(sweep, name="seen", split_data=split_data)
-    assert outcomes(seen) == outcomes(bench.run(sweep, name="spoilt", split_data=spoilt))
+    seen = bench.run(sweep, name="seen", load_split_data=lambda recipe: split_data)
+    blind = bench.run(sweep, name="spoilt", load_split_data=lambda recipe: spoilt)
+    assert outcomes(seen) == outcomes(blind)
 
 
 def test_each_finished_trial_is_in_the_result(bench: Bench) -> None:

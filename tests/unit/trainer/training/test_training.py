@@ -8,11 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from euguess.errors import EUGuessError, InvalidRecipe
+from euguess.errors import InvalidRecipe
+from services.trainer.errors import Diverged
+from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.batches import Batch
 from services.trainer.progress import EpochResult
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
+from services.trainer.training.driver import new_training
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train
 from services.trainer.training.losses import Criterion
@@ -231,13 +234,65 @@ def test_the_learning_rate_follows_the_schedule() -> None:
     assert rates == pytest.approx([full, full / 2, full, full / 2])
 
 
+def diverging(*changes: str) -> Recipe:
+    """Return a recipe whose first step makes the weights infinite."""
+    recipe = tiny_recipe("optimizer.name=sgd", *changes)
+    optimizer = recipe.optimizer.model_copy(update={"learning_rate": math.inf})
+    return recipe.model_copy(update={"optimizer": optimizer})
+
+
 def test_a_diverging_run_is_reported() -> None:
-    recipe = tiny_recipe("optimizer.name=sgd", "optimizer.learning_rate=10", "epochs=30")
-    recipe = recipe.model_copy(
-        update={"optimizer": recipe.optimizer.model_copy(update={"learning_rate": math.inf})}
-    )
-    with pytest.raises(EUGuessError, match=r"diverged in epoch 1 .*learning_rate"):
-        trained(recipe)
+    with pytest.raises(Diverged, match=r"diverged in epoch 1 .*learning_rate"):
+        trained(diverging())
+
+
+def test_an_epoch_whose_last_step_diverges_is_not_the_best(tmp_path: Path) -> None:
+    """With one step per epoch, the loss is still a number; only the outputs for val are not."""
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    with pytest.raises(Diverged, match=r"diverged in epoch 1 .*outputs for val"):
+        trained(diverging("batch_size=1000"), checkpoint)
+    assert checkpoint.saved_run() is None
+
+
+def test_without_val_a_run_whose_last_step_diverges_has_no_report() -> None:
+    recipe = diverging("batch_size=1000", "epochs=1", "split.val_fraction=0")
+    split_data = tiny_split_data(recipe)
+    network = new_training(recipe, split_data, CPU).run(after_epoch=lambda state: None).network
+    with pytest.raises(Diverged):
+        evaluate(network, split_data, recipe)
+
+
+def test_a_diverged_epoch_is_worse_than_any_other() -> None:
+    good = EpochResult(0, 1.0, 0.0, 3.0, 0.0, 0.0, 0.0)
+    broken = EpochResult(1, 1.0, 1.0, math.nan, 1.0, 0.0, 0.0)
+    assert TrainingState((good, broken)).best is good
+
+
+def test_the_checkpoint_of_a_diverged_run_is_not_resumed(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    learner = new_learner(tiny_recipe(), len(COUNTRIES), CPU)
+    broken = EpochResult(0, 1.0, 1.0, math.nan, 1.0, 0.0, 0.0)
+    checkpoint.save(learner, TrainingState((broken,)), "run")
+    assert checkpoint.saved_run() is None
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_the_optimiser_has_the_memory_layout_of_the_weights_after_a_resume(
+    tmp_path: Path, optimizer: str
+) -> None:
+    recipe = tiny_recipe(f"optimizer.name={optimizer}", "epochs=1")
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    trained(recipe, checkpoint)
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    checkpoint.load(learner)
+    layouts = [
+        (parameter.stride(), value.stride())
+        for parameter, slots in learner.optimizer.state.items()
+        for value in slots.values()
+        if parameter.dim() == 4 and value.shape == parameter.shape
+    ]
+    assert layouts
+    assert all(ours == theirs for ours, theirs in layouts)
 
 
 @pytest.mark.parametrize(
