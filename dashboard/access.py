@@ -6,6 +6,10 @@ from euguess.access.policy import AccessPolicy
 
 GRANTED = "access-granted"  # session state: this session has shown the token
 FIELD = "access-token"
+WHERE = (
+    "Whoever runs EUGuess has it. In containers, this prints it: "
+    "`docker compose exec -T dashboard cat /run/secrets/access_token`"
+)
 MAX_CHARACTERS = 200
 
 
@@ -23,7 +27,11 @@ def ask_for_token(policy: AccessPolicy, purpose: str) -> None:
         return
     with st.form("access", border=True):
         token = st.text_input(
-            f"Access token, to {purpose}", type="password", key=FIELD, max_chars=MAX_CHARACTERS
+            f"Access token, to {purpose}",
+            type="password",
+            key=FIELD,
+            max_chars=MAX_CHARACTERS,
+            help=WHERE,
         )
         is_sent = st.form_submit_button("Unlock", icon=":material/lock_open:")
     if not is_sent:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
+from dashboard.access import FIELD
 from dashboard.connections import Connections
 from euguess.access.policy import AccessPolicy
 from tests.support.dashboard_services import FakeServices, candidate, model_card
@@ -46,6 +47,7 @@ def test_on_loopback_a_page_asks_for_nothing(draw: Draw, view: str) -> None:
 def test_elsewhere_a_page_is_readable_and_changes_need_the_token(draw: Draw, view: str) -> None:
     page = draw(view, connections(AccessPolicy(token=SecretStr(TOKEN))))
     assert buttons(page) == ["Unlock"]
+    assert "cat /run/secrets/access_token" in page.text_input(key=FIELD).help
     assert page.title[0].value == view.capitalize()
     page = unlocked_with(page, TOKEN[:-1])
     assert buttons(page) == ["Unlock"]
