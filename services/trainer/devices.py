@@ -1,10 +1,13 @@
-"""Choose the device and the number of CPU threads."""
+"""Choose and set up the device, copy to it, and choose the number of CPU threads."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from euguess.errors import InvalidInput
 
@@ -25,6 +28,64 @@ def choose_device(name: str = AUTO) -> torch.device:
             + ("Use auto, cpu or cuda." if torch.cuda.is_available() else "Use cpu: no GPU found.")
         ) from None
     return device
+
+
+def set_up_device(device: torch.device, *, is_repeatable: bool) -> None:
+    """Choose how a GPU calculates, for this process; nothing changes on a CPU.
+
+    Convolutions use the algorithm that is fastest in a trial at the first batch. is_repeatable: no
+    trials, only algorithms with the same result each time, and no TF32; torch warns if there is
+    none. Products are exact fp32 outside of `training_arithmetic`.
+    """
+    if device.type != "cuda":
+        return
+    torch.backends.cudnn.benchmark = not is_repeatable
+    torch.use_deterministic_algorithms(is_repeatable, warn_only=True)
+    for products in _fp32_products():
+        products.fp32_precision = "ieee"
+
+
+@contextmanager
+def training_arithmetic() -> Iterator[None]:
+    """Let GPUs calculate fp32 products by TF32 in the body, unless they must be repeatable.
+
+    TF32 rounds factors to 10 bits and is several times faster. It is for training only: tests and
+    served models must agree.
+    """
+    before = [products.fp32_precision for products in _fp32_products()]
+    if not torch.are_deterministic_algorithms_enabled():
+        for products in _fp32_products():
+            products.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        for products, precision in zip(_fp32_products(), before, strict=True):
+            products.fp32_precision = precision
+
+
+def _fp32_products() -> tuple[Any, Any]:
+    """Return torch's settings of matrix products and of convolutions on GPUs."""
+    return torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
+
+
+def pinned(values: Tensor, device: torch.device) -> Tensor:
+    """Copy to memory from which a GPU reads by itself; for other devices, return the values."""
+    return values.pin_memory() if device.type == "cuda" else values
+
+
+def upload(values: Tensor, device: torch.device) -> Tensor:
+    """Copy from main memory to a device without waiting for the work that it has queued."""
+    return pinned(values, device).to(device, non_blocking=device.type == "cuda")
+
+
+def filled(values: Sequence[float], device: torch.device) -> Tensor:
+    """Make a vector on a device without a copy from main memory, unlike torch.tensor."""
+    return torch.stack([torch.full((), value, device=device) for value in values])
+
+
+def random_numbers(device: torch.device, seed: int) -> torch.Generator:
+    """Return a seeded generator of random numbers on a device."""
+    return torch.Generator(device).manual_seed(seed)
 
 
 def on_device(network: nn.Module, device: torch.device) -> nn.Module:

@@ -9,13 +9,13 @@ import torch
 from rich.console import Console
 
 from euguess.messages.serving import ImageSpec
-from euguess.settings import EnergySettings, MlflowSettings, StoreSettings
+from euguess.settings import DeviceSettings, EnergySettings, MlflowSettings, StoreSettings
 from euguess.storage import open_store
 from services.trainer.cache.build import CacheRequest, build_cache
 from services.trainer.cache.decoding import DecodeOptions, OnDamage
 from services.trainer.cache.format import TensorCache, cache_folder
 from services.trainer.dataset.manifest import build_manifest
-from services.trainer.devices import choose_device, use_available_cores
+from services.trainer.devices import choose_device, set_up_device, use_available_cores
 from services.trainer.progress import ProgressDisplay
 
 if TYPE_CHECKING:  # MLflow takes seconds to import
@@ -63,6 +63,7 @@ def open_session(
     energy = EnergySettings.load()
     use_available_cores()
     chosen = choose_device(device)
+    set_up_device(chosen, is_repeatable=DeviceSettings.load().repeatable)
     tracking = open_tracking(mlflow.url, home)
     return Session(
         home=home,

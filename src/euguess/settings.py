@@ -158,6 +158,16 @@ class EnergySettings(Settings):
     )
 
 
+class DeviceSettings(Settings):
+    """How GPUs calculate. Training on a CPU is always repeatable."""
+
+    repeatable: bool = Field(
+        default=False,
+        description="On a GPU: the same seed gives the same bits, as far as PyTorch can, instead "
+        "of the fastest algorithms and TF32",
+    )
+
+
 class SamplerSettings(Settings):
     """Limits of the collection loop."""
 

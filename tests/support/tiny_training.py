@@ -70,7 +70,7 @@ def tiny_cache(index: ViewIndex, dataset: str = "tiny", digest: str = DIGEST) ->
     return TensorCache(Path(), header, tiny_pixels(index.labels(index.countries)), table)
 
 
-def tiny_split_data(recipe: Recipe, locations: int = 12) -> SplitData:
+def tiny_split_data(recipe: Recipe, locations: int = 12, device: torch.device = CPU) -> SplitData:
     """Return the images of tiny_pixels, split by the recipe."""
     index = tiny_index(locations)
     labels = index.labels(COUNTRIES)
@@ -80,6 +80,6 @@ def tiny_split_data(recipe: Recipe, locations: int = 12) -> SplitData:
         index=index,
         countries=tuple(ModelCountry(country_code=code, name=code) for code in COUNTRIES),
         labels=labels,
-        images=DeviceImages(tiny_pixels(labels), labels, ImageSpec(size=SIZE), CPU),
+        images=DeviceImages(tiny_pixels(labels), labels, ImageSpec(size=SIZE), device),
         split=split_views(index, recipe.split_spec),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from euguess.errors import Interrupted
-from euguess.settings import HomeSettings, StoreSettings, SweepSettings
+from euguess.settings import DeviceSettings, HomeSettings, StoreSettings, SweepSettings
 from services.trainer.cli.options import (
     AsJson,
     Dataset,
@@ -85,6 +85,7 @@ def sweep(
         storage_url=storage or SweepSettings.load().sweep_storage.get_secret_value(),
         silence_seconds=silence,
         device=device,
+        is_repeatable=DeviceSettings.load().repeatable,
         on_damage=damage_policy(skip_damaged),
         join=join,
     )

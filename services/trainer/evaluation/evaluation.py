@@ -46,8 +46,8 @@ def predict_logits(
 ) -> NDArray[np.float32]:
     """Return the logits of the rows in order, shape (len(rows), countries). Raises Diverged."""
     with torch.inference_mode():
-        parts = [forward(batch.images).float().cpu() for batch in images.batches(rows, batch_size)]
-    logits = torch.cat(parts).numpy()
+        parts = [forward(batch.images).float() for batch in images.batches(rows, batch_size)]
+    logits = torch.cat(parts).cpu().numpy()
     require_finite(logits, "The network's outputs")
     return logits
 

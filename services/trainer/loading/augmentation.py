@@ -2,12 +2,11 @@
 
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
 
+from services.trainer.devices import filled
+from services.trainer.loading.rand_augment import augment_groups
 from services.trainer.recipes.sections import Augmentation
 
-GROUPS = 16  # per batch; the images of a group get the same random operation
-GREY = 128
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -19,31 +18,26 @@ def random_crop(pixels: Tensor, recipe: Augmentation, generator: torch.Generator
     if not recipe.shift and not recipe.zoom:
         return pixels
     count, size = pixels.shape[:2]
-    scale = 1 - recipe.zoom * _uniform(count, generator)
-    rows = _source_lines(size, scale, recipe.shift * _symmetric(count, generator))
-    columns = _source_lines(size, scale, recipe.shift * _symmetric(count, generator))
+    scale = 1 - recipe.zoom * _uniform(pixels, generator)
+    rows = _source_lines(size, scale, recipe.shift * _symmetric(pixels, generator))
+    columns = _source_lines(size, scale, recipe.shift * _symmetric(pixels, generator))
     images = torch.arange(count, device=pixels.device)
     return pixels[images[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def rand_augment(pixels: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
-    """Apply RandAugment (Cubuk et al. 2020, by torchvision) to a uint8 N x S x S x 3 batch.
+def rand_augment(pixels: Tensor, recipe: Augmentation, host: torch.Generator) -> Tensor:
+    """Apply RandAugment (Cubuk et al. 2020) to a uint8 N x S x S x 3 batch.
 
     None of its 14 operations is a flip: identity, shear, shift, rotation, brightness, colour,
     contrast, sharpness, posterise, solarise, autocontrast, equalise. Each operation is
     drawn for a random group of images, since drawing one per image takes several times longer.
+    host: a generator in main memory, so that drawing does not wait for a GPU.
     """
     if not recipe.randaugment:
         return pixels
-    operation = v2.RandAugment(num_ops=1, magnitude=recipe.magnitude, fill=GREY)
+    drawn = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=host)))
     images = pixels.permute(0, 3, 1, 2).clone()
-    with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-        torch.default_generator.manual_seed(_whole_number(generator))
-        for _ in range(recipe.randaugment):
-            for group in torch.randperm(len(images)).chunk(GROUPS):
-                rows = group.to(images.device)
-                images[rows] = operation(images[rows])
-    return images.permute(0, 2, 3, 1)
+    return augment_groups(images, recipe.randaugment, recipe.magnitude, drawn).permute(0, 2, 3, 1)
 
 
 def colour_jitter(images: Tensor, recipe: Augmentation, generator: torch.Generator) -> Tensor:
@@ -67,22 +61,19 @@ def _source_lines(size: int, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def _factor(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    factors = 1 + strength * _symmetric(len(images), generator)
+    factors = 1 + strength * _symmetric(images, generator)
     return factors[:, None, None, None].to(images.dtype)
 
 
 def _luma(images: Tensor) -> Tensor:
-    weights = torch.tensor(LUMA, device=images.device, dtype=images.dtype)
+    weights = filled(LUMA, images.device).to(images.dtype)
     return (images * weights[:, None, None]).sum(dim=1, keepdim=True)
 
 
-def _whole_number(generator: torch.Generator) -> int:
-    return int(torch.randint(2**31, (), generator=generator, device=generator.device))
+def _uniform(images: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(len(images), generator=generator, device=images.device)
 
 
-def _uniform(count: int, generator: torch.Generator) -> Tensor:
-    return torch.rand(count, generator=generator, device=generator.device)
-
-
-def _symmetric(count: int, generator: torch.Generator) -> Tensor:
-    return 2 * _uniform(count, generator) - 1
+def _symmetric(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return one number from -1 to 1 for each image, on its device."""
+    return 2 * _uniform(images, generator) - 1

@@ -108,6 +108,7 @@ class Checkpoint:
         learner.optimizer.load_state_dict(
             {"state": _optimizer_state(tensors), "param_groups": facts["param_groups"]}
         )
+        _restore_memory_format(learner.optimizer)
         learner.scaler.load_state_dict(facts["scaler"])
         _restore_layouts(learner.optimizer)
         return TrainingState(_history(facts), _under(BEST, tensors))
@@ -170,3 +171,11 @@ def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tenso
         parameter, _, slot = name.partition("/")
         state.setdefault(int(parameter), {})[slot] = tensor
     return state
+
+
+def _restore_memory_format(optimizer: Optimizer) -> None:
+    """Store momentum in the memory order of its weights, as fused optimisers of GPUs require."""
+    for parameter, slots in optimizer.state.items():
+        for name, values in slots.items():
+            if values.shape == parameter.shape:
+                slots[name] = torch.empty_like(parameter).copy_(values)

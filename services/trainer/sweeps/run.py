@@ -15,7 +15,7 @@ from euguess.process.locks import folder_lock
 from euguess.process.project import service_command, service_environment
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
-from services.trainer.devices import choose_device, use_available_cores
+from services.trainer.devices import choose_device, set_up_device, use_available_cores
 from services.trainer.progress import ProgressDisplay
 from services.trainer.sweeps.data import SplitDataLoader, SweepSource
 from services.trainer.sweeps.result import SweepResult, result_of
@@ -39,6 +39,7 @@ class SweepRequest:
     storage_url: str = ""
     silence_seconds: int = 60
     device: str = "auto"
+    is_repeatable: bool = False
     on_damage: OnDamage = OnDamage.RAISE
     join: str | None = None
 
@@ -59,6 +60,7 @@ def run_sweep(
     use_available_cores(request.workers)
     sweep, display = _sweep(request), ProgressDisplay(console)
     device = choose_device(request.device)
+    set_up_device(device, is_repeatable=request.is_repeatable)
     source = SweepSource(request.dataset, home, store, device, display, request.on_damage)
     split_data = SplitDataLoader(source)
     storage = _storage_of(request, sweep, split_data)

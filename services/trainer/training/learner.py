@@ -1,6 +1,7 @@
 """Mutable state of a training run: network, optimiser, learning rate and weight average."""
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from services.networks import (
     UnsuitableSize,
     check_image_size,
 )
-from services.trainer.devices import on_device
+from services.trainer.devices import on_device, training_arithmetic
 from services.trainer.loading.batches import Batch
 from services.trainer.pretrained import WeightsMismatch, build_pretrained
 from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe
@@ -43,13 +44,11 @@ class Learner:
         self.network = on_device(network, device)
         freeze(self.network, recipe.fine_tuning)
         self.average = WeightAverage(self.network, recipe.ema_decay) if recipe.ema_decay else None
-        self.optimizer = _optimizer(self.network, recipe)
+        self.optimizer = _optimizer(self.network, recipe, is_fused=device.type == "cuda")
         is_half = recipe.precision == "fp16"
         self.scaler = torch.amp.GradScaler(device.type, enabled=is_half)
         self._schedule = make_schedule(self.optimizer, recipe)
-        self._autocast = torch.autocast(
-            device.type, DTYPES[recipe.precision], enabled=recipe.precision != "fp32"
-        )
+        self._autocast = _autocast(device, recipe.precision)
         self._accumulation = recipe.optimizer.accumulation
         self._clip_norm = recipe.optimizer.clip_norm
         self._is_in_eval_mode = recipe.faults.eval_mode_while_training
@@ -79,10 +78,11 @@ class Learner:
     def learn(self, batch: Batch, criterion: Criterion) -> Step:
         """Take one step of gradient descent."""
         self.optimizer.zero_grad(set_to_none=True)
-        parts = [
-            self._gradient(part, criterion, len(part.labels) / len(batch.labels))
-            for part in batch.parts(self._accumulation)
-        ]
+        with training_arithmetic():
+            parts = [
+                self._gradient(part, criterion, len(part.labels) / len(batch.labels))
+                for part in batch.parts(self._accumulation)
+            ]
         self._descend()
         losses, hits = zip(*parts, strict=True)
         return Step(torch.stack(losses).sum(), torch.stack(hits).sum(), len(batch.labels))
@@ -133,13 +133,30 @@ def new_learner(recipe: Recipe, num_countries: int, device: torch.device) -> Lea
     return Learner(network, recipe, device)
 
 
-def _optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
-    optimisation = recipe.optimizer
+def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, DTYPES[precision])
+
+
+def _optimizer(network: nn.Module, recipe: Recipe, *, is_fused: bool) -> Optimizer:
+    """Build the optimiser. Fused ones skip fp16 steps that overflow without waiting for the GPU."""
+    optimisation, fused = recipe.optimizer, True if is_fused else None
     groups = parameter_groups(network, optimisation, recipe.fine_tuning.layer_decay)
-    if optimisation.name == "sgd":
-        return SGD(groups, momentum=optimisation.momentum)
-    kind = Adam if optimisation.name == "adam" else AdamW
-    return kind(groups)
+    if optimisation.name != "sgd":
+        kind = Adam if optimisation.name == "adam" else AdamW
+        return kind(groups, fused=fused)
+    optimizer = SGD(groups, momentum=optimisation.momentum, fused=fused)
+    if is_fused and optimisation.momentum:
+        _start_at_rest(optimizer)
+    return optimizer
+
+
+def _start_at_rest(optimizer: Optimizer) -> None:
+    """Set all momentum to zero, which a fused SGD leaves undefined if its first step is skipped."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 class WeightAverage:

@@ -86,7 +86,14 @@ def train_one_epoch(
         hits.append(step.hits)
         images += step.images
         tick(step.images)
-    return float(torch.stack(losses).sum()) / images, float(torch.stack(hits).sum()) / images
+    loss, right = _read_back(torch.stack(losses).sum(), torch.stack(hits).sum())
+    return loss / images, right / images
+
+
+def _read_back(*values: Tensor) -> list[float]:
+    """Return single values of the device in one transfer: the only wait for a GPU in an epoch."""
+    together: list[float] = torch.stack([value.float() for value in values]).tolist()
+    return together
 
 
 def _epoch(

@@ -1,12 +1,18 @@
 """Choosing a device and the number of threads."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from euguess.errors import InvalidInput
-from services.trainer.devices import choose_device, quota_cores
+from services.trainer.devices import (
+    choose_device,
+    quota_cores,
+    set_up_device,
+    training_arithmetic,
+)
 
 
 def test_auto_finds_some_device() -> None:
@@ -32,3 +38,48 @@ def test_without_a_quota_there_is_no_limit(tmp_path: Path, text: str | None) -> 
     if text:
         path.write_text(text)
     assert quota_cores(path) >= torch.get_num_threads()
+
+
+def fp32_precisions() -> tuple[str, str]:
+    return (
+        torch.backends.cuda.matmul.fp32_precision,
+        torch.backends.cudnn.conv.fp32_precision,  # type: ignore[attr-defined]
+    )
+
+
+@pytest.fixture
+def arithmetic() -> Iterator[None]:
+    """Restore how GPUs calculate."""
+    before, is_tried = fp32_precisions(), torch.backends.cudnn.benchmark
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.benchmark = is_tried
+    torch.backends.cuda.matmul.fp32_precision = before[0]
+    torch.backends.cudnn.conv.fp32_precision = before[1]  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("arithmetic")
+def test_a_gpu_trains_by_tf32_and_tests_by_exact_fp32() -> None:
+    set_up_device(torch.device("cuda"), is_repeatable=False)
+    assert torch.backends.cudnn.benchmark
+    assert fp32_precisions() == ("ieee", "ieee")
+    with training_arithmetic():
+        assert fp32_precisions() == ("tf32", "tf32")
+    assert fp32_precisions() == ("ieee", "ieee")
+
+
+@pytest.mark.usefixtures("arithmetic")
+def test_repeatable_runs_on_a_gpu_use_neither_tf32_nor_trials_of_algorithms() -> None:
+    set_up_device(torch.device("cuda"), is_repeatable=True)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
+    with training_arithmetic():
+        assert fp32_precisions() == ("ieee", "ieee")
+
+
+@pytest.mark.usefixtures("arithmetic")
+def test_a_cpu_is_left_as_it_is() -> None:
+    before = fp32_precisions(), torch.backends.cudnn.benchmark
+    set_up_device(torch.device("cpu"), is_repeatable=True)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert (fp32_precisions(), torch.backends.cudnn.benchmark) == before

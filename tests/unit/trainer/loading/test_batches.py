@@ -131,10 +131,22 @@ def test_randaugment_never_mirrors_an_image(seed: int) -> None:
     assert bool((middle[:, :, -1, 1] >= middle[:, :, 0, 1]).all())
 
 
-def test_images_that_do_not_fit_are_read_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_do_not_fit_are_read_ahead_batch_by_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = np.array([7, 2, 5, 1, 9])
+    resident = list(images().training_batches(rows, 2, PLAIN, seed=3))
     monkeypatch.setattr("services.trainer.loading.batches.RESIDENT_SHARE", 0.0)
-    (batch,) = images().batches(np.array([7, 2]), 2)
-    assert numbers(batch) == [7, 2]
+    reading = images()
+    assert [numbers(batch) for batch in reading.batches(rows, 2)] == [[7, 2], [5, 1], [9]]
+    for one, other in zip(reading.training_batches(rows, 2, PLAIN, seed=3), resident, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.labels, other.labels)
+
+
+def test_images_are_moved_to_the_device_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.trainer.loading.batches.UPLOAD_BYTES", 3 * SIZE * SIZE * 3)
+    assert [numbers(batch) for batch in images().batches(np.arange(10), 10)] == [list(range(10))]
 
 
 def test_the_pixels_of_the_cache_are_never_changed() -> None:

@@ -196,6 +196,21 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert same(continued.best_weights, unbroken.best_weights)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_momentum_keeps_the_memory_order_of_its_weights_after_a_resume(
+    optimizer: str, tmp_path: Path
+) -> None:
+    recipe = tiny_recipe(f"optimizer.name={optimizer}", "epochs=1")
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    trained(recipe, checkpoint)
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    checkpoint.load(learner)
+    for parameter, slots in learner.optimizer.state.items():
+        momenta = [values for values in slots.values() if values.shape == parameter.shape]
+        assert momenta
+        assert all(values.stride() == parameter.stride() for values in momenta)
+
+
 def test_a_checkpoint_of_another_recipe_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     trained(tiny_recipe("epochs=1"), Checkpoint(path, "one"))
