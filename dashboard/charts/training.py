@@ -1,4 +1,4 @@
-"""Charts of learning curves and test accuracies (the study's figures 5 to 8)."""
+"""Charts of learning curves and test accuracies (the study's figures 6 to 8)."""
 
 from collections.abc import Mapping
 

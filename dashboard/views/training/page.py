@@ -128,7 +128,7 @@ def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     st.subheader("Log loss")
     st.altair_chart(curves_chart(curves, "loss", "Mean log loss (nats)"))
     st.caption(
-        "Solid: training photos, as in the study's figures 5 and 6. Dashed: validation photos, "
+        "Solid: training photos, as in the study's figures 6 and 7. Dashed: validation photos, "
         "which are not trained on (with a split by image, other photos of the same places are)."
     )
 
@@ -152,7 +152,7 @@ def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     chance = next(iter(reports.values())).baselines.chance
     accuracies = {name: report.metrics[TOP1] for name, report in reports.items()}
     st.altair_chart(accuracies_chart(accuracies, chance))
-    st.caption("Single photos, with 95% intervals over places, as in the study's figures 7 and 8.")
+    st.caption("Single photos, with 95% intervals over places, as in the study's figure 8.")
 
 
 def _tested_name(run: TrainingRun, report: Report) -> str:

@@ -1,4 +1,4 @@
-"""Plots of the report: the study's figures 5 to 8, drawn from our runs."""
+"""Plots of the report: the study's figures 6 to 8, drawn from our runs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,21 +44,21 @@ def draw_plots(paper: Paper, folder: Path) -> dict[str, str]:
 
 def _draw_networks(runs: dict[str, RecipeResult], folder: Path) -> dict[str, str]:
     plots: dict[str, tuple[Draw, str]] = {
-        "figure-5.png": (
-            lambda axes: _curves(axes, runs, "train_accuracy"),
-            "Figure 5: training accuracy",
-        ),
         "figure-6.png": (
-            lambda axes: _curves(axes, runs, "train_loss"),
-            "Figure 6: training log loss",
+            lambda axes: _curves(axes, runs, "train_accuracy"),
+            "Figure 6: training accuracy",
         ),
         "figure-7.png": (
-            lambda axes: _bars(axes, runs),
-            "Figure 7: test accuracy of one view, with 95 % intervals over places",
+            lambda axes: _curves(axes, runs, "train_loss"),
+            "Figure 7: training log loss",
         ),
         "figure-8.png": (
+            lambda axes: _bars(axes, runs),
+            "Figure 8: test accuracy of one view, with 95 % intervals over places",
+        ),
+        "averages.png": (
             lambda axes: _averages(axes, runs),
-            "Figure 8: test accuracy as the study averaged it, beside the correct average",
+            "Test accuracy as the study averaged it, beside the correct average",
         ),
     }
     for name, (draw, _) in plots.items():

@@ -36,7 +36,7 @@ def markdown(paper: Paper, plots: dict[str, str], written_at: datetime) -> str:
     images = [f"![{caption}]({name})\n\n*{caption}.*" for name, caption in plots.items()]
     curves = images[:-1] if "faults.png" in plots else images
     change = images[-1] if "faults.png" in plots else ""
-    networks = "\n\n".join(("## Figures 5 to 8: the networks side by side", *curves))
+    networks = "\n\n".join(("## Figures 6 to 8: the networks side by side", *curves))
     sections = (
         f"# The study's experiments, repeated on {paper.request.dataset}",
         _introduction(paper),

@@ -125,7 +125,7 @@ def test_the_report_shows_the_studys_figures_beside_ours(
         "Table 3",
         "Table 4",
         "Effect of each fault",
-        "Figures 5 to 8",
+        "Figures 6 to 8",
         "Provenance",
     ):
         assert f"## {heading}" in text
@@ -147,9 +147,12 @@ def test_the_page_embeds_its_plots_and_the_markdown_links_to_them(written: Path)
     page, text = (written / PAGE).read_text(), (written / MARKDOWN).read_text()
     plots = sorted(written.glob("*.png"))
     assert [path.name for path in plots] == [
+        "averages.png",
         "faults.png",
-        *(f"figure-{number}.png" for number in (5, 6, 7, 8)),
+        *(f"figure-{number}.png" for number in (6, 7, 8)),
     ]
+    for caption in ("Figure 6: training accuracy", "Figure 7: training log loss", "Figure 8: test"):
+        assert f"*{caption}" in text
     for path in plots:
         assert f"]({path.name})" in text
         with Image.open(path) as image:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from euguess.process.project import project_root
+from euguess.training.study_facts import FIGURE_RUNS
 from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe, read_recipe
 from services.trainer.recipes.sections import Faults
 from services.trainer.runs.experiment import flat
@@ -59,5 +60,12 @@ def test_tables_3_and_4_use_one_heading_or_a_third_of_the_places() -> None:
         one, third = (read_recipe(FOLDER / "study" / f"table{n}-{network}.toml") for n in (3, 4))
         assert (one.views, one.subset.share) == (1, 1.0)
         assert (third.views, third.subset.share) == (3, 0.3333)
+        assert (one.batch_size, third.batch_size) == (200, 200)
         changed = {key for key, value in facts(one).items() if facts(third)[key] != value}
         assert changed == {"views", "subset.share"}
+
+
+def test_figures_6_to_8_compare_networks_that_were_trained_alike() -> None:
+    compared = [read_recipe(FOLDER / f"{stem}.toml") for stem in FIGURE_RUNS]
+    assert {(one.epochs, one.batch_size, one.views) for one in compared} == {(10, 1000, 3)}
+    assert len({one.network for one in compared}) == len(compared)
