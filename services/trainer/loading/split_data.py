@@ -8,10 +8,10 @@ import torch
 
 from euguess.errors import InvalidInput
 from euguess.geography.countries import PRESETS, country
+from euguess.images.perceptual_hash import hash_images
 from euguess.messages.serving import ModelCountry
 from euguess.messages.training import SeenViews
 from services.trainer.cache.format import TensorCache
-from services.trainer.dataset.copies import hash_images
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.recipes.recipe import Recipe

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from euguess.errors import InvalidManifest
-from euguess.settings import StoreSettings
+from euguess.settings import HomeSettings, StoreSettings
 from euguess.storage import open_store
 from euguess.terminal.output import console, counts_table, messages, print_json
 
@@ -18,7 +18,7 @@ SHOWN_PROBLEMS = 50
 
 def import_photos(
     name: Annotated[str, typer.Argument(help="Name of the new dataset")],
-    path: Annotated[Path, typer.Argument(help="CSV or Parquet manifest, or a folder of FR/*.jpg")],
+    path: Annotated[Path, typer.Argument(help="CSV or Parquet manifest, or a folder of photos")],
     skip_bad: Annotated[
         bool,
         typer.Option("--skip-bad", help="Leave out invalid rows instead of refusing the import"),
@@ -32,10 +32,13 @@ def import_photos(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Import labelled photos from a manifest, or from a folder with one sub-folder per country.
+    """Import labelled photos from a manifest or a folder.
 
-    A manifest has the columns file,country_code,lat,lon,heading,location_id (and, if known,
-    attribution, license, sha256, captured_at). All rows are checked before anything is stored.
+    A folder is searched for photos below folders that name a country (France, fr, train/FRA);
+    other photos are labelled by their GPS position. A manifest has the columns
+    file,country_code,lat,lon,heading,location_id (and, if known, attribution, license, sha256,
+    captured_at). All photos are checked before anything is stored. What was guessed and what was
+    left out is printed, and listed in the home folder.
     """
     asyncio.run(
         import_dataset(name, path, skip_bad=skip_bad, as_json=as_json, allow_outside=allow_outside)
@@ -53,22 +56,31 @@ async def import_dataset(
     from euguess.collection.datasets import stored_status
     from euguess.imports.labelled import read_labelled
     from euguess.imports.storing import check_name, store_dataset
+    from euguess.imports.summary import summarise, summary_lines, write_left_out
 
     check_name(name)
     with _progress() as progress:
         checking = _bar(progress, "Checking photos")
         found = read_labelled(path, checking, allow_outside=allow_outside)
         _report(found.problems, skip_bad=skip_bad)
+        summary = summarise(found)
+        listed = write_left_out(summary, HomeSettings().home / "imports" / name)
         if not found.photos:
-            raise InvalidManifest(f"{path} has no valid photos. Nothing was imported.")
+            why = f" Left out, with reasons: {listed}" if listed else ""
+            raise InvalidManifest(f"{path} has no valid photos. Nothing was imported.{why}")
         store = await open_store(StoreSettings.load())
         await store_dataset(store, name, found.photos, _bar(progress, "Storing places"))
     status = await stored_status(store, name)
     if as_json:
-        print_json(status)
+        print_json({**status.model_dump(mode="json"), "import": summary.model_dump(mode="json")})
     else:
         console.print(counts_table(status))
-        console.print(f"{len(found.photos):,} views stored, {len(found.problems):,} left out.")
+        left_out = len(summary.left_out)
+        console.print(f"{summary.photos:,} photos stored, {left_out:,} files left out.")
+        for line in summary_lines(summary):
+            console.print(line, markup=False, highlight=False)
+        if listed is not None:
+            console.print(f"All files left out, with reasons: {listed}", markup=False)
 
 
 def _report(problems: Sequence[str], *, skip_bad: bool) -> None:

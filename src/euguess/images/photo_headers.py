@@ -49,6 +49,7 @@ class PhotoHeader:
     scans: int = 1
     is_animated: bool = False
     orientation: int = UPRIGHT
+    exif: bytes = b""  # as stored, unchecked, without its mark
 
     @property
     def size(self) -> tuple[int, int]:
@@ -113,7 +114,9 @@ def _read_jpeg(data: bytes, max_segments: int) -> PhotoHeader:
     if size is None or not scans:
         raise _damaged()
     height, width = size
-    return PhotoHeader("JPEG", width, height, b"".join(needed), scans, False, _orientation(exif))
+    return PhotoHeader(
+        "JPEG", width, height, b"".join(needed), scans, False, _orientation(exif), exif
+    )
 
 
 def _check_marker(marker: int) -> None:
@@ -150,7 +153,7 @@ def _read_png(data: bytes, max_segments: int) -> PhotoHeader:
         raise _too_many(max_segments)
     if size is None:
         raise _damaged()
-    return PhotoHeader("PNG", *size, b"".join(needed), 1, is_animated, _orientation(exif))
+    return PhotoHeader("PNG", *size, b"".join(needed), 1, is_animated, _orientation(exif), exif)
 
 
 def _read_webp(data: bytes, max_segments: int) -> PhotoHeader:
@@ -174,7 +177,7 @@ def _read_webp(data: bytes, max_segments: int) -> PhotoHeader:
         raise _too_many(max_segments)
     if not width:
         raise _damaged()
-    return PhotoHeader("WEBP", width, height, data, 1, is_animated, _orientation(exif))
+    return PhotoHeader("WEBP", width, height, data, 1, is_animated, _orientation(exif), exif)
 
 
 def _lossy_size(data: bytes, body: int) -> tuple[int, int]:

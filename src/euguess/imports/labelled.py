@@ -5,56 +5,53 @@ import hashlib
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from euguess.errors import InvalidInput, InvalidManifest
+from euguess.errors import InvalidInput, InvalidManifest, UnknownCountry
+from euguess.geography.boundaries import Boundaries, load_boundaries
 from euguess.geography.countries import country
 from euguess.geography.locations import Coordinate
+from euguess.images.perceptual_hash import hash_images
 from euguess.images.photo_headers import InvalidImage
 from euguess.images.photo_limits import FORMATS, PHOTO, check_bytes, check_photo
-from euguess.images.preprocessing import load_photo
+from euguess.images.preprocessing import decode_photo
+from euguess.imports.exif import Capture, read_capture
+from euguess.imports.folders import FolderLabel, check_suffix, files_below, label_of
+from euguess.imports.photos import DIGITS_OF_ID, LabelledPhoto, NotImported, location_id_of
+from euguess.imports.places import join_places
+from euguess.imports.series import time_in_name
 from euguess.messages.collection import PlaceSource
 
 REQUIRED_COLUMNS = ("file", "country_code")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
 TRUE_WORDS = ("true", "1", "yes")
 DEFAULT_LICENSE = "unknown"
-TEST_SIDE = 32  # pixels; decoding at the lowest scale still reads all data
+HASH_SIDE = 32  # pixels; decoding at the lowest scale still reads all data
 
 Row = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledPhoto:
-    """A checked photo with its label. `where` is its position in the manifest."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file of a folder that is not imported."""
 
-    where: str
-    path: Path
-    country_code: str
-    location_id: str
-    coordinate: Coordinate | None
-    heading: float
-    heading_is_relative: bool
-    attribution: str
-    license: str
-    captured_at: str | None
-    sha256: str
-    size: tuple[int, int]
-    suffix: str  # of the actual format of its bytes
-    place_known_by: PlaceSource
+    file: str
+    reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Valid photos, and a sentence about each invalid one."""
+    """Valid photos, a sentence about each invalid one, and what a folder holds besides."""
 
     photos: list[LabelledPhoto]
     problems: list[str]
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def read_labelled(
@@ -67,16 +64,21 @@ def read_labelled(
     rows = list(_rows(path))
     if not rows:
         raise InvalidManifest(f"{path} has no photos ({', '.join(FORMATS)}).")
-    found = Labelled([], [])
-    seen: dict[str, str] = {}
+    found, seen, reader = Labelled([], []), _Seen(is_folder=path.is_dir()), PhotoReader()
     for number, (where, folder, row) in enumerate(rows, start=1):
         try:
             file = _path(folder, row["file"], allow_outside=allow_outside)
-            _add(found, seen, _check(where, file, row))
+            if path.is_dir():
+                check_suffix(file)
+            photo = reader.read(where, file, row)
+            seen.add(photo)
+            found.photos.append(photo)
+        except NotImported as error:
+            found.left_out.append(LeftOut(where, error.reason, error.detail))
         except (InvalidInput, InvalidImage) as error:
             found.problems.append(f"{where}: {error}")
         progress(number, len(rows))
-    return _with_one_country_each(found)
+    return _with_places(found)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
@@ -89,10 +91,9 @@ def _rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
 
 
 def _folder_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
-    """Yield a row per photo of folders like FR/*.jpg; each photo is its own location."""
-    for photo in sorted(p for p in path.glob("*/*") if p.suffix.lower() in SUFFIXES):
-        name = str(photo.relative_to(path))
-        yield name, path, {"file": name, "country_code": photo.parent.name}
+    for file in files_below(path):
+        name = str(file.relative_to(path))
+        yield name, path, {"file": name}
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
@@ -149,33 +150,72 @@ def _path(folder: Path, file: str, *, allow_outside: bool) -> Path:
     return path
 
 
-def _check(where: str, path: Path, row: Row) -> LabelledPhoto:
-    """Check a row and its photo. Raises InvalidInput or InvalidImage with the reason."""
-    code = country(row["country_code"]).code
-    coordinate, heading = _coordinate(row), _heading(row)
-    data = read_photo_file(path)
-    digest = hashlib.sha256(data).hexdigest()
-    if row.get("sha256", digest) not in (digest, ""):
-        raise InvalidManifest(f"{path.name} does not have the sha256 that the manifest gives")
-    header = check_photo(data)
-    load_photo(header, side=TEST_SIDE)
-    return LabelledPhoto(
-        where=where,
-        path=path,
-        country_code=code,
-        location_id=_location_id(row, digest),
-        coordinate=coordinate,
-        heading=heading or 0.0,
-        heading_is_relative=heading is None
-        or row.get("heading_is_relative", "").lower() in TRUE_WORDS,
-        attribution=row.get("attribution", ""),
-        license=row.get("license") or DEFAULT_LICENSE,
-        captured_at=row.get("captured_at") or None,
-        sha256=digest,
-        size=header.upright_size,
-        suffix=SUFFIX_OF_FORMAT[header.format],
-        place_known_by=_place_source(row, coordinate),
-    )
+@dataclass
+class PhotoReader:
+    """Reads and checks photos one by one."""
+
+    @cached_property
+    def _boundaries(self) -> Boundaries:
+        return load_boundaries()
+
+    def read(self, where: str, path: Path, row: Row) -> LabelledPhoto:
+        """Check a row and its photo.
+
+        Raises InvalidInput or InvalidImage with the reason, NotImported for a file of a folder
+        that cannot be labelled.
+        """
+        label = self._label_of_row(row)
+        coordinate, heading, given = _coordinate(row), _heading(row), row.get("location_id", "")
+        data = read_photo_file(path)
+        digest = hashlib.sha256(data).hexdigest()
+        if row.get("sha256", digest) not in (digest, ""):
+            raise InvalidManifest(f"{path.name} does not have the sha256 that the manifest gives")
+        header = check_photo(data)
+        bits = hash_images(decode_photo(data, HASH_SIDE)[None])
+        capture = Capture() if given else read_capture(header.exif)
+        coordinate = coordinate or capture.coordinate
+        taken_at = None if given else capture.taken_at or time_in_name(path.stem)
+        label = label or self._label_by_position(coordinate)
+        return LabelledPhoto(
+            where=where,
+            path=path,
+            country_code=label.country_code,
+            labelled_by=label.rule,
+            location_id=location_id_of(_checked_id(given) or digest[:DIGITS_OF_ID]),
+            place_known_by=PlaceSource.GIVEN if given else PlaceSource.UNKNOWN,
+            coordinate=coordinate,
+            heading=heading or 0.0,
+            heading_is_relative=heading is None
+            or row.get("heading_is_relative", "").lower() in TRUE_WORDS,
+            attribution=row.get("attribution", ""),
+            license=row.get("license") or DEFAULT_LICENSE,
+            captured_at=row.get("captured_at") or (f"{taken_at:%Y-%m-%d}" if taken_at else None),
+            taken_at=taken_at,
+            camera=capture.camera,
+            bits=int(bits[0]),
+            sha256=digest,
+            size=header.upright_size,
+            suffix=SUFFIX_OF_FORMAT[header.format],
+        )
+
+    def _label_of_row(self, row: Row) -> FolderLabel | None:
+        """Return the label that a manifest gives, or that the folders of a photo give if any."""
+        if "country_code" in row:
+            return FolderLabel(country(row["country_code"]).code, "")
+        return label_of(Path(row["file"]).parts[:-1])
+
+    def _label_by_position(self, coordinate: Coordinate | None) -> FolderLabel:
+        if coordinate is None:
+            raise NotImported("no folder names its country, and it has no GPS position")
+        at = f"{coordinate.lat:.3f}, {coordinate.lon:.3f}"
+        code = self._boundaries.locate(coordinate)
+        if code is None:
+            raise NotImported("its GPS position is at sea or outside Europe", at)
+        try:
+            return FolderLabel(country(code).code, "GPS position")
+        except UnknownCountry:
+            reason = f"its GPS position is in {code}, which is none of EUGuess's countries"
+            raise NotImported(reason, at) from None
 
 
 def read_photo_file(path: Path) -> bytes:
@@ -215,24 +255,32 @@ def _heading(row: Row) -> float | None:
     return heading
 
 
-def _place_source(row: Row, coordinate: Coordinate | None) -> PlaceSource:
-    if row.get("location_id"):
-        return PlaceSource.GIVEN
-    return PlaceSource.UNKNOWN if coordinate is None else PlaceSource.POSITION
-
-
-def _location_id(row: Row, digest: str) -> str:
-    given = row.get("location_id", "")
+def _checked_id(given: str) -> str:
     if given and not re.fullmatch(r"[\w.-]{1,100}", given, re.ASCII):
         raise InvalidManifest(f"location_id {given!r}: use letters, digits, '.', '_' and '-'")
-    return f"folder-{given or digest[:20]}"
+    return given
 
 
-def _add(found: Labelled, seen: dict[str, str], photo: LabelledPhoto) -> None:
-    if photo.sha256 in seen:
-        raise InvalidManifest(f"{photo.path.name} is the same photo as {seen[photo.sha256]}")
-    seen[photo.sha256] = photo.where
-    found.photos.append(photo)
+@dataclass
+class _Seen:
+    """Photos by the SHA-256 of their bytes: none is imported twice."""
+
+    is_folder: bool
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, photo: LabelledPhoto) -> None:
+        """Raise NotImported for a second copy in a folder, InvalidManifest in a manifest."""
+        earlier = self.first.setdefault(photo.sha256, photo.where)
+        if earlier == photo.where:
+            return
+        if self.is_folder:
+            raise NotImported("the same photo as another file", earlier)
+        raise InvalidManifest(f"{photo.path.name} is the same photo as {earlier}")
+
+
+def _with_places(found: Labelled) -> Labelled:
+    kept = _with_one_country_each(found)
+    return replace(kept, photos=join_places(kept.photos))
 
 
 def _with_one_country_each(found: Labelled) -> Labelled:
@@ -248,4 +296,4 @@ def _with_one_country_each(found: Labelled) -> Labelled:
                 f"{photo.where}: location {photo.location_id.removeprefix('folder-')} is in "
                 f"{photo.country_code} here and in {first.country_code} at {first.where}"
             )
-    return Labelled(good, problems)
+    return Labelled(good, problems, found.left_out)

@@ -14,7 +14,8 @@ from euguess.collection.layout import location_key, locations_prefix, spec_key, 
 from euguess.collection.providers import ProviderName
 from euguess.errors import DatasetConflict, InvalidInput, InvalidManifest, ObjectNotFound
 from euguess.images.photo_headers import InvalidImage
-from euguess.imports.labelled import LabelledPhoto, read_photo_file
+from euguess.imports.labelled import read_photo_file
+from euguess.imports.photos import LabelledPhoto
 from euguess.messages.collection import (
     DatasetSpec,
     LocationRecord,
@@ -105,7 +106,7 @@ def _read_again(photo: LabelledPhoto) -> bytes:
 
 
 def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecord:
-    """Build the record of a location. Its first photo gives the position.
+    """Build the record of a location. The first photo that has a position gives it.
 
     Photos are stored unchanged, so the key of a PNG or WebP photo has that suffix.
     """
@@ -119,7 +120,7 @@ def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecor
         key = f"{jpeg_key.removesuffix('.jpg')}{photo.suffix}"
         repeats[photo.heading] += 1
         views.append(_view(key, photo))
-    coordinate = first.coordinate
+    coordinate = next((one.coordinate for one in photos if one.coordinate is not None), None)
     return LocationRecord(
         location_id=first.location_id,
         dataset=name,
@@ -133,6 +134,7 @@ def location_record(name: str, photos: Sequence[LabelledPhoto]) -> LocationRecor
         license=first.license,
         headings_are_relative=any(photo.heading_is_relative for photo in photos),
         place_known_by=first.place_known_by,
+        place_reasons=first.place_reasons,
         views=tuple(views),
         fetched_at=utc_now(),
     )

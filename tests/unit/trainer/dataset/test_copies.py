@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from euguess.images.perceptual_hash import hash_images
 from euguess.images.preprocessing import decode_photo
-from services.trainer.dataset.copies import MAX_BITS, copy_pairs, hash_images, nearest_copies
+from services.trainer.dataset.copies import MAX_BITS, copy_pairs, nearest_copies
 
 
 def encoded(image: Image.Image, quality: int) -> bytes:

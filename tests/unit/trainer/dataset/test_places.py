@@ -1,6 +1,7 @@
 """How well the places of a dataset are known, from its records to its manifest and views."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,9 +16,14 @@ from euguess.collection.manifest_format import (
     table_of,
 )
 from euguess.collection.providers import ProviderName
+from euguess.imports.labelled import read_labelled
+from euguess.imports.storing import store_dataset
 from euguess.messages.collection import LocationRecord, PlaceSource, ViewRecord
+from euguess.storage import ObjectStore
 from euguess.training.report import Places
+from services.trainer.dataset.manifest import build_manifest
 from services.trainer.dataset.view_index import ViewIndex
+from tests.support.phone_photos import phone_photo
 
 SHA256 = "ab" * 32
 
@@ -98,3 +104,14 @@ def test_given_places_leave_the_digest_as_it_was() -> None:
 def test_unknown_places_change_the_digest_so_that_older_caches_are_rebuilt() -> None:
     one = record(PlaceSource.UNKNOWN)
     assert digest_of(table_of(rows_of(one))) != older_manifest(one)[1]
+
+
+async def test_a_plain_folder_gives_a_dataset_of_unknown_places(
+    tmp_path: Path, memory_store: ObjectStore
+) -> None:
+    for number, code in enumerate(("FR", "FR", "PL")):
+        (tmp_path / code).mkdir(exist_ok=True)
+        (tmp_path / code / f"{number}.jpg").write_bytes(phone_photo(number))
+    photos = read_labelled(tmp_path, lambda done, of: None).photos
+    await store_dataset(memory_store, "mine", photos, lambda done, of: None)
+    assert (await build_manifest(memory_store, "mine")).views.places is Places.UNKNOWN
