@@ -53,4 +53,4 @@ class CacheBench:
             assert np.array_equal(cache.images[row], decode_photo(data, SPEC.size))
             assert cache.views.sha256s[row] == hashlib.sha256(data).hexdigest()
         names = {path.name for path in self.folder.iterdir()}
-        assert names == {"images.npy", "index.parquet", "cache.json", "lock"}
+        assert names == {"images.npy", "index.parquet", "cache.json", "hashes.npz", "lock"}

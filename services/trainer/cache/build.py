@@ -33,6 +33,7 @@ from services.trainer.cache.format import (
     TensorCache,
     open_cache,
 )
+from services.trainer.cache.hashes import with_hashes
 from services.trainer.cache.reuse import PLAN, copy_known_rows
 from services.trainer.cache.rows import ImageRows
 from services.trainer.dataset.manifest import Manifest
@@ -48,7 +49,7 @@ class CacheRequest:
 
 
 async def build_cache(store: ObjectStore, manifest: Manifest, request: CacheRequest) -> TensorCache:
-    """Return the cache of a manifest; build it unless it is up to date.
+    """Return the cache of a manifest with its hashes; build it unless it is up to date.
 
     An interrupted build is resumed. Images of the previous cache and of unfinished builds are
     reused if the SHA-256 of their photo matches. Raises DiskFull, and StoreError with the key of a
@@ -68,12 +69,14 @@ async def build_cache(store: ObjectStore, manifest: Manifest, request: CacheRequ
         await _build(store, manifest, request, building)
         install_finished(folder)
         remove_unfinished(folder)
-    return open_cache(folder, image=request.image, manifest_digest=manifest.digest)
+        built = open_cache(folder, image=request.image, manifest_digest=manifest.digest)
+        return with_hashes(built)
 
 
 def _up_to_date(manifest: Manifest, request: CacheRequest) -> TensorCache | None:
     try:
-        cache = open_cache(request.folder, image=request.image, manifest_digest=manifest.digest)
+        found = open_cache(request.folder, image=request.image, manifest_digest=manifest.digest)
+        cache = with_hashes(found)  # a damaged image makes the cache stale, and is built again
     except StaleCache:
         return None
     is_complete = not cache.header.skipped or request.decode.on_damage is OnDamage.SKIP

@@ -1,7 +1,7 @@
-"""The tensor cache on disk: images.npy (N, S, S, 3) uint8, index.parquet, cache.json.
+"""The tensor cache on disk: images.npy (N, S, S, 3) uint8, index.parquet, cache.json, hashes.npz.
 
 cache.json is written last and holds the size of images.npy and the SHA-256 of index.parquet, which
-in turn holds a CRC-32 of every image.
+in turn holds a CRC-32 of every image. hashes.npz is a record of cache.hashes, and may be missing.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from euguess.errors import StaleCache
+from euguess.images.perceptual_hash import Hashes
 from euguess.images.preprocessing import PIXELS_VERSION
 from euguess.messages.records import (
     DatasetName,
@@ -65,6 +66,7 @@ class TensorCache:
     header: CacheHeader
     images: Pixels  # (N, S, S, 3)
     table: pa.Table  # one row per image: the manifest's columns and pixels_crc32
+    hashes: Hashes | None = None  # perceptual hash of each image, once they are known
 
     @cached_property
     def views(self) -> ViewIndex:
@@ -75,9 +77,8 @@ class TensorCache:
 
     def damaged_rows(self) -> Rows:
         """Return the rows whose pixels do not match their checksum; reads the full file."""
-        recorded = crcs_of(self.table)
-        found = [row_crc32(image) for chunk in _chunks(self.images) for image in chunk]
-        return np.flatnonzero(np.array(found, dtype=np.uint32) != recorded)
+        found = [_crc32s(chunk) for _, chunk in _chunks(self.images)]
+        return np.flatnonzero(np.concatenate(found) != crcs_of(self.table))
 
 
 def spec_digest(image: ImageSpec) -> str:
@@ -176,9 +177,23 @@ def _read_index(folder: Path, header: CacheHeader) -> pa.Table:
     return table
 
 
-def _chunks(images: Pixels) -> Iterator[Pixels]:
+def read_checked(cache: TensorCache) -> Iterator[Pixels]:
+    """Read all images in parts. Raises StaleCache if one does not match its checksum."""
+    recorded = crcs_of(cache.table)
+    for start, chunk in _chunks(cache.images):
+        damaged = np.flatnonzero(_crc32s(chunk) != recorded[start : start + len(chunk)])
+        if len(damaged):
+            raise _stale(cache.folder, f"image {start + damaged[0]} does not match its checksum")
+        yield chunk
+
+
+def _chunks(images: Pixels) -> Iterator[tuple[int, Pixels]]:
     for start in range(0, len(images), VERIFY_ROWS):
-        yield np.array(images[start : start + VERIFY_ROWS])
+        yield start, np.array(images[start : start + VERIFY_ROWS])
+
+
+def _crc32s(images: Pixels) -> NDArray[np.uint32]:
+    return np.array([row_crc32(image) for image in images], dtype=np.uint32)
 
 
 def _stale(folder: Path, difference: str) -> StaleCache:

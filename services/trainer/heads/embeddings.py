@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from euguess.errors import StaleCache
 from euguess.images.preprocessing import PIXELS_VERSION
@@ -44,8 +44,10 @@ from services.trainer.session import Session, load_cache
 
 FORMAT_VERSION = 1
 FOLDER, FEATURES, HEADER = "embeddings", "features.npy", "embeddings.json"
-# A chunk is one batch: another batch size may round differently.
-CHUNK_ROWS = 32
+BATCH_ROWS = {"cpu": 32}  # other batch sizes may round differently
+GPU_BATCH_ROWS = 256
+CHUNK_BATCHES = 16  # written and synced together; a kill loses at most one chunk
+CHUNKS = "chunk-*.npy"
 
 Features = NDArray[np.float32]  # (views, features)
 
@@ -157,14 +159,14 @@ def _computed(
     """Compute missing chunks, then write the features and finally their header."""
     unused = np.zeros(len(cache), dtype=np.int64)
     images = DeviceImages(cache.images, unused, key.image, device)
+    batch_rows = BATCH_ROWS.get(device.type, GPU_BATCH_ROWS)
     chunks = []
-    for path, rows in _chunks(folder, len(cache)):
+    for path, rows in _chunks(folder, len(cache), batch_rows * CHUNK_BATCHES):
         if not path.is_file():
-            write_atomically(
-                path, _npy(predict_logits(extractor, images, rows, CHUNK_ROWS)), durable=True
-            )
+            forward = _Counting(extractor, int(rows[0]), len(cache), progress)
+            features = predict_logits(forward, images, rows, batch_rows)
+            write_atomically(path, _npy(features), durable=True)
         chunks.append(np.load(path, allow_pickle=False))
-        progress(int(rows[-1]) + 1, len(cache))
     features = np.concatenate(chunks)
     data = _npy(features)
     write_atomically(folder / FEATURES, data, durable=True)
@@ -173,14 +175,31 @@ def _computed(
         key=key, rows=len(features), widths=extractor.widths, features_sha256=digest
     )
     write_atomically(folder / HEADER, header.model_dump_json(indent=2), durable=True)
-    for path, _ in _chunks(folder, len(cache)):
+    for path in folder.glob(CHUNKS):
         path.unlink()
     return Embeddings(folder, header, features)
 
 
-def _chunks(folder: Path, rows: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:
-    for number, start in enumerate(range(0, rows, CHUNK_ROWS)):
-        yield folder / f"chunk-{number:05}.npy", np.arange(start, min(start + CHUNK_ROWS, rows))
+@dataclass
+class _Counting:
+    """Computes features and reports how many rows are done."""
+
+    extractor: FeatureExtractor
+    done: int
+    total: int
+    progress: Progress
+
+    def __call__(self, images: Tensor) -> Tensor:
+        features: Tensor = self.extractor(images)
+        self.done += len(images)
+        self.progress(self.done, self.total)
+        return features
+
+
+def _chunks(folder: Path, rows: int, size: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:
+    for start in range(0, rows, size):
+        stop = min(start + size, rows)
+        yield folder / f"chunk-{start:07}-{stop:07}.npy", np.arange(start, stop)
 
 
 def _read_header(folder: Path) -> EmbeddingHeader:

@@ -164,7 +164,8 @@ def subset(index: ViewIndex, rows: Rows) -> ViewIndex:
 
 def hashed_views(cache: TensorCache) -> ViewIndex:
     """Return the views of a cache with the perceptual hashes of their pixels."""
-    return replace(cache.views, hashes=hash_images(cache.images))
+    hashes = hash_images(cache.images) if cache.hashes is None else cache.hashes
+    return replace(cache.views, hashes=hashes)
 
 
 def label_order(codes: tuple[str, ...]) -> list[str]:

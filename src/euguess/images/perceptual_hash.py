@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]  # N x S x S x 3
 Hashes = NDArray[np.uint64]  # (N,)
 
+HASH_VERSION = 1  # another one discards recorded hashes
 GRID = 32
 FREQUENCIES = 8
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601

@@ -13,14 +13,26 @@ from euguess.errors import InvalidRecipe
 from services.networks import build_network
 from services.trainer.cache.format import CacheHeader, TensorCache
 from services.trainer.heads.backbones import build_feature_extractor
-from services.trainer.heads.embeddings import CHUNK_ROWS, FEATURES, HEADER, Embeddings, embed
+from services.trainer.heads.embeddings import (
+    BATCH_ROWS,
+    FEATURES,
+    HEADER,
+    Embeddings,
+    embed,
+)
 from services.trainer.progress import Progress, no_progress
 from services.trainer.recipes.head_recipe import Backbone
 from tests.support.tiny_training import CPU
 
 SIZE = 32
 SMALL = Backbone(network="smallnet", image_size=SIZE)
+CHUNK_ROWS = 2 * BATCH_ROWS["cpu"]
 VIEWS = 2 * CHUNK_ROWS + 5
+
+
+@pytest.fixture(autouse=True)
+def _chunks_of_two_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.trainer.heads.embeddings.CHUNK_BATCHES", 2)
 
 
 def cache_of(folder: Path, views: int = VIEWS, *, seed: int = 0) -> TensorCache:
@@ -44,7 +56,8 @@ def embedded(
 
 
 def kill_after_a_chunk(done: int, total: int) -> None:
-    raise KeyboardInterrupt
+    if done > CHUNK_ROWS:
+        raise KeyboardInterrupt
 
 
 def test_features_are_the_input_of_the_head(tmp_path: Path) -> None:
@@ -78,6 +91,30 @@ def test_a_killed_computation_resumes_with_the_same_features(tmp_path: Path) -> 
     continued = embedded(tmp_path / "killed")
     assert continued.features.tobytes() == embedded(tmp_path / "whole").features.tobytes()
     assert sorted(path.name for path in continued.folder.iterdir()) == [HEADER, FEATURES, "lock"]
+
+
+def test_progress_counts_each_batch_and_each_chunk_is_one_file(tmp_path: Path) -> None:
+    steps: list[int] = []
+    files: set[str] = set()
+
+    def progress(done: int, total: int) -> None:
+        steps.append(done)
+        files.update(path.name for path in tmp_path.rglob("chunk-*.npy"))
+
+    embedded(tmp_path, progress=progress)
+    assert steps == [32, 64, 96, 128, 133]
+    assert files == {"chunk-0000000-0000064.npy", "chunk-0000064-0000128.npy"}
+
+
+def test_chunks_of_another_size_are_not_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        embedded(tmp_path / "killed", progress=kill_after_a_chunk)
+    monkeypatch.setattr("services.trainer.heads.embeddings.CHUNK_BATCHES", 1)
+    continued = embedded(tmp_path / "killed")
+    assert continued.features.tobytes() == embedded(tmp_path / "whole").features.tobytes()
+    assert not list(continued.folder.glob("chunk-*"))
 
 
 def test_damaged_features_are_recomputed(tmp_path: Path) -> None:
