@@ -132,9 +132,16 @@ class Game:
 
 
 def held_out(contents: DatasetContents, seen: SeenViews, codes: Collection[str]) -> pd.DataFrame:
-    """Return the views of locations in known countries of which the model has seen no photo."""
+    """Return the views of locations in known countries of which the model has seen no photo.
+
+    Nor has it seen another photo of their panoramas.
+    """
     views = contents.views
-    is_seen = views["location_id"].isin(seen.location_ids) | views["sha256"].isin(seen.sha256s)
+    is_seen = (
+        views["location_id"].isin(seen.location_ids)
+        | views["sha256"].isin(seen.sha256s)
+        | views["panorama_id"].isin(seen.panorama_ids)
+    )
     seen_ids = views.loc[is_seen, "location_id"].unique()
     return views[~views["location_id"].isin(seen_ids) & views["country_code"].isin(codes)]
 

@@ -1,5 +1,6 @@
 """SplitData that a network learns in seconds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +39,17 @@ def tiny_index(locations: int, views: int = 3) -> ViewIndex:
     )
 
 
-def tiny_pixels(labels: Rows) -> Pixels:
-    """Return noisy images with one bright colour channel per country."""
-    rng = np.random.default_rng(5)
-    pixels = rng.integers(0, 120, (len(labels), SIZE, SIZE, 3), dtype=np.uint8)
+def tiny_pixels(labels: Rows, seeds: Sequence[int]) -> Pixels:
+    """Return noisy images, one per seed, with one bright colour channel per country."""
+    shape = (SIZE, SIZE, 3)
+    noise = [np.random.default_rng(one).integers(0, 120, shape, np.uint8) for one in seeds]
+    pixels = np.stack(noise)
     pixels[np.arange(len(labels)), :, :, labels % 3] += 80
     return pixels
 
 
 def tiny_cache(index: ViewIndex, dataset: str = "tiny", digest: str = DIGEST) -> TensorCache:
-    """Return a cache of the views of an index, in memory; a view's noise depends on its row."""
+    """Return a cache of an index in memory; the noise of a view depends on its sha256."""
     header = CacheHeader(
         dataset=dataset,
         manifest_digest=digest,
@@ -67,19 +69,23 @@ def tiny_cache(index: ViewIndex, dataset: str = "tiny", digest: str = DIGEST) ->
         "panorama_id": panoramas,
     }
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    return TensorCache(Path(), header, tiny_pixels(index.labels(index.countries)), table)
+    pixels = tiny_pixels(index.labels(index.countries), [int(sha, 16) for sha in index.sha256s])
+    return TensorCache(Path(), header, pixels, table)
 
 
 def tiny_split_data(recipe: Recipe, locations: int = 12, device: torch.device = CPU) -> SplitData:
-    """Return the images of tiny_pixels, split by the recipe."""
+    """Return noisy images with one bright colour channel per country."""
     index = tiny_index(locations)
     labels = index.labels(COUNTRIES)
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 120, (len(index), SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[np.arange(len(index)), :, :, labels] += 80
     return SplitData(
         dataset="tiny",
         manifest_digest=DIGEST,
         index=index,
         countries=tuple(ModelCountry(country_code=code, name=code) for code in COUNTRIES),
         labels=labels,
-        images=DeviceImages(tiny_pixels(labels), labels, ImageSpec(size=SIZE), device),
+        images=DeviceImages(pixels, labels, ImageSpec(size=SIZE), device),
         split=split_views(index, recipe.split_spec),
     )

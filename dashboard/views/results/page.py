@@ -86,6 +86,8 @@ def _summary(report: Report, *, is_champion: bool) -> None:
             f"{UNKNOWN_PLACES} Import the photos with a location_id for each place.",
             icon=":material/help:",
         )
+    for caveat in report.caveats:
+        st.info(plain(caveat), icon=":material/info:")
     if report.leaks:
         st.warning(
             f"Leaky test, so these figures are too high: {plain('; '.join(_leaks(report)))}. "

@@ -155,9 +155,11 @@ def _metrics(report: Report) -> str:
         + [shown(name, fused.metrics[name]) if name in fused.metrics else "-" for fused in views]
         for name, interval in report.metrics.items()
     ]
+    baselines = {"chance": report.baselines.chance, "majority": report.baselines.majority}
     rows += [
         [f"{name} (top-1)", f"{value:.1%}", *("-" for _ in views)]
-        for name, value in report.baselines.model_dump().items()
+        for name, value in baselines.items()
+        if value is not None
     ]
     return "\n\n".join(
         (
@@ -165,6 +167,7 @@ def _metrics(report: Report) -> str:
             f"Measured under the {escaped(report.protocol)} split, with 95 % intervals by "
             f"bootstrap over {report.parts['test'].locations} test places.",
             markdown_table(header, rows),
+            *([bullets(escaped(caveat) for caveat in report.caveats)] if report.caveats else []),
         )
     )
 

@@ -52,7 +52,8 @@ def evaluate(
     """Report the accuracy of a stored model, with 95 % intervals.
 
     On the dataset that the model was trained on, only the test set is used. On any other dataset,
-    or if the dataset has grown since, all views are used that the model has not seen.
+    or if the dataset has changed since, all views are used that the model has not seen, at the
+    distance that its split keeps. Places in countries that it cannot name are counted, not tested.
 
     With --protocols and --recipe, train one model per split protocol (or reuse a finished run)
     and show their accuracies side by side. --renewal tests the location split's model on

@@ -34,6 +34,7 @@ from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import LabelledSplit, SplitData, subset
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
+from services.trainer.splits.splits import SplitProtocol
 
 TOP = 5
 EVALUATION_BATCH = 256
@@ -140,6 +141,7 @@ def report_on(subject: Subject, views: LabelledSplit, predictions: Predictions) 
         per_country=_per_country(views, labels, named, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         faults=subject.faults,
+        without_position=_without_position(views, subject),
         places=views.index.places,
     )
 
@@ -217,8 +219,20 @@ def _parts(views: LabelledSplit) -> dict[str, PartSizes]:
 def _baselines(views: LabelledSplit) -> Baselines:
     trained, tested = views.labels[views.split.train], views.labels[views.split.test]
     most_common = np.bincount(trained if len(trained) else tested).argmax()
-    majority = np.mean(tested == most_common)
-    return Baselines(chance=1 / len(views.countries), majority=float(majority))
+    return Baselines(
+        chance=1 / len(views.countries),
+        majority=float(np.mean(tested == most_common)),
+        majority_country=views.countries[most_common].country_code,
+    )
+
+
+def _without_position(views: LabelledSplit, subject: Subject) -> int:
+    """Count the places that a split which keeps a distance could not keep apart."""
+    if not (subject.apart_km or subject.protocol == SplitProtocol.SPATIAL):
+        return 0
+    rows = np.concatenate([views.split.train, views.split.val, views.split.test])
+    lost = rows[np.isnan(views.index.lats[rows])]
+    return len(np.unique(views.index.location_ids[lost]))
 
 
 def _per_country(

@@ -11,15 +11,17 @@ from euguess.geography.countries import PRESETS, country
 from euguess.images.perceptual_hash import hash_images
 from euguess.messages.serving import ModelCountry
 from euguess.messages.training import SeenViews
+from euguess.training.report import LeftOut
 from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.recipes.sections import Subset
 from services.trainer.splits.leaks import unseen_locations
-from services.trainer.splits.splits import Split, SplitSpec, split_views
+from services.trainer.splits.splits import Split, SplitProtocol, SplitSpec, split_views
 
 STUDY_PRESET = "eu32"
+DISTANT = (SplitProtocol.LOCATION_BUFFER, SplitProtocol.SPATIAL)  # protocols that need positions
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def label_and_split(
     """Label and split at most `views` views of each location; also return their cache rows.
 
     share: the share of locations to use; all if None. Raises InvalidInput if there are too few
-    countries or locations.
+    countries or locations, or if the protocol needs positions and no photo has one.
     """
     every = hashed_views(cache)
     rows = first_views(every, views)
@@ -66,6 +68,7 @@ def label_and_split(
             f"Dataset {name!r} only has places in {index.countries[0]}. A classifier needs at "
             "least 2 countries."
         )
+    _require_positions(name, index, spec)
     codes = label_order(index.countries)
     countries = tuple(ModelCountry(country_code=c, name=country(c).name) for c in codes)
     split = split_views(index, spec)
@@ -82,38 +85,40 @@ def read_unseen_data(
     device: torch.device,
     countries: tuple[ModelCountry, ...],
     seen: SeenViews,
-) -> SplitData:
+) -> tuple[SplitData, tuple[LeftOut, ...]]:
     """Return a test set of all views that the model has not seen, in countries that it knows.
 
-    Raises InvalidInput if there are none.
+    If the recipe's split keeps a distance, the test set keeps it too. Also return the new places of
+    other countries. Raises InvalidInput if there is nothing to test.
     """
     views = hashed_views(cache)
+    new = unseen_locations(views, seen, recipe.split.spec.apart_km)
     rows = first_views(views, recipe.views)
     codes = [country.country_code for country in countries]
-    rows = rows[np.isin(views.country_codes[rows], codes)]
-    index = subset(views, rows)
-    is_new = np.isin(index.location_ids, unseen_locations(index, seen))
-    test, train = np.flatnonzero(is_new), np.flatnonzero(~is_new)
-    if not len(test):
+    is_named = np.isin(views.country_codes[rows], codes)
+    others = rows[~is_named & np.isin(views.location_ids[rows], new)]
+    index = subset(views, rows[is_named])
+    split = _unseen_split(index, new, seen)
+    if not len(split.test):
         raise InvalidInput(
             f"The model has seen every place of dataset {cache.header.dataset!r} in its countries. "
             "Name a dataset with new places."
         )
-    nothing = np.array([], dtype=np.int64)
-    split = Split(train, nothing, test, nothing)
-    return _split_data(cache, recipe, device, countries, index, rows, split)
+    split_data = _split_data(cache, recipe, device, countries, index, rows[is_named], split)
+    return split_data, _left_out(subset(views, others))
 
 
-def seen_views(split_data: SplitData) -> SeenViews:
-    """Return the views that are not in the test set."""
-    is_seen = np.ones(len(split_data.index), dtype=np.bool_)
-    is_seen[split_data.split.test] = False
-    index = subset(split_data.index, np.flatnonzero(is_seen))
+def seen_views(split_data: LabelledSplit) -> SeenViews:
+    """Return the views of train and val."""
+    rows = np.concatenate([split_data.split.train, split_data.split.val])
+    index = subset(split_data.index, np.sort(rows))
+    panoramas = () if index.panorama_ids is None else np.unique(index.panorama_ids).tolist()
     ids, first = np.unique(index.location_ids, return_index=True)
     positions = np.stack([index.lats, index.lons], axis=1)[first]
     known = positions[~np.isnan(positions).any(axis=1)]
     return SeenViews(
         location_ids=tuple(str(name) for name in ids),
+        panorama_ids=tuple(panoramas),
         sha256s=tuple(str(sha) for sha in index.sha256s),
         positions=tuple((float(lat), float(lon)) for lat, lon in known),
         hashes=() if index.hashes is None else tuple(int(bits) for bits in index.hashes),
@@ -174,6 +179,37 @@ def label_order(codes: tuple[str, ...]) -> list[str]:
     if set(codes) <= set(study):
         return sorted(codes, key=study.__getitem__)
     return sorted(codes, key=lambda code: country(code).name)
+
+
+def _require_positions(dataset: str, index: ViewIndex, spec: SplitSpec) -> None:
+    if spec.protocol in DISTANT and np.isnan(index.lats).all():
+        raise InvalidInput(
+            f"No photo of dataset {dataset!r} has a position, so {spec.protocol.value} cannot keep "
+            "places apart. Use the protocol location, or import the photos with their coordinates."
+        )
+
+
+def _unseen_split(index: ViewIndex, new: Strings, seen: SeenViews) -> Split:
+    """Test the new locations; drop those that are neither new nor seen: copies, and too near."""
+    is_new = np.isin(index.location_ids, new)
+    is_seen = np.isin(index.location_ids, seen.location_ids)
+    return Split(
+        train=np.flatnonzero(is_seen),
+        val=np.array([], dtype=np.int64),
+        test=np.flatnonzero(is_new),
+        dropped=np.flatnonzero(~is_new & ~is_seen),
+    )
+
+
+def _left_out(index: ViewIndex) -> tuple[LeftOut, ...]:
+    return tuple(
+        LeftOut(
+            country_code=code,
+            locations=len(np.unique(index.location_ids[index.country_codes == code])),
+            images=int(np.sum(index.country_codes == code)),
+        )
+        for code in index.countries
+    )
 
 
 def _split_data(

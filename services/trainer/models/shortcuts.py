@@ -18,9 +18,9 @@ from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_dif
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top
 from services.trainer.loading.split_data import SplitData
-from services.trainer.models.stored_model import load_model, read_test_data, resolve_run
+from services.trainer.models.stored_model import load_model, read_test, resolve_run
 from services.trainer.progress import Progress
-from services.trainer.session import Session
+from services.trainer.session import Session, load_cache
 from services.trainer.splits.splits import SplitProtocol
 
 Box = tuple[float, float, float, float]  # top, bottom, left, right as shares of a side
@@ -80,8 +80,10 @@ def find_shortcuts(
     """
     model = load_model(resolve_run(run, session), session)
     name = dataset or model.card.dataset
-    split_data, is_same = read_test_data(model, name, session, on_damage)
-    if is_same and model.recipe.split.protocol is SplitProtocol.IMAGE:
+    cache = load_cache(name, model.card.image, session, on_damage=on_damage)
+    test = read_test(model, cache, session.device)
+    split_data = test.split_data
+    if test.is_own and model.recipe.split.protocol is SplitProtocol.IMAGE:
         raise InvalidInput(
             "This model was split by image, so it has seen its test places. Name a run with "
             "another split, or a dataset with new places: --dataset NAME."

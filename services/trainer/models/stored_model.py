@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -12,13 +13,19 @@ from euguess.errors import ChecksumMismatch, InvalidInput
 from euguess.messages.serving import ModelCard
 from euguess.messages.training import SeenViews
 from euguess.promotion.versions import MODEL_ARTIFACTS, SEEN_FILE
-from euguess.training.report import Report
+from euguess.training.report import Baselines, LeftOut, Report
 from euguess.training.runs import RECIPE_FILE
 from services.networks import UnknownNetwork, build_network
 from services.trainer.cache.decoding import OnDamage
+from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.loading.split_data import SplitData, read_split_data, read_unseen_data
-from services.trainer.models.export import CARD, WEIGHTS
+from services.trainer.loading.split_data import (
+    SplitData,
+    read_split_data,
+    read_unseen_data,
+    seen_views,
+)
+from services.trainer.models.export import CARD, REPORT, WEIGHTS
 from services.trainer.recipes.recipe import Recipe, parse_recipe
 from services.trainer.session import Session, load_cache
 
@@ -35,36 +42,73 @@ class StoredModel:
     network: nn.Module
     recipe: Recipe
     seen: SeenViews
+    majority_country: str | None = None  # the most frequent one in training, if recorded
+
+
+@dataclass(frozen=True)
+class ModelTest:
+    """Photos to test a stored model on; left_out: new places in countries that it cannot name.
+
+    is_own: the test set of the model's own run, with its training data.
+    """
+
+    split_data: SplitData
+    is_own: bool = True
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def evaluate_stored(name: str, dataset: str, session: Session, on_damage: OnDamage) -> Report:
     """Evaluate a run's model (by run id, or "champion") on a dataset.
 
-    The test set is that of the recipe's split if the dataset has not changed since the training,
-    else every view that the model has not seen. Raises InvalidInput.
+    The test set is that of the run if the same places can be split in the same way again, else
+    every view that the model has not seen. Raises InvalidInput.
     """
     model = load_model(resolve_run(name, session), session)
-    split_data, is_same = read_test_data(model, dataset, session, on_damage)
-    protocol = None if is_same else UNSEEN_PROTOCOL
+    cache = load_cache(dataset, model.card.image, session, on_damage=on_damage)
+    return report_stored(model, read_test(model, cache, session.device))
+
+
+def report_stored(model: StoredModel, test: ModelTest) -> Report:
+    """Evaluate a stored model on its test data."""
     report = evaluate(
         model.network,
-        split_data,
+        test.split_data,
         model.recipe,
-        protocol=protocol,
+        protocol=None if test.is_own else UNSEEN_PROTOCOL,
         calibration=model.card.calibration,
     )
-    return report.model_copy(update={"run_id": model.run_id, "trained_at": model.card.trained_at})
+    facts = {"run_id": model.run_id, "trained_at": model.card.trained_at}
+    if test.is_own:
+        return report.model_copy(update=facts)
+    baselines = _baselines(report, model.majority_country)
+    return report.model_copy(update={**facts, "baselines": baselines, "left_out": test.left_out})
 
 
-def read_test_data(
-    model: StoredModel, dataset: str, session: Session, on_damage: OnDamage
-) -> tuple[SplitData, bool]:
-    """Return a model's test data, and whether the dataset is unchanged since the training."""
-    recipe, card, device = model.recipe, model.card, session.device
-    cache = load_cache(dataset, card.image, session, on_damage=on_damage)
+def read_test(model: StoredModel, cache: TensorCache, device: torch.device) -> ModelTest:
+    """Return data that the model was neither trained on nor selected by. Raises InvalidInput."""
+    recipe, card = model.recipe, model.card
     if cache.header.manifest_digest == card.manifest_digest:
-        return read_split_data(cache, recipe, device), True
-    return read_unseen_data(cache, recipe, device, card.countries, model.seen), False
+        split_data = read_split_data(cache, recipe, device)
+        # Photos that were skipped as damaged may be readable now, and the split may have changed.
+        if is_same_training(seen_views(split_data), model.seen):
+            return ModelTest(split_data)
+    found, left_out = read_unseen_data(cache, recipe, device, card.countries, model.seen)
+    return ModelTest(found, is_own=False, left_out=left_out)
+
+
+def is_same_training(one: SeenViews, other: SeenViews) -> bool:
+    """Return whether both name the same photos of the same locations."""
+    pairs = ((one.location_ids, other.location_ids), (one.sha256s, other.sha256s))
+    return all(set(ours) == set(theirs) for ours, theirs in pairs)
+
+
+def _baselines(report: Report, majority_country: str | None) -> Baselines:
+    """Return the baselines on a test set that is not from the model's own training dataset."""
+    images = {row.country_code: row.images for row in report.per_country}
+    share = images[majority_country] / sum(images.values()) if majority_country else None
+    return Baselines(
+        chance=report.baselines.chance, majority=share, majority_country=majority_country
+    )
 
 
 def resolve_run(name: str, session: Session) -> str:
@@ -87,9 +131,17 @@ def load_model(run_id: str, session: Session) -> StoredModel:
         package = fetch(run_id, MODEL_ARTIFACTS, Path(folder))
         card = ModelCard.model_validate_json((package / CARD).read_text())
         network = _network(package / WEIGHTS, card)
+        report = Report.model_validate_json((package / REPORT).read_text())
         recipe = parse_recipe(fetch(run_id, RECIPE_FILE, Path(folder)).read_text())
         seen = fetch(run_id, SEEN_FILE, Path(folder)).read_text()
-    return StoredModel(run_id, card, network, recipe, SeenViews.model_validate_json(seen))
+    return StoredModel(
+        run_id,
+        card,
+        network,
+        recipe,
+        SeenViews.model_validate_json(seen),
+        report.baselines.majority_country,
+    )
 
 
 def _network(weights: Path, card: ModelCard) -> nn.Module:

@@ -8,6 +8,7 @@ from euguess.training.study_facts import CHANCE, COUNTRIES, PLACES, TABLES
 from services.trainer.paper.plots import draw_plots
 from services.trainer.paper.run import Paper
 from services.trainer.paper.tables import (
+    caveats,
     duration,
     missing,
     provenance,
@@ -44,6 +45,7 @@ def markdown(paper: Paper, plots: dict[str, str], written_at: datetime) -> str:
         removed_faults(paper),
         change,
         networks if curves else "",
+        caveats(paper),
         provenance(paper),
         missing(paper),
         f"Written {written_at:%Y-%m-%d %H:%M} UTC.",

@@ -1,12 +1,14 @@
 """Markdown sections of the report of `euguess paper`."""
 
+from collections.abc import Iterator
+
 from euguess.messages.records import Interval
 from euguess.promotion.verdict import points
 from euguess.training.report import Report
 from euguess.training.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
 from services.trainer.models.paired import paired_accuracy_difference, unpaired_difference
 from services.trainer.paper.run import Paper, RecipeResult
-from services.trainer.reports.markdown import markdown_table
+from services.trainer.reports.markdown import bullets, escaped, markdown_table
 from services.trainer.reports.tables import percent
 
 ABSENT = "-"
@@ -82,6 +84,20 @@ def provenance(paper: Paper) -> str:
     return f"## Provenance\n\n{markdown_table(header, rows)}"
 
 
+def caveats(paper: Paper) -> str:
+    """Return what limits the figures of each test, by the tests that share it, or no text."""
+    found: dict[str, list[str]] = {}
+    for result in paper.results:
+        if result.finding:
+            for name, report in _tests(result.experiment.stem, result.finding):
+                for caveat in report.caveats:
+                    found.setdefault(caveat, []).append(name)
+    if not found:
+        return ""
+    lines = (f"{escaped(text)} ({escaped(', '.join(names))})" for text, names in found.items())
+    return f"## Limits of these figures\n\n{bullets(lines)}"
+
+
 def missing(paper: Paper) -> str:
     """Return the list of failed experiments with reasons, or an empty text."""
     lines = [f"- {r.experiment.stem}: {r.missing}" for r in paper.results if r.missing]
@@ -100,6 +116,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _tests(stem: str, finding: RecipeResult) -> Iterator[tuple[str, Report]]:
+    yield stem, finding.report
+    if finding.renewal is not None:
+        yield f"{stem} on renewal", finding.renewal
 
 
 def _study_row(run: StudyRun, paper: Paper) -> list[str]:

@@ -27,6 +27,8 @@ def print_report(console: Console, report: Report) -> None:
     """Print the report as tables."""
     title = f"{report.recipe_name} on {report.dataset}: {report.protocol} split ({report.kind})"
     console.print(_metrics_table(title, report))
+    for caveat in report.caveats:
+        console.print(f"Note: {caveat}", style="yellow", markup=False, highlight=False)
     if report.leaking_pairs:
         console.print(leaks_table(report.leaks, report.leaking_pairs))
     if report.certainty:
@@ -124,7 +126,8 @@ def _metrics_table(title: str, report: Report) -> Table:
     if report.faults:
         table.add_row("faults of the study", ", ".join(report.faults), style="red")
     for name, value in baselines.items():
-        table.add_row(f"{name} (top-1)", f"{value:.1%}", style="dim")
+        text = "not recorded" if value is None else f"{value:.1%}"
+        table.add_row(f"{name} (top-1)", text, style="dim")
     return table
 
 

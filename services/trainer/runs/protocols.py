@@ -97,6 +97,10 @@ def print_protocols(console: Console, lines: Sequence[ProtocolResult]) -> None:
     for line in lines:
         table.add_row(*_cells(line))
     console.print(table)
+    for line in lines:
+        for caveat in line.report.caveats if line.report else ():
+            text = f"Note on {line.protocol}: {caveat}"
+            console.print(text, style="yellow", markup=False, highlight=False)
 
 
 def summaries(lines: Sequence[ProtocolResult]) -> list[dict[str, Any]]:
@@ -122,6 +126,8 @@ def _figures(report: Report) -> dict[str, Any]:
         "test": report.parts["test"],
         "single_view": report.metrics,
         "all_views": report.fused[-1].metrics,
+        "left_out": report.left_out,
+        "caveats": report.caveats,
     }
 
 

@@ -125,10 +125,12 @@ def _leaks(kind: LeakKind, train: Rows, test: Rows) -> Iterator[Leak]:
 def unseen_locations(index: ViewIndex, seen: SeenViews, apart_km: float = 0.0) -> Strings:
     """Return the sorted ids of locations that a model has not seen.
 
-    The model must have seen neither the location nor a copy of one of its photos nor, with apart_km
-    above zero, another location within that distance.
+    The model must have seen neither the location nor its panorama nor a copy of one of its photos
+    nor, with apart_km above zero, another location within that distance.
     """
     is_known = np.isin(index.location_ids, seen.location_ids) | np.isin(index.sha256s, seen.sha256s)
+    if index.panorama_ids is not None:
+        is_known |= np.isin(index.panorama_ids, seen.panorama_ids)
     if index.hashes is not None:
         is_known |= nearest_copies(index.hashes, np.array(seen.hashes, dtype=np.uint64)) >= 0
     if apart_km and seen.positions:

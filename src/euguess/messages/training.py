@@ -26,9 +26,13 @@ class TrainRun(Record):
 
 
 class SeenViews(Record):
-    """seen.json of a run: the data that its model was trained on or selected by."""
+    """seen.json of a run: the data that its model was trained on or selected by.
+
+    Every test of the model leaves these out, on the same dataset and on any other.
+    """
 
     location_ids: tuple[str, ...]
+    panorama_ids: tuple[str, ...] = Field(default=(), description="Missing in older runs")
     sha256s: tuple[str, ...]
     positions: tuple[tuple[float, float], ...] = ()  # (lat, lon) in degrees, where known
     hashes: tuple[int, ...] = ()  # perceptual

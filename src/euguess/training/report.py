@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from euguess.messages.records import (
+    CountryCode,
     DatasetName,
     Interval,
     Record,
@@ -45,10 +46,24 @@ class FusedAccuracy(Record):
 
 
 class Baselines(Record):
-    """Accuracy of a uniform guess, and of always predicting the most frequent country."""
+    """Accuracy of a uniform guess, and of always predicting the country most frequent in training.
+
+    majority is None if the training data are not known, for models of older runs.
+    """
 
     chance: float = Field(ge=0, le=1)
-    majority: float = Field(ge=0, le=1)
+    majority: float | None = Field(ge=0, le=1)
+    majority_country: CountryCode | None = Field(
+        default=None, description="That country; missing in older reports"
+    )
+
+
+class LeftOut(Record):
+    """New locations of a country that the model cannot name, which are not tested."""
+
+    country_code: CountryCode
+    locations: int = Field(ge=1)
+    images: int = Field(ge=1)
 
 
 class CountryAccuracy(Record):
@@ -162,6 +177,15 @@ class Report(Record):
         ge=0,
         description="Top-1 accuracy averaged over batches, as in the study; biased upwards",
     )
+    left_out: tuple[LeftOut, ...] = Field(
+        default=(), description="Locations of another dataset in countries that the model lacks"
+    )
+    without_position: int = Field(
+        default=0,
+        ge=0,
+        description="Locations without a position, if the split keeps places at a distance",
+    )
+    notes: tuple[str, ...] = Field(default=(), description="Remarks on the fit of the model")
     run_id: str | None = None
     trained_at: datetime | None = None
     schema_version: Literal[1] = 1
@@ -187,6 +211,19 @@ class Report(Record):
         return ", ".join(mark for mark, found in marks if found) or honest
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """Return sentences that a reader of the figures needs, for display."""
+        found = []
+        if self.left_out:
+            found.append(_left_out_text(self.left_out))
+        if self.without_position:
+            found.append(
+                f"{_counted(self.without_position, 'place')} without a position could not be kept "
+                "at a distance from others."
+            )
+        return (*found, *self.notes)
+
+    @property
     def card_metrics(self) -> dict[str, Interval]:
         """Return metrics of single views, and of all views fused with the prefix fused_."""
         single, fused = dict(self.metrics), dict(self.fused[-1].metrics)
@@ -194,3 +231,17 @@ class Report(Record):
             single |= self.certainty[0].intervals
             fused |= self.certainty[-1].intervals
         return {**single, **{f"fused_{name}": value for name, value in fused.items()}}
+
+
+def _left_out_text(left_out: tuple[LeftOut, ...]) -> str:
+    places = sum(one.locations for one in left_out)
+    photos = sum(one.images for one in left_out)
+    by_country = ", ".join(f"{one.country_code} {one.locations}" for one in left_out)
+    return (
+        f"{_counted(places, 'new place')} ({_counted(photos, 'photo')}) in countries that the "
+        f"model cannot name are not tested: {by_country}."
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

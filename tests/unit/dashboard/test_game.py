@@ -62,6 +62,14 @@ def test_a_place_with_a_seen_photo_is_not_played(contents: DatasetContents) -> N
     assert left == set(ids) - {ids[0], ids[1]}
 
 
+def test_a_place_with_a_seen_panorama_is_not_played(contents: DatasetContents) -> None:
+    ids = contents.locations["location_id"].tolist()
+    panorama = contents.views.loc[contents.views["location_id"] == ids[2], "panorama_id"].iloc[0]
+    seen = SeenViews(location_ids=(), sha256s=(), panorama_ids=(str(panorama),))
+    left = set(held_out(contents, seen, {"FR", "PL", "LU"})["location_id"])
+    assert left == set(ids) - {ids[2]}
+
+
 def test_only_countries_of_the_model_are_played(contents: DatasetContents) -> None:
     views = held_out(contents, SeenViews(location_ids=(), sha256s=()), {"PL"})
     assert set(views["country_code"]) == {"PL"}

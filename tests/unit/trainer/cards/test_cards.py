@@ -46,6 +46,18 @@ def honest() -> tuple[Report, TrainingFacts]:
     return measured()
 
 
+def test_the_card_says_what_was_not_tested_and_leaves_out_an_unknown_baseline(
+    honest: tuple[Report, TrainingFacts],
+) -> None:
+    report, training = honest
+    unknown = report.baselines.model_copy(update={"majority": None})
+    limited = report.model_copy(update={"without_position": 3, "baselines": unknown})
+    card = model_card(limited, training)
+    assert "- 3 places without a position could not be kept at a distance" in card
+    assert "majority" in model_card(report, training)
+    assert "majority" not in card
+
+
 def view(place: int, **changes: Any) -> dict[str, Any]:
     row = {"location_id": f"p{place}", "country_code": "FR", "lat": 45.0, "lon": 5.0}
     row |= {"bytes": 1000, "width": 64, "height": 48, "provider": "google", "license": "terms"}

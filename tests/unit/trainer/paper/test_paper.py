@@ -10,6 +10,7 @@ from PIL import Image
 from euguess.errors import InvalidInput
 from euguess.messages.records import Interval
 from euguess.process.project import project_root
+from euguess.training.report import LeftOut
 from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.models.paired import photo_results
@@ -49,7 +50,9 @@ def faulty() -> RecipeResult:
 @pytest.fixture(scope="module")
 def paper(faulty: RecipeResult) -> Paper:
     """One faulty finding for every recipe but two: an honest one, and one that failed."""
-    honest, later = finding(), replace(faulty, renewal=faulty.report)
+    left_out = (LeftOut(country_code="SE", locations=2, images=5),)
+    renewed = faulty.report.model_copy(update={"left_out": left_out})
+    honest, later = finding(), replace(faulty, renewal=renewed)
     results = []
     for stem in [*(run.recipe for table in TABLES for run in table.runs), *FIGURE_RUNS, *REMOVED]:
         experiment = Experiment(stem, tiny_recipe())
@@ -141,6 +144,14 @@ def test_the_report_says_how_each_fault_was_compared(written: Path) -> None:
     assert "+0.0 [+0.0, +0.0]" in by_fault["no validation"]
     assert UNPAIRED in by_fault["all of them"]
     assert "new places" in by_fault["all of them"]
+
+
+def test_the_report_says_what_the_renewal_did_not_test(written: Path) -> None:
+    lines = (written / MARKDOWN).read_text().splitlines()
+    (said,) = (line for line in lines if "cannot name are not tested: SE 2" in line)
+    assert said.startswith(r"- 2 new places \(5 photos\) in countries")
+    assert "fixed/validation on renewal" in said
+    assert "fixed/all" not in said
 
 
 def test_the_page_embeds_its_plots_and_the_markdown_links_to_them(written: Path) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from euguess.errors import InvalidInput
+from euguess.training.report import LeftOut
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import RunRequest
@@ -63,6 +64,20 @@ def test_the_table_shows_intervals_leaks_and_missing_protocols() -> None:
     assert "name a dataset" in text
     assert lines[1].report is not None
     assert percent(lines[1].report.metrics["top1_accuracy"]) in text
+
+
+def test_table_and_json_say_what_the_renewal_did_not_test() -> None:
+    renewed = line(SplitProtocol.LOCATION).report
+    assert renewed is not None
+    left_out = (LeftOut(country_code="SE", locations=2, images=5),)
+    renewed = renewed.model_copy(update={"left_out": left_out})
+    lines = [ProtocolResult("renewal", renewed)]
+    console = Console(width=160, file=io.StringIO(), record=True)
+    print_protocols(console, lines)
+    assert "Note on renewal: 2 new places (5 photos) in countries" in console.export_text()
+    (found,) = json.loads(to_json(summaries(lines)))
+    assert found["left_out"] == [{"country_code": "SE", "locations": 2, "images": 5}]
+    assert found["caveats"] == list(renewed.caveats)
 
 
 def test_json_summaries_include_missing_protocols() -> None:
