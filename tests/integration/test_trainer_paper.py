@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from euguess.clock import utc_now
 from euguess.errors import DatasetNotFound
 from euguess.process.project import project_root
-from euguess.training.study_facts import BEST
+from euguess.training.study_facts import BEST, LOADING
 from services.trainer.paper.report import write_report
 from services.trainer.paper.run import Paper, PaperRequest, read_experiments, run_paper
 from tests.support.trainer_home import TrainerHome
@@ -60,7 +60,8 @@ def test_each_experiment_has_its_history_answers_and_renewal(paper: Paper) -> No
         assert found.renewal is not None
         assert (found.renewal.dataset, found.renewal.protocol) == ("later", "renewal")
         assert not found.renewal.leaks
-    assert paper.providers == ("simulator",)
+    assert paper.contents.providers == ("simulator",)
+    assert paper.contents.places == {"FR": 6, "IT": 6, "PL": 6}
 
 
 def test_a_repeated_request_trains_nothing_and_has_the_same_figures(
@@ -95,12 +96,16 @@ def test_a_missing_dataset_is_an_error(tmp_path: Path) -> None:
 def test_the_command_writes_to_the_given_folder_and_prints_json(
     trainer: TrainerHome, paper: Paper, tmp_path: Path
 ) -> None:
-    options = [f"--set={change}" for change in SMALL] + [f"--only={stem}" for stem in CHOSEN]
+    options = [f"--set={change}" for change in SMALL]
+    options += [f"--only={stem}" for stem in (*CHOSEN, LOADING)]
     out = tmp_path / "out"
     answer = trainer.trainer_json("paper", "tiny", *options, "--renewal=later", f"--out={out}")
     assert Path(answer["page"]).is_file()
     assert Path(answer["report"]).parent == out
     assert {result["recipe"] for result in answer["results"]} == set(CHOSEN)
+    assert answer["loading"]["photos"] == 54
+    assert answer["loading"]["ratio"] > 0
+    assert "Loading times" in Path(answer["report"]).read_text()
     for result in answer["results"]:
         assert result["is_reused"]
         assert not result["is_honest"]

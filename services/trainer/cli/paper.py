@@ -1,5 +1,6 @@
 """The command `paper`: reproduce the study's experiments."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +30,10 @@ Changes = Annotated[
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="Run only these recipes: --only 'study/table2-*' --only fixed/all"),
+    typer.Option(
+        help="Run only these recipes: --only 'study/table2-*' --only fixed/all; study/loading is "
+        "the measurement of loading times"
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option(help="Folder for the report; by default papers/DATASET in the home")
@@ -61,24 +65,31 @@ def paper(
     """
     from euguess.clock import utc_now
     from euguess.process.project import project_root
+    from euguess.training.study_facts import LOADING
     from services.trainer.paper.report import write_report
-    from services.trainer.paper.run import PaperRequest, read_experiments, run_paper
+    from services.trainer.paper.run import PaperRequest, is_wanted, read_experiments, run_paper
 
     folder = recipes or project_root() / "experiments"
     changes, on_damage = tuple(overrides or ()), damage_policy(skip_damaged)
     experiments = read_experiments(folder, changes, only or [])
-    request = PaperRequest(dataset, experiments, renewal, changes, on_damage)
+    has_loading = is_wanted(LOADING, only or [])
+    request = PaperRequest(dataset, experiments, renewal, changes, on_damage, has_loading)
     found = run_paper(request, open_session(device))
     target = out or HomeSettings().home / PAPERS / dataset
     text, page = write_report(found, target, utc_now())
     if as_json:
-        results = [_summary(result) for result in found.results]
-        print_json({"report": str(text), "page": str(page), "results": results})
+        print_json(_summary(found) | {"report": str(text), "page": str(page)})
     else:
         _print(found, text, page)
 
 
-def _summary(result: "Result") -> dict[str, Any]:
+def _summary(found: "Paper") -> dict[str, Any]:
+    times = found.loading
+    loading = None if times is None else asdict(times) | {"ratio": times.ratio}
+    return {"results": [_facts(result) for result in found.results], "loading": loading}
+
+
+def _facts(result: "Result") -> dict[str, Any]:
     experiment, finding = result.experiment, result.finding
     facts: dict[str, Any] = {"recipe": experiment.stem, "missing": result.missing}
     if finding is None:

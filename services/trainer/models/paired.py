@@ -1,5 +1,7 @@
 """Paired comparison of two runs, photo by photo where both have the same test photos."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from torch import nn
 
@@ -41,6 +43,33 @@ def paired_accuracy_difference(first: PhotoResults, second: PhotoResults) -> Int
         return None
     places = np.array(first.location_ids)
     return paired_difference(first.is_right, second.is_right, places)
+
+
+@dataclass(frozen=True)
+class CommonPhotos:
+    """Difference of two runs on the photos that both were tested on, and the second's accuracy."""
+
+    photos: int
+    interval: Interval
+    second: float
+
+
+def common_photos_difference(first: PhotoResults, second: PhotoResults) -> CommonPhotos | None:
+    """Return the paired difference on common photos; None if there are none."""
+    known = dict(zip(_names(second), second.is_right, strict=True))
+    pairs = [
+        (place, is_right, known[place, sha256])
+        for (place, sha256), is_right in zip(_names(first), first.is_right, strict=True)
+        if (place, sha256) in known
+    ]
+    if not pairs:
+        return None
+    places, a, b = zip(*pairs, strict=True)
+    return CommonPhotos(len(pairs), paired_difference(a, b, np.array(places)), float(np.mean(b)))
+
+
+def _names(results: PhotoResults) -> list[tuple[str, str]]:
+    return list(zip(results.location_ids, results.sha256s, strict=True))
 
 
 def unpaired_difference(first: Interval, second: Interval) -> Interval:

@@ -104,7 +104,7 @@ def _bars(axes: Axes, runs: dict[str, RecipeResult]) -> None:
         _bar(axes, later, offset, width, ORANGE, "renewal")
     reported = {run.recipe: run.accuracy for table in TABLES for run in table.runs}
     known = {name: reported[stem] for stem, name in FIGURE_RUNS.items() if stem in reported}
-    marks = [(at, known[name]) for at, name in enumerate(runs) if name in known]
+    marks = [(at - offset, known[name]) for at, name in enumerate(runs) if name in known]
     if marks:
         axes.plot(*zip(*marks, strict=True), "*", label="the study's figure", **STAR)
     _finish_bars(axes, runs)

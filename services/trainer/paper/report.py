@@ -7,6 +7,7 @@ from euguess.collection.providers import ProviderName
 from euguess.training.study_facts import CHANCE, COUNTRIES, PLACES, TABLES
 from services.trainer.paper.plots import draw_plots
 from services.trainer.paper.run import Paper
+from services.trainer.paper.sections import loading, perspectives, quotas, tuning
 from services.trainer.paper.tables import (
     caveats,
     duration,
@@ -41,10 +42,14 @@ def markdown(paper: Paper, plots: dict[str, str], written_at: datetime) -> str:
     sections = (
         f"# The study's experiments, repeated on {paper.request.dataset}",
         _introduction(paper),
+        quotas(paper),
         *(study_table(table, paper) for table in TABLES),
+        perspectives(paper),
+        tuning(paper),
         removed_faults(paper),
         change,
         networks if curves else "",
+        loading(paper.loading),
         caveats(paper),
         provenance(paper),
         missing(paper),
@@ -61,8 +66,8 @@ def _introduction(paper: Paper) -> str:
         seconds = {finding.report.run_id: finding.history.seconds for finding in findings}
         lines.append(
             f"Dataset {paper.request.dataset} (manifest `{report.manifest_digest[:16]}`, photos "
-            f"from {', '.join(paper.providers)}) has {len(report.countries)} countries, so chance "
-            f"is {share(report.baselines.chance)}. The study had {COUNTRIES} countries "
+            f"from {', '.join(paper.contents.providers)}) has {len(report.countries)} countries, "
+            f"so chance is {share(report.baselines.chance)}. The study had {COUNTRIES} countries "
             f"({share(CHANCE)}) and {PLACES:,} places. Training took "
             f"{duration(sum(seconds.values()))} in total."
         )
@@ -72,7 +77,7 @@ def _introduction(paper: Paper) -> str:
             f"**All recipes were run with {changes}, so networks and training may differ from the "
             "study's. The table at the end lists each run.**"
         )
-    if ProviderName.SIMULATOR in paper.providers:
+    if ProviderName.SIMULATOR in paper.contents.providers:
         lines.append(
             "**These photos are drawn by the simulator. They show that the pipeline works and what "
             "the faults do, but not how accurate a model is on real photos.**"

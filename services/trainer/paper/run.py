@@ -4,7 +4,6 @@ Runs all recipes of the folders experiments/study and experiments/fixed. Finishe
 and interrupted ones resumed, so repeating a request trains nothing twice.
 """
 
-import asyncio
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +13,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from euguess.errors import EUGuessError, InvalidInput, ServiceUnavailable, StoreError
-from euguess.storage import open_store
+from euguess.messages.serving import ImageSpec
 from euguess.training.report import Report
+from euguess.training.study_facts import LOADING
 from services.trainer.cache.decoding import OnDamage
-from services.trainer.dataset.manifest import load_manifest
+from services.trainer.cache.format import TensorCache
 from services.trainer.models.paired import PhotoResults
 from services.trainer.models.stored_model import evaluate_stored
+from services.trainer.paper.contents import Contents, read_contents
+from services.trainer.paper.loading import LoadingTimes, measure_loading
 from services.trainer.recipes.recipe import Recipe, read_recipe
 from services.trainer.runs.experiment import RunRequest
 from services.trainer.runs.protocols import RENEWAL
@@ -28,6 +30,7 @@ from services.trainer.session import Session, load_cache
 from services.trainer.tracking.runs import ANSWERS_FILE
 
 FOLDERS = ("study", "fixed")
+STUDY_SIZE = 64  # pixels
 DIGITS = 16  # of a manifest digest in a file's name
 
 
@@ -48,6 +51,7 @@ class PaperRequest:
     renewal: str | None = None
     overrides: tuple[str, ...] = ()  # the overrides that the experiments were read with
     on_damage: OnDamage = OnDamage.RAISE
+    has_loading: bool = False  # measure loading times as well
 
     def __post_init__(self) -> None:
         if self.renewal == self.dataset:
@@ -90,8 +94,9 @@ class Paper:
     """All results, in the order of the experiments."""
 
     request: PaperRequest
-    providers: tuple[str, ...]  # of the dataset's photos
+    contents: Contents
     results: tuple[Result, ...]
+    loading: LoadingTimes | None = None
 
     def finding(self, stem: str) -> RecipeResult | None:
         """Return an experiment's finding; None if it failed or was not requested."""
@@ -99,18 +104,22 @@ class Paper:
         return found.get(stem)
 
 
+def is_wanted(name: str, only: Sequence[str]) -> bool:
+    """Return whether a name matches one of the patterns, or there are none."""
+    return not only or any(fnmatch(name, one) for one in only)
+
+
 def read_experiments(
     folder: Path, overrides: Sequence[str], only: Sequence[str] = ()
 ) -> tuple[Experiment, ...]:
     """Read the recipes below a folder: all, or those that match a pattern such as study/table2-*.
 
-    Raises InvalidInput when there are none.
+    Raises InvalidInput when there are none, unless a pattern asks for the loading times.
     """
     files = [path for name in FOLDERS for path in sorted((folder / name).glob("*.toml"))]
-    chosen = {f"{path.parent.name}/{path.stem}": path for path in files}
-    if only:
-        chosen = {s: path for s, path in chosen.items() if any(fnmatch(s, one) for one in only)}
-    if not chosen:
+    stems = {f"{path.parent.name}/{path.stem}": path for path in files}
+    chosen = {stem: path for stem, path in stems.items() if is_wanted(stem, only)}
+    if not chosen and not (only and is_wanted(LOADING, only)):
         raise InvalidInput(
             f"No recipe in {folder} matches {' or '.join(only) or 'study/*'}. Example: "
             "--only 'study/table2-*' --only fixed/all"
@@ -120,7 +129,9 @@ def read_experiments(
 
 def run_paper(request: PaperRequest, session: Session) -> Paper:
     """Run the experiments that have no finished run, and record why any failed."""
-    providers = _providers(request, session)
+    cache = _load(request, session)  # writes the manifest
+    contents = read_contents(request.dataset, session)
+    times = _loading_times(cache, session) if request.has_loading else None
     results, total = [], len(request.experiments)
     with session.display.bar("Experiments") as bar:
         for number, experiment in enumerate(request.experiments):
@@ -128,19 +139,19 @@ def run_paper(request: PaperRequest, session: Session) -> Paper:
             session.display.note(f"{number + 1} of {total}: {experiment.stem}")
             results.append(_result(experiment, request, session))
         bar(total, total)
-    return Paper(request, providers, tuple(results))
+    return Paper(request, contents, tuple(results), times)
 
 
-def _providers(request: PaperRequest, session: Session) -> tuple[str, ...]:
-    """Return the photos' providers. Raises DatasetNotFound, or InvalidInput without photos."""
-    image = request.experiments[0].recipe.image
-    load_cache(request.dataset, image, session, on_damage=request.on_damage)  # writes the manifest
-    return asyncio.run(_read_providers(request.dataset, session))
+def _load(request: PaperRequest, session: Session) -> TensorCache:
+    """Load the first recipe's cache. Raises DatasetNotFound, or InvalidInput without photos."""
+    recipes = [experiment.recipe for experiment in request.experiments]
+    image = recipes[0].image if recipes else ImageSpec(size=STUDY_SIZE)
+    return load_cache(request.dataset, image, session, on_damage=request.on_damage)
 
 
-async def _read_providers(dataset: str, session: Session) -> tuple[str, ...]:
-    manifest = await load_manifest(await open_store(session.store), dataset)
-    return tuple(sorted({str(name) for name in manifest.table.column("provider").to_pylist()}))
+def _loading_times(cache: TensorCache, session: Session) -> LoadingTimes:
+    session.display.note("Measuring loading times")
+    return measure_loading(cache, session.store)
 
 
 def _result(experiment: Experiment, request: PaperRequest, session: Session) -> Result:

@@ -132,7 +132,7 @@ def _study_row(run: StudyRun, paper: Paper) -> list[str]:
     else:
         report = finding.report
         accuracies = [report.metrics[TOP1], report.fused[-1].metrics[TOP1]]
-        cells += [share(report.mean_of_batches), *map(percent, accuracies), _test_part(report)]
+        cells += [share(report.mean_of_batches), *map(percent, accuracies), test_part(report)]
     if paper.request.renewal:
         cells += [share(run.renewal), _renewal(finding)]
     return cells
@@ -147,7 +147,7 @@ def _removed_cells(
     if base is not None:
         interval, is_paired = difference(finding, base)
         change, how = points(interval), PAIRED if is_paired else UNPAIRED
-    cells = [percent(finding.report.metrics[TOP1]), change, how, _test_part(finding.report)]
+    cells = [percent(finding.report.metrics[TOP1]), change, how, test_part(finding.report)]
     return [*cells, _renewal(finding)] if paper.request.renewal else cells
 
 
@@ -157,7 +157,8 @@ def _renewal(finding: RecipeResult | None) -> str:
     return percent(finding.renewal.metrics[TOP1])
 
 
-def _test_part(report: Report) -> str:
+def test_part(report: Report) -> str:
+    """Say whether a test is leaky, and how many places it has."""
     mark = f"{LEAKY}, {_leaked(report):.0%} of photos" if report.leaks else CLEAN
     return f"{mark}, {report.parts['test'].locations} places"
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 COUNTRIES = 32
-PLACES = 14_260
+PLACES = 14_260  # by its code
+PLACES_REPORTED = 14_258
+PHOTOS = 42_774
 CHANCE = 1 / COUNTRIES
 BEST = "study/table2-googlenet"
 BEFORE_TUNING = "study/table2-googlenet-before-tuning"
@@ -67,6 +69,63 @@ WITHIN_750_KM = {
     "PlaNet, 91 million photos": 0.536,
 }
 
+
+@dataclass(frozen=True)
+class Variant:
+    """A change to the run before tuning, and what the study says of it."""
+
+    recipe: str
+    change: str
+    said: str
+
+
+TUNING = (
+    Variant("study/tuning-pixels-128", "128 px instead of 64", "same accuracy, more memory"),
+    Variant("study/tuning-adam", "Adam instead of SGD", "tried, no figure"),
+    Variant("study/tuning-restarts", "schedule of the tuned run", "tried, no figure"),
+    Variant("study/tuning-constant-rate", "constant learning rate", "-"),
+)
+
+# Training on one heading of every place, without faults; compare with fixed/all.
+ALL_REMOVED, ONE_VIEW = "fixed/all", "fixed/one-view"
+
+# Recipes of the same network with three headings of all places, with one, and with three headings
+# of a third of the places, which are as many photos.
+PERSPECTIVES = {
+    "GoogLeNet": (BEFORE_TUNING, "study/table3-googlenet", "study/table4-googlenet"),
+    "ResNet-50": ("study/figures-resnet50", "study/table3-resnet50", "study/table4-resnet50"),
+    "EfficientNet-B4": (
+        "study/figures-efficientnet_b4",
+        "study/table3-efficientnet_b4",
+        "study/table4-efficientnet_b4",
+    ),
+}
+GAIN_OF_PERSPECTIVES = 0.5  # "around 50 % higher" than with one, relative
+
+LOADING = "study/loading"
+
+
+@dataclass(frozen=True)
+class ReportedTime:
+    """How long a step took in the study, by its write-ups or by the log of its code."""
+
+    step: str
+    seconds: tuple[float, float]  # from, to
+    photos: int
+    source: str
+
+    @property
+    def photos_per_second(self) -> float:
+        """In the middle of the reported range."""
+        return 2 * self.photos / sum(self.seconds)
+
+
+JPEG_TIMES = (ReportedTime("load all JPEGs", (2 * 3600, 3 * 3600), PHOTOS, "write-ups"),)
+TENSOR_TIMES = (
+    ReportedTime("load the tensor files", (300, 300), PHOTOS, "poster: under 5 min"),
+    ReportedTime("load the tensor files", (46, 46), 42_773, "log of the code"),
+)
+
 # The networks of figures 6 to 8, on three headings of all places for ten epochs each: GoogLeNet is
 # the run before tuning. Figure 5 shows photos.
 FIGURE_RUNS = {
@@ -85,5 +144,5 @@ REMOVED = {
     "fixed/validation": "no validation",
     "fixed/right-average": "mean of batches",
     "fixed/location-split": "split over images",
-    "fixed/all": "all of them",
+    ALL_REMOVED: "all of them",
 }

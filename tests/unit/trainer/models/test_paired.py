@@ -5,6 +5,7 @@ import pytest
 from euguess.messages.records import Interval
 from services.trainer.models.paired import (
     PhotoResults,
+    common_photos_difference,
     paired_accuracy_difference,
     photo_results,
     unpaired_difference,
@@ -34,6 +35,17 @@ def test_results_on_the_same_photos_are_compared_in_pairs() -> None:
 def test_results_on_different_photos_are_not_paired(part: str) -> None:
     others = RIGHT.model_copy(update={part: getattr(RIGHT, part)[::-1]})
     assert paired_accuracy_difference(RIGHT, others) is None
+
+
+def test_runs_that_share_some_photos_are_compared_on_these() -> None:
+    half = {name: values[::2] for name, values in WRONG.model_dump().items()}
+    found = common_photos_difference(RIGHT, PhotoResults(**half))
+    assert found is not None
+    assert (found.photos, found.second) == (20, 0.0)
+    assert found.interval.value == pytest.approx(0.5)
+    assert found.interval.low < 0.5 < found.interval.high
+    elsewhere = RIGHT.model_copy(update={"location_ids": tuple(f"x{p}" for p in PLACES)})
+    assert common_photos_difference(RIGHT, elsewhere) is None
 
 
 def test_an_unpaired_difference_is_wider_than_either_interval() -> None:

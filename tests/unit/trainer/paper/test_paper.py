@@ -11,9 +11,19 @@ from euguess.errors import InvalidInput
 from euguess.messages.records import Interval
 from euguess.process.project import project_root
 from euguess.training.report import LeftOut
-from euguess.training.study_facts import BEST, FIGURE_RUNS, REMOVED, TABLES
+from euguess.training.study_facts import (
+    BEST,
+    FIGURE_RUNS,
+    LOADING,
+    ONE_VIEW,
+    REMOVED,
+    TABLES,
+    TUNING,
+)
 from services.trainer.evaluation.evaluation import evaluate
-from services.trainer.models.paired import photo_results
+from services.trainer.models.paired import PhotoResults, photo_results
+from services.trainer.paper.contents import Contents
+from services.trainer.paper.loading import LoadingTimes
 from services.trainer.paper.report import MARKDOWN, PAGE, write_report
 from services.trainer.paper.run import (
     Experiment,
@@ -32,6 +42,14 @@ from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_
 FOLDER = project_root() / "experiments"
 NOW = datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
 HISTORY = TrainingHistory((0.2, 0.5), (1.4, 1.1), 75.0, "cpu", "0123456789abcdef-dirty")
+TIMES = LoadingTimes(500, 64, jpegs=(2.0, 2.2, 1.8), cache=(0.02, 0.01, 0.02))
+STEMS = (
+    *dict.fromkeys(run.recipe for table in TABLES for run in table.runs),
+    *(stem for stem in FIGURE_RUNS if not stem.startswith("study/table")),
+    *(one.recipe for one in TUNING),
+    *REMOVED,
+    ONE_VIEW,
+)
 
 
 def finding(*overrides: str) -> RecipeResult:
@@ -40,6 +58,13 @@ def finding(*overrides: str) -> RecipeResult:
     network = new_learner(recipe, len(COUNTRIES), CPU).network
     report = evaluate(network, split_data, recipe).model_copy(update={"run_id": "0" * 32})
     return RecipeResult(report, HISTORY, photo_results(network, split_data))
+
+
+def with_first_views(found: RecipeResult, views: int = 3) -> RecipeResult:
+    """The same finding, as if only the first view of each place had been tested."""
+    assert found.answers is not None
+    kept = {name: values[::views] for name, values in found.answers.model_dump().items()}
+    return replace(found, answers=PhotoResults(**kept))
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +78,18 @@ def paper(faulty: RecipeResult) -> Paper:
     left_out = (LeftOut(country_code="SE", locations=2, images=5),)
     renewed = faulty.report.model_copy(update={"left_out": left_out})
     honest, later = finding(), replace(faulty, renewal=renewed)
+    others = {"fixed/all": honest, ONE_VIEW: with_first_views(honest)}
     results = []
-    for stem in [*(run.recipe for table in TABLES for run in table.runs), *FIGURE_RUNS, *REMOVED]:
+    for stem in STEMS:
         experiment = Experiment(stem, tiny_recipe())
         if stem == "study/table4-googlenet":
             results.append(Result(experiment, missing="the weights | cannot be had"))
         else:
-            results.append(Result(experiment, honest if stem == "fixed/all" else later))
+            results.append(Result(experiment, others.get(stem, later)))
     request = PaperRequest("tiny", (), renewal="later", overrides=("epochs=1",))
-    return Paper(request, ("simulator",), tuple(results))
+    places, photos = {"FR": 860, "AL": 369, "LU": 100}, {"FR": 2580, "AL": 1107, "LU": 300}
+    contents = Contents(("simulator",), places, photos)
+    return Paper(request, contents, tuple(results), TIMES)
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +101,11 @@ def written(paper: Paper, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_figure_of_the_study_has_a_recipe() -> None:
-    stems = {experiment.stem for experiment in read_experiments(FOLDER, [])}
-    wanted = {run.recipe for table in TABLES for run in table.runs} | set(FIGURE_RUNS)
-    assert stems == wanted | set(REMOVED)
+    assert {experiment.stem for experiment in read_experiments(FOLDER, [])} == set(STEMS)
+
+
+def test_loading_times_can_be_measured_without_a_recipe() -> None:
+    assert read_experiments(FOLDER, [], [LOADING]) == ()
 
 
 def test_patterns_select_recipes_and_overrides_change_them() -> None:
@@ -124,6 +154,7 @@ def test_the_report_shows_the_studys_figures_beside_ours(
     ):
         assert said in row
     for heading in (
+        "Table 1",
         "Table 2",
         "Table 3",
         "Table 4",
@@ -154,6 +185,50 @@ def test_the_report_says_what_the_renewal_did_not_test(written: Path) -> None:
     assert "fixed/all" not in said
 
 
+def rows(written: Path) -> dict[str, list[str]]:
+    """The cells of all tables by their first cell."""
+    lines = (written / MARKDOWN).read_text().splitlines()
+    cells = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in lines if "|" in line]
+    return {first: rest for first, *rest in cells}
+
+
+def test_table_1_shows_the_places_of_each_size_class(written: Path) -> None:
+    table = rows(written)
+    assert table["large"] == ["860", "FR DE GB IT PL RO ES TR", "6,880", "860", "2,580"]
+    assert table["small"][:1] + table["small"][2:] == ["123", "738", "100", "300"]
+    assert table["all"] == ["", "32", "14,260", "1,329", "3,987"]
+    assert "Ireland" in (written / MARKDOWN).read_text()
+
+
+def test_tuning_is_compared_with_the_run_before_it_on_the_same_photos(written: Path) -> None:
+    table = rows(written)
+    assert table["nothing else (GoogleNet3)"][0] == "20.9 %"
+    for change in ("128 px instead of 64", "Adam instead of SGD", "constant learning rate"):
+        assert table[change][2:4] == ["+0.0 [+0.0, +0.0]", PAIRED]
+        assert table[change][4].endswith(" MB")
+
+
+def test_three_perspectives_are_compared_with_one_on_the_same_places(written: Path) -> None:
+    table = rows(written)
+    (fused,) = [cells for first, cells in table.items() if first.startswith("test on 3 views")]
+    (trained,) = [cells for first, cells in table.items() if first.startswith("train on three")]
+    assert fused[-1] == "same 3 places, paired"
+    assert trained[-1] == "same 3 photos of new places, paired"
+    assert "[" in fused[1]
+    told = table["GoogLeNet: three headings of all places against one of all"]
+    assert (told[0], told[-1]) == ("+6.1", f"{PAIRED}, leaky")
+    assert (
+        table["ResNet-50: three headings of a third of the places against one of all"][0] == "-1.2"
+    )
+
+
+def test_loading_times_are_medians_beside_the_studys(written: Path) -> None:
+    text = (written / MARKDOWN).read_text()
+    assert "**100 times** as fast as the JPEGs (between 90 and 220 times in 3" in text
+    assert "| load all JPEGs | ours | 250 | 2 min 51 s |" in text
+    assert "| load all JPEGs | study, write-ups | 4.8 | 2 h 00 min to 3 h 00 min |" in text
+
+
 def test_the_page_embeds_its_plots_and_the_markdown_links_to_them(written: Path) -> None:
     page, text = (written / PAGE).read_text(), (written / MARKDOWN).read_text()
     plots = sorted(written.glob("*.png"))
@@ -176,10 +251,13 @@ def test_the_page_embeds_its_plots_and_the_markdown_links_to_them(written: Path)
 
 def test_a_report_without_results_still_shows_the_studys_figures(tmp_path: Path) -> None:
     experiment = Experiment(BEST, tiny_recipe())
-    nothing = Paper(PaperRequest("tiny", (experiment,)), (), (Result(experiment, missing="no"),))
+    request = PaperRequest("tiny", (experiment,))
+    nothing = Paper(request, Contents((), {}, {}), (Result(experiment, missing="no"),))
     text = write_report(nothing, tmp_path, NOW)[0].read_text()
     assert "| GoogLeNet | 25.1 % | - |" in text
     assert not list(tmp_path.glob("*.png"))
+    for heading in ("perspectives", "Image size", "Loading times"):
+        assert heading not in text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from euguess.process.project import project_root
-from euguess.training.study_facts import FIGURE_RUNS
+from euguess.training.study_facts import FIGURE_RUNS, TUNING
 from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe, read_recipe
 from services.trainer.recipes.sections import Faults
 from services.trainer.runs.experiment import flat
@@ -15,6 +15,8 @@ FOLDER = project_root() / "experiments"
 RECIPES = sorted([*FOLDER.glob("study/*.toml"), *FOLDER.glob("fixed/*.toml")])
 BEST = read_recipe(FOLDER / "study" / "table2-googlenet.toml")
 HONEST_SPLIT = {"split.protocol": "location"}
+ALL_REMOVED: dict[str, Any] = {f"faults.{name}": False for name in Faults.model_fields}
+ALL_REMOVED |= HONEST_SPLIT
 REMOVED: dict[str, dict[str, Any]] = {
     "train-mode": {"faults.eval_mode_while_training": False},
     "countries-head": {"faults.keeps_imagenet_head": False},
@@ -22,7 +24,19 @@ REMOVED: dict[str, dict[str, Any]] = {
     "validation": {"faults.no_validation": False},
     "right-average": {"faults.mean_of_batches": False},
     "location-split": HONEST_SPLIT,
-    "all": {f"faults.{name}": False for name in Faults.model_fields} | HONEST_SPLIT,
+    "all": ALL_REMOVED,
+    "one-view": ALL_REMOVED | {"views": 1},
+}
+BEFORE_TUNING = read_recipe(FOLDER / "study" / "table2-googlenet-before-tuning.toml")
+TUNED: dict[str, dict[str, Any]] = {
+    "pixels-128": {"image_size": 128},
+    "adam": {
+        "optimizer.name": "adam",
+        "optimizer.learning_rate": 0.0005,
+        "optimizer.weight_decay": 1e-4,
+    },
+    "restarts": {"schedule.t_mult": 2, "schedule.eta_min": 0.01},
+    "constant-rate": {"schedule.name": "none", "schedule.eta_min": 0.0},
 }
 
 
@@ -47,6 +61,14 @@ def test_the_best_run_has_all_faults_and_the_leaky_split() -> None:
 
 def test_each_fault_is_removed_by_one_recipe() -> None:
     assert {path.stem for path in FOLDER.glob("fixed/*.toml")} == set(REMOVED)
+
+
+def test_each_tuning_recipe_changes_one_thing_of_the_run_before_tuning() -> None:
+    before = facts(BEFORE_TUNING)
+    for stem, changed in TUNED.items():
+        tuned = facts(read_recipe(FOLDER / "study" / f"tuning-{stem}.toml"))
+        assert {key: tuned[key] for key in tuned if tuned[key] != before[key]} == changed
+    assert {f"study/tuning-{stem}" for stem in TUNED} == {one.recipe for one in TUNING}
 
 
 @pytest.mark.parametrize("stem", REMOVED)
