@@ -24,10 +24,11 @@ JSON of at most 65,536 bytes that arrives within 10 seconds. Another method than
 405."""
 
 SERVING = """\
-Both endpoints take one JPEG, PNG or WebP photo as the body, or a multipart form with one to eight
-photos of ONE place. Give each form field a different name: of several fields with the same name,
-TorchServe keeps only the last. Every request needs the header `Authorization: Bearer KEY` with the
-inference key from `key_file.json`, which TorchServe writes at startup.
+Both endpoints take one JPEG, PNG, WebP or HEIC photo as the body, or a multipart form with one to
+eight photos of ONE place. Give each form field a different name: of several fields with the same
+name, TorchServe keeps only the last. Every request needs the header
+`Authorization: Bearer KEY` with the inference key from `key_file.json`, which TorchServe writes at
+startup.
 
 | status | reason |
 |---|---|

@@ -16,6 +16,7 @@ from euguess.clock import utc_now
 from euguess.errors import InvalidInput
 from euguess.images import (
     decoder_process,
+    heif_boxes,
     limited_decoder,
     photo_headers,
     photo_limits,
@@ -35,6 +36,7 @@ SOURCES = {
     "classifier.py": classifier.__file__,
     "decoder_process.py": decoder_process.__file__,
     "explanation.py": explanation.__file__,
+    "heif_boxes.py": heif_boxes.__file__,
     "limited_decoder.py": limited_decoder.__file__,
     "model_package.py": model_package.__file__,
     "networks.py": str(Path(services.__file__).with_name("networks.py")),

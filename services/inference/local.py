@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from euguess.errors import EUGuessError, InvalidInput
-from euguess.images.preprocessing import decode_photo
+from euguess.images.decoding import PhotoDecoder
 from euguess.messages.serving import Explanation, Prediction
 from services.inference.agent import stamp_version
 from services.inference.classifier import RequestRejected, load_classifier
@@ -19,7 +19,7 @@ CHAMPION_MODEL = "champion"
 def predict(package: Path, views: Sequence[bytes]) -> Prediction:
     """Predict the country of one place. Raises InvalidInput for a bad photo or package."""
     with _usable(package):
-        classifier = load_classifier(package, decode_photo)
+        classifier = load_classifier(package, PhotoDecoder().decode_photo)
     with _accepted():
         return Prediction.model_validate(classifier.predict(views))
 
@@ -27,7 +27,7 @@ def predict(package: Path, views: Sequence[bytes]) -> Prediction:
 def explain(package: Path, views: Sequence[bytes]) -> Explanation:
     """Explain the prediction for one place. Raises InvalidInput as predict does."""
     with _usable(package):
-        classifier = load_classifier(package, decode_photo)
+        classifier = load_classifier(package, PhotoDecoder().decode_photo)
         network = load_network(package, verify_package(package), "cpu")
     with _accepted():
         photos = classifier.decode(views)

@@ -4,6 +4,7 @@ import io
 from datetime import datetime
 
 import numpy as np
+import pillow_heif
 from PIL import ExifTags, Image
 
 CAMERA = "Phone 1"
@@ -20,10 +21,14 @@ def phone_photo(
     size: tuple[int, int] = (64, 64),
 ) -> bytes:
     """Return a photo whose picture differs by seed; the same seed gives nearly the same look."""
-    image = scene(seed, size)
-    buffer = io.BytesIO()
-    frames = {"save_all": True, "append_images": [image.resize((32, 32))]} if kind == "MPO" else {}
+    image, buffer = scene(seed, size), io.BytesIO()
     exif = _exif(taken_at, at, camera, orientation)
+    if kind == "HEIF":
+        photo = pillow_heif.from_pillow(image)
+        photo.info["exif"] = exif.tobytes()  # its orientation is written as HEIC stores it
+        photo.save(buffer, quality=90, enc_params={"preset": "ultrafast"})
+        return buffer.getvalue()
+    frames = {"save_all": True, "append_images": [image.resize((32, 32))]} if kind == "MPO" else {}
     image.save(buffer, kind, exif=exif, quality=90, **frames)
     return buffer.getvalue()
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from euguess.errors import ChecksumMismatch, ObjectNotFound, StoreError
+from euguess.images.decoding import PhotoDecoder
 from euguess.images.photo_headers import InvalidImage
-from euguess.images.preprocessing import decode_photo
 from euguess.storage import ObjectStore
 from services.trainer.cache.rows import ImageRows, WrittenRow
 from services.trainer.dataset.manifest import Manifest
@@ -66,6 +66,7 @@ class _Decoding:
         self._rows = rows
         self._options = options
         self._pool = pool
+        self._photos = PhotoDecoder(options.threads)
         self._keys = manifest.keys
         self._sha256s = manifest.views.sha256s
         self._queue: Iterator[int] = iter(rows.missing.tolist())
@@ -98,7 +99,7 @@ class _Decoding:
         return await loop.run_in_executor(self._pool, self._decode, row, data)
 
     def _decode(self, row: int, data: bytes) -> WrittenRow:
-        return self._rows.write(row, decode_photo(data, self._rows.size))
+        return self._rows.write(row, self._photos.decode_photo(data, self._rows.size))
 
     def _skip(self, row: int, damage: Exception) -> None:
         if self._options.on_damage is OnDamage.RAISE:

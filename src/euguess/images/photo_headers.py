@@ -1,4 +1,4 @@
-"""Read the headers of JPEG, PNG and WebP files, without decoding any pixels.
+"""Read the headers of JPEG, PNG, WebP and HEIC files, without decoding any pixels.
 
 This file is part of each model archive, so it needs only the standard library.
 """
@@ -7,6 +7,12 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or __package__:
+    from euguess.images.heif_boxes import TooManyBoxes, is_heif, read_heif
+else:  # in an archive, whose files are all in one folder
+    from heif_boxes import TooManyBoxes, is_heif, read_heif
 
 UPRIGHT = 1  # Exif orientation
 SIDEWAYS = (5, 6, 7, 8)  # Exif orientations that swap width and height
@@ -63,7 +69,7 @@ class PhotoHeader:
 
 
 def read_header(data: bytes, max_segments: int) -> PhotoHeader:
-    """Read the header of a JPEG, PNG or WebP file in time linear to its bytes.
+    """Read the header of a JPEG, PNG, WebP or HEIC file in time linear to its bytes.
 
     Raises InvalidImage, and ImageTooLarge for more than max_segments segments.
     """
@@ -80,7 +86,9 @@ def _reader(data: bytes) -> Callable[[bytes, int], PhotoHeader]:
         return _read_png
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _read_webp
-    raise InvalidImage("Unknown image format; send JPEG, PNG or WEBP.")
+    if is_heif(data):
+        return _read_heif
+    raise InvalidImage("Unknown image format; send JPEG, PNG, WEBP or HEIC.")
 
 
 def _read_jpeg(data: bytes, max_segments: int) -> PhotoHeader:
@@ -178,6 +186,20 @@ def _read_webp(data: bytes, max_segments: int) -> PhotoHeader:
     if not width:
         raise _damaged()
     return PhotoHeader("WEBP", width, height, data, 1, is_animated, _orientation(exif), exif)
+
+
+def _read_heif(data: bytes, max_segments: int) -> PhotoHeader:
+    """Read the main picture; a decoder turns it upright by itself."""
+    try:
+        facts = read_heif(data, max_segments)
+    except TooManyBoxes:
+        raise _too_many(max_segments) from None
+    except IndexError:
+        raise _damaged() from None
+    if facts is None:
+        raise _damaged()
+    size = facts.width, facts.height
+    return PhotoHeader("HEIF", *size, data, 1, facts.is_sequence, UPRIGHT, facts.exif)
 
 
 def _lossy_size(data: bytes, body: int) -> tuple[int, int]:

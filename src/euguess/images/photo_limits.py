@@ -3,6 +3,7 @@
 This file is part of each model archive, so it needs only the standard library.
 """
 
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING or __package__:
 else:  # in an archive, whose files are all in one folder
     from photo_headers import ImageTooLarge, InvalidImage, PhotoHeader, read_header
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
+HEIF_DECODER = "pillow_heif"
 MIN_SIDE = 16  # pixels
 
 
@@ -33,11 +35,17 @@ class PhotoLimits:
     max_pixels_of_scans: int = 25_000_000
     # PNG and WebP are decoded whole; 12-megapixel cameras and all screens fit.
     max_pixels_decoded_whole: int = 16_000_000
+    # The tiles of a HEIC photo are decoded one after the other; 48-megapixel phones fit.
+    max_pixels_of_heif: int = 51_000_000
     max_scans: int = 32  # encoders write 6 to 18; each costs a pass over all pixels
     max_segments: int = 10_000  # a 20 MB PNG in blocks of 8 kB has 2,400
 
 
 PHOTO = PhotoLimits()
+
+
+class FormatUnavailable(InvalidImage):
+    """Photos of this format need a package that is not installed here."""
 
 
 def view_limits(side: int) -> PhotoLimits:
@@ -65,6 +73,11 @@ def check_photo(data: bytes, limits: PhotoLimits = PHOTO) -> PhotoHeader:
         )
     _check_size(header, limits)
     _check_frames(header, limits)
+    if header.format == "HEIF" and importlib.util.find_spec(HEIF_DECODER) is None:
+        raise FormatUnavailable(
+            "HEIC photos need an extra package here: pip install 'euguess[heic]'. Or save the "
+            "photo as JPEG."
+        )
     return header
 
 
@@ -91,6 +104,8 @@ def _check_size(header: PhotoHeader, limits: PhotoLimits) -> None:
 
 
 def _max_pixels(header: PhotoHeader, limits: PhotoLimits) -> int:
+    if header.format == "HEIF":
+        return min(limits.max_pixels, limits.max_pixels_of_heif)
     if header.format != "JPEG":
         return min(limits.max_pixels, limits.max_pixels_decoded_whole)
     if header.scans > 1:

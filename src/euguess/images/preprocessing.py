@@ -53,7 +53,7 @@ def load_photo(photo: bytes | PhotoHeader, *, side: int) -> Image.Image:
     """
     header = photo if isinstance(photo, PhotoHeader) else check_photo(photo)
     try:
-        image = _open(header)
+        image = _open_heif(header) if header.format == "HEIF" else _open(header)
         image.draft("RGB", (DECODE_MARGIN * side, DECODE_MARGIN * side))
         image.load()
         return _upright(image, header.orientation)
@@ -95,6 +95,20 @@ def _open(header: PhotoHeader) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         raise InvalidImage("The image has 16 or more bits per channel; convert it to 8 bits.")
     return image
+
+
+def _open_heif(header: PhotoHeader) -> Image.Image:
+    """Decode a HEIC photo whole, which libheif turns upright. Needs the extra `heic`."""
+    import pillow_heif  # only where it is installed
+
+    pillow_heif.options.DECODE_THREADS = 1  # the process may use one core, and little memory
+    try:
+        photo = pillow_heif.open_heif(io.BytesIO(header.encoded))
+        if photo.size[0] * photo.size[1] > header.width * header.height:
+            raise InvalidImage("The image is damaged or truncated.")
+        return photo.to_pillow()
+    except RuntimeError as error:
+        raise InvalidImage("The image is damaged or truncated.") from error
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

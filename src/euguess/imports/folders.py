@@ -11,6 +11,7 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp"),
     *(".heic", ".heif", ".hif"),
 )
+NAMED_BY_CODE = "folder named by the country's code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +51,5 @@ def label_of(folders: Iterable[str]) -> FolderLabel | None:
     if not codes:
         return None
     (folder, *_) = chosen
-    return FolderLabel(codes[0], f"folder {folder!r} is {codes[0]}")
+    is_code = folder.upper() == codes[0]
+    return FolderLabel(codes[0], NAMED_BY_CODE if is_code else f"folder {folder!r} is {codes[0]}")

@@ -16,10 +16,16 @@ from euguess.errors import InvalidInput, InvalidManifest, UnknownCountry
 from euguess.geography.boundaries import Boundaries, load_boundaries
 from euguess.geography.countries import country
 from euguess.geography.locations import Coordinate
+from euguess.images.decoding import PhotoDecoder
 from euguess.images.perceptual_hash import hash_images
 from euguess.images.photo_headers import InvalidImage
-from euguess.images.photo_limits import FORMATS, PHOTO, check_bytes, check_photo
-from euguess.images.preprocessing import decode_photo
+from euguess.images.photo_limits import (
+    FORMATS,
+    PHOTO,
+    FormatUnavailable,
+    check_bytes,
+    check_photo,
+)
 from euguess.imports.exif import Capture, read_capture
 from euguess.imports.folders import FolderLabel, check_suffix, files_below, label_of
 from euguess.imports.photos import DIGITS_OF_ID, LabelledPhoto, NotImported, location_id_of
@@ -28,7 +34,7 @@ from euguess.imports.series import time_in_name
 from euguess.messages.collection import PlaceSource
 
 REQUIRED_COLUMNS = ("file", "country_code")
-SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
+SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "HEIF": ".heic"}
 TRUE_WORDS = ("true", "1", "yes")
 DEFAULT_LICENSE = "unknown"
 HASH_SIDE = 32  # pixels; decoding at the lowest scale still reads all data
@@ -75,6 +81,8 @@ def read_labelled(
             found.photos.append(photo)
         except NotImported as error:
             found.left_out.append(LeftOut(where, error.reason, error.detail))
+        except FormatUnavailable as error:
+            found.left_out.append(LeftOut(where, str(error)))
         except (InvalidInput, InvalidImage) as error:
             found.problems.append(f"{where}: {error}")
         progress(number, len(rows))
@@ -154,6 +162,8 @@ def _path(folder: Path, file: str, *, allow_outside: bool) -> Path:
 class PhotoReader:
     """Reads and checks photos one by one."""
 
+    _decoder: PhotoDecoder = field(default_factory=PhotoDecoder)
+
     @cached_property
     def _boundaries(self) -> Boundaries:
         return load_boundaries()
@@ -171,7 +181,7 @@ class PhotoReader:
         if row.get("sha256", digest) not in (digest, ""):
             raise InvalidManifest(f"{path.name} does not have the sha256 that the manifest gives")
         header = check_photo(data)
-        bits = hash_images(decode_photo(data, HASH_SIDE)[None])
+        bits = hash_images(self._decoder.decode_photo(data, HASH_SIDE)[None])
         capture = Capture() if given else read_capture(header.exif)
         coordinate = coordinate or capture.coordinate
         taken_at = None if given else capture.taken_at or time_in_name(path.stem)

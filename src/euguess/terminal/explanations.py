@@ -46,14 +46,15 @@ def explanation_table(explanation: Explanation, images: Sequence[Path]) -> Table
 def _write(
     explanation: Explanation, views: Sequence[bytes], images: Sequence[Path], out: Path
 ) -> list[Path]:
-    from euguess.images.overlays import SIDE, overlay  # loads numpy and Pillow
-    from euguess.images.preprocessing import decode_photo
+    from euguess.images.decoding import PhotoDecoder  # loads numpy and Pillow
+    from euguess.images.overlays import SIDE, overlay
 
     pictures = [out / f"view{i}-{image.stem}.png" for i, image in enumerate(images, start=1)]
+    decoder = PhotoDecoder()
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path, photo, view in zip(pictures, views, explanation.views, strict=True):
-            overlay(decode_photo(photo, SIDE), view.heat_map).save(path)
+            overlay(decoder.decode_photo(photo, SIDE), view.heat_map).save(path)
     except OSError as error:
         raise InvalidInput(f"{out}: {error.strerror}. Choose another folder with --out.") from None
     return pictures

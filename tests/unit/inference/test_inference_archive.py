@@ -31,6 +31,7 @@ CARRIED = {
     "model.onnx",
     "model.safetensors",
     "networks.py",
+    "heif_boxes.py",
     "photo_headers.py",
     "photo_limits.py",
     "postprocessing.py",

@@ -148,7 +148,7 @@ async def test_a_cache_with_skipped_photos_is_stale_if_all_are_required(
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"no image", "Unknown image format; send JPEG, PNG or WEBP."),
+        (b"no image", "Unknown image format; send JPEG, PNG, WEBP or HEIC."),
         (
             many_scans(1000),
             "The image has 1000 progressive scans; at most 32 are accepted. "
