@@ -1,21 +1,27 @@
 """Build image classifiers by name, with a head for our countries.
 
-Trainer and inference share this module. It is also part of each archive for TorchServe, so it
-depends only on torch and torchvision, and on timm for timm's networks.
+Trainer and inference share this module. It is also part of each archive for TorchServe, beside
+efficientnet_lite.py, so it depends only on torch and torchvision, and on timm for timm's networks.
 """
 
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torchvision import models
 
+if TYPE_CHECKING or __package__:
+    from services.efficientnet_lite import EfficientNetLite0
+else:  # in an archive, whose files are all in one folder
+    from efficientnet_lite import EfficientNetLite0
+
 CUSTOM_NETWORK = "customnet"
 SMALL_NETWORK = "smallnet"
 RESNET50_V1 = "resnet50_v1"
+LITE0 = "efficientnet_lite0"
 TIMM_PREFIX = "timm/"
 TIMM_NAME = re.compile(r"timm/[a-z0-9_]+(\.[a-z0-9_]+)?")  # excludes addresses of model hubs
 IMAGENET_CLASSES = 1000
@@ -123,6 +129,7 @@ OWN_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     CUSTOM_NETWORK: CustomNet,
     SMALL_NETWORK: SmallNet,
     RESNET50_V1: resnet50_v1,
+    LITE0: EfficientNetLite0,
 }
 
 

@@ -31,6 +31,7 @@ from services.inference.model_package import InvalidModel, file_sha256, verify_p
 
 REQUIRED_FILES = ("model.onnx", "model.safetensors")
 DATA_FILES = (*REQUIRED_FILES, "report.json")  # no code of a package gets into an archive
+SHARED_WITH_TRAINER = ("efficientnet_lite.py", "head_network.py", "networks.py")
 SOURCES = {
     "handler.py": handler.__file__,
     "classifier.py": classifier.__file__,
@@ -39,11 +40,11 @@ SOURCES = {
     "heif_boxes.py": heif_boxes.__file__,
     "limited_decoder.py": limited_decoder.__file__,
     "model_package.py": model_package.__file__,
-    "networks.py": str(Path(services.__file__).with_name("networks.py")),
     "photo_headers.py": photo_headers.__file__,
     "photo_limits.py": photo_limits.__file__,
     "postprocessing.py": postprocessing.__file__,
     "preprocessing.py": preprocessing.__file__,
+    **{name: str(Path(services.__file__).with_name(name)) for name in SHARED_WITH_TRAINER},
 }
 LIBRARIES = ("numpy", "onnxruntime", "pillow", "torch", "torchserve", "torchvision")
 CONTENTS = "archive.json"  # versions of libraries, and digests of all other files

@@ -87,23 +87,33 @@ def heat_maps(
     """Return the name of the method and N x S x S maps in 0..1 for N x 3 x S x S inputs.
 
     The method is Grad-CAM (Selvaraju et al. 2017) on the last feature map or, for transformers
-    without such a map, input times gradient (Shrikumar et al. 2016), averaged per patch.
-    Each map is divided by its largest value; 0 means no evidence for the country.
+    without such a map, input times gradient (Shrikumar et al. 2016), averaged per patch. Logits
+    that are a sum of parts, as those of a head on several backbones, have a map of each part,
+    added up. Each map is divided by its largest value; 0 means no evidence for the country.
     """
     import torch
 
     device = next(network.parameters()).device
     images = torch.from_numpy(inputs).to(device)
-    layer = last_feature_map(network, images[:1])
-    if layer is not None:
-        method, coarse = GRAD_CAM, _grad_cam(network, layer, images, country)
+    parts = list(getattr(network, "parts", [network]))
+    layers = [last_feature_map(part, images[:1]) for part in parts]
+    if all(layer is not None for layer in layers):
+        method = GRAD_CAM
+        coarse = [_grad_cam(*pair, images, country) for pair in zip(parts, layers, strict=True)]
     else:
-        method, coarse = INPUT_X_GRADIENT, _patch_gradients(network, images, country)
-    size = images.shape[-2:]
-    maps = torch.nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)
-    maps = maps.squeeze(1).clamp(min=0)
+        method, coarse = INPUT_X_GRADIENT, [_patch_gradients(network, images, country)]
+    maps = torch.stack([_evidence(one, images.shape[-2:]) for one in coarse]).sum(dim=0)
     largest = maps.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
     return method, np.asarray((maps / largest).cpu().numpy())
+
+
+def _evidence(coarse: "Tensor", size: Sequence[int]) -> "Tensor":
+    """Enlarge N x 1 x H x W maps; a cell of a coarse map counts as the cells that it covers."""
+    import torch
+
+    cells = coarse.shape[-2] * coarse.shape[-1]
+    maps = torch.nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)
+    return maps.squeeze(1).clamp(min=0) * cells
 
 
 def last_feature_map(network: "nn.Module", image: "Tensor") -> "nn.Module | None":
@@ -111,7 +121,8 @@ def last_feature_map(network: "nn.Module", image: "Tensor") -> "nn.Module | None
 
     None for transformers, whose feature maps are followed by tokens, and for channels-last maps.
     """
-    if str(getattr(network, "output_fmt", "NCHW")) != "NCHW":  # an attribute of timm's networks
+    formats = {str(getattr(module, "output_fmt", "NCHW")) for module in network.modules()}
+    if formats != {"NCHW"}:  # an attribute of timm's networks
         return None
     outputs = _outputs(network, image)
     maps = [
@@ -181,7 +192,9 @@ def grey_png(heat_map: NDArray[np.float32]) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _grad_cam(network: "nn.Module", layer: "nn.Module", images: "Tensor", country: int) -> "Tensor":
+def _grad_cam(
+    network: "nn.Module", layer: "nn.Module | None", images: "Tensor", country: int
+) -> "Tensor":
     from captum.attr import LayerGradCam
 
     attribution = LayerGradCam(network, layer)

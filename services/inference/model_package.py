@@ -1,8 +1,8 @@
 """Model packages: verifying their files and loading their networks.
 
 A package is data: networks are built by this release's code, never by a file of the package.
-This file is part of each model archive, beside networks.py, so it needs neither TorchServe nor the
-package euguess.
+This file is part of each model archive, beside head_network.py, so it needs neither TorchServe nor
+the package euguess.
 """
 
 import hashlib
@@ -94,11 +94,13 @@ def load_network(folder: Path, card: Card, device: str) -> "nn.Module":
     from safetensors.torch import load_file
 
     weights = load_file(_verified(folder, card, "model.safetensors"))
-    build, size = _networks().build_network, card["image"]["size"]
+    build, backbones = _networks().build_model, card.get("backbones", ())
     try:
-        network: nn.Module = build(card["network"], len(card["countries"]), image_size=size)
+        network: nn.Module = build(
+            card["network"], len(card["countries"]), card["image"], backbones
+        )
         network.load_state_dict(weights, strict=True)
-    except (RuntimeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, RuntimeError, ValueError) as error:
         raise InvalidModel(f"Could not build {card['network']}: {error}.") from None
     _require_same_outputs(network.eval(), onnx_forward(folder, card), card)
     return network.to(device).to(memory_format=torch.channels_last)
@@ -106,7 +108,7 @@ def load_network(folder: Path, card: Card, device: str) -> "nn.Module":
 
 def _networks() -> Any:
     """Import the code that builds networks, late: torch takes seconds."""
-    return importlib.import_module("services.networks" if __package__ else "networks")
+    return importlib.import_module("services.head_network" if __package__ else "head_network")
 
 
 def _require_same_outputs(network: "nn.Module", onnx: Forward, card: Card) -> None:

@@ -40,7 +40,7 @@ def embed(
     chosen = read_head_recipe(recipe).with_weights_in(weights)
     session, on_damage = open_session(device), damage_policy(skip_damaged)
     kept = [
-        embed_dataset(dataset, backbone, session, on_damage=on_damage)
+        embed_dataset(dataset, backbone, chosen.image, session, on_damage=on_damage)
         for backbone in chosen.backbones
     ]
     if as_json:

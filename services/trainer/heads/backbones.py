@@ -1,12 +1,14 @@
 """Frozen networks without a head, which turn images into features."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from euguess.errors import InvalidRecipe
+from euguess.messages.serving import ImageSpec
+from services.head_network import FrozenBackbone
 from services.networks import (
     UnknownNetwork,
     UnsuitableSize,
@@ -19,61 +21,32 @@ from services.trainer.recipes.head_recipe import Backbone
 from services.trainer.recipes.recipe import NO_WEIGHTS
 
 
-class FeatureExtractor(nn.Module):
-    """Computes a network's penultimate features, followed by the means of inner layers."""
+def build_backbone(backbone: Backbone, image: ImageSpec, device: torch.device) -> FrozenBackbone:
+    """Build a backbone in evaluation mode, without its head. Raises InvalidRecipe.
 
-    def __init__(self, network: nn.Module, layers: tuple[str, ...]) -> None:
-        super().__init__()
-        self.network = network
-        self.layers = layers
-        self.widths: tuple[int, ...] = ()  # of the penultimate features, then of each layer
-        self._means: dict[str, Tensor] = {}
-        for name in layers:
-            network.get_submodule(name).register_forward_hook(self._keep(name))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Turn N x 3 x S x S normalised images into N x features."""
-        penultimate = self.network(images).flatten(1)
-        parts = [penultimate, *(self._means[name] for name in self.layers)]
-        self.widths = tuple(part.shape[1] for part in parts)
-        return torch.cat(parts, dim=1)
-
-    def _keep(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            self._means[name] = output.mean(dim=(2, 3))
-
-        return hook
-
-
-def build_feature_extractor(backbone: Backbone, device: torch.device) -> FeatureExtractor:
-    """Build a backbone in evaluation mode, without its head. Raises InvalidRecipe."""
+    image: the images that it is given, whose size and normalisation may differ from its own.
+    """
     weights = None if backbone.weights == NO_WEIGHTS else backbone.weights
     torch.manual_seed(0)  # makes random weights reproducible
     try:
-        network = build_pretrained(backbone.network, 1, weights)
+        network = build_pretrained(backbone.network, 1, weights, backbone.image_size)
         check_image_size(network, backbone.image_size)
         replace_head_by_identity(network)
-        extractor = _probed(FeatureExtractor(network, backbone.layers), backbone.image_size)
+        given, own = image.model_dump(), backbone.image.model_dump()
+        frozen = FrozenBackbone(network, backbone.layers, given, own)
     except (UnknownNetwork, UnsuitableSize, WeightsMismatch) as error:
         raise InvalidRecipe(f"backbone {backbone.network}: {error}.") from None
     except (AttributeError, IndexError):
         raise InvalidRecipe(
-            f"backbone {backbone.network}: layers must name modules that return N x C x H x W, "
-            f"not {', '.join(backbone.layers)}."
+            f"backbone {backbone.network}: layers must name modules that return N x C x H x W or "
+            f"N x tokens x C, not {', '.join(backbone.layers)}."
         ) from None
     except OSError as error:
         raise InvalidRecipe(
             f"Could not load the weights {weights!r} of {backbone.network} ({error}). Use 'none', "
             "the path of a .safetensors file, or 'imagenet' on a machine with internet access."
         ) from None
-    return on_device(extractor, device).eval()  # type: ignore[return-value]  # nn.Module.to
-
-
-def _probed(extractor: FeatureExtractor, size: int) -> FeatureExtractor:
-    """Run the extractor once so that it knows its widths."""
-    with torch.inference_mode():
-        extractor.eval()(torch.zeros(1, 3, size, size))
-    return extractor
+    return on_device(frozen, device)  # type: ignore[return-value]  # nn.Module.to
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:

@@ -28,13 +28,13 @@ from euguess.messages.records import (
 )
 from euguess.messages.serving import ImageSpec
 from euguess.process.files import write_atomically
+from services.head_network import FrozenBackbone
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.files import cache_room_errors, locked
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.heads.backbones import (
-    FeatureExtractor,
-    build_feature_extractor,
+    build_backbone,
     weights_digest,
 )
 from services.trainer.loading.batches import DeviceImages
@@ -42,7 +42,7 @@ from services.trainer.progress import Progress
 from services.trainer.recipes.head_recipe import Backbone
 from services.trainer.session import Session, load_cache
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FOLDER, FEATURES, HEADER = "embeddings", "features.npy", "embeddings.json"
 BATCH_ROWS = {"cpu": 32}  # other batch sizes may round differently
 GPU_BATCH_ROWS = 256
@@ -64,6 +64,7 @@ class EmbeddingKey(Record):
     weights_sha256: Sha256
     layers: tuple[str, ...]
     image: ImageSpec
+    given: ImageSpec = Field(description="Images that are adapted to those of the backbone")
     device: str = Field(description="cpu or cuda; they round differently")
 
     @property
@@ -96,33 +97,50 @@ class Embeddings:
 
 
 def embed_dataset(
-    dataset: str, backbone: Backbone, session: Session, *, on_damage: OnDamage = OnDamage.RAISE
+    dataset: str,
+    backbone: Backbone,
+    given: ImageSpec,
+    session: Session,
+    *,
+    on_damage: OnDamage = OnDamage.RAISE,
 ) -> Embeddings:
-    """Read the features of a stored dataset, or compute them from its tensor cache."""
-    cache = load_cache(dataset, backbone.image, session, on_damage=on_damage)
+    """Read the features of a stored dataset, or compute them from its tensor cache.
+
+    given: the images that a model with this backbone is given, HeadRecipe.image.
+    """
+    cache = load_cache(dataset, given, session, on_damage=on_damage)
     with session.display.bar(f"Embedding by {backbone.title}") as progress:
-        return embed(cache, backbone, session.home, session.device, progress)
+        return embed(cache, backbone, given, session.home, session.device, progress)
 
 
 def embed(
-    cache: TensorCache, backbone: Backbone, home: Path, device: torch.device, progress: Progress
+    cache: TensorCache,
+    backbone: Backbone,
+    given: ImageSpec,
+    home: Path,
+    device: torch.device,
+    progress: Progress,
 ) -> Embeddings:
     """Return the features of all views of a cache: from disk if complete, otherwise computed.
 
     Raises InvalidRecipe when the backbone cannot be built, DiskFull when there is no space.
     """
-    extractor = build_feature_extractor(backbone, device)
-    key = embedding_key(cache, backbone, extractor.network, device)
+    frozen = build_backbone(backbone, given, device)
+    key = embedding_key(cache, backbone, given, frozen.network, device)
     folder = home / FOLDER / key.dataset / key.digest[:16]
     with locked(folder), cache_room_errors(folder):
         try:
             return open_embeddings(folder, key)
         except StaleCache:
-            return _computed(folder, key, cache, extractor, device, progress)
+            return _computed(folder, key, cache, frozen, device, progress)
 
 
 def embedding_key(
-    cache: TensorCache, backbone: Backbone, network: nn.Module, device: torch.device
+    cache: TensorCache,
+    backbone: Backbone,
+    given: ImageSpec,
+    network: nn.Module,
+    device: torch.device,
 ) -> EmbeddingKey:
     """Return the key of a backbone's features; network is the backbone without its head."""
     return EmbeddingKey(
@@ -133,6 +151,7 @@ def embedding_key(
         weights_sha256=weights_digest(network.state_dict()),
         layers=backbone.layers,
         image=backbone.image,
+        given=given,
         device=device.type,
     )
 
@@ -152,18 +171,18 @@ def _computed(
     folder: Path,
     key: EmbeddingKey,
     cache: TensorCache,
-    extractor: FeatureExtractor,
+    frozen: FrozenBackbone,
     device: torch.device,
     progress: Progress,
 ) -> Embeddings:
     """Compute missing chunks, then write the features and finally their header."""
     unused = np.zeros(len(cache), dtype=np.int64)
-    images = DeviceImages(cache.images, unused, key.image, device)
+    images = DeviceImages(cache.images, unused, key.given, device)
     batch_rows = BATCH_ROWS.get(device.type, GPU_BATCH_ROWS)
     chunks = []
     for path, rows in _chunks(folder, len(cache), batch_rows * CHUNK_BATCHES):
         if not path.is_file():
-            forward = _Counting(extractor, int(rows[0]), len(cache), progress)
+            forward = _Counting(frozen, int(rows[0]), len(cache), progress)
             features = predict_logits(forward, images, rows, batch_rows)
             write_atomically(path, _npy(features), durable=True)
         chunks.append(np.load(path, allow_pickle=False))
@@ -172,7 +191,7 @@ def _computed(
     write_atomically(folder / FEATURES, data, durable=True)
     digest = hashlib.sha256(data).hexdigest()
     header = EmbeddingHeader(
-        key=key, rows=len(features), widths=extractor.widths, features_sha256=digest
+        key=key, rows=len(features), widths=frozen.widths, features_sha256=digest
     )
     write_atomically(folder / HEADER, header.model_dump_json(indent=2), durable=True)
     for path in folder.glob(CHUNKS):
@@ -184,7 +203,7 @@ def _computed(
 class _Counting:
     """Computes features and reports how many rows are done."""
 
-    extractor: FeatureExtractor
+    extractor: FrozenBackbone
     done: int
     total: int
     progress: Progress

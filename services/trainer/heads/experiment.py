@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from euguess.messages.serving import ImageSpec
 from euguess.training.report import Report
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.format import TensorCache
@@ -16,7 +17,8 @@ from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
 from services.trainer.session import Session, load_cache
 
 # Penultimate features, then those of each layer, in the row order of the tensor cache.
-FeaturesOf = Callable[[Backbone], tuple[Features, ...]]
+# Arguments: a backbone, and the images that the head's model is given.
+FeaturesOf = Callable[[Backbone, ImageSpec], tuple[Features, ...]]
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ def run_head(
     on_damage: OnDamage = OnDamage.RAISE,
 ) -> HeadOutcome:
     """Run a head recipe on a dataset. Raises InvalidRecipe or InvalidInput."""
-    cache = load_cache(dataset, recipe.backbones[0].image, session, on_damage=on_damage)
+    cache = load_cache(dataset, recipe.image, session, on_damage=on_damage)
 
-    def features_of(backbone: Backbone) -> tuple[Features, ...]:
-        return embed_dataset(dataset, backbone, session, on_damage=on_damage).blocks
+    def features_of(backbone: Backbone, given: ImageSpec) -> tuple[Features, ...]:
+        return embed_dataset(dataset, backbone, given, session, on_damage=on_damage).blocks
 
     embedded = embed_views(recipe, cache, features_of)
     session.display.note(f"Fitting the head of {recipe.name}")
@@ -50,7 +52,11 @@ def run_head(
 def embed_views(recipe: HeadRecipe, cache: TensorCache, features_of: FeaturesOf) -> EmbeddedViews:
     """Split the views by the recipe and return them with the features of every backbone."""
     views, rows = label_and_split(cache, recipe.views, recipe.split.spec)
-    blocks = [block[rows] for backbone in recipe.backbones for block in features_of(backbone)]
+    blocks = [
+        block[rows]
+        for backbone in recipe.backbones
+        for block in features_of(backbone, recipe.image)
+    ]
     return EmbeddedViews(views, tuple(blocks))
 
 
@@ -79,8 +85,8 @@ def _calibration(embedded: EmbeddedViews, chosen: ChosenHead) -> Calibration:
 def _subject(recipe: HeadRecipe) -> Subject:
     return Subject(
         recipe_name=recipe.name,
-        network=" and ".join(backbone.title for backbone in recipe.backbones),
-        image_size=max(backbone.image_size for backbone in recipe.backbones),
+        network=recipe.network,
+        image_size=recipe.image.size,
         protocol=recipe.split.protocol.value,
         apart_km=recipe.split.spec.apart_km,
     )

@@ -17,6 +17,7 @@ from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
 from services.trainer.evaluation.metrics import require_finite
+from services.trainer.recipes.head_recipe import HeadRecipe
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.tensor_files import save_tensors
 
@@ -29,7 +30,11 @@ TOLERANCE = 1e-3
 
 
 def export_package(
-    folder: Path, network: nn.Module, recipe: Recipe, report: Report, trained_at: datetime
+    folder: Path,
+    network: nn.Module,
+    recipe: Recipe | HeadRecipe,
+    report: Report,
+    trained_at: datetime,
 ) -> ModelCard:
     """Write the package of a network and check that torch and ONNX Runtime agree.
 
@@ -43,6 +48,7 @@ def export_package(
     (folder / REPORT).write_text(report.model_dump_json(indent=2))
     card = ModelCard(
         network=recipe.network,
+        backbones=recipe.described if isinstance(recipe, HeadRecipe) else (),
         countries=report.countries,
         image=recipe.image,
         dataset=report.dataset,

@@ -15,7 +15,8 @@ from euguess.messages.training import SeenViews
 from euguess.promotion.versions import MODEL_ARTIFACTS, SEEN_FILE
 from euguess.training.report import Baselines, LeftOut, Report
 from euguess.training.runs import RECIPE_FILE
-from services.networks import UnknownNetwork, build_network
+from services.head_network import build_model
+from services.networks import UnknownNetwork
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import evaluate
@@ -148,7 +149,12 @@ def _network(weights: Path, card: ModelCard) -> nn.Module:
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card.sha256[WEIGHTS]:
         raise ChecksumMismatch(f"{WEIGHTS} does not have the SHA-256 in the model card.")
     try:
-        network = build_network(card.network, len(card.countries), image_size=card.image.size)
+        network = build_model(
+            card.network,
+            len(card.countries),
+            card.image.model_dump(),
+            [backbone.model_dump() for backbone in card.backbones],
+        )
     except UnknownNetwork as error:
         raise InvalidInput(f"The model cannot be built: {error}.") from None
     network.load_state_dict(load_file(weights))

@@ -96,13 +96,14 @@ def open_benchmark(dataset: str, session: Session, heads: Sequence[HeadRecipe]) 
             caches[image.size] = load_cache(dataset, image, session)
         return caches[image.size]
 
-    def features_of(backbone: Backbone) -> tuple[Features, ...]:
+    def features_of(backbone: Backbone, given: ImageSpec) -> tuple[Features, ...]:
         bare = backbone.with_layers(())
         key = bare.model_dump_json()
-        if key not in features:
+        of_images = f"{key} {given.model_dump_json()}"
+        if of_images not in features:
             widest = bare.with_layers(layers[key])
-            features[key] = embed_dataset(dataset, widest, session).blocks
-        penultimate, *inner = features[key]
+            features[of_images] = embed_dataset(dataset, widest, given, session).blocks
+        penultimate, *inner = features[of_images]
         wanted = (inner[layers[key].index(name)] for name in backbone.layers)
         return penultimate, *wanted
 
@@ -179,7 +180,7 @@ def _measure_training(recipe: Recipe, benchmark: Benchmark) -> Measurement:
 
 
 def _measure_head(recipe: HeadRecipe, benchmark: Benchmark) -> Measurement:
-    cache = benchmark.caches(recipe.backbones[0].image)
+    cache = benchmark.caches(recipe.image)
     embedded = embed_views(recipe, cache, benchmark.features_of)
     started = time.perf_counter()
     chosen = choose_head(embedded, recipe.head, recipe.seed)

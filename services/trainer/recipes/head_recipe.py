@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from euguess.errors import InvalidRecipe
-from euguess.messages.serving import ImageSpec
+from euguess.messages.serving import BackboneSpec, ImageSpec
 from services.trainer.pretrained import IMAGENET
 from services.trainer.recipes.recipe import NO_WEIGHTS
 from services.trainer.recipes.sections import Section, SplitOptions
@@ -118,6 +118,30 @@ class HeadRecipe(Section):
         """Return the recipe with its relative weights files resolved against a folder."""
         found = tuple(backbone.with_weights_in(folder) for backbone in self.backbones)
         return self.model_copy(update={"backbones": found})
+
+    @property
+    def network(self) -> str:
+        """The names and image sizes of the backbones."""
+        return " and ".join(backbone.title for backbone in self.backbones)
+
+    @property
+    def described(self) -> tuple[BackboneSpec, ...]:
+        """The backbones as the model card describes them."""
+        has_unit_length = self.head.scaling is Scaling.UNIT_LENGTH
+        return tuple(
+            BackboneSpec(
+                network=one.network,
+                image=one.image,
+                layers=one.layers,
+                unit_length=has_unit_length,
+            )
+            for one in self.backbones
+        )
+
+    @property
+    def image(self) -> ImageSpec:
+        """The images that the model is given: those of the largest backbone."""
+        return max(self.backbones, key=lambda backbone: backbone.image_size).image
 
     @property
     def digest(self) -> str:

@@ -29,6 +29,19 @@ class ImageSpec(Record):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
 
+class BackboneSpec(Record):
+    """A frozen network of a head, whose features are scaled and weighted."""
+
+    network: str
+    image: ImageSpec = Field(description="Its own input, made from that of the model")
+    layers: tuple[str, ...] = Field(
+        default=(), description="Inner modules whose means over positions are further features"
+    )
+    unit_length: bool = Field(
+        default=False, description="Each layer's features are scaled to length 1 first"
+    )
+
+
 class ModelCountry(Record):
     """One output of the network, in label order."""
 
@@ -56,6 +69,9 @@ class ModelCard(Record):
     name: str = "euguess"
     version: str = Field(default="0", description="Registry version, set on promotion")
     network: str
+    backbones: tuple[BackboneSpec, ...] = Field(
+        default=(), description="Of a head on frozen features; empty for other networks"
+    )
     countries: tuple[ModelCountry, ...] = Field(min_length=2)
     image: ImageSpec
     dataset: DatasetName

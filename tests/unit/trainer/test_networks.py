@@ -1,6 +1,7 @@
 """Networks: the study's five and torchvision's, with heads for our countries."""
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torchvision import models
 from torchvision.models import VisionTransformer
 
+from services.inference.archive import SHARED_WITH_TRAINER
 from services.networks import (
     UnknownNetwork,
     UnsuitableSize,
@@ -218,10 +220,23 @@ def test_a_missing_weights_file_is_an_os_error(tmp_path: Path) -> None:
         build_pretrained("customnet", 5, str(tmp_path / "none.safetensors"))
 
 
-def test_the_module_imports_nothing_from_this_project() -> None:
-    source = Path(build_network.__code__.co_filename).read_text()
-    assert "euguess" not in source
-    assert "from services" not in source
+def test_the_shared_modules_import_only_each_other_from_this_project() -> None:
+    """In an archive, they are beside each other, without any package."""
+    folder = Path(build_network.__code__.co_filename).parent
+    for name in SHARED_WITH_TRAINER:
+        source = (folder / name).read_text()
+        imported = re.findall(r"from (?:services|euguess)\S*", source)
+        assert "from euguess" not in source
+        assert {f"{one.rpartition('.')[2]}.py" for one in imported} <= set(SHARED_WITH_TRAINER)
+
+
+def test_our_efficientnet_lite0_equals_timms() -> None:
+    theirs = build_network("timm/tf_efficientnet_lite0", 5).eval()
+    mine = build_network("efficientnet_lite0", 5).eval()
+    mine.load_state_dict(theirs.state_dict())
+    images = torch.randn(2, 3, 70, 70)
+    with torch.inference_mode():
+        torch.testing.assert_close(mine(images), theirs(images))
 
 
 class Marker:

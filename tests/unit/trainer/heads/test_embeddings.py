@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from euguess.errors import InvalidRecipe
 from services.networks import build_network
 from services.trainer.cache.format import CacheHeader, TensorCache
-from services.trainer.heads.backbones import build_feature_extractor
+from services.trainer.heads.backbones import build_backbone
 from services.trainer.heads.embeddings import (
     BATCH_ROWS,
     FEATURES,
@@ -52,7 +52,7 @@ def cache_of(folder: Path, views: int = VIEWS, *, seed: int = 0) -> TensorCache:
 def embedded(
     home: Path, backbone: Backbone = SMALL, progress: Progress = no_progress, *, seed: int = 0
 ) -> Embeddings:
-    return embed(cache_of(home, seed=seed), backbone, home, CPU, progress)
+    return embed(cache_of(home, seed=seed), backbone, backbone.image, home, CPU, progress)
 
 
 def kill_after_a_chunk(done: int, total: int) -> None:
@@ -62,7 +62,7 @@ def kill_after_a_chunk(done: int, total: int) -> None:
 
 def test_features_are_the_input_of_the_head(tmp_path: Path) -> None:
     found = embedded(tmp_path)
-    network = build_feature_extractor(SMALL, CPU).network
+    network = build_backbone(SMALL, SMALL.image, CPU).network
     pixels = torch.from_numpy(cache_of(tmp_path).images[:CHUNK_ROWS]).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(colour)[:, None, None] for colour in (SMALL.mean, SMALL.std))
     with torch.inference_mode():
@@ -172,4 +172,4 @@ def test_an_invalid_backbone_is_refused_with_the_reason(
     change: dict[str, object], said: str
 ) -> None:
     with pytest.raises(InvalidRecipe, match=said):
-        build_feature_extractor(SMALL.model_copy(update=change), CPU)
+        build_backbone(SMALL.model_copy(update=change), SMALL.image, CPU)
