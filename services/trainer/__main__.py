@@ -31,7 +31,6 @@ for command in (
     evaluate_commands.leaks,
     evaluate_commands.cache,
     head_commands.embed,
-    head_commands.head,
     results_commands.results,
     sweep_commands.sweep,
     paper_commands.paper,

@@ -8,11 +8,12 @@ class Diverged(EUGuessError):
 
 
 class Stopped(Interrupted):
-    """The training run was stopped on request; its checkpoint is kept."""
+    """The training run was stopped on request; what it finished is kept."""
 
-    def __init__(self, epochs_done: int, epochs: int) -> None:
+    def __init__(self, done: str) -> None:
+        """done: what is finished and kept, such as "epoch 2 of 10"."""
         super().__init__(
-            f"Stopped after epoch {epochs_done} of {epochs}; resume with the same command and "
+            f"Stopped after {done}; resume with the same command and "
             "--resume, or on the dashboard's Training page."
         )
 

@@ -1,14 +1,16 @@
 """The real results benchmark gives a network the same score as a run of the same recipe."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from services.trainer.real_results.measure import Recipes, measure_all, open_benchmark
+from services.trainer.recipes.recipe import parse_recipe
 from services.trainer.runs.experiment import run_experiment
 from services.trainer.session import Session
-from tests.support.trainer_home import TrainerHome, tiny_request
+from tests.support.trainer_home import RECIPE, TrainerHome, tiny_request
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow's own queries, with SQLAlchemy 2.1
@@ -34,8 +36,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def test_a_network_with_an_imagenet_head_is_scored_among_the_countries(
     session: Session,
 ) -> None:
-    request = tiny_request(*UNTRAINED, "faults.keeps_imagenet_head=true")
-    recipes = Recipes((request.recipe,), (), ())
+    recipe = parse_recipe(RECIPE, (*UNTRAINED, "faults.keeps_imagenet_head=true"))
+    request = replace(tiny_request(), recipe=recipe)
+    recipes = Recipes((recipe,), (), ())
     measured, *_ = measure_all(recipes, open_benchmark("tiny", session, ()))
     report = run_experiment(request, session).report
     single = np.mean([place.single for place in measured.places])

@@ -120,7 +120,7 @@ def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     found = read_curves(registry, runs)
     curves = {name_with_status(run): found[run.run_id] for run in runs if len(found[run.run_id])}
     if not curves:
-        st.info("No finished epochs yet.", icon=":material/hourglass_top:")
+        _no_curves(runs)
         return
     _progress(runs, found)
     st.subheader("Accuracy")
@@ -131,6 +131,13 @@ def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
         "Solid: training photos, as in the study's figures 6 and 7. Dashed: validation photos, "
         "which are not trained on (with a split by image, other photos of the same places are)."
     )
+
+
+def _no_curves(runs: Sequence[TrainingRun]) -> None:
+    if all(run.is_head for run in runs):
+        st.info("A head on frozen features has no epochs; see Test.", icon=":material/bolt:")
+    else:
+        st.info("No finished epochs yet.", icon=":material/hourglass_top:")
 
 
 def _progress(runs: Sequence[TrainingRun], curves: Mapping[str, pd.DataFrame]) -> None:

@@ -8,11 +8,8 @@ from euguess.errors import InvalidRecipe
 from euguess.training.overrides import override, parse_table
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
-RECIPE_KEYS = (
-    "name",
-    "network",
-    "epochs",
-)  # sweep and head files in the same folder lack some of these
+# Keys of a network to train, and of a head; sweep files in the same folder lack some of these.
+KINDS = (("name", "network", "epochs"), ("name", "backbones"))
 
 
 def shipped_recipes(folder: Path = EXPERIMENTS) -> dict[str, str]:
@@ -40,6 +37,7 @@ def with_overrides(text: str, changes: str) -> str:
 
 def _is_recipe(text: str) -> bool:
     try:
-        return all(key in parse_table(text) for key in RECIPE_KEYS)
+        table = parse_table(text)
     except InvalidRecipe:
         return False
+    return any(all(key in table for key in keys) for keys in KINDS)

@@ -7,7 +7,8 @@ from typing import Any
 
 from euguess.training.report import Certainty, Report
 from services.trainer.cards.energy import Energy
-from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe
+from services.trainer.recipes.head_recipe import HeadRecipe
+from services.trainer.recipes.read import AnyRecipe
 from services.trainer.reports.markdown import (
     NOT_RECORDED,
     bullets,
@@ -37,7 +38,7 @@ LIMITS = (
 class TrainingFacts:
     """Facts known only to the run; environment is as in services.trainer.runs.provenance."""
 
-    recipe: Recipe
+    recipe: AnyRecipe
     environment: Mapping[str, str]
     epochs_done: int
     energy: Energy | None
@@ -109,9 +110,7 @@ def _details(report: Report, training: TrainingFacts) -> str:
     lines = (
         f"Network: {escaped(report.network)}, photos of {report.image_size} pixels",
         f"Pretrained weights: {_weights(recipe)}",
-        f"Trained: {escaped(trained_at)}, {training.epochs_done} of {recipe.epochs} epochs, "
-        f"batches of {recipe.batch_size}, {recipe.optimizer.name} at "
-        f"{recipe.optimizer.learning_rate:g}, {recipe.precision}, seed {recipe.seed}; "
+        f"Trained: {escaped(trained_at)}, {_method(training)}, seed {recipe.seed}; "
         "full recipe in recipe.toml of the run",
         f"Run: {escaped(report.run_id)}",
         f"Code: {escaped(made.get('git_revision'))}, torch {escaped(made.get('torch'))}",
@@ -120,10 +119,20 @@ def _details(report: Report, training: TrainingFacts) -> str:
     return "## Model details\n\n" + bullets(lines)
 
 
-def _weights(recipe: Recipe) -> str:
-    if recipe.weights == NO_WEIGHTS:
-        return "none"
-    return escaped(PurePath(recipe.weights).name)  # a path would reveal the machine's folders
+def _method(training: TrainingFacts) -> str:
+    recipe = training.recipe
+    if isinstance(recipe, HeadRecipe):
+        return f"a {recipe.head.model} head on frozen features"
+    return (
+        f"{training.epochs_done} of {recipe.epochs} epochs, batches of {recipe.batch_size}, "
+        f"{recipe.optimizer.name} at {recipe.optimizer.learning_rate:g}, {recipe.precision}"
+    )
+
+
+def _weights(recipe: AnyRecipe) -> str:
+    parts = recipe.backbones if isinstance(recipe, HeadRecipe) else (recipe,)
+    # A path would reveal the machine's folders.
+    return ", ".join(escaped(PurePath(part.weights).name) for part in parts)
 
 
 def _intended_use(report: Report) -> str:
@@ -135,7 +144,7 @@ def _intended_use(report: Report) -> str:
     )
 
 
-def _data(report: Report, recipe: Recipe) -> str:
+def _data(report: Report, recipe: AnyRecipe) -> str:
     sizes = ([name, str(part.locations), str(part.images)] for name, part in report.parts.items())
     return "\n\n".join(
         (

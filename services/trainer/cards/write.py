@@ -7,13 +7,13 @@ from services.trainer.cards.dataset_card import dataset_card
 from services.trainer.cards.dataset_facts import read_dataset_facts
 from services.trainer.cards.energy import estimate_energy
 from services.trainer.cards.model_card import TrainingFacts, model_card
-from services.trainer.recipes.recipe import Recipe
+from services.trainer.recipes.read import AnyRecipe
 from services.trainer.session import Session
 
 ENVIRONMENT = "environment."
 
 
-def write_cards(run_id: str, recipe: Recipe, report: Report, session: Session) -> None:
+def write_cards(run_id: str, recipe: AnyRecipe, report: Report, session: Session) -> None:
     """Store both cards with the run; a dataset that cannot be described does not fail the run."""
     training = _training(run_id, recipe, session)
     session.tracking.log_text(run_id, model_card(report, training), MODEL_CARD)
@@ -25,7 +25,7 @@ def write_cards(run_id: str, recipe: Recipe, report: Report, session: Session) -
     session.tracking.log_text(run_id, dataset_card(facts, report.manifest_digest), DATASET_CARD)
 
 
-def _training(run_id: str, recipe: Recipe, session: Session) -> TrainingFacts:
+def _training(run_id: str, recipe: AnyRecipe, session: Session) -> TrainingFacts:
     seconds = session.tracking.history(run_id, "seconds")
     tags = session.tracking.find(run_id).tags
     made = {

@@ -83,12 +83,12 @@ def leaks(
 
     from euguess.training.report import Places
     from services.trainer.loading.split_data import read_split_data
-    from services.trainer.recipes.recipe import read_recipe
+    from services.trainer.recipes.read import read_any_recipe
     from services.trainer.reports.tables import leaks_table
     from services.trainer.session import load_cache
     from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
 
-    chosen = read_recipe(recipe, with_protocol(overrides, protocol))
+    chosen = read_any_recipe(recipe, with_protocol(overrides, protocol))
     pixels = load_cache(
         dataset, chosen.image, open_session("cpu"), on_damage=damage_policy(skip_damaged)
     )
@@ -149,14 +149,14 @@ def _comparison(
     renewal: str | None,
 ) -> "ProtocolComparison":
     from euguess.errors import InvalidInput
-    from services.trainer.recipes.recipe import read_recipe
+    from services.trainer.recipes.read import read_any_recipe
     from services.trainer.runs.experiment import RunRequest
     from services.trainer.runs.protocols import PROTOCOLS, ProtocolComparison
 
     if recipe is None:
         raise InvalidInput("--protocols trains models and needs a recipe. Add --recipe FILE.")
     request = RunRequest(
-        dataset, read_recipe(recipe, overrides or []), on_damage=damage_policy(skip_damaged)
+        dataset, read_any_recipe(recipe, overrides or []), on_damage=damage_policy(skip_damaged)
     )
     chosen = PROTOCOLS if protocols == "all" else tuple(protocols.split(","))
     return ProtocolComparison(request, chosen, renewal)

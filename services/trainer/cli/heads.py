@@ -1,4 +1,4 @@
-"""The commands `embed` and `head`: features of frozen backbones, and heads on them."""
+"""The command `embed`: features of frozen backbones."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +32,7 @@ def embed(
 ) -> None:
     """Compute and store the features of all views by each backbone of a head recipe.
 
-    Stored features are reused and interrupted runs resumed. `head` does this automatically.
+    Stored features are reused and interrupted runs resumed. `train` does this automatically.
     """
     from services.trainer.heads.embeddings import embed_dataset
     from services.trainer.recipes.head_recipe import read_head_recipe
@@ -49,33 +49,3 @@ def embed(
     for backbone, one in zip(chosen.backbones, kept, strict=True):
         rows, width = one.features.shape
         console.print(f"{backbone.title}: {rows} views x {width} features in {one.folder}")
-
-
-def head(
-    dataset: Dataset,
-    recipe: RecipeFile,
-    weights: Weights = Path(),
-    skip_damaged: SkipDamaged = False,
-    device: Device = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Fit a head on the features of frozen backbones and report its accuracy; takes seconds.
-
-    The regularisation is chosen by cross-validation over the training places. Accuracy is measured
-    on the test set of the split.
-    """
-    from services.trainer.heads.experiment import run_head
-    from services.trainer.recipes.head_recipe import read_head_recipe
-    from services.trainer.reports.tables import print_report
-
-    chosen = read_head_recipe(recipe).with_weights_in(weights)
-    outcome = run_head(chosen, dataset, open_session(device), on_damage=damage_policy(skip_damaged))
-    score = outcome.chosen.score
-    if as_json:
-        print_json({"held_out": vars(score), "report": outcome.report.model_dump(mode="json")})
-        return
-    print_report(console, outcome.report)
-    console.print(
-        f"Chosen on held-out training places: C = {score.regularisation:g} "
-        f"({score.accuracy:.1%} of them correct, all views fused)."
-    )

@@ -3,6 +3,7 @@
 torch and MLflow take seconds to import, so each command imports them when it runs.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,12 +32,17 @@ if TYPE_CHECKING:
 Queue = Annotated[
     bool, typer.Option("--queue", help="Queue the run for the trainer of a running stack")
 ]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the recipe's weights files; by default the working directory"),
+]
 
 
 def train(
     dataset: Dataset,
     recipe: RecipeFile,
     overrides: Overrides = None,
+    weights: Weights = None,
     protocol: Protocol = None,
     promote: Promote = False,
     resume: Resume = False,
@@ -53,6 +59,9 @@ def train(
     request = _request(
         dataset, recipe, with_protocol(overrides, protocol), resume, promote, skip_damaged
     )
+    if weights or queue:  # the worker of the queue has another working directory
+        located = request.recipe.with_weights_in((weights or Path()).absolute())
+        request = replace(request, recipe=located)
     if queue:
         _queue(request, as_json)
     else:
@@ -90,12 +99,12 @@ def compare(
 def _request(
     dataset: str, recipe: Path, overrides: list[str], resume: bool, promote: bool, skip: bool
 ) -> "RunRequest":
-    from services.trainer.recipes.recipe import read_recipe
+    from services.trainer.recipes.read import read_any_recipe
     from services.trainer.runs.experiment import RunRequest
 
     return RunRequest(
         dataset=dataset,
-        recipe=read_recipe(recipe, overrides),
+        recipe=read_any_recipe(recipe, overrides),
         is_resumed=resume,
         clears_stop_request=True,
         is_promoted=promote,

@@ -32,7 +32,8 @@ from services.trainer.evaluation.metrics import (
 )
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import LabelledSplit, SplitData, subset
-from services.trainer.recipes.recipe import Recipe
+from services.trainer.recipes.head_recipe import HeadRecipe
+from services.trainer.recipes.read import AnyRecipe
 from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
 from services.trainer.splits.splits import SplitProtocol
 
@@ -56,7 +57,7 @@ def predict_logits(
 def evaluate(
     network: nn.Module,
     split_data: SplitData,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     *,
     protocol: str | None = None,
     calibration: Calibration | None = None,
@@ -82,7 +83,7 @@ def evaluate(
         image_size=recipe.image_size,
         protocol=protocol or recipe.split.protocol.value,
         apart_km=recipe.split.spec.apart_km,
-        faults=recipe.faults.names,
+        faults=recipe.fault_names,
     )
     hits = is_top(log_probabilities, split_data.labels[rows], 1)
     averaged = {"mean_of_batches": _as_the_study_averaged(hits, recipe)}
@@ -159,9 +160,9 @@ def accuracies(
     return found
 
 
-def _as_the_study_averaged(hits: NDArray[np.bool_], recipe: Recipe) -> float | None:
+def _as_the_study_averaged(hits: NDArray[np.bool_], recipe: AnyRecipe) -> float | None:
     """Average the accuracy over batches in random order, as the study did."""
-    if not recipe.faults.mean_of_batches:
+    if isinstance(recipe, HeadRecipe) or not recipe.faults.mean_of_batches:
         return None
     shuffled = np.random.default_rng(recipe.seed).permutation(hits)
     return mean_of_batches(shuffled, recipe.batch_size)

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 
 from euguess.messages.serving import ImageSpec
 from euguess.training.report import Report
-from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.certainty import Calibration, fit_calibration
 from services.trainer.evaluation.evaluation import Predictions, Subject, report_on
 from services.trainer.evaluation.metrics import fuse_views
-from services.trainer.heads.embeddings import Features, embed_dataset
-from services.trainer.heads.selection import ChosenHead, EmbeddedViews, choose_head
+from services.trainer.heads.embeddings import Features
+from services.trainer.heads.selection import ChosenHead, EmbeddedViews
 from services.trainer.loading.split_data import label_and_split
 from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
-from services.trainer.session import Session, load_cache
 
 # Penultimate features, then those of each layer, in the row order of the tensor cache.
 # Arguments: a backbone, and the images that the head's model is given.
@@ -29,24 +27,6 @@ class HeadOutcome:
     chosen: ChosenHead
     predictions: Predictions
     report: Report
-
-
-def run_head(
-    recipe: HeadRecipe,
-    dataset: str,
-    session: Session,
-    *,
-    on_damage: OnDamage = OnDamage.RAISE,
-) -> HeadOutcome:
-    """Run a head recipe on a dataset. Raises InvalidRecipe or InvalidInput."""
-    cache = load_cache(dataset, recipe.image, session, on_damage=on_damage)
-
-    def features_of(backbone: Backbone, given: ImageSpec) -> tuple[Features, ...]:
-        return embed_dataset(dataset, backbone, given, session, on_damage=on_damage).blocks
-
-    embedded = embed_views(recipe, cache, features_of)
-    session.display.note(f"Fitting the head of {recipe.name}")
-    return measure_head(recipe, embedded, choose_head(embedded, recipe.head, recipe.seed))
 
 
 def embed_views(recipe: HeadRecipe, cache: TensorCache, features_of: FeaturesOf) -> EmbeddedViews:

@@ -91,7 +91,7 @@ def train_app(redis_url: str) -> Celery:
 
 def _train(message: TrainRun) -> str:
     # Imported here: the parent process stays small, and safe to fork, without torch.
-    from services.trainer.recipes.recipe import parse_recipe
+    from services.trainer.recipes.read import parse_any_recipe
     from services.trainer.runs.experiment import RunRequest, run_experiment
     from services.trainer.session import open_session
 
@@ -100,7 +100,7 @@ def _train(message: TrainRun) -> str:
     outcome = run_experiment(
         RunRequest(
             dataset=message.dataset,
-            recipe=parse_recipe(message.recipe),
+            recipe=parse_any_recipe(message.recipe),
             is_resumed=True,
             is_promoted=message.promote,
             resumes=message.resumes,

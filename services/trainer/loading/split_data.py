@@ -15,7 +15,7 @@ from euguess.training.report import LeftOut
 from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.recipes.recipe import Recipe
+from services.trainer.recipes.read import AnyRecipe
 from services.trainer.recipes.sections import Subset
 from services.trainer.splits.leaks import unseen_locations
 from services.trainer.splits.splits import Split, SplitProtocol, SplitSpec, split_views
@@ -43,7 +43,7 @@ class SplitData(LabelledSplit):
     images: DeviceImages
 
 
-def read_split_data(cache: TensorCache, recipe: Recipe, device: torch.device) -> SplitData:
+def read_split_data(cache: TensorCache, recipe: AnyRecipe, device: torch.device) -> SplitData:
     """Select, label and split the views of a cache. Raises InvalidInput if there are too few."""
     divided, rows = label_and_split(cache, recipe.views, recipe.split_spec, recipe.subset)
     return _split_data(cache, recipe, device, divided.countries, divided.index, rows, divided.split)
@@ -81,7 +81,7 @@ def label_and_split(
 
 def read_unseen_data(
     cache: TensorCache,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     device: torch.device,
     countries: tuple[ModelCountry, ...],
     seen: SeenViews,
@@ -214,7 +214,7 @@ def _left_out(index: ViewIndex) -> tuple[LeftOut, ...]:
 
 def _split_data(
     cache: TensorCache,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     device: torch.device,
     countries: tuple[ModelCountry, ...],
     index: ViewIndex,

@@ -18,7 +18,7 @@ from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
 from services.trainer.evaluation.metrics import require_finite
 from services.trainer.recipes.head_recipe import HeadRecipe
-from services.trainer.recipes.recipe import Recipe
+from services.trainer.recipes.read import AnyRecipe
 from services.trainer.tensor_files import save_tensors
 
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"
@@ -32,7 +32,7 @@ TOLERANCE = 1e-3
 def export_package(
     folder: Path,
     network: nn.Module,
-    recipe: Recipe | HeadRecipe,
+    recipe: AnyRecipe,
     report: Report,
     trained_at: datetime,
 ) -> ModelCard:

@@ -9,8 +9,8 @@ from euguess.images.postprocessing import log_softmax
 from euguess.messages.records import Interval, Record
 from services.trainer.evaluation.bootstrap import paired_difference
 from services.trainer.evaluation.evaluation import predict_logits
-from services.trainer.evaluation.metrics import is_top
-from services.trainer.loading.split_data import SplitData
+from services.trainer.evaluation.metrics import LogProbabilities, is_top
+from services.trainer.loading.split_data import LabelledSplit, SplitData
 
 
 class PhotoResults(Record):
@@ -28,11 +28,16 @@ class PhotoResults(Record):
 def photo_results(network: nn.Module, split_data: SplitData) -> PhotoResults:
     """Evaluate a network, which must be in evaluation mode and on the split data's device."""
     rows = split_data.split.test
-    log_probabilities = log_softmax(predict_logits(network, split_data.images, rows))
-    is_right = is_top(log_probabilities, split_data.labels[rows], 1)
+    return results_of(log_softmax(predict_logits(network, split_data.images, rows)), split_data)
+
+
+def results_of(log_probabilities: LogProbabilities, views: LabelledSplit) -> PhotoResults:
+    """Return the results of predictions for the test views."""
+    rows = views.split.test
+    is_right = is_top(log_probabilities, views.labels[rows], 1)
     return PhotoResults(
-        location_ids=tuple(split_data.index.location_ids[rows].tolist()),
-        sha256s=tuple(split_data.index.sha256s[rows].tolist()),
+        location_ids=tuple(views.index.location_ids[rows].tolist()),
+        sha256s=tuple(views.index.sha256s[rows].tolist()),
         is_right=tuple(is_right.tolist()),
     )
 

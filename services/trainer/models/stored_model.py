@@ -27,7 +27,7 @@ from services.trainer.loading.split_data import (
     seen_views,
 )
 from services.trainer.models.export import CARD, REPORT, WEIGHTS
-from services.trainer.recipes.recipe import Recipe, parse_recipe
+from services.trainer.recipes.read import AnyRecipe, parse_any_recipe
 from services.trainer.session import Session, load_cache
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on
@@ -41,7 +41,7 @@ class StoredModel:
     run_id: str
     card: ModelCard
     network: nn.Module
-    recipe: Recipe
+    recipe: AnyRecipe
     seen: SeenViews
     majority_country: str | None = None  # the most frequent one in training, if recorded
 
@@ -119,8 +119,7 @@ def resolve_run(name: str, session: Session) -> str:
     champion = session.registry.champion()
     if champion is None:
         raise InvalidInput(
-            "No champion yet. Train and promote a model: `euguess train DATASET --recipe "
-            "experiments/demo.toml --promote`."
+            "No champion yet. Train and promote a model: `euguess train DATASET --promote`."
         )
     return champion.run_id
 
@@ -133,7 +132,7 @@ def load_model(run_id: str, session: Session) -> StoredModel:
         card = ModelCard.model_validate_json((package / CARD).read_text())
         network = _network(package / WEIGHTS, card)
         report = Report.model_validate_json((package / REPORT).read_text())
-        recipe = parse_recipe(fetch(run_id, RECIPE_FILE, Path(folder)).read_text())
+        recipe = parse_any_recipe(fetch(run_id, RECIPE_FILE, Path(folder)).read_text())
         seen = fetch(run_id, SEEN_FILE, Path(folder)).read_text()
     return StoredModel(
         run_id,

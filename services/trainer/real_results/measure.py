@@ -26,6 +26,7 @@ from services.trainer.heads.embeddings import Features, embed_dataset
 from services.trainer.heads.experiment import FeaturesOf, embed_views, measure_head
 from services.trainer.heads.selection import choose_head
 from services.trainer.loading.split_data import LabelledSplit, read_split_data
+from services.trainer.pretrained import is_weights_file
 from services.trainer.real_results.predictions import (
     HeldOut,
     Measurement,
@@ -72,7 +73,7 @@ def read_recipes(folder: Path, weights: Path) -> Recipes:
 
 
 def _is_missing(backbone: Backbone) -> bool:
-    return backbone.has_weights_file and not Path(backbone.weights).is_file()
+    return is_weights_file(backbone.weights) and not Path(backbone.weights).is_file()
 
 
 @dataclass(frozen=True)

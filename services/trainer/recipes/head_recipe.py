@@ -2,19 +2,22 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from euguess.errors import InvalidRecipe
 from euguess.messages.serving import BackboneSpec, ImageSpec
-from services.trainer.pretrained import IMAGENET
+from euguess.training.overrides import parse_table
+from services.trainer.pretrained import is_weights_file
+from services.trainer.recipes.files import read_with
 from services.trainer.recipes.recipe import NO_WEIGHTS
-from services.trainer.recipes.sections import Section, SplitOptions
+from services.trainer.recipes.sections import Section, SplitOptions, Subset
+from services.trainer.splits.splits import SplitProtocol, SplitSpec
 
 IMAGENET_IMAGE = ImageSpec(size=64)
 Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
@@ -37,16 +40,12 @@ class Backbone(Section):
 
     def with_weights_in(self, folder: Path) -> "Backbone":
         """Return the backbone with a relative weights file resolved against a folder."""
-        if not self.has_weights_file:
+        if not is_weights_file(self.weights):
             return self
         return self.model_copy(update={"weights": str(folder / self.weights)})
 
     def with_layers(self, layers: tuple[str, ...]) -> "Backbone":
         return self.model_copy(update={"layers": layers})
-
-    @property
-    def has_weights_file(self) -> bool:
-        return self.weights not in (NO_WEIGHTS, IMAGENET)
 
     @property
     def image(self) -> ImageSpec:
@@ -111,6 +110,7 @@ class HeadRecipe(Section):
     backbones: tuple[Backbone, ...] = Field(min_length=1, max_length=16)
     views: int = Field(default=8, ge=1, le=8, description="Most photos used of each location")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    subset: Subset = Subset()
     split: SplitOptions = SplitOptions()
     head: HeadOptions = HeadOptions()
 
@@ -123,6 +123,29 @@ class HeadRecipe(Section):
     def network(self) -> str:
         """The names and image sizes of the backbones."""
         return " and ".join(backbone.title for backbone in self.backbones)
+
+    @property
+    def image_size(self) -> int:
+        return self.image.size
+
+    @property
+    def split_spec(self) -> SplitSpec:
+        return self.split.spec
+
+    @property
+    def fault_names(self) -> tuple[str, ...]:
+        """Faults of the study; a head has none."""
+        return ()
+
+    def with_protocol(self, protocol: SplitProtocol) -> "HeadRecipe":
+        """Return the recipe with another split protocol."""
+        return self.model_copy(
+            update={"split": self.split.model_copy(update={"protocol": protocol})}
+        )
+
+    def to_toml(self) -> str:
+        """Format the recipe as TOML that `parse_any_recipe` reads."""
+        return tomli_w.dumps(self.model_dump(mode="json"))
 
     @property
     def described(self) -> tuple[BackboneSpec, ...]:
@@ -152,21 +175,11 @@ class HeadRecipe(Section):
 
 def read_head_recipe(path: Path) -> HeadRecipe:
     """Read a recipe from a TOML file. Raises InvalidRecipe."""
-    try:
-        table = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InvalidRecipe(f"Could not read the recipe {path}: {reason}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidRecipe(f"{path} is not TOML: {error}.") from None
-    try:
-        return parse_head_recipe(table)
-    except InvalidRecipe as error:
-        raise InvalidRecipe(f"{path}: {error}") from None
+    return read_with(lambda text: validated_head(parse_table(text)), path)
 
 
-def parse_head_recipe(table: Mapping[str, Any]) -> HeadRecipe:
-    """Validate a recipe. Raises InvalidRecipe, which names each invalid key."""
+def validated_head(table: Mapping[str, Any]) -> HeadRecipe:
+    """Make a recipe of a table. Raises InvalidRecipe, which names each invalid key."""
     try:
         return HeadRecipe.model_validate(table)
     except ValidationError as error:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -15,6 +16,8 @@ from euguess.errors import InvalidRecipe
 from euguess.messages.serving import ImageSpec
 from euguess.training.overrides import override, parse_table
 from services.networks import check_network_name
+from services.trainer.pretrained import is_weights_file
+from services.trainer.recipes.files import read_with
 from services.trainer.recipes.sections import (
     Augmentation,
     Balance,
@@ -148,6 +151,10 @@ class Recipe(Section):
         return replace(spec, val_fraction=0.0) if self.faults.no_validation else spec
 
     @property
+    def fault_names(self) -> tuple[str, ...]:
+        return self.faults.names
+
+    @property
     def digest(self) -> str:
         """SHA-256 of everything but the name; a weights file counts by its path."""
         facts = self.model_dump(mode="json", exclude={"name"})
@@ -159,6 +166,12 @@ class Recipe(Section):
             update={"split": self.split.model_copy(update={"protocol": protocol})}
         )
 
+    def with_weights_in(self, folder: Path) -> "Recipe":
+        """Return the recipe with a relative weights file resolved against a folder."""
+        if not is_weights_file(self.weights):
+            return self
+        return self.model_copy(update={"weights": str(folder / self.weights)})
+
     def to_toml(self) -> str:
         """Format the recipe as TOML that `parse_recipe` reads."""
         return tomli_w.dumps(self.model_dump(mode="json"))
@@ -169,19 +182,18 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises InvalidRecipe.
     """
-    try:
-        return parse_recipe(path.read_text(), overrides)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InvalidRecipe(f"Could not read the recipe {path}: {reason}.") from None
-    except InvalidRecipe as error:
-        raise InvalidRecipe(f"{path}: {error}") from None
+    return read_with(partial(parse_recipe, overrides=overrides), path)
 
 
 def parse_recipe(text: str, overrides: Sequence[str] = ()) -> Recipe:
     """Parse a recipe from TOML. Raises InvalidRecipe that names each wrong key."""
     table = parse_table(text)
     override(table, overrides)
+    return validated(table)
+
+
+def validated(table: Mapping[str, Any]) -> Recipe:
+    """Make a recipe of a table. Raises InvalidRecipe that names each wrong key."""
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:

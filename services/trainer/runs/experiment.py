@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -18,22 +18,23 @@ from euguess.promotion.versions import SEEN_FILE, RegisteredVersion
 from euguess.training.report import Report
 from euguess.training.runs import FIGURES_TAG, PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
 from services.trainer.cache.decoding import OnDamage
+from services.trainer.cache.format import TensorCache
 from services.trainer.cards.write import write_cards
-from services.trainer.errors import Stopped
-from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.evaluation.version import FIGURES_VERSION
-from services.trainer.loading.split_data import SplitData, read_split_data, seen_views
+from services.trainer.loading.split_data import LabelledSplit, read_split_data, seen_views
 from services.trainer.models.comparison import promote
 from services.trainer.models.export import export_package
-from services.trainer.models.paired import photo_results
-from services.trainer.recipes.recipe import Recipe
+from services.trainer.recipes.head_recipe import HeadRecipe
+from services.trainer.recipes.read import AnyRecipe
 from services.trainer.runs.checkpoint import Checkpoint
+from services.trainer.runs.head_run import prepare_head
 from services.trainer.runs.provenance import environment
+from services.trainer.runs.tested import RunInProgress, Tested
+from services.trainer.runs.training_run import TrainingRun
 from services.trainer.session import Session, load_cache
 from services.trainer.tracking.ownership import Owner, new_owner
 from services.trainer.tracking.runs import ANSWERS_FILE
-from services.trainer.training.driver import Training, new_training
-from services.trainer.training.loop import TrainingState
+from services.trainer.training.driver import new_training
 
 CHECKPOINTS = "checkpoints"
 NO_ROOM = (
@@ -47,7 +48,7 @@ class RunRequest:
     """A run to start or resume. Without is_registered, it is tracked but registers no model."""
 
     dataset: str
-    recipe: Recipe
+    recipe: AnyRecipe
     is_resumed: bool = False
     resumes: str | None = None  # id of an unfinished run
     clears_stop_request: bool = False  # ignores an earlier stop request
@@ -76,80 +77,70 @@ def run_experiment(request: RunRequest, session: Session) -> Outcome:
         session.tracking.require_unfinished(request.resumes)
     recipe = request.recipe
     cache = load_cache(request.dataset, recipe.image, session, on_damage=request.on_damage)
-    split_data = read_split_data(cache, recipe, session.device)
-    checkpoint = _checkpoint(session.home, recipe, split_data)
+    checkpoint = _checkpoint(session.home, recipe, cache.header.manifest_digest)
     with checkpoint.locked():
-        outcome = _run(request, session, split_data, checkpoint)
-        checkpoint.path.unlink(missing_ok=True)
+        work = _work(recipe, cache, checkpoint, session)
+        outcome = _run(request, session, work, new_owner(checkpoint.lock))
+        work.forget()
     return outcome
 
 
-def _run(
-    request: RunRequest, session: Session, split_data: SplitData, checkpoint: Checkpoint
-) -> Outcome:
-    recipe = request.recipe
+class Work(Protocol):
+    """The part of a run that depends on the kind of its recipe."""
+
+    @property
+    def views(self) -> LabelledSplit: ...
+
+    def saved_run(self) -> str | None: ...
+
+    def test(self, run: RunInProgress, *, is_resumed: bool) -> Tested: ...
+
+    def forget(self) -> None: ...
+
+
+def _work(recipe: AnyRecipe, cache: TensorCache, checkpoint: Checkpoint, session: Session) -> Work:
+    if isinstance(recipe, HeadRecipe):
+        return prepare_head(recipe, cache, checkpoint.path.with_suffix(".run"), session)
+    split_data = read_split_data(cache, recipe, session.device)
     training = new_training(recipe, split_data, session.device)
-    run_id = checkpoint.saved_run() if request.is_resumed else None
+    return TrainingRun(training, split_data, checkpoint)
+
+
+def _run(request: RunRequest, session: Session, work: Work, owner: Owner) -> Outcome:
+    recipe, tracking = request.recipe, session.tracking
+    run_id = work.saved_run() if request.is_resumed else None
     name = f"{recipe.name} {request.dataset} {recipe.split.protocol.value}"
-    tags, params = _tags(split_data, recipe, session), flat(recipe.model_dump(mode="json"))
+    tags, params = _tags(work.views, recipe, session), _params(recipe)
     if request.is_promoted:
         tags[PROMOTE_TAG] = "yes"
-    owner = new_owner(checkpoint.lock)
-    with session.tracking.run(name, tags, params, owner, run_id) as run:
+    with tracking.run(name, tags, params, owner, run_id) as run:
         if request.clears_stop_request:
-            session.tracking.clear_stop_request(run)
-        session.tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
-        session.tracking.log_text(run, seen_views(split_data).model_dump_json(), SEEN_FILE)
-        start = checkpoint.load(training.learner) if run_id else TrainingState()
-        network = _trained(training, _Run(run, owner, start, checkpoint), session)
-        session.display.note("Evaluating on the test set")
+            tracking.clear_stop_request(run)
+        tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
+        tracking.log_text(run, seen_views(work.views).model_dump_json(), SEEN_FILE)
+        tested = work.test(RunInProgress(run, owner, session), is_resumed=run_id is not None)
         trained_at = utc_now()
-        report = evaluate(network, split_data, recipe)
-        report = report.model_copy(update={"run_id": run, "trained_at": trained_at})
-        session.tracking.log_metrics(run, _values(report))
-        answers = photo_results(network, split_data)
-        session.tracking.log_text(run, answers.model_dump_json(), ANSWERS_FILE)
-        session.tracking.require_owner(run, owner)
-        return _store(request, session, Outcome(run, report), network, trained_at)
+        report = tested.report.model_copy(update={"run_id": run, "trained_at": trained_at})
+        tracking.log_metrics(run, _values(report))
+        tracking.log_text(run, tested.answers.model_dump_json(), ANSWERS_FILE)
+        tracking.require_owner(run, owner)
+        return _store(request, session, Outcome(run, report), tested.network, trained_at)
+
+
+def _params(recipe: AnyRecipe) -> dict[str, Any]:
+    """Return the recipe's keys as they are listed with the run."""
+    return {**flat(recipe.model_dump(mode="json")), "network": recipe.network}
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested tables into one with dotted keys."""
+    """Flatten nested tables, and lists of tables, into one table with dotted keys."""
     values: dict[str, Any] = {}
     for key, value in table.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            value = {str(number): one for number, one in enumerate(value)}
         is_table = isinstance(value, Mapping)
         values |= flat(value, f"{prefix}{key}.") if is_table else {prefix + key: value}
     return values
-
-
-@dataclass(frozen=True)
-class _Run:
-    run_id: str
-    owner: Owner
-    start: TrainingState
-    checkpoint: Checkpoint
-
-
-def _trained(training: Training, run: _Run, session: Session) -> nn.Module:
-    """Train and return the network with the weights of its best epoch."""
-    display, recipe = session.display, training.recipe
-
-    def after_epoch(state: TrainingState) -> None:
-        run.checkpoint.save(training.learner, state, run.run_id)
-        session.tracking.require_owner(run.run_id, run.owner)
-        newest = state.history[-1]
-        session.tracking.log_epoch(run.run_id, newest)
-        display.epoch(newest, recipe.epochs, is_best=newest == state.best)
-        _stop_where_asked(run.run_id, state.epochs_done, recipe.epochs, session)
-
-    with display.bar(f"Training {recipe.network}") as bar:
-        return training.run(start=run.start, after_epoch=after_epoch, bar=bar).network
-
-
-def _stop_where_asked(run_id: str, done: int, epochs: int, session: Session) -> None:
-    """Raise Stopped if requested, except after the last epoch."""
-    if done < epochs and session.tracking.is_stop_requested(run_id):
-        raise Stopped(done, epochs)
 
 
 def _store(
@@ -178,7 +169,7 @@ def _store(
 
 
 def log_package(
-    recipe: Recipe, session: Session, outcome: Outcome, network: nn.Module, trained_at: datetime
+    recipe: AnyRecipe, session: Session, outcome: Outcome, network: nn.Module, trained_at: datetime
 ) -> None:
     """Export the model and store its package and cards with the run. Raises DiskFull."""
     session.display.note("Exporting to safetensors and ONNX")
@@ -189,16 +180,16 @@ def log_package(
     write_cards(outcome.run_id, recipe, outcome.report, session)
 
 
-def _checkpoint(home: Path, recipe: Recipe, split_data: SplitData) -> Checkpoint:
-    facts = f"{FIGURES_VERSION} {recipe.model_dump_json()} {split_data.manifest_digest}"
+def _checkpoint(home: Path, recipe: AnyRecipe, manifest_digest: str) -> Checkpoint:
+    facts = f"{FIGURES_VERSION} {recipe.model_dump_json()} {manifest_digest}"
     fingerprint = hashlib.sha256(facts.encode()).hexdigest()
     return Checkpoint(home / CHECKPOINTS / f"{fingerprint[:16]}.safetensors", fingerprint)
 
 
-def _tags(split_data: SplitData, recipe: Recipe, session: Session) -> dict[str, str]:
+def _tags(views: LabelledSplit, recipe: AnyRecipe, session: Session) -> dict[str, str]:
     return {
-        "dataset": split_data.dataset,
-        "manifest_digest": split_data.manifest_digest,
+        "dataset": views.dataset,
+        "manifest_digest": views.manifest_digest,
         "protocol": recipe.split.protocol.value,
         "recipe_digest": recipe.digest,
         FIGURES_TAG: str(FIGURES_VERSION),

@@ -11,8 +11,6 @@ COMMANDS = {
     "compare": "Train under the leaky and the honest split and show both: euguess compare DATASET.",
     "leaks": "List what a split's test and training parts share: euguess leaks DATASET.",
     "embed": "Compute and store the features of a backbone: euguess embed DATASET --recipe FILE.",
-    "head": "Fit and evaluate a head on frozen features in seconds: "
-    "euguess head DATASET --recipe FILE.",
     "sweep": "Search for a better recipe: "
     "euguess sweep DATASET --space experiments/sweeps/demo.toml.",
     "paper": "Repeat the study's experiments and report on them: euguess paper DATASET.",

@@ -30,7 +30,8 @@ def parse_table(text: str) -> dict[str, Any]:
 
 
 def override(table: dict[str, Any], changes: Iterable[str]) -> None:
-    """Set keys of a table in place, from texts such as "epochs=3" or "optimizer.name=sgd".
+    """Set keys of a table in place, from texts such as "epochs=3", "optimizer.name=sgd" or,
+    for a list of tables, "backbones.0.image_size=128".
 
     Raises InvalidRecipe with the first invalid override.
     """
@@ -43,11 +44,23 @@ def _set(table: dict[str, Any], change: str) -> None:
     *sections, key = path.strip().split(".")
     if not has_value or not key:
         raise InvalidRecipe(f"{change}: write it as key=value, for example epochs=3.")
+    found: Any = table
     for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise InvalidRecipe(f"{change}: {section} is a value, not a table.")
-    table[key] = _value(text.strip())
+        found = _inner(found, section, change)
+    if not isinstance(found, dict):
+        raise InvalidRecipe(f"{change}: {path.rpartition('.')[0]} is a list of tables; add a key.")
+    found[key] = _value(text.strip())
+
+
+def _inner(table: dict[str, Any] | list[Any], section: str, change: str) -> Any:
+    """Return a table inside of a table, or the nth (from 0) of a list of tables."""
+    if isinstance(table, list):
+        inner = table[int(section)] if section.isdigit() and int(section) < len(table) else None
+    else:
+        inner = table.setdefault(section, {})
+    if not isinstance(inner, dict | list):
+        raise InvalidRecipe(f"{change}: {section} is a value, not a table.")
+    return inner
 
 
 def _value(text: str) -> Any:

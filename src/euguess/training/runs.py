@@ -104,8 +104,13 @@ class TrainingRun:
         return self.is_running and self.alive_at is not None and now - self.alive_at > LOST_AFTER
 
     @property
+    def is_head(self) -> bool:
+        """True for a head on frozen features, which has backbones instead of epochs."""
+        return "backbones.0.network" in self.settings
+
+    @property
     def is_training(self) -> bool:
-        """True for training runs; sweeps and heads log runs of other kinds."""
+        """True for training runs; sweeps log runs of another kind."""
         return all(name in self.settings for name in RECIPE_FACTS)
 
 

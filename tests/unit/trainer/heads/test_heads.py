@@ -9,7 +9,7 @@ from services.trainer.heads.experiment import measure_head
 from services.trainer.heads.heads import TrainingFeatures, fit_heads
 from services.trainer.heads.selection import EmbeddedViews, choose_head
 from services.trainer.loading.split_data import LabelledSplit
-from services.trainer.recipes.head_recipe import HeadOptions, HeadRecipe, parse_head_recipe
+from services.trainer.recipes.head_recipe import HeadOptions, HeadRecipe, validated_head
 from tests.support.tiny_training import COUNTRIES, tiny_recipe, tiny_split_data
 
 LOCATIONS = 24
@@ -95,4 +95,4 @@ def test_cross_validation_holds_out_each_train_and_val_place_once() -> None:
 def head_recipe() -> HeadRecipe:
     table = {"network": "smallnet", "image_size": 32}
     head = {"regularisation": [1.0], "folds": 3}
-    return parse_head_recipe({"name": "tiny", "backbones": [table], "head": head})
+    return validated_head({"name": "tiny", "backbones": [table], "head": head})

@@ -99,7 +99,7 @@ def test_permanent_failures_are_not_retried(error: Exception) -> None:
 
 
 def test_a_stopped_run_is_neither_dead_lettered_nor_retried() -> None:
-    scripted = ScriptedHandler(Stopped(2, 15))
+    scripted = ScriptedHandler(Stopped("epoch 2 of 15"))
     scripted.handle()
     assert len(scripted.trained) == 1
     assert scripted.letters == []

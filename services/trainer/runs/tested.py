@@ -1,0 +1,38 @@
+"""What a run measures, however its network was made."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from euguess.training.report import Report
+from services.trainer.errors import Stopped
+from services.trainer.models.paired import PhotoResults
+from services.trainer.session import Session
+from services.trainer.tracking.ownership import Owner
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A network in evaluation mode with its results on the test set."""
+
+    network: nn.Module
+    report: Report
+    answers: PhotoResults
+
+
+@dataclass(frozen=True)
+class RunInProgress:
+    """A run that this process works on."""
+
+    run_id: str
+    owner: Owner
+    session: Session
+
+    def require_owner(self) -> None:
+        """Raise RunTaken if another process has taken over the run."""
+        self.session.tracking.require_owner(self.run_id, self.owner)
+
+    def stop_where_asked(self, done: str) -> None:
+        """Raise Stopped if a stop is requested. done: what is finished and kept."""
+        if self.session.tracking.is_stop_requested(self.run_id):
+            raise Stopped(done)
