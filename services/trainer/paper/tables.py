@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from euguess.messages.records import Interval
 from euguess.promotion.verdict import points
-from euguess.training.report import Report
+from euguess.training.report import MAY_LEAK, Report
 from euguess.training.study_facts import BEST, REMOVED, WITHIN_750_KM, StudyRun, StudyTable
 from services.trainer.models.paired import paired_accuracy_difference, unpaired_difference
 from services.trainer.paper.run import Paper, RecipeResult
@@ -159,7 +159,10 @@ def _renewal(finding: RecipeResult | None) -> str:
 
 def test_part(report: Report) -> str:
     """Say whether a test is leaky, and how many places it has."""
-    mark = f"{LEAKY}, {_leaked(report):.0%} of photos" if report.leaks else CLEAN
+    if report.leaks:
+        mark = f"{LEAKY}, {_leaked(report):.0%} of photos"
+    else:
+        mark = MAY_LEAK if report.may_leak else CLEAN
     return f"{mark}, {report.parts['test'].locations} places"
 
 

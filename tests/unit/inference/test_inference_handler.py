@@ -14,6 +14,7 @@ from euguess.messages.serving import Explanation, Prediction
 from services.inference.archive import SOURCES, ArchiveOptions, build_archive
 from services.inference.classifier import Photos, load_classifier
 from tests.support.hostile_photos import UNWRITABLE_EXIF, unwritable_exif
+from tests.support.phone_photos import phone_photo
 from tests.support.uploads import BAD_UPLOADS, photo
 
 
@@ -189,6 +190,12 @@ def test_a_photo_with_exif_that_pillow_cannot_write_is_answered(
     handler: Any, archive: Path, name: str
 ) -> None:
     assert _run(handler, archive, {"body": unwritable_exif(name)})[0][0] == 200
+
+
+@pytest.mark.parametrize("kind", ["MPO", "HEIF"])
+def test_files_of_phones_are_answered(handler: Any, archive: Path, kind: str) -> None:
+    data = phone_photo(1, kind=kind, size=(96, 64), orientation=6)
+    assert _run(handler, archive, {"body": data})[0][0] == 200
 
 
 def test_the_archive_predicts_the_same_as_the_projects_classifier(

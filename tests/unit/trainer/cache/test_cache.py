@@ -10,6 +10,7 @@ import pytest
 
 from euguess.collection.layout import location_key
 from euguess.errors import DiskFull, EUGuessError, InvalidInput, StoreError
+from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import ImageSpec
 from euguess.storage import ObjectStore
 from services.trainer.cache.build import CacheRequest, build_cache
@@ -19,6 +20,7 @@ from services.trainer.cache.format import cache_folder, open_cache
 from services.trainer.dataset.manifest import Manifest
 from tests.support.cache_bench import SPEC, CacheBench
 from tests.support.hostile_photos import UNWRITABLE_EXIF, many_scans, unwritable_exif
+from tests.support.phone_photos import phone_photo
 from tests.support.stored_datasets import photo
 
 SKIP = DecodeOptions(on_damage=OnDamage.SKIP)
@@ -169,6 +171,17 @@ async def test_a_photo_with_exif_that_pillow_cannot_write_is_used(
 ) -> None:
     built = await build_cache(*await _with_photo(bench, unwritable_exif(name)))
     assert not built.header.skipped
+
+
+@pytest.mark.parametrize("kind", ["MPO", "HEIF"])
+async def test_the_first_picture_of_a_phones_file_is_cached_upright(
+    bench: CacheBench, kind: str
+) -> None:
+    data, jpeg = (phone_photo(1, kind=one, size=(96, 64), orientation=6) for one in (kind, "JPEG"))
+    built = await build_cache(*await _with_photo(bench, data))
+    row = int(np.flatnonzero(built.views.sha256s == hashlib.sha256(data).hexdigest())[0])
+    difference = built.images[row].astype(np.int64) - decode_photo(jpeg, SPEC.size)
+    assert np.abs(difference).mean() < 8
 
 
 async def _with_photo(bench: CacheBench, data: bytes) -> tuple[ObjectStore, Manifest, CacheRequest]:

@@ -10,7 +10,7 @@ from PIL import Image
 from euguess.errors import InvalidInput
 from euguess.messages.records import Interval
 from euguess.process.project import project_root
-from euguess.training.report import LeftOut
+from euguess.training.report import LeftOut, Places
 from euguess.training.study_facts import (
     BEST,
     FIGURE_RUNS,
@@ -22,6 +22,7 @@ from euguess.training.study_facts import (
 )
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.models.paired import PhotoResults, photo_results
+from services.trainer.paper import tables
 from services.trainer.paper.contents import Contents
 from services.trainer.paper.loading import LoadingTimes
 from services.trainer.paper.report import MARKDOWN, PAGE, write_report
@@ -265,6 +266,11 @@ def test_a_report_without_results_still_shows_the_studys_figures(tmp_path: Path)
 )
 def test_durations_are_shown_in_suitable_units(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_photos_of_unknown_places_are_not_said_to_show_new_ones() -> None:
+    report = finding().report.model_copy(update={"places": Places.UNKNOWN})
+    assert tables.test_part(report).startswith("places unknown: may leak")
 
 
 def test_bars_in_table_cells_are_escaped() -> None:
