@@ -21,7 +21,7 @@ export DOCKER_BUILDKIT := 1
 export COMPOSE_DOCKER_CLI_BUILD := 1
 
 .PHONY: help setup demo local up down logs ps images backup restore test test-deps unit integration \
-	e2e e2e-dashboard e2e-compose bench real-results docs docs-check docs-reference lint format lock \
+	e2e e2e-dashboard e2e-compose bench gpu-check real-results docs docs-check docs-reference lint format lock \
 	minio clean
 
 help: ## List the targets
@@ -96,6 +96,9 @@ e2e-compose: setup ## The containers, built, started and used (installs Docker w
 
 bench: setup ## Benchmarks; each prints ratios against a baseline of the same run
 	$(BIN)/pytest tests/benchmarks -m benchmark -s $(ARGS)
+
+gpu-check: setup ## Check and measure training on a GPU in 8 minutes (ARGS=--cpu tests the script)
+	$(BIN)/python tests/gpu/check.py $(ARGS)
 
 real-results: setup ## Measure the recipes on real photos (PHOTOS=folder), write docs/results; it can be cut short
 	EUGUESS_HOME=$(CURDIR)/build/real-results $(BIN)/euguess dataset import streetview $(PHOTOS)/streetview/manifest.csv

@@ -105,8 +105,9 @@ class Checkpoint:
         if learner.average is not None:
             learner.average.network.load_state_dict(_under(AVERAGE, tensors))
             learner.average.steps = facts["averaged_steps"]
+        groups = _for_this_device(facts["param_groups"], learner.optimizer)
         learner.optimizer.load_state_dict(
-            {"state": _optimizer_state(tensors), "param_groups": facts["param_groups"]}
+            {"state": _optimizer_state(tensors), "param_groups": groups}
         )
         _restore_memory_format(learner.optimizer)
         learner.scaler.load_state_dict(facts["scaler"])
@@ -171,6 +172,12 @@ def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tenso
         parameter, _, slot = name.partition("/")
         state.setdefault(int(parameter), {})[slot] = tensor
     return state
+
+
+def _for_this_device(saved: list[dict[str, Any]], optimizer: Optimizer) -> list[dict[str, Any]]:
+    """Return saved groups with the kernels of this device, as a run may move to another one."""
+    pairs = zip(saved, optimizer.param_groups, strict=True)
+    return [{**group, "fused": own["fused"]} for group, own in pairs]
 
 
 def _restore_memory_format(optimizer: Optimizer) -> None:

@@ -15,6 +15,7 @@ from services.trainer.loading.batches import Batch
 from services.trainer.progress import EpochResult
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
+from services.trainer.training import learner as learners
 from services.trainer.training.driver import new_training
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train
@@ -194,6 +195,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     continued, unbroken = trained(whole, checkpoint), trained(whole)
     assert without_times(continued) == without_times(unbroken)
     assert same(continued.best_weights, unbroken.best_weights)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_run_that_was_started_on_a_gpu_can_be_resumed_on_a_cpu(
+    optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny_recipe(f"optimizer.name={optimizer}", "epochs=2")
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "fingerprint")
+    plain = learners._optimizer
+    with monkeypatch.context() as patch:  # as on a GPU
+        patch.setattr(
+            learners,
+            "_optimizer",
+            lambda network, recipe, is_fused: plain(network, recipe, is_fused=True),
+        )
+        cut_after_an_epoch(recipe, checkpoint)
+    learner = new_learner(recipe, len(COUNTRIES), CPU)
+    checkpoint.load(learner)
+    assert [group["fused"] for group in learner.optimizer.param_groups] == [None]
+    assert math.isfinite(trained(recipe, checkpoint).history[-1].train_loss)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
