@@ -51,6 +51,7 @@ def measure_head(recipe: HeadRecipe, embedded: EmbeddedViews, chosen: ChosenHead
         calibration=_calibration(embedded, chosen),
     )
     report = report_on(_subject(recipe), embedded.views, predictions)
+    report = report.model_copy(update={"notes": chosen.notes})
     return HeadOutcome(recipe, chosen, predictions, report)
 
 

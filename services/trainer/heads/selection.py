@@ -40,6 +40,7 @@ class ChosenHead:
     score: Score
     held_out: Rows  # views
     log_probabilities: LogProbabilities  # of the held-out views
+    notes: tuple[str, ...] = ()  # for the report
 
     def features(self, blocks: Sequence[Block], rows: Rows) -> Floats:
         """Return the scaled features of some views."""
@@ -76,7 +77,25 @@ def choose_head(embedded: EmbeddedViews, options: HeadOptions, seed: int) -> Cho
     best = min(trials, key=lambda trial: trial.score.nll)
     only = options.model_copy(update={"regularisation": (best.score.regularisation,)})
     (final,) = _fitted(embedded, only, learnt)
-    return ChosenHead(final.head, final.scaler, best.score, best.held_out, best.log_probabilities)
+    return ChosenHead(
+        final.head,
+        final.scaler,
+        best.score,
+        best.held_out,
+        best.log_probabilities,
+        edge_notes(options.regularisation, best.score.regularisation),
+    )
+
+
+def edge_notes(tried: Sequence[float], chosen: float) -> tuple[str, ...]:
+    """Return a warning if the chosen value is the smallest or largest of several."""
+    if len(set(tried)) == 1 or chosen not in (min(tried), max(tried)):
+        return ()
+    return (
+        f"The chosen regularisation C = {chosen:g} is at the edge of the values tried "
+        f"({min(tried):g} to {max(tried):g}), so a value beyond may be better. Extend "
+        "head.regularisation.",
+    )
 
 
 @dataclass(frozen=True)

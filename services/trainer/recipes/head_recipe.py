@@ -57,6 +57,11 @@ class Backbone(Section):
         return "+".join((f"{self.network}@{self.image_size}", *self.layers))
 
 
+# On 980 x 1,280 features of real photos, the held-out loss is lowest between 10 and 1,000. A fit
+# takes 2.3 s of CPU at 100, 1.4 s at 10,000 and 0.9 s at 100,000.
+REGULARISATION = (0.01, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0, 100_000.0)
+
+
 class Scaling(StrEnum):
     """Scaling of each layer's features before they are concatenated."""
 
@@ -74,7 +79,7 @@ class HeadOptions(Section):
     scaling: Scaling = Scaling.STANDARDISE
     class_weight: Literal["none", "balanced"] = "none"
     regularisation: tuple[float, ...] = Field(
-        default=(0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
+        default=REGULARISATION,
         min_length=1,
         description="Values of C to try; smaller ones regularise more (features have a mean length "
         "of 1)",

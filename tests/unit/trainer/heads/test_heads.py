@@ -1,15 +1,19 @@
 """Heads on features: selection and report."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from services.trainer.dataset.view_index import Floats
 from services.trainer.errors import Diverged
 from services.trainer.heads.experiment import measure_head
 from services.trainer.heads.heads import TrainingFeatures, fit_heads
-from services.trainer.heads.selection import EmbeddedViews, choose_head
+from services.trainer.heads.selection import EmbeddedViews, choose_head, edge_notes
 from services.trainer.loading.split_data import LabelledSplit
 from services.trainer.recipes.head_recipe import HeadOptions, HeadRecipe, validated_head
+from services.trainer.reports.tables import print_report
 from tests.support.tiny_training import COUNTRIES, tiny_recipe, tiny_split_data
 
 LOCATIONS = 24
@@ -76,6 +80,34 @@ def test_neither_the_selection_nor_the_head_depends_on_the_test_set() -> None:
         chosen.head.log_probabilities(chosen.features((features,), rows)) for chosen in (one, other)
     ]
     np.testing.assert_array_equal(answers[0], answers[1])
+
+
+@pytest.mark.parametrize(
+    ("tried", "chosen", "is_warned"),
+    [
+        ((0.1, 1.0, 10.0), 10.0, True),
+        ((10.0, 1.0, 0.1), 0.1, True),
+        ((0.1, 1.0, 10.0), 1.0, False),
+        ((1.0,), 1.0, False),
+    ],
+)
+def test_a_choice_at_the_edge_of_the_values_tried_is_a_warning(
+    tried: tuple[float, ...], chosen: float, is_warned: bool
+) -> None:
+    notes = edge_notes(tried, chosen)
+    assert len(notes) == is_warned
+    assert all(f"C = {chosen:g} is at the edge" in note for note in notes)
+
+
+def test_the_warning_is_in_the_report_of_a_head_and_in_its_table() -> None:
+    features, recipe = noisy_features(noise=0.05, width=40), head_recipe()
+    embedded = EmbeddedViews(views(), (features,))
+    chosen = choose_head(embedded, options(0.001, 0.01), seed=0)
+    report = measure_head(recipe, embedded, chosen).report
+    assert report.notes == chosen.notes == edge_notes((0.001, 0.01), 0.01)
+    console = Console(width=300, file=io.StringIO(), record=True)
+    print_report(console, report)
+    assert "Note: The chosen regularisation C = 0.01 is at the edge" in console.export_text()
 
 
 def test_features_that_are_not_numbers_are_an_error() -> None:

@@ -15,6 +15,7 @@ from services.trainer.evaluation.metrics import mean_of_batches
 from services.trainer.loading.batches import Batch, DeviceImages
 from services.trainer.recipes.recipe import Recipe
 from services.trainer.recipes.sections import Faults
+from services.trainer.training.driver import new_training
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train
 from services.trainer.training.losses import make_criterion
@@ -184,3 +185,11 @@ def test_disabled_faults_do_not_change_a_single_bit() -> None:
     plain = trained(tiny_recipe("epochs=2"))[1]
     measured = trained(tiny_recipe("epochs=2", "faults.mean_of_batches=true"))[1]
     assert same(plain.best_weights, measured.best_weights)
+
+
+def test_every_measurement_gets_a_network_that_names_countries_alone() -> None:
+    """Runs, sweeps and real results all take their network from Training.run."""
+    recipe = tiny_recipe("epochs=1", "faults.keeps_imagenet_head=true")
+    split_data = tiny_split_data(recipe)
+    network = new_training(recipe, split_data, CPU).run(after_epoch=lambda _: None).network
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, len(COUNTRIES))
