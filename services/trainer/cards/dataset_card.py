@@ -81,6 +81,7 @@ def _composition(facts: DatasetFacts) -> str:
         f"{facts.photos} photos of {places} places in {len(facts.places)} countries, "
         f"{facts.bytes / 1e6:.1f} MB",
         f"Places with known position: {facts.positioned}",
+        f"How it is known which photos show the same place: {_counts(facts.place_sources)}",
         f"Sizes in pixels: {_counts(facts.sizes)}",
         f"SHA-256 of the manifest: `{facts.digest}`",
         "Label: the country given by the person who imported the photo"

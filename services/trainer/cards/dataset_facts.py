@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from euguess.collection.datasets import read_outcomes, read_spec, stored_slots
-from euguess.collection.manifest_format import Row
+from euguess.collection.manifest_format import PLACE_COLUMN, Row
 from euguess.collection.providers import ProviderName
 from euguess.messages.collection import DatasetSpec, SlotOutcome
 from euguess.settings import StoreSettings
 from euguess.storage import ObjectStore, open_store
+from euguess.training.report import Places
 from services.trainer.dataset.manifest import load_manifest
 
 YEAR_DIGITS = 4
@@ -40,6 +41,7 @@ class DatasetFacts:
     photos: int
     bytes: int
     positioned: int  # places with known position
+    place_sources: Mapping[str, int]  # places by how they are known
     places: Mapping[str, int]  # by country
     years: Mapping[str, int]  # photos by year of capture
     sizes: Mapping[str, int]  # photos by width x height
@@ -77,6 +79,7 @@ def dataset_facts(
         photos=len(rows),
         bytes=sum(row["bytes"] for row in rows),
         positioned=sum(row["lat"] is not None for row in places),
+        place_sources=Counter(row.get(PLACE_COLUMN) or Places.KNOWN.value for row in places),
         places=Counter(row["country_code"] for row in places),
         years=Counter((row["captured_at"] or "")[:YEAR_DIGITS] for row in rows),
         sizes=Counter(f"{row['width']} x {row['height']}" for row in rows),

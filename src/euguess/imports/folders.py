@@ -23,12 +23,14 @@ class FolderLabel:
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """Yield all files below a folder, sorted; links to folders are not followed."""
-    yield from sorted(path for path in root.rglob("*") if not path.is_dir())
+    """Yield all files below a folder, sorted, and links to folders, which are not followed."""
+    yield from sorted(path for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
 def check_suffix(path: Path) -> None:
     """Raise NotImported for a file that is no photo by its name."""
+    if path.is_dir():
+        raise NotImported("link to a folder, which is not followed")
     if path.name.startswith("."):
         raise NotImported("hidden file")
     if path.suffix.lower() not in SUFFIXES:

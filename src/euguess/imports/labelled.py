@@ -73,9 +73,9 @@ def read_labelled(
     found, seen, reader = Labelled([], []), _Seen(is_folder=path.is_dir()), PhotoReader()
     for number, (where, folder, row) in enumerate(rows, start=1):
         try:
-            file = _path(folder, row["file"], allow_outside=allow_outside)
             if path.is_dir():
-                check_suffix(file)
+                check_suffix(folder / row["file"])
+            file = _path(folder, row["file"], allow_outside=allow_outside)
             photo = reader.read(where, file, row)
             seen.add(photo)
             found.photos.append(photo)

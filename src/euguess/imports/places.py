@@ -28,7 +28,7 @@ BURST = timedelta(minutes=5)
 # different places differ in fewer than 10.
 COPY_BITS = 8
 BURST_BITS = 12  # of photos that a camera took one after the other
-ROWS_AT_ONCE = 1024
+PAIRS_AT_ONCE = 8_000_000  # 64 MB
 CELL_DEGREES = 0.002  # of latitude, which is 220 m: more than NEAR_KM
 
 Pair = tuple[int, int]
@@ -154,8 +154,9 @@ def _by_name(photos: Sequence[LabelledPhoto]) -> Iterator[Pair]:
 
 def _by_look(photos: Sequence[LabelledPhoto]) -> Iterator[Pair]:
     hashes = np.array([photo.bits for photo in photos], dtype=np.uint64)
-    for start in range(0, len(hashes), ROWS_AT_ONCE):
-        bits = np.bitwise_count(hashes[start : start + ROWS_AT_ONCE, None] ^ hashes[None])
+    rows = max(1, PAIRS_AT_ONCE // len(hashes))
+    for start in range(0, len(hashes), rows):
+        bits = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None])
         near = np.argwhere(bits <= COPY_BITS) + np.array([start, 0])
         yield from _ordered(near)
     for run in camera_runs([photo.path for photo in photos]):

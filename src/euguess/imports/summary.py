@@ -85,6 +85,7 @@ def summary_lines(summary: ImportSummary) -> Iterator[str]:
 def write_left_out(summary: ImportSummary, folder: Path) -> Path | None:
     """Write the full list of files that were left out; return its path, None if there are none."""
     if not summary.left_out:
+        (folder / FILE).unlink(missing_ok=True)  # of an earlier import
         return None
     text = io.StringIO()
     writer = csv.writer(text)

@@ -106,6 +106,13 @@ def test_what_a_folder_import_leaves_out_has_a_reason(
     assert not found.problems
 
 
+def test_links_to_folders_are_listed(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"FR/1.jpg": phone_photo(1), "kept/2.jpg": phone_photo(2)})
+    (root / "DE").symlink_to(root / "kept")
+    (listed,) = (one for one in read(root).left_out if one.file == "DE")
+    assert listed.reason == "link to a folder, which is not followed"
+
+
 async def test_guesses_and_what_was_left_out_are_printed_and_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -177,12 +177,12 @@ def test_a_request_that_uses_up_its_time_does_not_affect_its_batch(
 
 
 def test_photos_are_decoded_in_another_process(handler: Any, archive: Path) -> None:
-    process = handler._decoder._process
+    process = handler._decoder._child.process
     assert process.poll() is None
     process.kill()
     process.wait()
     assert _run(handler, archive, {"body": photo()})[0][0] == 200
-    assert handler._decoder._process.pid != process.pid
+    assert handler._decoder._child.process.pid != process.pid
 
 
 @pytest.mark.parametrize("name", UNWRITABLE_EXIF)

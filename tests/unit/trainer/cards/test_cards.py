@@ -171,6 +171,11 @@ def test_a_dataset_card_counts_the_rows_of_the_manifest() -> None:
     assert "| google | terms | 2 | 3 |" in card
 
 
+def test_a_dataset_card_says_how_places_are_known() -> None:
+    card = card_of(facts(view(1), view(2, place_known_by="unknown"), view(3)))
+    assert "which photos show the same place: known (2), unknown (1)" in card
+
+
 def test_a_card_of_imported_photos_does_not_claim_that_they_were_sampled() -> None:
     card = card_of(facts(view(1, provider="folder"), provider="folder"))
     assert "Random points" not in card
