@@ -21,6 +21,7 @@ from services.trainer.evaluation.bootstrap import (
 from services.trainer.evaluation.certainty import Calibration, fit_calibration, measure_certainty
 from services.trainer.evaluation.distances import country_centres, distance_metrics
 from services.trainer.evaluation.metrics import (
+    TRAIN_MORE_SLOWLY,
     FusedViews,
     LogProbabilities,
     confusion_matrix,
@@ -44,13 +45,20 @@ Forward = Callable[[Tensor], Tensor]
 
 
 def predict_logits(
-    forward: Forward, images: DeviceImages, rows: Rows, batch_size: int = EVALUATION_BATCH
+    forward: Forward,
+    images: DeviceImages,
+    rows: Rows,
+    batch_size: int = EVALUATION_BATCH,
+    advice: str = TRAIN_MORE_SLOWLY,
 ) -> NDArray[np.float32]:
-    """Return the logits of the rows in order, shape (len(rows), countries). Raises Diverged."""
+    """Return the logits of the rows in order, shape (len(rows), countries).
+
+    Raises Diverged, with the advice, if they are not finite numbers.
+    """
     with torch.inference_mode():
         parts = [forward(batch.images).float() for batch in images.batches(rows, batch_size)]
     logits = torch.cat(parts).cpu().numpy()
-    require_finite(logits, "The network's outputs")
+    require_finite(logits, "The network's outputs", advice)
     return logits
 
 

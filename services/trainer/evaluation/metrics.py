@@ -15,6 +15,7 @@ from services.trainer.dataset.view_index import Floats, Rows, Strings
 from services.trainer.errors import Diverged
 
 TRAIN_MORE_SLOWLY = "Its training diverged; train again with a lower optimizer.learning_rate."
+CHECK_WEIGHTS = "Check the weights file of the backbone."
 NEAR_KM = 750.0  # the "country" radius of PlaNet and Im2GPS
 BEST_GEOSCORE = 5000.0
 GEOSCORE_DECAY_KM = 1492.7

@@ -33,6 +33,7 @@ from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.files import cache_room_errors, locked
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import predict_logits
+from services.trainer.evaluation.metrics import CHECK_WEIGHTS
 from services.trainer.heads.backbones import (
     build_backbone,
     weights_digest,
@@ -183,7 +184,7 @@ def _computed(
     for path, rows in _chunks(folder, len(cache), batch_rows * CHUNK_BATCHES):
         if not path.is_file():
             forward = _Counting(frozen, int(rows[0]), len(cache), progress)
-            features = predict_logits(forward, images, rows, batch_rows)
+            features = predict_logits(forward, images, rows, batch_rows, CHECK_WEIGHTS)
             write_atomically(path, _npy(features), durable=True)
         chunks.append(np.load(path, allow_pickle=False))
     features = np.concatenate(chunks)

@@ -9,6 +9,7 @@ from euguess.images.postprocessing import tempered
 from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.calibration import fit_temperature
 from services.trainer.evaluation.metrics import (
+    CHECK_WEIGHTS,
     LogProbabilities,
     fuse_views,
     is_top,
@@ -62,7 +63,7 @@ def choose_head(embedded: EmbeddedViews, options: HeadOptions, seed: int) -> Cho
     Raises Diverged if features or predictions are not finite numbers.
     """
     for block in embedded.blocks:
-        require_finite(block, "The backbone's features", "Check its weights file.")
+        require_finite(block, "The backbone's features", CHECK_WEIGHTS)
     split = embedded.views.split
     if options.choice == "val" and len(split.val):
         folds, learnt = [(split.train, split.val)], split.train

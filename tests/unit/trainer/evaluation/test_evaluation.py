@@ -16,7 +16,8 @@ from euguess.messages.collection import PlaceSource
 from euguess.messages.training import SeenViews
 from euguess.training.report import Report
 from services.trainer.errors import Diverged
-from services.trainer.evaluation.evaluation import evaluate
+from services.trainer.evaluation.evaluation import evaluate, predict_logits
+from services.trainer.evaluation.metrics import CHECK_WEIGHTS
 from services.trainer.loading.split_data import SplitData, seen_views
 from services.trainer.models.paired import photo_results
 from services.trainer.recipes.recipe import Recipe
@@ -77,6 +78,12 @@ def test_a_network_that_is_always_wrong_scores_0() -> None:
 def test_a_network_that_returns_nan_has_no_report(change: str) -> None:
     with pytest.raises(Diverged, match="not finite numbers"):
         report(Broken(), tiny_recipe(change))
+
+
+def test_the_error_about_features_says_to_check_their_weights() -> None:
+    images = tiny_split_data(tiny_recipe(), LOCATIONS).images
+    with pytest.raises(Diverged, match=r"2 of 2 samples\. Check the weights"):
+        predict_logits(Broken(), images, np.arange(2), advice=CHECK_WEIGHTS)
 
 
 def test_a_network_that_returns_nan_has_no_photo_results() -> None:
