@@ -101,8 +101,11 @@ gpu-check: setup ## Check and measure training on a GPU in 8 minutes (ARGS=--cpu
 	$(BIN)/python tests/gpu/check.py $(ARGS)
 
 real-results: setup ## Measure the recipes on real photos (PHOTOS=folder), write docs/results; it can be cut short
-	EUGUESS_HOME=$(CURDIR)/build/real-results $(BIN)/euguess dataset import streetview $(PHOTOS)/streetview/manifest.csv
-	EUGUESS_HOME=$(CURDIR)/build/real-results $(BIN)/python -m services.trainer results streetview \
+	for name in streetview cities; do \
+		EUGUESS_HOME=$(CURDIR)/build/real-results $(BIN)/euguess dataset import $$name \
+			$(PHOTOS)/$$name/manifest.csv || exit 1; \
+	done
+	EUGUESS_HOME=$(CURDIR)/build/real-results $(BIN)/python -m services.trainer results streetview --other cities \
 		--weights $(PHOTOS)/weights $(ARGS)
 
 docs: docs-check ## Serve the documentation site on loopback (DOCS_PORT=8790)

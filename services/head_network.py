@@ -20,6 +20,8 @@ else:  # in an archive, whose files are all in one folder
 
 Description = Mapping[str, Any]  # serving.BackboneSpec as JSON
 Image = Mapping[str, Any]  # serving.ImageSpec as JSON
+SPREAD = ":spread"  # after the name of a layer: standard deviations instead of means
+SMALLEST_VARIANCE = 1e-12  # keeps the gradient of a constant channel finite
 
 
 class ImageAdapter(nn.Module):
@@ -53,7 +55,11 @@ class ImageAdapter(nn.Module):
 
 
 class FrozenBackbone(nn.Module):
-    """Computes a network's penultimate features, followed by the means of inner layers."""
+    """Computes a network's penultimate features, followed by statistics of inner layers.
+
+    The name of a layer stands for the means of its channels over the image, and the name with
+    SPREAD for their standard deviations.
+    """
 
     def __init__(self, network: nn.Module, layers: Sequence[str], given: Image, own: Image) -> None:
         """network: without its head. Raises AttributeError for unknown layers, IndexError for
@@ -73,9 +79,11 @@ class FrozenBackbone(nn.Module):
 
     def blocks(self, images: Tensor) -> list[Tensor]:
         """Return N x features for the network's end and for each layer."""
-        means: dict[str, Tensor] = {}
+        found: dict[str, Tensor] = {}
         hooks = [
-            self.network.get_submodule(name).register_forward_hook(partial(_keep, means, name))
+            self.network.get_submodule(name.removesuffix(SPREAD)).register_forward_hook(
+                partial(_keep, found, name)
+            )
             for name in self.layers
         ]
         try:
@@ -83,7 +91,7 @@ class FrozenBackbone(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return [penultimate, *(means[name] for name in self.layers)]
+        return [penultimate, *(found[name] for name in self.layers)]
 
 
 class HeadPart(nn.Module):
@@ -156,17 +164,28 @@ def _backbone(described: Description, image: Image) -> FrozenBackbone:
 
 
 def _keep(
-    means: dict[str, Tensor], name: str, _module: nn.Module, _inputs: Any, output: Tensor
+    found: dict[str, Tensor], name: str, _module: nn.Module, _inputs: Any, output: Tensor
 ) -> None:
-    means[name] = _mean_over_positions(output)
+    found[name] = _spreads(output) if name.endswith(SPREAD) else _means(output)
 
 
-def _mean_over_positions(output: Tensor) -> Tensor:
-    """Average N x C x H x W, N x H x W x C (of square images) or N x tokens x C to N x C."""
+def _means(output: Tensor) -> Tensor:
+    """Return N x C means over the positions."""
+    return output.mean(dim=_positions(output))
+
+
+def _spreads(output: Tensor) -> Tensor:
+    """Return N x C standard deviations over the positions."""
+    positions = _positions(output)
+    deviations = output - output.mean(dim=positions, keepdim=True)
+    return (deviations.square().mean(dim=positions) + SMALLEST_VARIANCE).sqrt()
+
+
+def _positions(output: Tensor) -> tuple[int, ...]:
+    """Return the axes of N x C x H x W, N x H x W x C (of square images) or N x tokens x C."""
     if output.ndim == 3:
-        return output.mean(dim=1)
-    is_channels_last = output.shape[2] != output.shape[3]
-    return output.mean(dim=(1, 2) if is_channels_last else (2, 3))
+        return (1,)
+    return (1, 2) if output.shape[2] != output.shape[3] else (2, 3)
 
 
 def _resizing(given: int, wanted: int) -> Tensor:

@@ -4,4 +4,4 @@
 # metric, the split, the training, the preprocessing or the report. It is a tag of every run, and
 # part of the key of checkpoints, sweeps and stored measurements, so none of an older version is
 # reused or resumed.
-FIGURES_VERSION = 2
+FIGURES_VERSION = 3

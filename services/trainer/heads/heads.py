@@ -2,25 +2,24 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from services.trainer.dataset.view_index import Floats, Rows
+from services.trainer.dataset.view_index import Floats, Rows, Strings
 from services.trainer.heads.linear import (
     Examples,
     LinearModel,
-    balanced_weights,
     fit_least_squares,
     fit_logistic,
+    place_weights,
 )
 from services.trainer.recipes.head_recipe import HeadOptions
 
 
 @dataclass(frozen=True)
 class TrainingFeatures:
-    """Scaled training features (N, D) with their labels."""
+    """Scaled training features (N, D) with their labels and locations."""
 
     features: Floats
     labels: Rows
+    location_ids: Strings
     num_countries: int
 
 
@@ -31,7 +30,7 @@ def fit_heads(training: TrainingFeatures, options: HeadOptions) -> list[LinearMo
 
 
 def _examples(training: TrainingFeatures, options: HeadOptions) -> Examples:
-    labels = training.labels
-    is_balanced = options.class_weight == "balanced"
-    weights = balanced_weights(labels) if is_balanced else np.ones(len(labels))
-    return Examples(training.features, labels, weights, training.num_countries)
+    weights = place_weights(
+        training.labels, training.location_ids, is_balanced=options.class_weight == "balanced"
+    )
+    return Examples(training.features, training.labels, weights, training.num_countries)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from euguess.images.postprocessing import log_softmax
-from services.trainer.dataset.view_index import Floats, Rows
+from services.trainer.dataset.view_index import Floats, Rows, Strings
 from services.trainer.evaluation.metrics import LogProbabilities
 
 # For the gradient of the mean loss. Six values of C on 2,500 x 1,024 features of 26 countries take
@@ -88,10 +88,16 @@ def fit_least_squares(examples: Examples, regularisation: tuple[float, ...]) -> 
     return models
 
 
-def balanced_weights(labels: Rows) -> Floats:
-    """Return weights of mean 1 that make all countries count equally."""
-    counts = np.bincount(labels)
-    return np.asarray(len(labels) / (np.count_nonzero(counts) * counts[labels]))
+def place_weights(labels: Rows, location_ids: Strings, *, is_balanced: bool) -> Floats:
+    """Return weights of views with mean 1 by which all places, or all countries, count equally.
+
+    A collection with many views of each place then does not outweigh one with single views.
+    """
+    _, place, views = np.unique(location_ids, return_inverse=True, return_counts=True)
+    weights = 1 / views[place]
+    if is_balanced:
+        weights = weights / np.bincount(labels, weights)[labels]
+    return np.asarray(weights / weights.mean())
 
 
 def _all_countries(weights: Floats, bias: Floats, present: Rows, num_countries: int) -> LinearModel:

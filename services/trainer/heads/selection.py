@@ -127,7 +127,9 @@ def _fitted(embedded: EmbeddedViews, options: HeadOptions, rows: Rows) -> list[_
     blocks = [block[rows] for block in embedded.blocks]
     scaler = fit_scaler(options.scaling, blocks)
     views = embedded.views
-    training = TrainingFeatures(scaler(blocks), views.labels[rows], len(views.countries))
+    training = TrainingFeatures(
+        scaler(blocks), views.labels[rows], views.index.location_ids[rows], len(views.countries)
+    )
     return [_Fitted(head, scaler) for head in fit_heads(training, options)]
 
 

@@ -52,24 +52,36 @@ class Recipes:
     trained: tuple[Recipe, ...]
     heads: tuple[HeadRecipe, ...]
     left_out: tuple[str, ...]
+    across: tuple[HeadRecipe, ...] = ()  # heads to measure across datasets
 
 
 def read_recipes(folder: Path, weights: Path) -> Recipes:
-    """Read folder/*.toml (trained networks) and folder/heads/*.toml. Raises InvalidRecipe."""
+    """Read the recipes of a folder: *.toml (trained networks), heads/*.toml and across/*.toml.
+
+    Raises InvalidRecipe.
+    """
     trained = [read_recipe(path) for path in sorted(folder.glob("*.toml"))]
+    heads, without_weights = _read_heads(folder / "heads", weights)
+    across, also_without = _read_heads(folder / "across", weights)
+    if not trained and not heads:
+        raise InvalidRecipe(
+            f"No recipe to measure in {folder}: it has no *.toml and no heads/*.toml."
+        )
+    left_out = sorted({*without_weights, *also_without})
+    return Recipes(tuple(trained), tuple(heads), tuple(left_out), tuple(across))
+
+
+def _read_heads(folder: Path, weights: Path) -> tuple[list[HeadRecipe], list[str]]:
+    """Read the head recipes of a folder, and the reasons for those without their weights."""
     heads, left_out = [], []
-    for path in sorted((folder / "heads").glob("*.toml")):
+    for path in sorted(folder.glob("*.toml")):
         head = read_head_recipe(path).with_weights_in(weights)
         missing = sorted({Path(b.weights).name for b in head.backbones if _is_missing(b)})
         if missing:
             left_out.append(f"{head.name}: missing weights {', '.join(missing)}")
         else:
             heads.append(head)
-    if not trained and not heads:
-        raise InvalidRecipe(
-            f"No recipe to measure in {folder}: it has no *.toml and no heads/*.toml."
-        )
-    return Recipes(tuple(trained), tuple(heads), tuple(left_out))
+    return heads, left_out
 
 
 def _is_missing(backbone: Backbone) -> bool:
@@ -125,15 +137,15 @@ def measure_all(recipes: Recipes, benchmark: Benchmark) -> list[Measurement]:
     found = []
     for seed in SEEDS:
         for recipe in recipes.trained:
-            own = _seeded(recipe, seed)
+            own = seeded(recipe, seed)
             found.append(_once(own, benchmark, partial(_measure_training, own, benchmark)))
         for head in recipes.heads:
-            of_seed = _seeded(head, seed)
+            of_seed = seeded(head, seed)
             found.append(_once(of_seed, benchmark, partial(_measure_head, of_seed, benchmark)))
     return found
 
 
-def _seeded(recipe: Chosen, seed: int) -> Chosen:
+def seeded(recipe: Chosen, seed: int) -> Chosen:
     split = recipe.split.model_copy(update={"seed": seed})
     return recipe.model_copy(update={"seed": seed, "split": split})
 

@@ -26,24 +26,17 @@ Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
 class Backbone(Section):
     """[[backbones]]: a network, its weights and its input images."""
 
-    network: str = Field(description="As `network` of a recipe")
-    weights: str = Field(default=NO_WEIGHTS, description="As `weights` of a recipe")
-    image_size: int = Field(
-        default=224,
-        ge=32,
-        le=1024,
-        description="Side of its images; those of the largest backbone are reduced for the others",
+    network: str
+    weights: str = Field(
+        default=NO_WEIGHTS, description="none (random), imagenet, or the path of a .safetensors"
     )
-    mean: Colour = Field(
-        default=IMAGENET_IMAGE.mean, description="Subtracted from each channel of 0..1 images"
-    )
-    std: Colour = Field(
-        default=IMAGENET_IMAGE.std, description="Divisor of each channel after that"
-    )
+    image_size: int = Field(default=224, ge=32, le=1024)
+    mean: Colour = IMAGENET_IMAGE.mean
+    std: Colour = IMAGENET_IMAGE.std
     layers: tuple[str, ...] = Field(
         default=(),
-        description="Inner modules whose outputs, averaged over the image or its tokens, are added "
-        "as features",
+        description="Inner modules whose outputs, averaged over the image, are added as features; "
+        "with `:spread` after the name, their standard deviations over the image",
     )
 
     def with_weights_in(self, folder: Path) -> "Backbone":
@@ -84,12 +77,11 @@ class HeadOptions(Section):
     model: Literal["logistic", "least-squares"] = Field(
         default="logistic", description="least-squares regresses one-hot countries and fits fastest"
     )
-    scaling: Scaling = Field(
-        default=Scaling.STANDARDISE,
-        description="`standardise` each feature, scale each view's to `unit-length`, or `none`",
-    )
+    scaling: Scaling = Scaling.STANDARDISE
     class_weight: Literal["none", "balanced"] = Field(
-        default="none", description="`balanced` gives every country the same weight"
+        default="none",
+        description="All places count equally, whatever their number of views; balanced makes all "
+        "countries count equally",
     )
     regularisation: tuple[float, ...] = Field(
         default=REGULARISATION,
@@ -102,7 +94,7 @@ class HeadOptions(Section):
         description="Select by cross-validation over the locations of train and val, then refit on "
         "both; or select on val",
     )
-    folds: int = Field(default=5, ge=2, le=20, description="Parts of the cross-validation")
+    folds: int = Field(default=5, ge=2, le=20)
 
     @model_validator(mode="before")
     @classmethod
@@ -124,12 +116,10 @@ class HeadOptions(Section):
 class HeadRecipe(Section):
     """Everything that a head depends on besides the data; read from experiments/heads/*.toml."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="Name of the run")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     backbones: tuple[Backbone, ...] = Field(min_length=1, max_length=16)
     views: int = Field(default=8, ge=1, le=8, description="Most photos used of each location")
-    seed: int = Field(
-        default=0, ge=0, le=2**31 - 1, description="Seed of the parts of the cross-validation"
-    )
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
     subset: Subset = Subset()
     split: SplitOptions = SplitOptions()
     head: HeadOptions = HeadOptions()

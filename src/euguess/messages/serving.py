@@ -35,7 +35,9 @@ class BackboneSpec(Record):
     network: str
     image: ImageSpec = Field(description="Its own input, made from that of the model")
     layers: tuple[str, ...] = Field(
-        default=(), description="Inner modules whose means over positions are further features"
+        default=(),
+        description="Inner modules whose means over positions are further features; with :spread "
+        "after the name, their standard deviations",
     )
     unit_length: bool = Field(
         default=False, description="Each layer's features are scaled to length 1 first"

@@ -159,6 +159,17 @@ def test_means_of_inner_layers_are_appended_to_the_features(tmp_path: Path) -> N
     np.testing.assert_array_equal(with_layers.features[:, :512], embedded(tmp_path).features)
 
 
+def test_a_layer_with_spread_gives_the_standard_deviations_of_its_channels() -> None:
+    backbone = SMALL.model_copy(update={"layers": ("features.3", "features.3:spread")})
+    frozen = build_backbone(backbone, SMALL.image, CPU)
+    images = torch.rand(2, 3, SMALL.image_size, SMALL.image_size)
+    with torch.inference_mode():
+        maps = frozen.network.get_submodule("features")[:4](images)  # type: ignore[index]
+        _, means, spreads = frozen.blocks(images)
+    torch.testing.assert_close(means, maps.mean(dim=(2, 3)))
+    torch.testing.assert_close(spreads, maps.std(dim=(2, 3), correction=0))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -29,7 +29,7 @@ from services.trainer.recipes.head_recipe import HeadRecipe, validated_head
 from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 AGREE = 1e-4  # of probabilities
-SMALL = {"network": "smallnet", "image_size": 32, "layers": ["features.3", "features.7"]}
+SMALL = {"network": "smallnet", "image_size": 32, "layers": ["features.3", "features.7:spread"]}
 LARGE = {"network": "customnet", "image_size": 48, "mean": [0.5] * 3, "std": [0.5] * 3}
 TOKENS = {"network": "timm/test_vit", "image_size": 64, "layers": ["blocks.0"]}
 
@@ -123,9 +123,9 @@ def test_the_network_gives_the_probabilities_of_the_features(
 def test_the_card_describes_the_backbones(package: Path) -> None:
     card = ModelCard.model_validate(card_of(package))
     assert card.image == ImageSpec(size=48, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    assert card.network == "customnet@48 and smallnet@32+features.3+features.7"
+    assert card.network == "customnet@48 and smallnet@32+features.3+features.7:spread"
     assert card.backbones[1] == BackboneSpec(
-        network="smallnet", image=ImageSpec(size=32), layers=("features.3", "features.7")
+        network="smallnet", image=ImageSpec(size=32), layers=("features.3", "features.7:spread")
     )
 
 

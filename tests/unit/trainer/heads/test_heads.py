@@ -35,7 +35,8 @@ def options(*values: float) -> HeadOptions:
 
 
 def test_the_same_training_data_gives_the_same_head() -> None:
-    training = TrainingFeatures(noisy_features(), views().labels, len(COUNTRIES))
+    labels, location_ids = views().labels, views().index.location_ids
+    training = TrainingFeatures(noisy_features(), labels, location_ids, len(COUNTRIES))
     one, other = (fit_heads(training, options())[0] for _ in range(2))
     assert one.weights.tobytes() == other.weights.tobytes()
 

@@ -7,13 +7,14 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
+from services.trainer.dataset.view_index import Floats
 from services.trainer.heads.linear import (
     SHARPNESS,
     Examples,
     LinearModel,
-    balanced_weights,
     fit_least_squares,
     fit_logistic,
+    place_weights,
 )
 
 Fit = Callable[[Examples, tuple[float, ...]], list[LinearModel]]
@@ -27,12 +28,18 @@ def examples(rows: int = 60, width: int = 8, countries: int = 4) -> Examples:
     return Examples(features, labels, np.ones(rows), countries)
 
 
+def balanced_weights(given: Examples) -> Floats:
+    """Weights of countries, where each row is a place of its own."""
+    location_ids = np.arange(len(given.labels)).astype(np.str_)
+    return place_weights(given.labels, location_ids, is_balanced=True)
+
+
 @pytest.mark.parametrize("width", [8, 200], ids=["more rows", "more features"])
 @pytest.mark.parametrize("is_balanced", [False, True])
 def test_logistic_regression_agrees_with_scikit_learn(width: int, is_balanced: bool) -> None:
     given = examples(width=width)
     if is_balanced:
-        weights = balanced_weights(given.labels)
+        weights = balanced_weights(given)
         given = Examples(given.features, given.labels, weights, given.num_countries)
     for c, model in zip((0.1, 10.0), fit_logistic(given, (0.1, 10.0)), strict=True):
         theirs = LogisticRegression(
@@ -96,10 +103,24 @@ def test_a_head_of_one_country_always_predicts_it(fit: Fit) -> None:
 @pytest.mark.parametrize("width", [8, 200], ids=["more rows", "more features"])
 def test_least_squares_is_at_its_minimum(width: int) -> None:
     given = examples(width=width)
-    weights = balanced_weights(given.labels)
+    weights = balanced_weights(given)
     (model,) = fit_least_squares(Examples(given.features, given.labels, weights, 4), (0.5,))
     fitted = (given.features @ model.weights + model.bias) / SHARPNESS
     errors = weights[:, None] * (fitted - np.eye(4)[given.labels])
     gradient = given.features.T @ errors + model.weights / SHARPNESS / 0.5
     np.testing.assert_allclose(gradient, 0, atol=1e-9)
     np.testing.assert_allclose(errors.sum(axis=0), 0, atol=1e-9)
+
+
+def test_places_count_equally_whatever_their_number_of_views() -> None:
+    labels, places = np.array([0, 0, 0, 0, 1]), np.array(["a", "a", "a", "b", "c"])
+    weights = place_weights(labels, places, is_balanced=False)
+    assert weights == pytest.approx([5 / 9, 5 / 9, 5 / 9, 5 / 3, 5 / 3])
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_balanced_countries_count_equally_whatever_their_number_of_places() -> None:
+    labels, places = np.array([0, 0, 0, 0, 1]), np.array(["a", "a", "a", "b", "c"])
+    weights = place_weights(labels, places, is_balanced=True)
+    assert weights[:4].sum() == pytest.approx(weights[4])
+    assert weights[:3].sum() == pytest.approx(weights[3])

@@ -10,7 +10,9 @@ from services.trainer.recipes.head_recipe import HeadOptions, read_head_recipe
 from services.trainer.recipes.recipe import read_recipe
 
 EXPERIMENTS = Path(__file__).resolve().parents[4] / "experiments"
-OWN = sorted([*EXPERIMENTS.glob("heads/*.toml"), *EXPERIMENTS.glob("results/heads/*.toml")])
+OWN = sorted(EXPERIMENTS.glob("heads/*.toml"))
+OWN += sorted(EXPERIMENTS.glob("results/heads/*.toml"))
+OWN += sorted(EXPERIMENTS.glob("results/across/*.toml"))
 TINY = 'name = "tiny"\n[[backbones]]\nnetwork = "smallnet"\n'
 
 
@@ -24,7 +26,7 @@ def test_each_shipped_head_recipe_is_valid_and_named_by_its_file(path: Path) -> 
 def test_all_measured_recipes_use_the_same_split() -> None:
     folder = EXPERIMENTS / "results"
     trained = {read_recipe(path).split for path in folder.glob("*.toml")}
-    heads = {read_head_recipe(path).split for path in folder.glob("heads/*.toml")}
+    heads = {read_head_recipe(path).split for path in folder.glob("*/*.toml")}
     assert len(trained | heads) == 1
 
 

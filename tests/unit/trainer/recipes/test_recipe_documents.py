@@ -7,7 +7,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from euguess.process.project import project_root
-from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
 from services.trainer.recipes.recipe import Recipe
 
 ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \|$", re.M)
@@ -32,10 +31,8 @@ def default_of(field: FieldInfo) -> object:
     return json.loads(json.dumps(field.get_default(call_default_factory=True)))
 
 
-def documented(part: int) -> dict[str, object]:
-    """Return the keys of a network (part 0) or of a head (part 1) with their defaults."""
-    page = (project_root() / "docs" / "reference" / "recipe.md").read_text()
-    text = page.split("## Keys of a head")[part]
+def documented() -> dict[str, object]:
+    text = (project_root() / "docs" / "reference" / "recipe.md").read_text()
     return {
         key: required or json.loads(default)
         for key, default, required, meaning in ROW.findall(text)
@@ -44,11 +41,4 @@ def documented(part: int) -> dict[str, object]:
 
 
 def test_every_key_of_a_recipe_is_documented_with_its_default() -> None:
-    assert documented(0) == {name: default_of(field) for name, field in keys(Recipe).items()}
-
-
-def test_every_key_of_a_head_is_documented_with_its_default() -> None:
-    head = keys(HeadRecipe)
-    del head["backbones"]
-    head |= {f"backbones.{name}": field for name, field in keys(Backbone).items()}
-    assert documented(1) == {name: default_of(field) for name, field in head.items()}
+    assert documented() == {name: default_of(field) for name, field in keys(Recipe).items()}
