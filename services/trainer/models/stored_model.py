@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -81,8 +82,12 @@ def report_stored(model: StoredModel, test: ModelTest) -> Report:
     facts = {"run_id": model.run_id, "trained_at": model.card.trained_at}
     if test.is_own:
         return report.model_copy(update=facts)
-    baselines = _baselines(report, model.majority_country)
-    return report.model_copy(update={**facts, "baselines": baselines, "left_out": test.left_out})
+    found = {
+        "baselines": _baselines(report, model.majority_country),
+        "left_out": test.left_out,
+        "without_position": _without_position(model, test.split_data),
+    }
+    return report.model_copy(update={**facts, **found})
 
 
 def read_test(model: StoredModel, cache: TensorCache, device: torch.device) -> ModelTest:
@@ -101,6 +106,15 @@ def is_same_training(one: SeenViews, other: SeenViews) -> bool:
     """Return whether both name the same photos of the same locations."""
     pairs = ((one.location_ids, other.location_ids), (one.sha256s, other.sha256s))
     return all(set(ours) == set(theirs) for ours, theirs in pairs)
+
+
+def _without_position(model: StoredModel, split_data: SplitData) -> int:
+    """Count the tested places and the seen ones between which no distance is known."""
+    if not model.recipe.split.spec.apart_km:
+        return 0
+    index, rows = split_data.index, split_data.split.test
+    tested = np.unique(index.location_ids[rows][np.isnan(index.lats[rows])])
+    return len(tested) + len(model.seen.location_ids) - len(model.seen.positions)
 
 
 def _baselines(report: Report, majority_country: str | None) -> Baselines:

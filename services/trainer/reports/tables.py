@@ -27,8 +27,7 @@ def print_report(console: Console, report: Report) -> None:
     """Print the report as tables."""
     title = f"{report.recipe_name} on {report.dataset}: {report.protocol} split ({report.kind})"
     console.print(_metrics_table(title, report))
-    for caveat in report.caveats:
-        console.print(f"Note: {caveat}", style="yellow", markup=False, highlight=False)
+    print_caveats(console, "Note", report)
     if report.leaking_pairs:
         console.print(leaks_table(report.leaks, report.leaking_pairs))
     if report.certainty:
@@ -36,6 +35,12 @@ def print_report(console: Console, report: Report) -> None:
     console.print(_countries_table(report))
     if len(report.countries) <= WIDEST_CONFUSION:
         console.print(_confusion_table(report))
+
+
+def print_caveats(console: Console, title: str, report: Report) -> None:
+    """Print what a reader of the figures needs, one line each."""
+    for caveat in report.caveats:
+        console.print(f"{title}: {caveat}", style="yellow", markup=False, highlight=False)
 
 
 def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
@@ -59,6 +64,8 @@ def print_comparison(console: Console, leaky: Report, honest: Report) -> None:
     chances = (f"{report.baselines.chance:.1%}" for report in (leaky, honest))
     table.add_row("chance", *chances, style="dim")
     console.print(table)
+    for report in (leaky, honest):
+        print_caveats(console, f"Note on the {report.protocol} split", report)
 
 
 def leaks_table(leaks: Mapping[str, int], pairs: Sequence[LeakingPair]) -> Table:

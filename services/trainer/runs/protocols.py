@@ -15,7 +15,7 @@ from rich.table import Table
 from euguess.errors import InvalidInput
 from euguess.training.report import Report
 from services.trainer.models.stored_model import evaluate_stored
-from services.trainer.reports.tables import percent
+from services.trainer.reports.tables import percent, print_caveats
 from services.trainer.runs.experiment import Outcome, RunRequest, run_experiment
 from services.trainer.runs.reuse import measured
 from services.trainer.session import Session
@@ -98,9 +98,8 @@ def print_protocols(console: Console, lines: Sequence[ProtocolResult]) -> None:
         table.add_row(*_cells(line))
     console.print(table)
     for line in lines:
-        for caveat in line.report.caveats if line.report else ():
-            text = f"Note on {line.protocol}: {caveat}"
-            console.print(text, style="yellow", markup=False, highlight=False)
+        if line.report is not None:
+            print_caveats(console, f"Note on {line.protocol}", line.report)
 
 
 def summaries(lines: Sequence[ProtocolResult]) -> list[dict[str, Any]]:

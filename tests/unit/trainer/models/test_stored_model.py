@@ -153,6 +153,20 @@ def test_the_buffer_of_the_split_holds_on_another_dataset() -> None:
     assert len(places(read_test(stored, far, CPU))) == 12
 
 
+def test_places_without_a_position_on_either_side_of_the_buffer_are_counted() -> None:
+    index = tiny_index(12)
+    recipe = tiny_recipe("split.protocol=location+buffer", "split.buffer_km=30")
+    stored = trained_on(tiny_cache(index), recipe)
+    later = moved(index, 50)
+    lost = np.isin(later.location_ids, ["later-place-003", "later-place-010"])
+    later = replace(later, lats=np.where(lost, np.nan, later.lats))
+    cache = tiny_cache(later, digest=OTHER_DIGEST)
+    assert report_stored(stored, read_test(stored, cache, CPU)).without_position == 2
+    seen = stored.seen.model_copy(update={"positions": stored.seen.positions[1:]})
+    stored = replace(stored, seen=seen)
+    assert report_stored(stored, read_test(stored, cache, CPU)).without_position == 3
+
+
 def test_places_that_were_dropped_for_the_buffer_do_not_count_as_seen() -> None:
     given = LabelledSplit(
         "tiny",
