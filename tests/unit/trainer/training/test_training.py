@@ -66,6 +66,9 @@ EVERYTHING = (
 )
 
 
+SEVERAL_STEPS = ("epochs=1", "batch_size=4")
+
+
 class Cut(Exception):
     """Raised to interrupt a run after an epoch."""
 
@@ -105,7 +108,7 @@ def test_with_every_option_a_run_cut_after_each_epoch_equals_an_uninterrupted_on
 
 @pytest.fixture(scope="module")
 def with_everything() -> TrainingState:
-    return trained(tiny_recipe(*EVERYTHING, "epochs=1"))
+    return trained(tiny_recipe(*EVERYTHING, *SEVERAL_STEPS))
 
 
 @pytest.mark.parametrize("change", EVERYTHING)
@@ -113,7 +116,7 @@ def test_each_part_of_a_recipe_changes_the_training(
     change: str, with_everything: TrainingState
 ) -> None:
     others = [part for part in EVERYTHING if part != change]
-    without = trained(tiny_recipe(*others, "epochs=1"))
+    without = trained(tiny_recipe(*others, *SEVERAL_STEPS))
     assert without_times(without) != without_times(with_everything)
 
 
