@@ -1,6 +1,6 @@
 """Evaluation of a model on the test set: accuracies, calibration, baselines and leaks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from euguess.images.postprocessing import log_softmax
 from euguess.messages.records import Interval
-from euguess.training.report import Baselines, CountryAccuracy, FusedAccuracy, PartSizes, Report
+from euguess.training.report import (
+    Baselines,
+    CountryAccuracy,
+    FusedAccuracy,
+    PartSizes,
+    Report,
+    UntestedCountry,
+)
 from services.trainer.dataset.view_index import Floats, Rows, Strings, ViewIndex
 from services.trainer.devices import on_device
 from services.trainer.evaluation.bootstrap import (
@@ -40,6 +47,7 @@ from services.trainer.splits.splits import SplitProtocol
 
 TOP = 5
 EVALUATION_BATCH = 256
+NOT_IN_TEST = "none of its places is in the test set"
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -150,6 +158,7 @@ def report_on(subject: Subject, views: LabelledSplit, predictions: Predictions) 
         per_country=_per_country(views, labels, named, confusion),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         faults=subject.faults,
+        untested=tuple(_untested(views)),
         without_position=_without_position(views, subject),
         places=views.index.places,
     )
@@ -233,6 +242,18 @@ def _baselines(views: LabelledSplit) -> Baselines:
         majority=float(np.mean(tested == most_common)),
         majority_country=views.countries[most_common].country_code,
     )
+
+
+def _untested(views: LabelledSplit) -> Iterator[UntestedCountry]:
+    """Yield the countries that no test view shows, with the split's reason if it has one."""
+    reasons = {one.country_code: one for one in views.split.untested}
+    tested = np.unique(views.labels[views.split.test])
+    for label, country in enumerate(views.countries):
+        if label not in tested:
+            code = country.country_code
+            places = len(np.unique(views.index.location_ids[views.labels == label]))
+            other = UntestedCountry(country_code=code, locations=places, reason=NOT_IN_TEST)
+            yield reasons.get(code, other)
 
 
 def _without_position(views: LabelledSplit, subject: Subject) -> int:

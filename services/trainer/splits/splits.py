@@ -23,6 +23,7 @@ from enum import StrEnum
 import numpy as np
 
 from euguess.errors import InvalidInput
+from euguess.training.report import UntestedCountry
 from services.trainer.dataset.view_index import Rows, ViewIndex
 from services.trainer.splits.assignment import Assignment, Shares, assign_units
 from services.trainer.splits.units import (
@@ -32,6 +33,7 @@ from services.trainer.splits.units import (
     image_units,
     location_units,
 )
+from services.trainer.splits.untested import untested_countries
 
 
 class SplitProtocol(StrEnum):
@@ -41,6 +43,15 @@ class SplitProtocol(StrEnum):
     LOCATION = "location"
     LOCATION_BUFFER = "location+buffer"
     SPATIAL = "spatial"  # blocks of land: Roberts et al., Cross-validation strategies, 2017
+
+
+# Why all places of a country can be in one group.
+TOGETHER = {
+    SplitProtocol.IMAGE: "its {places} photos are one",
+    SplitProtocol.LOCATION: "its {places} places share photos or panoramas",
+    SplitProtocol.LOCATION_BUFFER: "its {places} places lie too near to each other",
+    SplitProtocol.SPATIAL: "its {places} places lie in one block of land",
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class Split:
     val: Rows
     test: Rows
     dropped: Rows
+    untested: tuple[UntestedCountry, ...] = ()
 
 
 def split_views(index: ViewIndex, spec: SplitSpec) -> Split:
@@ -88,12 +100,14 @@ def split_views(index: ViewIndex, spec: SplitSpec) -> Split:
         raise InvalidInput("There are no views to split; collect or import a dataset first.")
     units = _units(index, spec)
     shares = Shares(val=spec.val_fraction, test=spec.test_fraction)
-    assignments = assign_units(units, shares, spec.seed)[units.of_view]
+    of_units = assign_units(units, shares, spec.seed)
+    assignments = of_units[units.of_view]
     return Split(
         train=np.flatnonzero(assignments == Assignment.TRAIN),
         val=np.flatnonzero(assignments == Assignment.VAL),
         test=np.flatnonzero(assignments == Assignment.TEST),
         dropped=np.flatnonzero(assignments == Assignment.DROPPED),
+        untested=tuple(untested_countries(units, of_units, TOGETHER[spec.protocol])),
     )
 
 

@@ -66,6 +66,14 @@ class LeftOut(Record):
     images: int = Field(ge=1)
 
 
+class UntestedCountry(Record):
+    """A country of the model without a location in the test set."""
+
+    country_code: CountryCode
+    locations: int = Field(ge=0, description="Its locations in the dataset")
+    reason: str = Field(description="Why it is not tested, as the end of a sentence")
+
+
 class CountryAccuracy(Record):
     """Accuracy for one country, over single views."""
 
@@ -180,6 +188,9 @@ class Report(Record):
     left_out: tuple[LeftOut, ...] = Field(
         default=(), description="Locations of another dataset in countries that the model lacks"
     )
+    untested: tuple[UntestedCountry, ...] = Field(
+        default=(), description="Countries without a location in the test set, and why"
+    )
     without_position: int = Field(
         default=0,
         ge=0,
@@ -216,6 +227,8 @@ class Report(Record):
         found = []
         if self.left_out:
             found.append(_left_out_text(self.left_out))
+        if self.untested:
+            found.append(_untested_text(self.untested))
         if self.without_position:
             found.append(
                 f"{_counted(self.without_position, 'place')} without a position could not be kept "
@@ -241,6 +254,11 @@ def _left_out_text(left_out: tuple[LeftOut, ...]) -> str:
         f"{_counted(places, 'new place')} ({_counted(photos, 'photo')}) in countries that the "
         f"model cannot name are not tested: {by_country}."
     )
+
+
+def _untested_text(untested: tuple[UntestedCountry, ...]) -> str:
+    reasons = "; ".join(f"{one.country_code} ({one.reason})" for one in untested)
+    return f"Not tested, and left out of averages over countries: {reasons}."
 
 
 def _counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.text import percent
 from dashboard.views.results.page import SECTIONS
-from euguess.training.report import LeftOut, Places
+from euguess.training.report import LeftOut, Places, UntestedCountry
 from tests.support.dashboard_services import FakeServices, candidate, model_card
 from tests.support.generated_reports import generated_report
 from tests.unit.dashboard.conftest import Draw
@@ -81,16 +81,25 @@ def test_a_run_of_unknown_places_is_not_called_honest(draw: Draw) -> None:
 def test_what_was_not_tested_is_stated(draw: Draw) -> None:
     left_out = (LeftOut(country_code="SE", locations=2, images=5),)
     notes = ("The penalty is at the edge of its grid.",)
+    untested = (
+        UntestedCountry(country_code="LU", locations=9, reason="its 9 places lie in one block"),
+    )
     partial = HONEST.model_copy(
-        update={"left_out": left_out, "without_position": 1, "notes": notes}
+        update={
+            "left_out": left_out,
+            "untested": untested,
+            "without_position": 1,
+            "notes": notes,
+        }
     )
     given = services()
     given.runs = {"run-1": partial}
     said = [info.value.replace("\\", "") for info in drawn(draw, given).info]
     assert said[0].startswith("2 new places (5 photos) in countries that the model cannot name")
     assert said[0].endswith("SE 2.")
-    assert said[1].startswith("1 place without a position")
-    assert said[2] == notes[0]
+    assert said[1].endswith("averages over countries: LU (its 9 places lie in one block).")
+    assert said[2].startswith("1 place without a position")
+    assert said[3] == notes[0]
 
 
 def test_leaky_and_honest_tests_are_shown_side_by_side(draw: Draw) -> None:

@@ -16,7 +16,7 @@ from euguess.messages.collection import (
 )
 from euguess.promotion.audit import AuditEntry, Decision
 from euguess.settings import EnergySettings
-from euguess.training.report import Report
+from euguess.training.report import Report, UntestedCountry
 from services.trainer.cards.dataset_card import SHOWN_ATTRIBUTIONS, dataset_card
 from services.trainer.cards.dataset_facts import DatasetFacts, dataset_facts
 from services.trainer.cards.energy import Energy, estimate_energy, watts_in
@@ -51,8 +51,10 @@ def test_the_card_says_what_was_not_tested_and_leaves_out_an_unknown_baseline(
 ) -> None:
     report, training = honest
     unknown = report.baselines.model_copy(update={"majority": None})
-    limited = report.model_copy(update={"without_position": 3, "baselines": unknown})
-    card = model_card(limited, training)
+    alone = UntestedCountry(country_code="LU", locations=1, reason="its only place is trained on")
+    changes = {"without_position": 3, "untested": (alone,), "baselines": unknown}
+    card = model_card(report.model_copy(update=changes), training)
+    assert "LU \\(its only place is trained on\\)" in card
     assert "- 3 places without a position could not be kept at a distance" in card
     assert "majority" in model_card(report, training)
     assert "majority" not in card

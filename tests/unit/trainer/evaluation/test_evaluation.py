@@ -14,7 +14,7 @@ from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
 from euguess.messages.collection import PlaceSource
 from euguess.messages.training import SeenViews
-from euguess.training.report import Report
+from euguess.training.report import Report, UntestedCountry
 from services.trainer.errors import Diverged
 from services.trainer.evaluation.evaluation import evaluate, predict_logits
 from services.trainer.evaluation.metrics import CHECK_WEIGHTS
@@ -65,6 +65,22 @@ def test_a_perfect_network_gets_every_score() -> None:
     assert [found.metrics[name].value for name in accuracies] == [1.0, 1.0]
     assert np.trace(np.array(found.confusion)) == found.parts["test"].images
     assert all(row.recall == row.precision == 1.0 for row in found.per_country)
+
+
+def test_the_report_names_the_countries_that_are_not_tested() -> None:
+    recipe = tiny_recipe("split.protocol=spatial", "split.block_km=1000")
+    data = tiny_split_data(recipe, LOCATIONS)
+    split = replace(data.split, test=data.split.test[data.labels[data.split.test] != 1])
+    why = UntestedCountry(country_code="IT", locations=5, reason="its 5 places lie in one block")
+    found = evaluate(Oracle(), replace(data, split=replace(split, untested=(why,))), recipe)
+    assert found.untested == (why,)
+    assert any("IT (its 5 places lie in one block)" in caveat for caveat in found.caveats)
+    console = Console(record=True, width=200)
+    print_report(console, found)
+    assert "Not tested" in console.export_text()
+    unexplained = evaluate(Oracle(), replace(data, split=replace(split, untested=())), recipe)
+    assert "IT (none of its places is in the test set)" in unexplained.caveats[0]
+    assert report(Oracle()).untested == ()
 
 
 def test_a_network_that_is_always_wrong_scores_0() -> None:

@@ -26,7 +26,8 @@ def index_with(
     )
 
 
-SPLIT = Split(*(np.array(rows, dtype=np.int64) for rows in ([0, 1], [], [2, 3], [])))
+NOTHING = np.array([], dtype=np.int64)
+SPLIT = Split(train=np.array([0, 1]), val=NOTHING, test=np.array([2, 3]), dropped=NOTHING)
 
 
 @pytest.mark.parametrize(
