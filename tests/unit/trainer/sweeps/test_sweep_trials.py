@@ -138,7 +138,7 @@ def test_a_trial_that_breaks_in_its_last_epoch_does_not_win(bench: Bench, object
 
 
 def test_a_sweep_without_a_complete_trial_says_why(bench: Bench) -> None:
-    sweep = sweep_of({"weights": {"choices": ["/nowhere/a", "/nowhere/b"]}}, 2)
+    sweep = sweep_of({"weights": {"choices": ["/nowhere/a.pth", "/nowhere/b.pth"]}}, 2)
     bench.run(sweep)
     study, _ = bench.open(sweep)
     with pytest.raises(EUGuessError, match=r"None of 2 trials .*Could not load the weights"):
