@@ -1,12 +1,18 @@
 """The reference page of the recipe keys."""
 
+from collections.abc import Iterable
+
+from pydantic.fields import FieldInfo
+
 from docs.tools.fields import default_text, leaves
 from docs.tools.markdown import code, page, table
+from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
 from services.trainer.recipes.recipe import Recipe
 
 INTRODUCTION = """\
-A recipe is a TOML file that describes a training run. Only `name`, `network` and `epochs` are
-required. Unknown keys and invalid values are rejected with an error that names them.
+A recipe is a TOML file that describes a training run: of a network, or of a head on frozen
+backbones (below). Only `name`, `network` and `epochs` are required. Unknown keys and invalid values
+are rejected with an error that names them.
 [Choose a recipe](../how-to/choose-a-recipe.md) explains networks and weights, and how to change a
 key for one run.
 
@@ -14,9 +20,22 @@ There is deliberately no horizontal flip: it would hide on which side people dri
 sign. A run with any of the `faults` is never called honest, and the gate does not promote it."""
 
 
+HEAD = """## Keys of a head
+
+A recipe with one or more tables `[[backbones]]` fits a linear head on the features of these
+networks, which are not trained. A place's prediction is the mean of its views'
+log-probabilities."""
+
+
 def render() -> str:
     """Return the page."""
-    rows = (
-        (code(name), default_text(field), field.description or "") for name, field in leaves(Recipe)
+    inside = [(f"backbones.{name}", field) for name, field in leaves(Backbone)]
+    head = [*inside, *((name, field) for name, field in leaves(HeadRecipe) if name != "backbones")]
+    return "\n\n".join(
+        (page("Recipe keys", INTRODUCTION, _table(leaves(Recipe))).rstrip(), HEAD, _table(head))
     )
-    return page("Recipe keys", INTRODUCTION, table(("key", "default", "description"), rows))
+
+
+def _table(fields: Iterable[tuple[str, FieldInfo]]) -> str:
+    rows = ((code(name), default_text(field), field.description or "") for name, field in fields)
+    return table(("key", "default", "description"), rows)

@@ -63,6 +63,18 @@ def is_weights_file(weights: str) -> bool:
     return Path(weights).suffix in (SAFETENSORS, *PICKLES)
 
 
+def are_at_hand(name: str, weights: str) -> bool:
+    """Return whether a network's weights can be read without a download."""
+    if is_weights_file(weights):
+        return Path(weights).is_file()
+    package = LITE0_PACKAGE if (name, weights) == (LITE0, IMAGENET) else PACKAGES.get(weights)
+    if package is not None:
+        return importlib.util.find_spec(package.module) is not None
+    if name.startswith(TIMM_PREFIX) or weights.startswith(TIMM_PREFIX):
+        return False
+    return _downloaded_path(_torchvision_url(name, weights)).is_file()
+
+
 class WeightsMismatch(ValueError):
     """The weights do not fit the network; the message says what differs."""
 
@@ -212,13 +224,22 @@ def _published_weights(name: str, weights: str, image_size: int) -> Mapping[str,
 
 
 def _torchvision_weights(name: str, weights: str) -> Mapping[str, Tensor]:
+    return _downloaded(_torchvision_url(name, weights))
+
+
+def _torchvision_url(name: str, weights: str) -> str:
     known = models.get_model_weights(name)
     member = "DEFAULT" if weights == IMAGENET else weights
     if member not in known.__members__:
         raise WeightsMismatch(
             f"{name} has no weights with that name; torchvision has {', '.join(known.__members__)}"
         )
-    return _downloaded(known[member].url)
+    url: str = known[member].url
+    return url
+
+
+def _downloaded_path(url: str) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
 def _downloaded(url: str) -> Mapping[str, Tensor]:
@@ -226,7 +247,7 @@ def _downloaded(url: str) -> Mapping[str, Tensor]:
 
     The file is a pickle, so its digest is checked each time, and only tensors are unpickled.
     """
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    path = _downloaded_path(url)
     digest = path.stem.rpartition("-")[2]  # torchvision names the first digits of the SHA-256
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -146,6 +146,15 @@ def test_evaluating_without_a_champion_says_how_to_get_one(tmp_path: Path) -> No
     assert "--promote" in answer.stderr
 
 
+def test_without_a_recipe_one_is_picked_with_the_reason(trainer: TrainerHome) -> None:
+    tiny = ("network=smallnet", "weights=none", "image_size=32")
+    changes = [word for change in tiny for word in ("--set", f"backbones.0.{change}")]
+    answer = trainer.trainer("train", "tiny", *changes)
+    assert answer.returncode == 0, answer.stderr
+    assert "experiments/heads/lite0.toml: a head on frozen features suits" in answer.stderr
+    assert "Registered as version" in answer.stdout
+
+
 def test_train_help_lists_options_with_an_example(trainer: TrainerHome) -> None:
     answer = trainer.trainer("train", "--help")
     assert answer.returncode == 0

@@ -97,10 +97,14 @@ def worker(home: TrainerHome, redis_url: str) -> Iterator[Worker]:
     running.stop()
 
 
+HEAD = 'name = "head"\n[[backbones]]\nnetwork = "smallnet"\nimage_size = 32\n'
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, HEAD], ids=["network", "head"])
 def test_a_queued_run_is_trained_promoted_and_acknowledged(
-    home: TrainerHome, worker: Worker, redis_url: str
+    home: TrainerHome, worker: Worker, redis_url: str, recipe: str
 ) -> None:
-    order = TrainRun(dataset="tiny", recipe=RECIPE, promote=True)
+    order = TrainRun(dataset="tiny", recipe=recipe, promote=True)
     send(redis_url, "{}")
     send(redis_url, order.model_dump_json())
     until(lambda: worker.says("Trained on tiny"), "the training")

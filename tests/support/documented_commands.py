@@ -41,10 +41,9 @@ RUN_HERE: dict[str, str] = {
     f"{EUGUESS} doctor": WITHOUT_A_STACK,
     f"{EUGUESS} dataset import mine photos": WITHOUT_A_STACK,
     f"{EUGUESS} dataset import mine-by-place photos.csv": WITHOUT_A_STACK,
-    f"{EUGUESS} train mine-by-place --recipe experiments/demo.toml --set epochs=5 "
-    "--promote": WITHOUT_A_STACK,
+    f"{EUGUESS} train mine-by-place --promote": WITHOUT_A_STACK,
     f"{EUGUESS} evaluate mine-by-place": WITHOUT_A_STACK,
-    f"{EUGUESS} leaks mine-by-place --recipe experiments/demo.toml": WITHOUT_A_STACK,
+    f"{EUGUESS} leaks mine-by-place --recipe experiments/heads/lite0.toml": WITHOUT_A_STACK,
     f"{EUGUESS} predict photos/FR/1.jpg": WITHOUT_A_STACK,
     f"{EUGUESS} explain photos/FR/1.jpg --out why": WITHOUT_A_STACK,
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from euguess.settings import StoreSettings
 from services.trainer.cli.options import (
     AsJson,
     Dataset,
@@ -21,6 +22,7 @@ from services.trainer.cli.options import (
     SkipDamaged,
     console,
     damage_policy,
+    messages,
     open_session,
     print_json,
     with_protocol,
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 Queue = Annotated[
     bool, typer.Option("--queue", help="Queue the run for the trainer of a running stack")
 ]
+OptionalRecipe = Annotated[
+    Path | None,
+    typer.Option("--recipe", help="TOML file, e.g. experiments/demo.toml; picked if not given"),
+]
 Weights = Annotated[
     Path | None,
     typer.Option(help="Folder of the recipe's weights files; by default the working directory"),
@@ -40,7 +46,7 @@ Weights = Annotated[
 
 def train(
     dataset: Dataset,
-    recipe: RecipeFile,
+    recipe: OptionalRecipe = None,
     overrides: Overrides = None,
     weights: Weights = None,
     protocol: Protocol = None,
@@ -53,9 +59,14 @@ def train(
 ) -> None:
     """Train a recipe on a dataset, report its accuracy and register the model.
 
+    A recipe describes a network to train or, with backbones, a head on frozen features. Without
+    one, the command picks one by the number of places, the hardware and the weights at hand, and
+    says why.
+
     Accuracy is measured on the test set of the split, which neither training nor the choice of
     the best epoch uses.
     """
+    recipe = recipe or _picked(dataset, device)
     request = _request(
         dataset, recipe, with_protocol(overrides, protocol), resume, promote, skip_damaged
     )
@@ -94,6 +105,16 @@ def compare(
     print_report(console, honest.report)
     print_comparison(console, leaky.report, honest.report)
     _print_registration(honest)
+
+
+def _picked(dataset: str, device: str) -> Path:
+    """Pick a recipe and say why."""
+    from services.trainer.devices import choose_device
+    from services.trainer.runs.default_recipe import count_places, pick_recipe
+
+    picked = pick_recipe(count_places(dataset, StoreSettings.load()), choose_device(device))
+    messages.print(f"Recipe {picked.path}: {picked.reason}.", highlight=False, soft_wrap=True)
+    return picked.path
 
 
 def _request(

@@ -26,17 +26,24 @@ Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
 class Backbone(Section):
     """[[backbones]]: a network, its weights and its input images."""
 
-    network: str
-    weights: str = Field(
-        default=NO_WEIGHTS, description="none (random), imagenet, or the path of a .safetensors"
+    network: str = Field(description="As `network` of a recipe")
+    weights: str = Field(default=NO_WEIGHTS, description="As `weights` of a recipe")
+    image_size: int = Field(
+        default=224,
+        ge=32,
+        le=1024,
+        description="Side of its images; those of the largest backbone are reduced for the others",
     )
-    image_size: int = Field(default=224, ge=32, le=1024)
-    mean: Colour = IMAGENET_IMAGE.mean
-    std: Colour = IMAGENET_IMAGE.std
+    mean: Colour = Field(
+        default=IMAGENET_IMAGE.mean, description="Subtracted from each channel of 0..1 images"
+    )
+    std: Colour = Field(
+        default=IMAGENET_IMAGE.std, description="Divisor of each channel after that"
+    )
     layers: tuple[str, ...] = Field(
         default=(),
-        description="Inner modules whose outputs, averaged over the image, are added as features; "
-        "with `:spread` after the name, their standard deviations over the image",
+        description="Inner modules whose outputs, averaged over the image or its tokens, are added "
+        "as features; with `:spread` after the name, their standard deviations",
     )
 
     def with_weights_in(self, folder: Path) -> "Backbone":
@@ -77,11 +84,14 @@ class HeadOptions(Section):
     model: Literal["logistic", "least-squares"] = Field(
         default="logistic", description="least-squares regresses one-hot countries and fits fastest"
     )
-    scaling: Scaling = Scaling.STANDARDISE
+    scaling: Scaling = Field(
+        default=Scaling.STANDARDISE,
+        description="`standardise` each feature, scale each view's to `unit-length`, or `none`",
+    )
     class_weight: Literal["none", "balanced"] = Field(
         default="none",
-        description="All places count equally, whatever their number of views; balanced makes all "
-        "countries count equally",
+        description="All places count equally, whatever their number of views; `balanced` makes "
+        "all countries count equally",
     )
     regularisation: tuple[float, ...] = Field(
         default=REGULARISATION,
@@ -94,7 +104,7 @@ class HeadOptions(Section):
         description="Select by cross-validation over the locations of train and val, then refit on "
         "both; or select on val",
     )
-    folds: int = Field(default=5, ge=2, le=20)
+    folds: int = Field(default=5, ge=2, le=20, description="Parts of the cross-validation")
 
     @model_validator(mode="before")
     @classmethod
@@ -116,10 +126,12 @@ class HeadOptions(Section):
 class HeadRecipe(Section):
     """Everything that a head depends on besides the data; read from experiments/heads/*.toml."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="Name of the run")
     backbones: tuple[Backbone, ...] = Field(min_length=1, max_length=16)
     views: int = Field(default=8, ge=1, le=8, description="Most photos used of each location")
-    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    seed: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="Seed of the parts of the cross-validation"
+    )
     subset: Subset = Subset()
     split: SplitOptions = SplitOptions()
     head: HeadOptions = HeadOptions()

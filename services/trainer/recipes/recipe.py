@@ -51,7 +51,8 @@ class Recipe(Section):
     weights: str = Field(
         default=NO_WEIGHTS,
         description="`none`, `imagenet` (downloaded on first use), a name of torchvision's such as "
-        "`IMAGENET1K_V1`, or the path of a `.safetensors` file",
+        "`IMAGENET1K_V1` or timm's (`timm/NAME.TAG`), an installed package, or the path of a "
+        "`.safetensors`, `.pth` or `.pt` file",
     )
     image_size: int = Field(default=64, ge=32, le=1024, description="Side of the images in pixels")
     mean: Channels = Field(

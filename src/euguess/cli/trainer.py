@@ -6,7 +6,7 @@ from euguess.process.project import run_service
 
 # Commands of services.trainer, with their text in `euguess --help`.
 COMMANDS = {
-    "train": "Train a recipe on a dataset: euguess train DATASET --recipe experiments/demo.toml.",
+    "train": "Train a recipe on a dataset, or one that suits it: euguess train DATASET.",
     "evaluate": "Report the accuracy of a trained model with intervals: euguess evaluate DATASET.",
     "compare": "Train under the leaky and the honest split and show both: euguess compare DATASET.",
     "leaks": "List what a split's test and training parts share: euguess leaks DATASET.",

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from euguess.process.project import project_root
+from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
 from services.trainer.recipes.recipe import Recipe
 
 ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \|$", re.M)
@@ -31,8 +32,10 @@ def default_of(field: FieldInfo) -> object:
     return json.loads(json.dumps(field.get_default(call_default_factory=True)))
 
 
-def documented() -> dict[str, object]:
-    text = (project_root() / "docs" / "reference" / "recipe.md").read_text()
+def documented(part: int) -> dict[str, object]:
+    """Return the keys of a network (part 0) or of a head (part 1) with their defaults."""
+    page = (project_root() / "docs" / "reference" / "recipe.md").read_text()
+    text = page.split("## Keys of a head")[part]
     return {
         key: required or json.loads(default)
         for key, default, required, meaning in ROW.findall(text)
@@ -41,4 +44,11 @@ def documented() -> dict[str, object]:
 
 
 def test_every_key_of_a_recipe_is_documented_with_its_default() -> None:
-    assert documented() == {name: default_of(field) for name, field in keys(Recipe).items()}
+    assert documented(0) == {name: default_of(field) for name, field in keys(Recipe).items()}
+
+
+def test_every_key_of_a_head_is_documented_with_its_default() -> None:
+    head = keys(HeadRecipe)
+    del head["backbones"]
+    head |= {f"backbones.{name}": field for name, field in keys(Backbone).items()}
+    assert documented(1) == {name: default_of(field) for name, field in head.items()}
