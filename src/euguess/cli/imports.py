@@ -56,7 +56,7 @@ async def import_dataset(
     from euguess.collection.datasets import stored_status
     from euguess.imports.labelled import read_labelled
     from euguess.imports.storing import check_name, store_dataset
-    from euguess.imports.summary import summarise, summary_lines, write_left_out
+    from euguess.imports.summary import summarise, summary_lines, write_lists
 
     check_name(name)
     with _progress() as progress:
@@ -64,9 +64,9 @@ async def import_dataset(
         found = read_labelled(path, checking, allow_outside=allow_outside)
         _report(found.problems, skip_bad=skip_bad)
         summary = summarise(found)
-        listed = write_left_out(summary, HomeSettings().home / "imports" / name)
+        listed = write_lists(summary, HomeSettings().home / "imports" / name)
         if not found.photos:
-            why = f" Left out, with reasons: {listed}" if listed else ""
+            why = f" Left out, with reasons: {listed[0]}" if listed else ""
             raise InvalidManifest(f"{path} has no valid photos. Nothing was imported.{why}")
         store = await open_store(StoreSettings.load())
         await store_dataset(store, name, found.photos, _bar(progress, "Storing places"))
@@ -79,8 +79,8 @@ async def import_dataset(
         console.print(f"{summary.photos:,} photos stored, {left_out:,} files left out.")
         for line in summary_lines(summary):
             console.print(line, markup=False, highlight=False)
-        if listed is not None:
-            console.print(f"All files left out, with reasons: {listed}", markup=False)
+        for path in listed:
+            console.print(f"Full list: {path}", markup=False, highlight=False)
 
 
 def _report(problems: Sequence[str], *, skip_bad: bool) -> None:

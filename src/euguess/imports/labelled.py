@@ -35,6 +35,7 @@ from euguess.messages.collection import PlaceSource
 
 REQUIRED_COLUMNS = ("file", "country_code")
 SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "HEIF": ".heic"}
+BORDER_KM = 2.0  # the packaged borders are off by up to about as much
 TRUE_WORDS = ("true", "1", "yes")
 DEFAULT_LICENSE = "unknown"
 HASH_SIDE = 32  # pixels; decoding at the lowest scale still reads all data
@@ -185,12 +186,14 @@ class PhotoReader:
         capture = Capture() if given else read_capture(header.exif)
         coordinate = coordinate or capture.coordinate
         taken_at = None if given else capture.taken_at or time_in_name(path.stem)
+        doubt = self._doubt(label, coordinate)
         label = label or self._label_by_position(coordinate)
         return LabelledPhoto(
             where=where,
             path=path,
             country_code=label.country_code,
             labelled_by=label.rule,
+            doubt=doubt,
             location_id=location_id_of(_checked_id(given) or digest[:DIGITS_OF_ID]),
             place_known_by=PlaceSource.GIVEN if given else PlaceSource.UNKNOWN,
             coordinate=coordinate,
@@ -213,6 +216,17 @@ class PhotoReader:
         if "country_code" in row:
             return FolderLabel(country(row["country_code"]).code, "")
         return label_of(Path(row["file"]).parts[:-1])
+
+    def _doubt(self, label: FolderLabel | None, coordinate: Coordinate | None) -> str:
+        """Say if a photo lies well inside another country than its folder names."""
+        if label is None or not label.rule or coordinate is None:
+            return ""
+        code = self._boundaries.locate(coordinate)
+        if code is None or code == label.country_code:
+            return ""
+        if self._boundaries.border_km(coordinate, code) <= BORDER_KM:
+            return ""
+        return f"its GPS position is in {code}, its folder says {label.country_code}"
 
     def _label_by_position(self, coordinate: Coordinate | None) -> FolderLabel:
         if coordinate is None:

@@ -27,6 +27,7 @@ class LabelledPhoto:
     path: Path
     country_code: str
     labelled_by: str  # the rule that gave the country; empty: the manifest
+    doubt: str = ""  # what speaks against the country
     location_id: str
     place_known_by: PlaceSource
     place_reasons: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -13,7 +13,7 @@ from euguess.messages.collection import PlaceSource
 from euguess.messages.records import MAX_VIEWS, Record
 from euguess.process.files import write_atomically
 
-FILE = "left-out.csv"
+LEFT_OUT, DOUBTFUL = "left-out.csv", "doubtful.csv"
 INVALID = "invalid"
 PLACES = {
     PlaceSource.GIVEN: "given by the manifest",
@@ -28,8 +28,8 @@ UNKNOWN_PLACES = (
 )
 
 
-class LeftOutFile(Record):
-    """A file that was not imported."""
+class ListedFile(Record):
+    """A file, and why it was left out or is doubtful."""
 
     file: str
     reason: str
@@ -44,7 +44,10 @@ class ImportSummary(Record):
     places: dict[PlaceSource, int] = Field(description="Places by how they are known")
     joined_by: dict[str, int] = Field(description="Places of several photos by what joined these")
     large_places: int = Field(description="Places with more photos than a prediction can use")
-    left_out: tuple[LeftOutFile, ...]
+    left_out: tuple[ListedFile, ...]
+    doubtful: tuple[ListedFile, ...] = Field(
+        description="Imported, though something speaks against"
+    )
 
 
 def summarise(found: Labelled) -> ImportSummary:
@@ -52,7 +55,7 @@ def summarise(found: Labelled) -> ImportSummary:
     places = {photo.location_id: photo for photo in found.photos}.values()
     sizes = Counter(photo.location_id for photo in found.photos)
     invalid = (_invalid(problem) for problem in found.problems)
-    left_out = (LeftOutFile(file=o.file, reason=o.reason, detail=o.detail) for o in found.left_out)
+    left_out = (ListedFile(file=o.file, reason=o.reason, detail=o.detail) for o in found.left_out)
     return ImportSummary(
         photos=len(found.photos),
         labelled_by=_counted(photo.labelled_by for photo in found.photos if photo.labelled_by),
@@ -60,6 +63,7 @@ def summarise(found: Labelled) -> ImportSummary:
         joined_by=_counted(reason for place in places for reason in place.place_reasons),
         large_places=sum(size > MAX_VIEWS for size in sizes.values()),
         left_out=(*left_out, *invalid),
+        doubtful=tuple(ListedFile(file=p.where, reason=p.doubt) for p in found.photos if p.doubt),
     )
 
 
@@ -78,27 +82,35 @@ def summary_lines(summary: ImportSummary) -> Iterator[str]:
         )
     if PlaceSource.UNKNOWN in summary.places:
         yield UNKNOWN_PLACES
+    if summary.doubtful:
+        yield f"Imported, but doubtful: {_listed(_counted(one.reason for one in summary.doubtful))}"
     if summary.left_out:
         yield f"Left out: {_listed(_counted(one.reason for one in summary.left_out))}"
 
 
-def write_left_out(summary: ImportSummary, folder: Path) -> Path | None:
-    """Write the full list of files that were left out; return its path, None if there are none."""
-    if not summary.left_out:
-        (folder / FILE).unlink(missing_ok=True)  # of an earlier import
-        return None
+def write_lists(summary: ImportSummary, folder: Path) -> list[Path]:
+    """Write the full lists of files that were left out or are doubtful; return their paths."""
+    lists = {folder / LEFT_OUT: summary.left_out, folder / DOUBTFUL: summary.doubtful}
+    for path, files in lists.items():
+        if files:
+            _write(path, files)
+        else:
+            path.unlink(missing_ok=True)  # of an earlier import
+    return [path for path, files in lists.items() if files]
+
+
+def _write(path: Path, files: Sequence[ListedFile]) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(("file", "reason", "detail"))
-    writer.writerows((one.file, one.reason, one.detail) for one in summary.left_out)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / FILE, text.getvalue().encode("utf-8", "backslashreplace"))
-    return folder / FILE
+    writer.writerows((one.file, one.reason, one.detail) for one in files)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
-def _invalid(problem: str) -> LeftOutFile:
+def _invalid(problem: str) -> ListedFile:
     where, _, detail = problem.partition(": ")
-    return LeftOutFile(file=where, reason=INVALID, detail=detail)
+    return ListedFile(file=where, reason=INVALID, detail=detail)
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

@@ -149,6 +149,23 @@ async def test_the_full_list_is_in_the_json(
     assert left_out == {"x.gif": "not a photo: .gif", "FR/2.jpg": "invalid"}
 
 
+async def test_a_photo_in_another_country_than_its_folder_is_kept_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strasbourg = (48.573, 7.79)  # less than 2 km from the border
+    files = {
+        "FR/1.jpg": phone_photo(1, at=ROME),
+        "FR/2.jpg": phone_photo(2, at=PARIS),
+        "DE/3.jpg": phone_photo(3, at=strasbourg),
+    }
+    await import_dataset("mine", folder(tmp_path, files), skip_bad=False, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["import"]["photos"] == 3
+    (doubtful,) = told["import"]["doubtful"]
+    assert doubtful["file"] == "FR/1.jpg"
+    assert doubtful["reason"] == "its GPS position is in IT, its folder says FR"
+
+
 async def test_a_folder_without_any_photo_names_the_list_of_reasons(tmp_path: Path) -> None:
     root = folder(tmp_path, {"1.jpg": phone_photo(1)})
     with pytest.raises(InvalidManifest, match=r"no valid photos.*left-out\.csv"):
