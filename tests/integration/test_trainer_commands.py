@@ -147,7 +147,7 @@ def test_evaluating_without_a_champion_says_how_to_get_one(tmp_path: Path) -> No
 
 
 def test_without_a_recipe_one_is_picked_with_the_reason(trainer: TrainerHome) -> None:
-    tiny = ("network=smallnet", "weights=none", "image_size=32")
+    tiny = ("network=smallnet", "weights=none", "image_size=32", "layers=[]")
     changes = [word for change in tiny for word in ("--set", f"backbones.0.{change}")]
     answer = trainer.trainer("train", "tiny", *changes)
     assert answer.returncode == 0, answer.stderr
