@@ -30,8 +30,14 @@ from services.inference import classifier, explanation, handler, model_package
 from services.inference.model_package import InvalidModel, file_sha256, verify_package
 
 REQUIRED_FILES = ("model.onnx", "model.safetensors")
-DATA_FILES = (*REQUIRED_FILES, "report.json")  # no code of a package gets into an archive
-SHARED_WITH_TRAINER = ("efficientnet_lite.py", "head_network.py", "networks.py")
+# No code of a package gets into an archive.
+DATA_FILES = (*REQUIRED_FILES, "familiarity.safetensors", "report.json")
+SHARED_WITH_TRAINER = (
+    "efficientnet_lite.py",
+    "familiarity.py",
+    "head_network.py",
+    "networks.py",
+)
 SOURCES = {
     "handler.py": handler.__file__,
     "classifier.py": classifier.__file__,

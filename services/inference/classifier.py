@@ -85,6 +85,8 @@ class Classifier:
         self._mean = np.asarray(card["image"]["mean"], np.float32)
         self._std = np.asarray(card["image"]["std"], np.float32)
         self._calibrations = read_calibrations(card)
+        # of held-out photos, sorted
+        self._distances = np.asarray((card.get("familiarity") or {}).get("distances", ()))
 
     def predict(self, views: Sequence[bytes]) -> Json:
         """Answer one request as serving.Prediction. Raises RequestRejected."""
@@ -96,21 +98,28 @@ class Classifier:
             return []
         inputs = self.inputs([photo for photos in requests for photo in photos])
         ends = np.cumsum([len(photos) for photos in requests])[:-1]
-        return [
-            self.answer(self.fused(rows), len(rows)) for rows in np.split(self.logits(inputs), ends)
-        ]
+        logits, distances = self._forward(inputs)
+        answers = [self.answer(self.fused(rows), len(rows)) for rows in np.split(logits, ends)]
+        if distances is not None:
+            for answer, rows in zip(answers, np.split(distances, ends), strict=True):
+                answer |= self._familiarity(rows, is_abstained=answer["abstain"])
+        return answers
 
     def warm_up(self) -> None:
         """Run batches of typical sizes. Raises InvalidModel if the outputs do not fit the card."""
         countries = len(self._card["countries"])
         for count in WARM_UP_BATCHES:
-            logits = self._forward(np.zeros((count, 3, self._size, self._size), np.float32))
+            zeros = np.zeros((count, 3, self._size, self._size), np.float32)
+            logits, distances = self._forward(zeros)
             if logits.shape != (count, countries):
                 raise InvalidModel(
                     f"The network returns {logits.shape} for {count} images; "
                     f"the card lists {countries} countries."
                 )
-            if not np.isfinite(logits).all():
+            if distances is not None and distances.shape != (count,):
+                raise InvalidModel(f"The network returns {distances.shape} distances for {count}.")
+            measured = np.zeros(1) if distances is None else distances
+            if not (np.isfinite(logits).all() and np.isfinite(measured).all()):
                 raise InvalidModel("The network's outputs are not finite.")
 
     def decode(self, views: Sequence[bytes]) -> Photos:
@@ -132,7 +141,7 @@ class Classifier:
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network; returns N x countries."""
-        return self._forward(inputs)
+        return self._forward(inputs).logits
 
     def fused(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Fuse views x countries logits of one place to country probabilities."""
@@ -156,6 +165,16 @@ class Classifier:
             ),
             "views": views,
             "model": model,
+        }
+
+    def _familiarity(self, distances: NDArray[np.float32], *, is_abstained: bool) -> Json:
+        """Return the fields about photos that are unlike those of training."""
+        share = float(np.median(postprocessing.familiarities(distances, self._distances)))
+        is_unfamiliar = share < postprocessing.FAMILIAR_SHARE
+        return {
+            "familiarity": round(share, 4),
+            "unfamiliar": is_unfamiliar,
+            "abstain": is_abstained or is_unfamiliar,
         }
 
     def _calibration(self, views: int) -> OutputCalibration:

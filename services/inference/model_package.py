@@ -10,7 +10,7 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import nn
 
-Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # N x 3 x S x S to N x countries
+
+class Outputs(NamedTuple):
+    """Logits, N x countries, and each photo's distance to those of training, if it is measured."""
+
+    logits: NDArray[np.float32]
+    distances: NDArray[np.float32] | None = None
+
+
+Forward = Callable[[NDArray[np.float32]], Outputs]  # of N x 3 x S x S
 Card = dict[str, Any]  # model.json
 TOLERANCE = 1e-2  # of logits; backends differ by about 1e-5
 
@@ -68,8 +76,10 @@ def onnx_forward(folder: Path, card: Card) -> Forward:
     except Exception as error:  # ONNX Runtime's errors have no common base class
         raise InvalidModel(f"Could not load model.onnx: {error}") from None
 
-    def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(session.run(["logits"], {"images": images})[0])
+    names = ["logits", "distances"] if card.get("familiarity") else ["logits"]
+
+    def forward(images: NDArray[np.float32]) -> Outputs:
+        return Outputs(*map(np.asarray, session.run(names, {"images": images})))
 
     return forward
 
@@ -79,11 +89,15 @@ def torch_forward(folder: Path, card: Card, device: str) -> Forward:
     import torch
 
     network = load_network(folder, card, device)
+    if card.get("familiarity"):
+        network = _measuring(network, folder, card).to(device)
 
-    def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def forward(images: NDArray[np.float32]) -> Outputs:
         inputs = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
         with torch.inference_mode():
-            return np.asarray(network(inputs).float().cpu().numpy())
+            found = network(inputs)
+        outputs = found if isinstance(found, tuple) else (found,)
+        return Outputs(*(one.float().cpu().numpy() for one in outputs))
 
     return forward
 
@@ -94,7 +108,7 @@ def load_network(folder: Path, card: Card, device: str) -> "nn.Module":
     from safetensors.torch import load_file
 
     weights = load_file(_verified(folder, card, "model.safetensors"))
-    build, backbones = _networks().build_model, card.get("backbones", ())
+    build, backbones = _module("head_network").build_model, card.get("backbones", ())
     try:
         network: nn.Module = build(
             card["network"], len(card["countries"]), card["image"], backbones
@@ -106,9 +120,23 @@ def load_network(folder: Path, card: Card, device: str) -> "nn.Module":
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def _networks() -> Any:
-    """Import the code that builds networks, late: torch takes seconds."""
-    return importlib.import_module("services.head_network" if __package__ else "head_network")
+def _measuring(network: "nn.Module", folder: Path, card: Card) -> "nn.Module":
+    """Add the distance to training to a network's outputs. Raises InvalidModel."""
+    from safetensors.torch import load_file
+
+    module, fitted = _module("familiarity"), card["familiarity"]
+    distance = module.FeatureDistance(fitted["width"], fitted["components"])
+    try:
+        distance.load_state_dict(load_file(_verified(folder, card, "familiarity.safetensors")))
+    except RuntimeError as error:
+        raise InvalidModel(f"Could not load familiarity.safetensors: {error}.") from None
+    measuring: nn.Module = module.MeasuringNetwork(network, distance).eval()
+    return measuring
+
+
+def _module(name: str) -> Any:
+    """Import code that builds networks, late: torch takes seconds."""
+    return importlib.import_module(f"services.{name}" if __package__ else name)
 
 
 def _require_same_outputs(network: "nn.Module", onnx: Forward, card: Card) -> None:
@@ -117,7 +145,7 @@ def _require_same_outputs(network: "nn.Module", onnx: Forward, card: Card) -> No
 
     shape = (1, 3, card["image"]["size"], card["image"]["size"])
     images = np.random.default_rng(0).standard_normal(shape, np.float32)
-    expected = onnx(images)
+    expected = onnx(images).logits
     with torch.inference_mode():
         found = network(torch.from_numpy(images)).numpy()
     if not np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE):

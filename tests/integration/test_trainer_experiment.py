@@ -24,6 +24,7 @@ from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
 from euguess.training.runs import FIGURES_TAG
 from services.inference.classifier import Classifier, load_classifier
+from services.inference.model_package import Outputs
 from services.inference.model_registry import MlflowRegistry
 from services.networks import build_network
 from services.trainer.cache.decoding import OnDamage
@@ -182,7 +183,7 @@ def test_served_predictions_use_the_measured_calibration(
     logits = np.random.default_rng(0).normal(size=(3, len(card.countries))).astype(np.float32)
     codes = np.array([country.country_code for country in card.countries])
     served = card.model_dump(mode="json")
-    classifier = Classifier(served, decode_photo, lambda images: logits[: len(images)])
+    classifier = Classifier(served, decode_photo, lambda images: Outputs(logits[: len(images)]))
     for views in (1, 2, 3):
         answer = classifier.predict([country_photo("IT", "a place", 0)] * views)
         used = calibration_for(card.calibration, views)

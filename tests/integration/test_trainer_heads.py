@@ -1,12 +1,19 @@
 """A head on frozen features goes the way of every model: run, registry, gate, evaluation."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from euguess.errors import InvalidInput
+from euguess.images.postprocessing import FAMILIAR_SHARE
+from euguess.images.preprocessing import decode_photo
+from euguess.messages.records import MAX_VIEWS
+from euguess.messages.serving import ModelCard
 from euguess.promotion.audit import StoredAuditLog
+from euguess.promotion.versions import MODEL_ARTIFACTS
 from services.head_network import HeadNetwork
+from services.inference.classifier import load_classifier
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cards.stored_cards import read_card
 from services.trainer.errors import Stopped
@@ -16,6 +23,7 @@ from services.trainer.recipes.read import parse_any_recipe
 from services.trainer.runs.experiment import Outcome, RunRequest, run_experiment
 from services.trainer.runs.reuse import measured
 from services.trainer.tracking.runs import Tracking
+from tests.support.country_photos import country_photo
 from tests.support.trainer_home import QUOTAS, TrainerHome, tiny_request
 
 pytestmark = pytest.mark.filterwarnings(
@@ -77,6 +85,22 @@ def test_a_stored_head_is_evaluated_as_it_was_reported(
     assert isinstance(model.network, HeadNetwork)
     assert model.recipe == head_request().recipe
     assert len(model.seen.location_ids) == sum(QUOTAS.values()) - tested
+
+
+def test_a_served_head_says_how_familiar_photos_look(
+    trainer: TrainerHome, champion: Outcome, tmp_path: Path
+) -> None:
+    package = trainer.session().tracking.fetch(champion.run_id, MODEL_ARTIFACTS, tmp_path)
+    card = ModelCard.model_validate_json((package / "model.json").read_text())
+    assert card.familiarity is not None
+    parts = champion.report.parts
+    learnt = parts["train"].images + parts["val"].images
+    assert len(card.familiarity.distances) == learnt
+    places = [(code, name) for code in QUOTAS for name in "abc"]
+    photos = [country_photo(code, name, 0) for code, name in places]
+    answer = load_classifier(package, decode_photo).predict(photos[:MAX_VIEWS])
+    assert answer["familiarity"] > FAMILIAR_SHARE
+    assert not answer["unfamiliar"]
 
 
 def test_the_cards_of_a_head_name_backbones_and_method(

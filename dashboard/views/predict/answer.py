@@ -12,7 +12,13 @@ def answer(prediction: Prediction, truth: str | None = None) -> None:
     """Draw a prediction; truth is the true country code if known."""
     guess = f"{plain(prediction.country)}, {prediction.probability:.0%}"
     st.header(f"Perhaps {guess}" if prediction.abstain else guess)
-    if prediction.abstain:
+    if prediction.unfamiliar:
+        st.warning(
+            "These photos look unlike anything that the model was trained on. Its answer means "
+            "little.",
+            icon=":material/visibility_off:",
+        )
+    elif prediction.abstain:
         st.warning(
             "The model abstains: it is not confident enough to be right 9 times out of 10.",
             icon=":material/help:",

@@ -11,17 +11,21 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec, ModelCard
 from euguess.training.report import Report
+from services.familiarity import MeasuringNetwork
 from services.trainer.evaluation.metrics import require_finite
+from services.trainer.models.familiarity import Familiarity
 from services.trainer.recipes.head_recipe import HeadRecipe
 from services.trainer.recipes.read import AnyRecipe
 from services.trainer.tensor_files import save_tensors
 
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"
+FAMILIARITY = "familiarity.safetensors"
 CARD, REPORT = "model.json", "report.json"
 EXPORT_BATCH = 2  # the exporter would treat 1 as a constant
 CHECKED_BATCHES = (1, 3)
@@ -35,6 +39,7 @@ def export_package(
     recipe: AnyRecipe,
     report: Report,
     trained_at: datetime,
+    familiarity: Familiarity | None = None,
 ) -> ModelCard:
     """Write the package of a network and check that torch and ONNX Runtime agree.
 
@@ -44,7 +49,13 @@ def export_package(
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     save_tensors(state, folder / WEIGHTS)
-    export_onnx(network, recipe.image, folder / ONNX)
+    names = [WEIGHTS, ONNX, REPORT]
+    served = network
+    if familiarity is not None:
+        save_tensors(familiarity.distance.state_dict(), folder / FAMILIARITY)
+        names.append(FAMILIARITY)
+        served = MeasuringNetwork(network, familiarity.distance).eval()
+    export_onnx(served, recipe.image, folder / ONNX)
     (folder / REPORT).write_text(report.model_dump_json(indent=2))
     card = ModelCard(
         network=recipe.network,
@@ -59,14 +70,15 @@ def export_package(
         may_leak=report.may_leak,
         metrics=report.card_metrics,
         calibration=report.calibration,
-        sha256={name: _sha256(folder / name) for name in (WEIGHTS, ONNX, REPORT)},
+        familiarity=None if familiarity is None else familiarity.calibration,
+        sha256={name: _sha256(folder / name) for name in names},
     )
     (folder / CARD).write_text(card.model_dump_json(indent=2))
     return card
 
 
 def export_onnx(network: nn.Module, image: ImageSpec, path: Path) -> None:
-    """Write the network as ONNX, `images` (any number) to `logits`, and check it."""
+    """Write the network as ONNX, `images` (any number) to its outputs, and check it."""
     example = torch.zeros(EXPORT_BATCH, 3, image.size, image.size)
     with _quiet_exporter():
         torch.onnx.export(
@@ -74,7 +86,7 @@ def export_onnx(network: nn.Module, image: ImageSpec, path: Path) -> None:
             (example,),
             path,
             input_names=["images"],
-            output_names=["logits"],
+            output_names=list(_output_names(network)),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False,
             dynamo=True,
@@ -84,7 +96,7 @@ def export_onnx(network: nn.Module, image: ImageSpec, path: Path) -> None:
 
 
 def check_parity(network: nn.Module, image: ImageSpec, path: Path) -> None:
-    """Raise EUGuessError unless ONNX Runtime reproduces the network's logits.
+    """Raise EUGuessError unless ONNX Runtime reproduces the network's outputs.
 
     Raises Diverged if these are not finite numbers.
     """
@@ -93,15 +105,28 @@ def check_parity(network: nn.Module, image: ImageSpec, path: Path) -> None:
     for count in CHECKED_BATCHES:
         images = torch.randn(count, 3, image.size, image.size, generator=generator)
         with torch.inference_mode():
-            expected = network(images).numpy()
-        require_finite(expected, "The network's outputs")
-        (found,) = session.run(["logits"], {"images": images.numpy()})
-        difference = float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
-        if not difference <= TOLERANCE:
-            raise EUGuessError(
-                f"The ONNX model differs from the network (relative error {difference:.2g}). "
-                "It was not exported."
-            )
+            expected = network(images)
+        found = session.run(list(_output_names(network)), {"images": images.numpy()})
+        for one, other in zip(_outputs(expected), found, strict=True):
+            _require_equal(one.numpy(), np.asarray(other))
+
+
+def _require_equal(expected: NDArray[np.float32], found: NDArray[np.float32]) -> None:
+    require_finite(expected.reshape(len(expected), -1), "The network's outputs")
+    difference = float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+    if not difference <= TOLERANCE:
+        raise EUGuessError(
+            f"The ONNX model differs from the network (relative error {difference:.2g}). "
+            "It was not exported."
+        )
+
+
+def _output_names(network: nn.Module) -> tuple[str, ...]:
+    return ("logits", "distances") if isinstance(network, MeasuringNetwork) else ("logits",)
+
+
+def _outputs(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return found if isinstance(found, tuple) else (found,)
 
 
 @contextmanager

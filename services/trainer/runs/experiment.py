@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import nn
-
 from euguess.clock import utc_now
 from euguess.process.files import room_errors
 from euguess.promotion.gate import PromotionRequest
@@ -124,7 +122,7 @@ def _run(request: RunRequest, session: Session, work: Work, owner: Owner) -> Out
         tracking.log_metrics(run, _values(report))
         tracking.log_text(run, tested.answers.model_dump_json(), ANSWERS_FILE)
         tracking.require_owner(run, owner)
-        return _store(request, session, Outcome(run, report), tested.network, trained_at)
+        return _store(request, session, Outcome(run, report), tested, trained_at)
 
 
 def _params(recipe: AnyRecipe) -> dict[str, Any]:
@@ -147,7 +145,7 @@ def _store(
     request: RunRequest,
     session: Session,
     outcome: Outcome,
-    network: nn.Module,
+    tested: Tested,
     trained_at: datetime,
 ) -> Outcome:
     """Store the report; register and promote the model if requested."""
@@ -158,7 +156,7 @@ def _store(
     # A run that was interrupted after its registration keeps the files of its version.
     candidate = session.registry.version_of(run_id)
     if candidate is None:
-        log_package(request.recipe, session, outcome, network, trained_at)
+        log_package(request.recipe, session, outcome, tested, trained_at)
         candidate = session.registry.register(run_id, report)
     verdict = (
         promote(PromotionRequest(candidate), request.dataset, session, request.on_damage)
@@ -169,13 +167,15 @@ def _store(
 
 
 def log_package(
-    recipe: AnyRecipe, session: Session, outcome: Outcome, network: nn.Module, trained_at: datetime
+    recipe: AnyRecipe, session: Session, outcome: Outcome, tested: Tested, trained_at: datetime
 ) -> None:
     """Export the model and store its package and cards with the run. Raises DiskFull."""
     session.display.note("Exporting to safetensors and ONNX")
     no_room = NO_ROOM.format(folder=tempfile.gettempdir())
     with room_errors(no_room), tempfile.TemporaryDirectory() as folder:
-        export_package(Path(folder), network, recipe, outcome.report, trained_at)
+        export_package(
+            Path(folder), tested.network, recipe, outcome.report, trained_at, tested.familiarity
+        )
         session.tracking.log_model(outcome.run_id, Path(folder))
     write_cards(outcome.run_id, recipe, outcome.report, session)
 

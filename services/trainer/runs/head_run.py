@@ -24,9 +24,10 @@ from services.trainer.heads.backbones import build_backbone
 from services.trainer.heads.embeddings import Features, embed
 from services.trainer.heads.experiment import HeadOutcome, measure_head
 from services.trainer.heads.network import join_network
-from services.trainer.heads.selection import EmbeddedViews, choose_head
+from services.trainer.heads.selection import ChosenHead, EmbeddedViews, choose_head
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import LabelledSplit, label_and_split
+from services.trainer.models.familiarity import Familiarity, fit_frozen
 from services.trainer.models.paired import results_of
 from services.trainer.progress import Progress
 from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
@@ -64,9 +65,15 @@ class HeadRun:
         outcome = measure_head(self.recipe, embedded, chosen)
         _log_choice(run, outcome, time.perf_counter() - started)
         network = join_network(self.backbones, chosen)
-        tested = Tested(network, outcome.report, results_of(outcome.predictions.single, self.views))
+        answers = results_of(outcome.predictions.single, self.views)
+        tested = Tested(network, outcome.report, answers, self._familiarity(embedded, chosen))
         self._require_agreement(tested, outcome.predictions.single, run.session)
         return tested
+
+    def _familiarity(self, embedded: EmbeddedViews, chosen: ChosenHead) -> Familiarity | None:
+        index, split = self.views.index, self.views.split
+        features = chosen.features(embedded.blocks, np.arange(len(index)))
+        return fit_frozen(features, split, index.location_ids)
 
     def forget(self) -> None:
         """Remove the file that names the run; its features stay."""

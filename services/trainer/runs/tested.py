@@ -6,6 +6,7 @@ from torch import nn
 
 from euguess.training.report import Report
 from services.trainer.errors import Stopped
+from services.trainer.models.familiarity import Familiarity
 from services.trainer.models.paired import PhotoResults
 from services.trainer.session import Session
 from services.trainer.tracking.ownership import Owner
@@ -18,6 +19,7 @@ class Tested:
     network: nn.Module
     report: Report
     answers: PhotoResults
+    familiarity: Familiarity | None = None
 
 
 @dataclass(frozen=True)

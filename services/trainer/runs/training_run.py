@@ -6,6 +6,7 @@ from torch import nn
 
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.split_data import SplitData
+from services.trainer.models.familiarity import fit_trained
 from services.trainer.models.paired import photo_results
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.tested import RunInProgress, Tested
@@ -32,7 +33,9 @@ class TrainingRun:
         network = self._trained(run, start)
         run.session.display.note("Evaluating on the test set")
         report = evaluate(network, self.views, self.training.recipe)
-        return Tested(network, report, photo_results(network, self.views))
+        views = self.views
+        familiarity = fit_trained(network, views.images, views.split, views.index.location_ids)
+        return Tested(network, report, photo_results(network, views), familiarity)
 
     def forget(self) -> None:
         """Remove the checkpoint of a finished run."""

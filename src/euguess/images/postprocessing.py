@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUNDING = 1e-9  # of probabilities and their sums
+# A photo is unfamiliar if a smaller share of held-out photos look as unusual.
+FAMILIAR_SHARE = 0.02
 
 
 class FittedForViews(Protocol):
@@ -62,3 +64,16 @@ def country_sets(probabilities: NDArray[np.float64], threshold: float) -> NDArra
 def is_answered(confidence: NDArray[np.float64] | float, threshold: float) -> NDArray[np.bool_]:
     """Mark the samples that are confident enough for the model not to abstain."""
     return np.asarray(confidence >= threshold - ROUNDING)
+
+
+def familiarities(
+    distances: NDArray[np.floating], held_out: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return the share of held-out photos that are at least as far from those of training.
+
+    held_out: sorted distances. A photo counts as one of them, so that the share is a conformal
+    p-value (Bates et al., Testing for outliers with conformal p-values, 2023): of photos like those
+    of training, at most 2 % have a share of 0.02 or less.
+    """
+    as_far = len(held_out) - np.searchsorted(held_out, distances, side="left")
+    return np.asarray((1 + as_far) / (1 + len(held_out)), dtype=np.float64)

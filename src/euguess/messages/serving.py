@@ -65,6 +65,17 @@ class ViewsCalibration(Record):
     )
 
 
+class FamiliarityCalibration(Record):
+    """What tells photos that look unlike those of training; fitted without the test set."""
+
+    distances: tuple[float, ...] = Field(
+        min_length=1, description="Sorted distances of held-out photos, or quantiles of them"
+    )
+    width: int = Field(ge=1, description="Number of features")
+    components: int = Field(ge=1, description="Principal components of the features")
+    flagged: Interval = Field(description="Share of test photos that look unfamiliar")
+
+
 class ModelCard(Record):
     """model.json of an archive: everything that inference needs besides the weights."""
 
@@ -94,8 +105,13 @@ class ModelCard(Record):
         default=(),
         description="Sorted by views, from 1; between and above them the next lower entry applies",
     )
+    familiarity: FamiliarityCalibration | None = Field(
+        default=None, description="None if there were too few held-out photos to fit it"
+    )
     sha256: dict[str, Sha256] = Field(
-        default_factory=dict, description="Digest of model.safetensors and model.onnx"
+        default_factory=dict,
+        description="Digests of model.safetensors, model.onnx and, with familiarity, "
+        "familiarity.safetensors",
     )
     schema_version: Literal[1] = SCHEMA_VERSION
 
@@ -134,7 +150,19 @@ class Prediction(Record):
     )
     abstain: bool = Field(
         description="True if the prediction is too uncertain to be right 9 times out of 10. "
-        "Uncalibrated models: if no country is likely"
+        "Uncalibrated models: if no country is likely. Also true if the photos are unfamiliar"
+    )
+    familiarity: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of held-out photos like those of training that look at least as "
+        "unusual; the median of several photos. None if the model cannot tell",
+    )
+    unfamiliar: bool = Field(
+        default=False,
+        description="True if familiarity is below 0.02: the photos look unlike anything that the "
+        "model was trained on, so its probabilities mean little",
     )
     views: int = Field(ge=1, le=MAX_VIEWS)
     model: ServedModel

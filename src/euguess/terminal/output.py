@@ -49,6 +49,8 @@ def prediction_table(prediction: Prediction) -> Table:
     """Build a table of the five most likely countries, with bars."""
     likely = f"90 % sure: {', '.join(prediction.country_set)}"
     caption = f"too uncertain to say; {likely}" if prediction.abstain else likely
+    if prediction.unfamiliar:
+        caption = "These photos look unlike anything that the model was trained on."
     table = Table(title=f"{prediction.country} ({prediction.probability:.0%})", caption=caption)
     for name in ("country", "probability", ""):
         table.add_column(name, justify="right" if name == "probability" else "left")

@@ -54,6 +54,13 @@ def test_an_abstaining_model_is_shown_as_such(draw: Draw) -> None:
     assert any("France, Poland, Germany" in text.value for text in page.markdown)
 
 
+def test_photos_unlike_those_of_training_are_shown_as_such(draw: Draw) -> None:
+    unlike = prediction("FR", 0.9).model_copy(update={"unfamiliar": True, "abstain": True})
+    page = asked(draw, FakeServices(guess=lambda _: unlike), photo())
+    assert page.header[0].value == "Perhaps France, 90%"
+    assert ["unlike anything" in one.value for one in page.warning] == [True]
+
+
 def test_an_invalid_photo_shows_the_servers_reason_and_the_page_recovers(draw: Draw) -> None:
     given = FakeServices(refusal="View 2: not an image <b>at all</b>")
     page = asked(draw, given, photo(), b"no photo")

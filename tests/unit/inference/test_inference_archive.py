@@ -24,6 +24,7 @@ CARRIED = {
     "decoder_process.py",
     "efficientnet_lite.py",
     "explanation.py",
+    "familiarity.py",
     "handler.py",
     "head_network.py",
     "limited_decoder.py",

@@ -15,7 +15,7 @@ from euguess.images.photo_headers import InvalidImage
 from euguess.images.preprocessing import decode_photo
 from euguess.messages import records
 from euguess.messages.serving import Prediction, ViewsCalibration
-from services import networks
+from services import head_network, networks
 from services.inference import classifier as archived_classifier
 from services.inference.classifier import (
     ABSTAIN_BELOW,
@@ -26,7 +26,7 @@ from services.inference.classifier import (
     load_classifier,
     normalise,
 )
-from services.inference.model_package import InvalidModel, file_sha256
+from services.inference.model_package import InvalidModel, Outputs, file_sha256
 from tests.support.model_packages import COUNTRIES, SIZE, make_package, write_card
 from tests.support.uploads import BAD_UPLOADS, photo
 
@@ -41,8 +41,10 @@ def _rejection(classifier: Classifier, *views: bytes) -> RequestRejected:
     return rejection.value
 
 
-def _classifier_of(probabilities: list[float], **card_fields: object) -> Classifier:
-    """Make a classifier whose network always gives the same probabilities."""
+def _classifier_of(
+    probabilities: list[float], distances: list[float] | None = None, **card_fields: object
+) -> Classifier:
+    """Make a classifier whose network always gives the same probabilities and distances."""
     codes = list(COUNTRIES.items())[: len(probabilities)]
     card = {
         "image": {"size": SIZE, "mean": [0.5] * 3, "std": [0.5] * 3},
@@ -55,7 +57,35 @@ def _classifier_of(probabilities: list[float], **card_fields: object) -> Classif
         **card_fields,
     }
     logits = np.log(np.asarray(probabilities, np.float32))
-    return Classifier(card, decode_photo, lambda images: np.tile(logits, (len(images), 1)))
+    measured = None if distances is None else np.asarray(distances, np.float32)
+    return Classifier(
+        card, decode_photo, lambda images: Outputs(np.tile(logits, (len(images), 1)), measured)
+    )
+
+
+@pytest.mark.parametrize(
+    ("distances", "familiarity", "is_unfamiliar"),
+    [
+        ([50.0], 0.51, False),
+        ([99.0], 0.02, False),
+        ([99.5], 0.01, True),
+        ([1.0, 500, 500], 0.01, True),
+    ],
+)
+def test_photos_far_from_those_of_training_are_unfamiliar_and_not_answered(
+    distances: list[float], familiarity: float, *, is_unfamiliar: bool
+) -> None:
+    held_out = {"distances": [float(n) for n in range(1, 100)]}
+    classifier = _classifier_of([0.9, 0.1], distances, familiarity=held_out)
+    answer = _answer(classifier, *[photo()] * len(distances))
+    assert answer.familiarity == pytest.approx(familiarity)
+    assert answer.unfamiliar == answer.abstain == is_unfamiliar
+
+
+def test_a_model_that_measures_no_distance_says_nothing_of_familiarity() -> None:
+    answer = _answer(_classifier_of([0.9, 0.1]), photo())
+    assert answer.familiarity is None
+    assert not answer.unfamiliar
 
 
 def test_the_prediction_for_one_view_is_the_softmax_of_scaled_logits() -> None:
@@ -227,7 +257,7 @@ def test_a_model_that_this_release_builds_differently_is_served_by_onnx_only(
                 module.eps = 0.5
         return network
 
-    monkeypatch.setattr(networks, "build_network", changed)
+    monkeypatch.setattr(head_network, "build_network", changed)
     with pytest.raises(InvalidModel, match=r"exported the model on 2026-01-02\. Train the recipe"):
         load_classifier(package, decode_photo, device="cpu")
     assert _answer(load_classifier(package, decode_photo), photo()).views == 1

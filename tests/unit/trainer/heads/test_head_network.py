@@ -102,7 +102,7 @@ def probabilities_by(network: nn.Module, inputs: NDArray[np.float32]) -> NDArray
 
 def test_trainer_torch_and_onnx_give_the_same_probabilities(of_two: Fitted, package: Path) -> None:
     card = card_of(package)
-    onnx = np.exp(log_softmax(onnx_forward(package, card)(of_two.inputs())))
+    onnx = np.exp(log_softmax(onnx_forward(package, card)(of_two.inputs()).logits))
     rebuilt = probabilities_by(load_network(package, card, "cpu"), of_two.inputs())
     assert np.abs(onnx - of_two.expected).max() < AGREE
     assert np.abs(rebuilt - of_two.expected).max() < AGREE

@@ -13,6 +13,7 @@ import pytest
 from euguess.errors import DiskFull
 from services.networks import build_network
 from services.trainer.recipes.recipe import Recipe
+from services.trainer.runs import tested
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.experiment import Outcome, log_package
 from services.trainer.training.learner import Learner, new_learner
@@ -98,8 +99,9 @@ def test_what_a_killed_save_left_is_removed_by_the_next_one(tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("files_of_at_most_1_mb")
 def test_a_model_that_does_not_fit_on_the_disk_is_not_stored() -> None:
-    session, network = Mock(), build_network("customnet", 2)
-    outcome = Outcome("run", generated_report(("FR", "IT")))
+    session, report = Mock(), generated_report(("FR", "IT"))
+    result = tested.Tested(build_network("customnet", 2), report, Mock())
+    outcome = Outcome("run", report)
     with pytest.raises(DiskFull, match="No space is left to export the model"):
-        log_package(LARGE, session, outcome, network, datetime(2026, 1, 2, tzinfo=UTC))
+        log_package(LARGE, session, outcome, result, datetime(2026, 1, 2, tzinfo=UTC))
     session.tracking.log_model.assert_not_called()
