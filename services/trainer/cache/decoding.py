@@ -79,7 +79,8 @@ class _Decoding:
         """Fill rows until none are left."""
         for row in self._queue:
             try:
-                self._written.append(await self._fill(row))
+                written = await self._fill(row)
+                self._written.append(written)  # of now: a commit replaces the list meanwhile
             except (InvalidImage, ChecksumMismatch, ObjectNotFound) as damage:
                 self._skip(row, damage)
             if len(self._written) >= self._options.rows_per_sync:

@@ -42,6 +42,13 @@ async def test_each_row_holds_the_pixels_of_its_photo(bench: CacheBench) -> None
     assert len(cache.damaged_rows()) == 0
 
 
+async def test_rows_that_are_decoded_during_a_sync_keep_their_checksums(bench: CacheBench) -> None:
+    await bench.builder.fill({"FR": 8})
+    cache = await bench.build(DecodeOptions(downloads=8, rows_per_sync=5))
+    assert len(cache) == 24
+    assert cache.damaged_rows().tolist() == []
+
+
 async def test_an_up_to_date_cache_opens_without_reading_photos(
     bench: CacheBench,
 ) -> None:
