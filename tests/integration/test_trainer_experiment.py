@@ -255,7 +255,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(
 
 @pytest.fixture(scope="module")
 def rivals(tmp_path_factory: pytest.TempPathFactory) -> TrainerHome:
-    """162 places, 33 of them for testing, and a champion that has learnt almost nothing."""
+    """162 places, 42 of them for testing, and a champion that has learnt almost nothing."""
     home = TrainerHome(tmp_path_factory.mktemp("rivals"))
     home.fill(quotas=dict.fromkeys(QUOTAS, 54))
     weak = tiny_request("epochs=1", "optimizer.learning_rate=1e-7", promoted=True)
@@ -280,7 +280,7 @@ def test_a_challenger_needs_a_clear_lead_on_common_places_to_be_promoted(
 
     won = log.entries()[-2]
     assert won.contest is not None
-    assert won.contest.places == better.report.parts["test"].locations == 33
+    assert won.contest.places == better.report.parts["test"].locations == 42
     assert won.contest.challenger == better.report.fused[-1].metrics["top1_accuracy"]
     assert won.contest.difference.low > 0
 

@@ -213,8 +213,8 @@ def test_three_perspectives_are_compared_with_one_on_the_same_places(written: Pa
     table = rows(written)
     (fused,) = [cells for first, cells in table.items() if first.startswith("test on 3 views")]
     (trained,) = [cells for first, cells in table.items() if first.startswith("train on three")]
-    assert fused[-1] == "same 3 places, paired"
-    assert trained[-1] == "same 3 photos of new places, paired"
+    assert fused[-1] == "same 4 places, paired"
+    assert trained[-1] == "same 4 photos of new places, paired"
     assert "[" in fused[1]
     told = table["GoogLeNet: three headings of all places against one of all"]
     assert (told[0], told[-1]) == ("+6.1", f"{PAIRED}, leaky")
