@@ -19,9 +19,7 @@ Every setting is an environment variable. All are optional.
 
 def render() -> str:
     """Return the page."""
-    sections = (
-        f"## {_title(found)}\n\n{_summary(found)}\n\n{_table(found)}" for found in classes()
-    )
+    sections = (f"{_title(found)}\n\n{_summary(found)}\n\n{_table(found)}" for found in classes())
     return page("Settings", INTRODUCTION, *sections)
 
 

@@ -82,7 +82,9 @@ def test_a_repeated_request_trains_nothing_and_has_the_same_figures(
 
 
 def test_a_failed_experiment_does_not_stop_the_others(trainer: TrainerHome) -> None:
-    wanted = request("study/table2-*", overrides=("epochs=1", "image_size=32", "weights=/nowhere"))
+    wanted = request(
+        "study/table2-*", overrides=("epochs=1", "image_size=32", "weights=/nowhere.pth")
+    )
     found = run_paper(wanted, trainer.session())
     assert len(found.results) == 3
     assert all("Could not load the weights" in str(result.missing) for result in found.results)
