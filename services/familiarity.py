@@ -30,7 +30,7 @@ class FeatureDistance(nn.Module):
     mean: Tensor
     factor: Tensor  # 1 / standard deviation of each feature
     components: Tensor  # (D, K), orthonormal
-    precisions: Tensor  # (K,): what a squared component adds beyond the shared precision
+    precisions: Tensor  # (K,): 1 / variance of each component
     shared_precision: Tensor
 
     def __init__(self, width: int, components: int) -> None:
@@ -45,7 +45,9 @@ class FeatureDistance(nn.Module):
         """Return N distances."""
         centred = (features - self.mean) * self.factor
         components = centred @ self.components
-        shared = self.shared_precision * centred.square().sum(dim=1)
+        # Not by the difference of squared lengths, which float32 rounds to nothing.
+        rest = centred - components @ self.components.T
+        shared = self.shared_precision * rest.square().sum(dim=1)
         distances: Tensor = shared + components.square() @ self.precisions
         return distances
 

@@ -24,6 +24,9 @@ FOLDS = 5
 MIN_HELD_OUT = 20  # views
 MAX_DISTANCES = 500  # that a model card lists
 SMALLEST_VARIANCE = 1e-6
+# Of the directions beyond the components, where features have variance 1. Of strongly correlated
+# features it would be so small that rounding errors count.
+SMALLEST_SHARED_VARIANCE = 1e-4
 # Of the typical feature's; features that hardly vary in training would dominate otherwise.
 SMALLEST_SPREAD = 0.1
 
@@ -89,7 +92,7 @@ def fit_distance(features: Floats) -> FeatureDistance:
     factor = 1 / np.maximum(spread, max(SMALLEST_SPREAD * typical, SMALLEST_VARIANCE))
     kept = max(1, min(MAX_COMPONENTS, count // VIEWS_PER_COMPONENT, width - 1))
     found = PCA(kept, svd_solver="randomized", random_state=0).fit((features - mean) * factor)
-    shared = max(float(found.noise_variance_), SMALLEST_VARIANCE)
+    shared = max(float(found.noise_variance_), SMALLEST_SHARED_VARIANCE)
     variances = np.maximum(found.explained_variance_, shared)
     distance = FeatureDistance(width, kept)
     distance.load_state_dict(
@@ -97,7 +100,7 @@ def fit_distance(features: Floats) -> FeatureDistance:
             "mean": _tensor(mean),
             "factor": _tensor(factor),
             "components": _tensor(found.components_.T),
-            "precisions": _tensor(1 / variances - 1 / shared),
+            "precisions": _tensor(1 / variances),
             "shared_precision": _tensor(np.asarray(1 / shared)),
         }
     )
