@@ -31,8 +31,9 @@ EXPORT_BATCH = 2  # the exporter would treat 1 as a constant
 CHECKED_BATCHES = (1, 3)
 # float32 sums differ by order of addition; logits of trained networks are about 10.
 TOLERANCE = 1e-3
-# Distances are squares of small differences; only their rank among held-out photos matters.
-DISTANCE_TOLERANCE = 5e-2
+# Distances are sums of squares of small differences. After two epochs, when the features of all
+# photos are nearly equal, those of torch and ONNX Runtime differed by 0.5 %.
+DISTANCE_TOLERANCE = 2e-2
 
 
 def export_package(

@@ -27,8 +27,9 @@ SMALLEST_VARIANCE = 1e-6
 # Of the directions beyond the components, where features have variance 1. Of strongly correlated
 # features it would be so small that rounding errors count.
 SMALLEST_SHARED_VARIANCE = 1e-4
-# Of the typical feature's; features that hardly vary in training would dominate otherwise.
-SMALLEST_SPREAD = 0.1
+# Features that hardly vary in training would dominate otherwise, or show rounding errors: as shares
+# of the typical spread and of the typical size.
+SMALLEST_SPREAD, SMALLEST_SPREAD_OF_SIZE = 0.1, 0.01
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,12 @@ def fit_distance(features: Floats) -> FeatureDistance:
     """Fit the distance to features (N, D)."""
     count, width = features.shape
     mean, spread = features.mean(axis=0), features.std(axis=0)
-    typical = np.sqrt(np.mean(spread**2))
-    factor = 1 / np.maximum(spread, max(SMALLEST_SPREAD * typical, SMALLEST_VARIANCE))
+    smallest = max(
+        SMALLEST_SPREAD * np.sqrt(np.mean(spread**2)),
+        SMALLEST_SPREAD_OF_SIZE * np.sqrt(np.mean(features**2)),
+        SMALLEST_VARIANCE,
+    )
+    factor = 1 / np.maximum(spread, smallest)
     kept = max(1, min(MAX_COMPONENTS, count // VIEWS_PER_COMPONENT, width - 1))
     found = PCA(kept, svd_solver="randomized", random_state=0).fit((features - mean) * factor)
     shared = max(float(found.noise_variance_), SMALLEST_SHARED_VARIANCE)

@@ -77,6 +77,13 @@ def test_a_feature_that_never_varies_is_no_division_by_zero() -> None:
     assert np.isfinite(measure(fit_distance(features), features)).all()
 
 
+def test_rounding_of_nearly_constant_features_does_not_show() -> None:
+    features = 1 + 1e-4 * correlated(200, 0)
+    distance = fit_distance(features)
+    rounded = features + np.random.default_rng(1).normal(0, 3e-7, features.shape)
+    np.testing.assert_allclose(measure(distance, rounded), measure(distance, features), rtol=0.02)
+
+
 def test_of_photos_like_those_of_training_at_most_two_in_a_hundred_are_flagged() -> None:
     flagged = []
     for seed in range(20):
