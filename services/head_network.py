@@ -122,10 +122,7 @@ class HeadPart(nn.Module):
 
 
 class HeadNetwork(nn.Module):
-    """Logits as the sum of the backbones' shares and a bias; see HeadPart.features for features.
-
-    A further output that depends on the features belongs into forward, after the logits.
-    """
+    """Logits as the sum of the backbones' shares and a bias."""
 
     def __init__(self, parts: Sequence[HeadPart], num_countries: int) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ DAMAGED_VALUE = ("WRONGTYPE", "user_script")  # of one key; other responses conc
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return True for an outage that stops all collections; it can only be waited out."""
+    """Return True if an error stops all collections, so that they have to wait for its end."""
     if isinstance(error, ResponseError):
         return not any(text in str(error) for text in DAMAGED_VALUE)
     return isinstance(error, (RedisError, StoreUnavailable, ServiceUnavailable, OSError))

@@ -1,6 +1,7 @@
 """Fit what tells photos that are unlike those of training."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ MAX_COMPONENTS = 64
 VIEWS_PER_COMPONENT = 4
 FOLDS = 5
 MIN_HELD_OUT = 20  # views
+MAX_FITTED = 10_000  # views; more hardly change 64 components, and take memory
 MAX_DISTANCES = 500  # that a model card lists
 SMALLEST_VARIANCE = 1e-6
 # Of the directions beyond the components, where features have variance 1. Of strongly correlated
@@ -49,13 +51,11 @@ def fit_trained(
     """
     if len(split.val) < MIN_HELD_OUT:
         return None
-    features = {
-        name: features_of(network, images, rows)
-        for name, rows in (("train", split.train), ("val", split.val), ("test", split.test))
-    }
-    distance = fit_distance(features["train"])
-    held_out = measure(distance, features["val"])
-    return _calibrated(distance, held_out, measure(distance, features["test"]), ids[split.test])
+    distance = fit_distance(features_of(network, images, thinned(split.train)))
+    held_out, tested = (
+        measure(distance, features_of(network, images, rows)) for rows in (split.val, split.test)
+    )
+    return _calibrated(distance, held_out, tested, ids[split.test])
 
 
 def fit_frozen(features: Floats, split: Split, ids: Strings) -> Familiarity | None:
@@ -63,7 +63,7 @@ def fit_frozen(features: Floats, split: Split, ids: Strings) -> Familiarity | No
 
     features: (views, D) of a network that has learnt none of the photos. None if there are too few.
     """
-    learnt = np.sort(np.concatenate([split.train, split.val]))
+    learnt = thinned(np.sort(np.concatenate([split.train, split.val])))
     names, location = np.unique(ids[learnt], return_inverse=True)
     if len(learnt) < MIN_HELD_OUT or len(names) < FOLDS:
         return None
@@ -83,6 +83,11 @@ def features_of(network: nn.Module, images: DeviceImages, rows: Rows) -> Floats:
         return with_features(network, batch)[1]
 
     return predict_logits(forward, images, rows).astype(np.float64)
+
+
+def thinned(rows: Rows) -> Rows:
+    """Return at most MAX_FITTED of the rows, evenly spaced."""
+    return rows[:: max(1, ceil(len(rows) / MAX_FITTED))]
 
 
 def fit_distance(features: Floats) -> FeatureDistance:

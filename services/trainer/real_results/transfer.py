@@ -34,7 +34,7 @@ SEEDS = (0, 1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
-class Answers:
+class TransferPredictions:
     """Predictions of one head for all test places, one row per place, all its views fused."""
 
     recipe: str
@@ -50,7 +50,7 @@ class Answers:
 
 def measure_transfer(
     heads: Sequence[HeadRecipe], benchmarks: Sequence[Benchmark]
-) -> Iterator[Answers]:
+) -> Iterator[TransferPredictions]:
     """Train each head with each seed on each dataset and on all, and test it on all."""
     names = [benchmark.dataset for benchmark in benchmarks]
     for seed in SEEDS:
@@ -84,7 +84,7 @@ def join_views(recipe: HeadRecipe, benchmarks: Sequence[Benchmark]) -> EmbeddedV
     return EmbeddedViews(views, tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
-def answer(recipe: HeadRecipe, joined: EmbeddedViews, trained_on: str) -> Answers:
+def answer(recipe: HeadRecipe, joined: EmbeddedViews, trained_on: str) -> TransferPredictions:
     """Train a head on one dataset or on all, and test it on the test places of all."""
     views, test = joined.views, joined.views.split.test
     learnt = replace(views, split=_part(views, trained_on))
@@ -96,7 +96,7 @@ def answer(recipe: HeadRecipe, joined: EmbeddedViews, trained_on: str) -> Answer
     counts = np.unique(ids, return_counts=True)[1]
     answers = _calibrated(fused.log_probabilities, counts, _calibration(learnt, chosen))
     trained = views.labels[np.concatenate([learnt.split.train, learnt.split.val])]
-    return Answers(
+    return TransferPredictions(
         recipe=recipe.name,
         trained_on=trained_on,
         seed=recipe.seed,

@@ -14,7 +14,7 @@ from services.trainer.evaluation.bootstrap import (
 )
 from services.trainer.evaluation.calibration import expected_calibration_error
 from services.trainer.evaluation.metrics import LogProbabilities, is_top
-from services.trainer.real_results.transfer import ALL, Answers
+from services.trainer.real_results.transfer import ALL, TransferPredictions
 
 BASELINE = "layers-unit-length"  # the best head within one collection
 
@@ -56,7 +56,9 @@ class TransferResults(Record):
     left_out: tuple[str, ...]
 
 
-def summarise_transfer(answers: Sequence[Answers], left_out: Sequence[str]) -> TransferResults:
+def summarise_transfer(
+    answers: Sequence[TransferPredictions], left_out: Sequence[str]
+) -> TransferResults:
     """Summarise the answers of all recipes, seeds and training sets."""
     datasets = tuple(str(name) for name in np.unique(answers[0].datasets))
     recipes = tuple(dict.fromkeys(one.recipe for one in answers))
@@ -76,7 +78,7 @@ def summarise_transfer(answers: Sequence[Answers], left_out: Sequence[str]) -> T
 class _Tested:
     """The test places of all seeds in one cell, known countries only."""
 
-    def __init__(self, answers: Sequence[Answers], tested_on: str) -> None:
+    def __init__(self, answers: Sequence[TransferPredictions], tested_on: str) -> None:
         used = [
             one.is_known & ((one.datasets == tested_on) | (tested_on == ALL)) for one in answers
         ]
@@ -92,7 +94,9 @@ class _Tested:
         return is_top(self.log_probabilities, self.labels, k).astype(np.float64)
 
 
-def _line(answers: Sequence[Answers], recipe: str, trained_on: str, tested_on: str) -> TransferLine:
+def _line(
+    answers: Sequence[TransferPredictions], recipe: str, trained_on: str, tested_on: str
+) -> TransferLine:
     of_training = [one for one in answers if one.trained_on == trained_on]
     mine = _Tested([one for one in of_training if one.recipe == recipe], tested_on)
     others = [one for one in of_training if one.recipe == BASELINE]
@@ -116,7 +120,7 @@ def _line(answers: Sequence[Answers], recipe: str, trained_on: str, tested_on: s
     )
 
 
-def _unknown(answers: Sequence[Answers], tested_on: str) -> int:
+def _unknown(answers: Sequence[TransferPredictions], tested_on: str) -> int:
     unknown = [
         one.location_ids[~one.is_known & ((one.datasets == tested_on) | (tested_on == ALL))]
         for one in answers
@@ -124,7 +128,7 @@ def _unknown(answers: Sequence[Answers], tested_on: str) -> int:
     return len(np.unique(np.concatenate(unknown)))
 
 
-def _share(answers: Sequence[Answers], dataset: str) -> DatasetShare:
+def _share(answers: Sequence[TransferPredictions], dataset: str) -> DatasetShare:
     ids = np.concatenate([one.location_ids for one in answers])
     mine = np.concatenate([one.datasets for one in answers]) == dataset
     labels = np.concatenate([one.labels for one in answers])

@@ -173,8 +173,9 @@ def log_package(
     session.display.note("Exporting to safetensors and ONNX")
     no_room = NO_ROOM.format(folder=tempfile.gettempdir())
     with room_errors(no_room), tempfile.TemporaryDirectory() as folder:
+        familiarity = tested.fit_familiarity()
         export_package(
-            Path(folder), tested.network, recipe, outcome.report, trained_at, tested.familiarity
+            Path(folder), tested.network, recipe, outcome.report, trained_at, familiarity
         )
         session.tracking.log_model(outcome.run_id, Path(folder))
     write_cards(outcome.run_id, recipe, outcome.report, session)

@@ -66,7 +66,8 @@ class HeadRun:
         _log_choice(run, outcome, time.perf_counter() - started)
         network = join_network(self.backbones, chosen)
         answers = results_of(outcome.predictions.single, self.views)
-        tested = Tested(network, outcome.report, answers, self._familiarity(embedded, chosen))
+        fit = partial(self._familiarity, embedded, chosen)
+        tested = Tested(network, outcome.report, answers, fit)
         self._require_agreement(tested, outcome.predictions.single, run.session)
         return tested
 

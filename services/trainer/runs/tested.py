@@ -1,5 +1,6 @@
 """What a run measures, however its network was made."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
@@ -19,7 +20,8 @@ class Tested:
     network: nn.Module
     report: Report
     answers: PhotoResults
-    familiarity: Familiarity | None = None
+    # Takes as long as some epochs without gradients, so it is fitted for registered models only.
+    fit_familiarity: Callable[[], Familiarity | None]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Runs that train a network, epoch by epoch."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
@@ -34,8 +35,8 @@ class TrainingRun:
         run.session.display.note("Evaluating on the test set")
         report = evaluate(network, self.views, self.training.recipe)
         views = self.views
-        familiarity = fit_trained(network, views.images, views.split, views.index.location_ids)
-        return Tested(network, report, photo_results(network, views), familiarity)
+        fit = partial(fit_trained, network, views.images, views.split, views.index.location_ids)
+        return Tested(network, report, photo_results(network, views), fit)
 
     def forget(self) -> None:
         """Remove the checkpoint of a finished run."""

@@ -12,10 +12,10 @@ from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
+from euguess.images.perceptual_hash import near_links
 from euguess.imports.photos import DIGITS_OF_ID, LabelledPhoto, location_id_of
 from euguess.imports.series import camera_runs, named_alike
 from euguess.messages.collection import PlaceSource
@@ -28,7 +28,6 @@ BURST = timedelta(minutes=5)
 # different places differ in fewer than 10.
 COPY_BITS = 8
 BURST_BITS = 12  # of photos that a camera took one after the other
-PAIRS_AT_ONCE = 8_000_000  # 64 MB
 CELL_DEGREES = 0.002  # of latitude, which is 220 m: more than NEAR_KM
 
 Pair = tuple[int, int]
@@ -154,19 +153,11 @@ def _by_name(photos: Sequence[LabelledPhoto]) -> Iterator[Pair]:
 
 def _by_look(photos: Sequence[LabelledPhoto]) -> Iterator[Pair]:
     hashes = np.array([photo.bits for photo in photos], dtype=np.uint64)
-    rows = max(1, PAIRS_AT_ONCE // len(hashes))
-    for start in range(0, len(hashes), rows):
-        bits = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None])
-        near = np.argwhere(bits <= COPY_BITS) + np.array([start, 0])
-        yield from _ordered(near)
+    yield from ((int(one), int(other)) for one, other in near_links(hashes, COPY_BITS))
     for run in camera_runs([photo.path for photo in photos]):
         for one, other in pairwise(run):
             if np.bitwise_count(hashes[one] ^ hashes[other]) <= BURST_BITS:
                 yield one, other
-
-
-def _ordered(pairs: NDArray[np.int64]) -> Iterator[Pair]:
-    yield from ((int(one), int(other)) for one, other in pairs[pairs[:, 0] < pairs[:, 1]])
 
 
 def _are_placed(one: LabelledPhoto, other: LabelledPhoto) -> bool:

@@ -26,6 +26,7 @@ from services.trainer.models.familiarity import (
     fit_frozen,
     fit_trained,
     measure,
+    thinned,
 )
 from services.trainer.splits.splits import Split
 from tests.support.tiny_training import SIZE, tiny_recipe, tiny_split_data
@@ -114,6 +115,12 @@ def test_too_few_photos_fit_nothing() -> None:
     assert fit_frozen(correlated(30, 0), split_of(10, 5, 15), places(30)) is None
     one_place = np.array(["place"] * 60)
     assert fit_frozen(correlated(60, 0), split_of(40, 10, 10), one_place) is None
+
+
+def test_large_datasets_are_thinned() -> None:
+    assert len(thinned(np.arange(100_000))) == 10_000
+    assert thinned(np.arange(10_001)).tolist() == list(range(0, 10_001, 2))
+    assert thinned(np.arange(20)).tolist() == list(range(20))
 
 
 def test_the_card_lists_a_bounded_number_of_distances() -> None:

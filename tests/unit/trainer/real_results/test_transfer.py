@@ -10,7 +10,7 @@ from euguess.messages.serving import ImageSpec
 from services.trainer.heads.embeddings import Features
 from services.trainer.loading.split_data import subset
 from services.trainer.real_results.measure import Benchmark
-from services.trainer.real_results.transfer import ALL, Answers, answer, join_views
+from services.trainer.real_results.transfer import ALL, TransferPredictions, answer, join_views
 from services.trainer.real_results.transfer_page import transfer_page
 from services.trainer.real_results.transfer_summary import (
     BASELINE,
@@ -53,7 +53,7 @@ def head(name: str) -> HeadRecipe:
 
 
 @pytest.fixture(scope="module")
-def answers() -> list[Answers]:
+def answers() -> list[TransferPredictions]:
     """The far dataset has no places in the last country, and other features."""
     benchmarks = (
         benchmark(NEAR, countries=COUNTRIES, first=0),
@@ -67,7 +67,7 @@ def answers() -> list[Answers]:
 
 
 @pytest.fixture(scope="module")
-def results(answers: list[Answers]) -> TransferResults:
+def results(answers: list[TransferPredictions]) -> TransferResults:
     return summarise_transfer(answers, ["third: missing weights x"])
 
 
@@ -80,7 +80,9 @@ def line(results: TransferResults, trained_on: str, tested_on: str) -> TransferL
     return found
 
 
-def test_all_heads_of_a_seed_are_tested_on_the_same_places(answers: list[Answers]) -> None:
+def test_all_heads_of_a_seed_are_tested_on_the_same_places(
+    answers: list[TransferPredictions],
+) -> None:
     assert len({tuple(one.location_ids) for one in answers}) == 1
     assert set(answers[0].datasets) == {NEAR, FAR}
 

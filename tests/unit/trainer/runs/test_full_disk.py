@@ -100,7 +100,7 @@ def test_what_a_killed_save_left_is_removed_by_the_next_one(tmp_path: Path) -> N
 @pytest.mark.usefixtures("files_of_at_most_1_mb")
 def test_a_model_that_does_not_fit_on_the_disk_is_not_stored() -> None:
     session, report = Mock(), generated_report(("FR", "IT"))
-    result = tested.Tested(build_network("customnet", 2), report, Mock())
+    result = tested.Tested(build_network("customnet", 2), report, Mock(), lambda: None)
     outcome = Outcome("run", report)
     with pytest.raises(DiskFull, match="No space is left to export the model"):
         log_package(LARGE, session, outcome, result, datetime(2026, 1, 2, tzinfo=UTC))
