@@ -9,7 +9,9 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_GPU = (
@@ -36,31 +38,52 @@ def main() -> int:
     warnings.simplefilter("ignore")  # of operations that cannot be repeated
     device = torch.device("cpu" if options.cpu else "cuda")
     sizes = measures.SMOKE if options.cpu else measures.CARD
-    started = time.perf_counter()
-    facts = measures.machine(device)
-    sys.stdout.write("".join(f"{name}: {value}\n" for name, value in facts.items()))
-    found: list[dict[str, object]] = []
-    is_complete = True
-    for measure in measures.MEASURES:
-        for row in measure(device, sizes):
-            found.append(measures.as_json(row))
-            _print(row.what, row.value, row.unit, row.is_right, row.note)
-            seconds = time.perf_counter() - started
-            is_complete = seconds < options.seconds
-            result = {
-                "is_a_smoke_test": options.cpu,
-                "machine": facts,
-                "not_installed": missing,
-                "seconds": seconds,
-                "is_complete": is_complete,
-                "rows": found,
-            }
-            _write(options.out, result)
-            if not is_complete:
-                sys.stdout.write(f"Stopped after {seconds:.0f} s; the rest was not measured.\n")
-                return _exit_code(found)
-    sys.stdout.write(f"{seconds:.0f} s; written to {options.out}\n")
-    return _exit_code(found)
+    record = Record(options, measures.machine(device), missing)
+    for row in (row for measure in measures.MEASURES for row in measure(device, sizes)):
+        record.add(measures.as_json(row))
+        if record.is_late:
+            break
+    return record.end()
+
+
+class Record:
+    """The rows of a table that is printed, and kept as JSON, while it grows."""
+
+    def __init__(
+        self, options: argparse.Namespace, machine: Mapping[str, object], missing: Sequence[str]
+    ) -> None:
+        self._options, self._started = options, time.perf_counter()
+        self._facts = {
+            "is_a_smoke_test": options.cpu,
+            "machine": machine,
+            "not_installed": missing,
+        }
+        self._rows: list[dict[str, object]] = []
+        sys.stdout.write("".join(f"{name}: {value}\n" for name, value in machine.items()))
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    @property
+    def is_late(self) -> bool:
+        return self.seconds >= float(self._options.seconds)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Print a row and write all of them."""
+        self._rows.append(row)
+        _print(row["what"], row["value"], row["unit"], row["is_right"], row["note"])
+        times = {"seconds": self.seconds, "is_complete": not self.is_late}
+        _write(self._options.out, {**self._facts, **times, "rows": self._rows})
+
+    def end(self) -> int:
+        """Say how it ended; return the exit code."""
+        if self.is_late:
+            text = f"Stopped after {self.seconds:.0f} s; the rest was not measured.\n"
+        else:
+            text = f"{self.seconds:.0f} s; written to {self._options.out}\n"
+        sys.stdout.write(text)
+        return int(any(row["is_right"] is False for row in self._rows))
 
 
 def _options() -> argparse.Namespace:
@@ -80,10 +103,6 @@ def _print(what: str, value: float | None, unit: str, is_right: bool | None, not
 def _write(path: Path, result: dict[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=2))
-
-
-def _exit_code(rows: list[dict[str, object]]) -> int:
-    return int(any(row["is_right"] is False for row in rows))
 
 
 if __name__ == "__main__":
