@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from euguess.training.runs import STOP_TAG
+from services.trainer.tracking.ownership import new_owner
 from tests.support.trainer_home import TrainerHome
 
 pytestmark = pytest.mark.filterwarnings(
@@ -163,7 +164,7 @@ def test_train_help_lists_options_with_an_example(trainer: TrainerHome) -> None:
 
 
 def test_a_stopped_run_says_how_to_resume(trainer: TrainerHome) -> None:
-    command = ("train", "tiny", "--recipe", str(trainer.recipe_file), "--set", "epochs=40")
+    command = ("train", "tiny", "--recipe", str(trainer.recipe_file), "--set", "epochs=400")
     tracking = trainer.session().tracking
     known = {run.run_id for run in tracking.runs()}
     with ThreadPoolExecutor(1) as pool:
@@ -177,5 +178,17 @@ def test_a_stopped_run_says_how_to_resume(trainer: TrainerHome) -> None:
         answer = training.result()
     assert answer.returncode == 130
     last = answer.stderr.strip().splitlines()[-1]
-    assert re.fullmatch(r"euguess: Stopped after epoch \d+ of 40; resume with .* --resume.*", last)
+    assert re.fullmatch(r"euguess: Stopped after epoch \d+ of 400; resume with .* --resume.*", last)
     assert tracking.find(begun[0]).status == "KILLED"
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_resumed_run_may_ignore_the_stop_request_that_it_got_before(
+    trainer: TrainerHome, tmp_path: Path, ignored: bool
+) -> None:
+    tracking, owner = trainer.session().tracking, new_owner(tmp_path / "lock")
+    with tracking.run("run", {}, {}, owner) as run:
+        tracking.client.set_tag(run, STOP_TAG, "now")
+    with tracking.run("run", {}, {}, owner, run, ignores_stop_request=ignored) as resumed:
+        assert resumed == run
+        assert tracking.is_stop_requested(run) is not ignored

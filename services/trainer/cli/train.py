@@ -127,7 +127,7 @@ def _request(
         dataset=dataset,
         recipe=read_any_recipe(recipe, overrides),
         is_resumed=resume,
-        clears_stop_request=True,
+        ignores_stop_request=True,
         is_promoted=promote,
         on_damage=damage_policy(skip),
     )

@@ -49,7 +49,7 @@ class RunRequest:
     recipe: AnyRecipe
     is_resumed: bool = False
     resumes: str | None = None  # id of an unfinished run
-    clears_stop_request: bool = False  # ignores an earlier stop request
+    ignores_stop_request: bool = False  # one that the run got before it is resumed
     is_registered: bool = True
     is_promoted: bool = False
     on_damage: OnDamage = OnDamage.RAISE
@@ -111,9 +111,8 @@ def _run(request: RunRequest, session: Session, work: Work, owner: Owner) -> Out
     tags, params = _tags(work.views, recipe, session), _params(recipe)
     if request.is_promoted:
         tags[PROMOTE_TAG] = "yes"
-    with tracking.run(name, tags, params, owner, run_id) as run:
-        if request.clears_stop_request:
-            tracking.clear_stop_request(run)
+    ignored = request.ignores_stop_request
+    with tracking.run(name, tags, params, owner, run_id, ignores_stop_request=ignored) as run:
         tracking.log_text(run, recipe.to_toml(), RECIPE_FILE)
         tracking.log_text(run, seen_views(work.views).model_dump_json(), SEEN_FILE)
         tested = work.test(RunInProgress(run, owner, session), is_resumed=run_id is not None)

@@ -68,13 +68,17 @@ class Tracking:
         params: Mapping[str, Any],
         owner: Owner,
         run_id: str | None = None,
+        *,
+        ignores_stop_request: bool = False,
     ) -> Iterator[str]:
         """Start a run, or resume run_id; mark it finished, failed or killed at the end.
 
+        A request to stop that run_id got before can be ignored; one that comes later counts.
         Raises RunBusy if a process on another machine is training run_id.
         """
         with mlflow_errors():
-            run_id = self._continued(run_id, owner) or self._new_run(name, tags, params)
+            continued = self._continued(run_id, owner, ignores_stop_request)
+            run_id = continued or self._new_run(name, tags, params)
             self.client.set_tag(run_id, OWNER_TAG, owner.tag)
         try:
             with self._heartbeat(run_id):
@@ -86,7 +90,7 @@ class Tracking:
             with suppress(MlflowException):  # the error that ended the run says more
                 self.client.set_terminated(run_id, "KILLED" if is_stopped else "FAILED")
             if isinstance(error, Stopped):
-                self.clear_stop_request(run_id)
+                self._clear_stop_request(run_id)
             raise
         with mlflow_errors():
             self.client.set_terminated(run_id, "FINISHED")
@@ -125,7 +129,7 @@ class Tracking:
         with mlflow_errors():
             return STOP_TAG in self.client.get_run(run_id).data.tags
 
-    def clear_stop_request(self, run_id: str) -> None:
+    def _clear_stop_request(self, run_id: str) -> None:
         """Remove a stop request that was carried out or is outdated, so that the run can resume."""
         if self.is_stop_requested(run_id):
             with mlflow_errors():
@@ -190,12 +194,16 @@ class Tracking:
             found = self.client.search_runs(ids, query, max_results=LISTED_RUNS) if ids else []
         return list(found)
 
-    def _continued(self, run_id: str | None, owner: Owner) -> str | None:
+    def _continued(
+        self, run_id: str | None, owner: Owner, ignores_stop_request: bool
+    ) -> str | None:
         """Mark a run as running again and return its id; None if the run was deleted."""
         if run_id is None:
             return None
         try:
             require_free(self.client.get_run(run_id), owner, utc_now())
+            if ignores_stop_request:
+                self._clear_stop_request(run_id)
             self.client.update_run(run_id, "RUNNING")
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
