@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from euguess.process.logs import configure_logging
 from euguess.process.ports import LOOPBACK, free_ports
 from euguess.process.programs import find_java
 from euguess.process.project import service_command, service_environment
-from euguess.settings import HomeSettings, MlflowSettings
+from euguess.settings import HomeSettings, MlflowSettings, ProgramSettings
 from euguess.terminal import explanations
 from euguess.terminal.output import console, prediction_table, print_json
 from services.inference import local, readiness, supervision
@@ -170,13 +171,14 @@ def _read(path: Path) -> bytes:
         raise InvalidInput(f"{path}: {error.strerror}") from None
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, program: str | None = None) -> None:
     """Run a command. Raises InvalidInput for an invalid model package."""
     try:
-        app(arguments)
+        app(arguments, prog_name=program)
     except InvalidModel as error:
         raise InvalidInput(str(error)) from None
 
 
 if __name__ == "__main__":
-    run_program(main, name="inference")
+    called = ProgramSettings().program
+    run_program(partial(main, program=called), name=called or "inference")

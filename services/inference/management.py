@@ -18,7 +18,7 @@ POLL_SECONDS = 0.25
 
 
 class TorchServeFailed(ServiceUnavailable):
-    """TorchServe does not answer; start it with `python -m services.inference serve`."""
+    """TorchServe does not answer; start the stack with `euguess up`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

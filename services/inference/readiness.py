@@ -60,8 +60,7 @@ def connect(home: Path) -> TorchServe:
         addresses = Addresses(**json.loads(_path(home).read_text()))
     except (OSError, ValueError, TypeError):
         raise TorchServeFailed(
-            f"No TorchServe has run in {home} yet; start one with "
-            "`python -m services.inference serve`."
+            f"No TorchServe has run in {home} yet; start the stack with `euguess up`."
         ) from None
     key_file = key_file_path(home)
     return TorchServe(

@@ -5,6 +5,7 @@ from functools import partial
 import typer
 
 from euguess.process.exits import run_program
+from euguess.settings import ProgramSettings
 from services.trainer.cli import evaluate as evaluate_commands
 from services.trainer.cli import heads as head_commands
 from services.trainer.cli import models as model_commands
@@ -19,11 +20,12 @@ app = typer.Typer(
     help="Train classifiers that predict the country of a street-level photo.\n\n"
     "A recipe is a TOML file that describes a training run; see the folder experiments. Runs and "
     "models are stored in MLflow; the model with the alias `champion` is served.\n\n"
-    "  python -m services.trainer compare demo --recipe experiments/demo.toml --promote",
+    "  euguess compare demo --recipe experiments/demo.toml --promote",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("list")(model_commands.list_versions)
 for command in (
     train_commands.train,
     evaluate_commands.evaluate,
@@ -47,4 +49,5 @@ for command in (
 
 
 if __name__ == "__main__":
-    run_program(partial(app, prog_name="python -m services.trainer"), name="euguess")
+    program = ProgramSettings().program or "euguess"
+    run_program(partial(app, prog_name=program), name="euguess")

@@ -265,6 +265,16 @@ class FirstRunSettings(Settings):
         return self.first_run.lower() in ("off", "no", "false", "0")
 
 
+class ProgramSettings(BaseSettings):
+    """How the user called a command line that `euguess` runs in a process of its own."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+
+    program: str | None = Field(
+        default=None, description="Set by `euguess` for the programs that it runs"
+    )
+
+
 def child_environment(**variables: str) -> dict[str, str]:
     """Return the environment of this process with some variables replaced, for a child."""
     return {**os.environ, **variables}  # noqa: TID251 - the one place that passes it on

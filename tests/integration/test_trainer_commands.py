@@ -37,13 +37,19 @@ def test_training_under_both_splits_promotes_only_the_honest_model(trainer: Trai
     assert report["run_id"] == found["honest"]["run_id"]
     assert report["metrics"] == found["honest"]["report"]["metrics"]
 
-    refused = trainer.trainer("promote", found["leaky"]["run_id"])
+    refused = trainer.trainer("promote", found["leaky"]["run_id"][:12])
     assert refused.returncode == 2
     assert "registered no model" in refused.stderr
 
     listed = json.loads(trainer.trainer("runs", "--json").stdout)
-    champions = [run["run_id"] for run in listed if run["is_champion"]]
-    assert champions == [found["honest"]["run_id"]]
+    champions = [(run["run_id"], run["version"]) for run in listed if run["is_champion"]]
+    assert champions == [(found["honest"]["run_id"], "1")]
+    versions = json.loads(trainer.trainer("list", "--json").stdout)
+    assert [(one["version"], one["is_champion"]) for one in versions] == [("1", True)]
+    table = trainer.trainer("list", EUGUESS_PROGRAM="euguess models").stdout
+    assert found["honest"]["run_id"][:8] in table
+    called = trainer.trainer("list", "--help", EUGUESS_PROGRAM="euguess models").stdout
+    assert "Usage: euguess models list" in called
 
 
 def test_the_leak_checker_fails_on_a_leaky_split_and_names_the_pairs(trainer: TrainerHome) -> None:

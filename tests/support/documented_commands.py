@@ -16,10 +16,7 @@ ASSIGNMENT = re.compile(r"^[A-Z_]+=")
 
 BESIDE_THE_STACK, WITHOUT_A_STACK = "beside the stack", "without a stack"
 EUGUESS = ".venv/bin/euguess"
-KEY = (
-    "KEY=$(python3 -c 'import json; "
-    'print(json.load(open(".euguess/inference/key_file.json"))["inference"]["key"])\')'
-)
+KEY = f"KEY=$({EUGUESS} key)"
 POST = 'curl -H "Authorization: Bearer $KEY" -H "Content-Type: image/jpeg" --data-binary @a.jpg'
 
 RUN_HERE: dict[str, str] = {

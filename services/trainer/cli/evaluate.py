@@ -24,7 +24,7 @@ from services.trainer.cli.options import (
 if TYPE_CHECKING:
     from services.trainer.runs.protocols import ProtocolComparison
 
-Run = Annotated[str, typer.Option(help="Run id of a trained model, or champion")]
+Run = Annotated[str, typer.Option(help="champion, a version number, or the start of a run id")]
 Protocols = Annotated[
     str | None, typer.Option(help="all, or a list such as image,location,location+buffer,spatial")
 ]

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from euguess.settings import StoreSettings
+from euguess.terminal.ids import shortest_starts
 from services.trainer.cli.options import (
     AsJson,
     Device,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from services.trainer.session import Session
 
 Reason = Annotated[str | None, typer.Option(help="Reason for the audit log")]
-Run = Annotated[str, typer.Argument(help="Run id, as listed by `runs`")]
+Run = Annotated[str, typer.Argument(help="Version number, or the start of a run id")]
 On = Annotated[
     str | None, typer.Option(help="Dataset to compare the models on; by default the run's own")
 ]
@@ -43,18 +44,44 @@ def runs(as_json: AsJson = False) -> None:
     tracking, registry = open_records()
     champion = registry.champion()
     champion_run = champion.run_id if champion else None
+    versions = {one.run_id: one.version for one in registry.versions()}
     found = tracking.runs()
     if as_json:
-        print_json([{**vars(run), "is_champion": run.run_id == champion_run} for run in found])
+        rows = ({**vars(run), "version": versions.get(run.run_id)} for run in found)
+        print_json([{**row, "is_champion": row["run_id"] == champion_run} for row in rows])
         return
-    table = Table(title="Runs")
-    for name in ("run id", "recipe, dataset, split", "status", "top-1"):
-        table.add_column(name, no_wrap=name == "run id")
+    table = Table(title="Runs", caption="`models promote` takes a version or the start of a run id")
+    for name in ("run", "version", "recipe, dataset, split", "status", "top-1"):
+        table.add_column(name, no_wrap=name != "recipe, dataset, split")
+    starts = shortest_starts([run.run_id for run in found])
     for run in found:
         accuracy = run.metrics.get("test_top1_accuracy")
         share = "" if accuracy is None else f"{accuracy:.1%}"
         status = "champion" if run.run_id == champion_run else run.status.lower()
-        table.add_row(run.run_id, run.name, status, share)
+        version = versions.get(run.run_id, "")
+        table.add_row(starts[run.run_id], version, run.name, status, share)
+    console.print(table)
+
+
+def list_versions(as_json: AsJson = False) -> None:
+    """List the registered versions, newest first."""
+    _, registry = open_records()
+    champion = registry.champion()
+    found = registry.versions()
+    if as_json:
+        print_json([{**vars(one), "is_champion": one == champion} for one in found])
+        return
+    if not found:
+        console.print("No versions yet. Train one: euguess train DATASET")
+        return
+    table = Table(title="Versions")
+    for name in ("version", "run", "dataset, split", "test", "top-1", ""):
+        table.add_column(name, justify="right" if name in ("version", "top-1") else "left")
+    starts = shortest_starts([one.run_id for one in found])
+    for one in found:
+        facts = (one.version, starts[one.run_id], f"{one.dataset}, {one.protocol}", one.test)
+        mark = "champion" if one == champion else ""
+        table.add_row(*facts, f"{one.accuracy:.1%}", mark)
     console.print(table)
 
 
@@ -132,7 +159,7 @@ def card(
     Cards are Markdown, written when a version is registered. With --data, print the card of its
     dataset: countries, licences and attributions, collection method, known biases.
 
-      models card 3 > MODEL_CARD.md
+      euguess models card 3 > MODEL_CARD.md
     """
     from euguess.promotion.audit import StoredAuditLog
     from services.trainer.cards.stored_cards import read_card
@@ -149,11 +176,12 @@ def card(
 
 def _registered(run: str, session: "Session") -> "RegisteredVersion":
     from euguess.errors import InvalidInput
+    from services.trainer.tracking.naming import run_named
 
-    session.tracking.find(run)
-    candidate = session.registry.version_of(run)
+    run_id = run_named(run, session.tracking, session.registry)
+    candidate = session.registry.version_of(run_id)
     if candidate is None:
-        raise InvalidInput(f"Run {run} registered no model.")
+        raise InvalidInput(f"Run {run_id} registered no model. See: euguess models list")
     return candidate
 
 

@@ -20,7 +20,9 @@ FOLDER = "shortcuts"
 
 
 def shortcuts(
-    run: Annotated[str, typer.Argument(help="Run id of a trained model, or champion")],
+    run: Annotated[
+        str, typer.Argument(help="champion, a version number, or the start of a run id")
+    ],
     dataset: Annotated[
         str | None, typer.Option(help="Dataset of new places; by default the model's test set")
     ] = None,
@@ -37,7 +39,7 @@ def shortcuts(
     If hiding a part that says nothing about the country, such as a watermark, costs much accuracy,
     the model has learnt a shortcut. Writes shortcuts.json, shortcuts.md and shortcuts.png:
 
-      shortcuts champion
+      euguess shortcuts champion
     """
     from services.trainer.models.shortcuts import find_shortcuts
     from services.trainer.models.shortcuts_report import page, write_report

@@ -158,7 +158,7 @@ def _too_few(places: int, dataset: str) -> str:
         f"dataset {dataset!r} has only {places} places that are new to both models, and at least "
         f"{MIN_PLACES} are needed; train it with the champion's [split] (same protocol, seed and "
         "fractions) on the same dataset, collect more places, or name a dataset with new places: "
-        "`python -m services.trainer promote RUN --on DATASET`"
+        "`euguess models promote VERSION --on DATASET`"
     )
 
 

@@ -18,10 +18,11 @@ from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_dif
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top
 from services.trainer.loading.split_data import SplitData
-from services.trainer.models.stored_model import load_model, read_test, resolve_run
+from services.trainer.models.stored_model import load_model, read_test
 from services.trainer.progress import Progress
 from services.trainer.session import Session, load_cache
 from services.trainer.splits.splits import SplitProtocol
+from services.trainer.tracking.naming import run_named
 
 Box = tuple[float, float, float, float]  # top, bottom, left, right as shares of a side
 
@@ -78,7 +79,7 @@ def find_shortcuts(
     By default, these are the test set of the dataset that it was trained on. Raises InvalidInput,
     for example if the test set shares locations with the training set.
     """
-    model = load_model(resolve_run(run, session), session)
+    model = load_model(run_named(run, session.tracking, session.registry), session)
     name = dataset or model.card.dataset
     cache = load_cache(name, model.card.image, session, on_damage=on_damage)
     test = read_test(model, cache, session.device)

@@ -30,9 +30,9 @@ from services.trainer.loading.split_data import (
 from services.trainer.models.export import CARD, REPORT, WEIGHTS
 from services.trainer.recipes.read import AnyRecipe, parse_any_recipe
 from services.trainer.session import Session, load_cache
+from services.trainer.tracking.naming import run_named
 
 UNSEEN_PROTOCOL = "unseen"  # every view of the dataset that the model was not trained on
-CHAMPION_NAME = "champion"
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class ModelTest:
 
 
 def evaluate_stored(name: str, dataset: str, session: Session, on_damage: OnDamage) -> Report:
-    """Evaluate a run's model (by run id, or "champion") on a dataset.
+    """Evaluate a run's model (see run_named) on a dataset.
 
     The test set is that of the run if the same places can be split in the same way again, else
     every view that the model has not seen. Raises InvalidInput.
     """
-    model = load_model(resolve_run(name, session), session)
+    model = load_model(run_named(name, session.tracking, session.registry), session)
     cache = load_cache(dataset, model.card.image, session, on_damage=on_damage)
     return report_stored(model, read_test(model, cache, session.device))
 
@@ -124,18 +124,6 @@ def _baselines(report: Report, majority_country: str | None) -> Baselines:
     return Baselines(
         chance=report.baselines.chance, majority=share, majority_country=majority_country
     )
-
-
-def resolve_run(name: str, session: Session) -> str:
-    """Return the run id of "champion", or the name itself. Raises InvalidInput."""
-    if name != CHAMPION_NAME:
-        return name
-    champion = session.registry.champion()
-    if champion is None:
-        raise InvalidInput(
-            "No champion yet. Train and promote a model: `euguess train DATASET --promote`."
-        )
-    return champion.run_id
 
 
 def load_model(run_id: str, session: Session) -> StoredModel:

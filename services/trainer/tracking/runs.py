@@ -37,6 +37,7 @@ ANSWERS_FILE = "answers.json"
 ANSWER_WITHIN_SECONDS = 5.0
 HTTP_RETRIES = 2  # MLflow's default of 7 takes minutes
 LISTED_RUNS = 100
+SHOWN_RUNS = 5
 MILLISECONDS = 1000
 
 
@@ -153,7 +154,7 @@ class Tracking:
         except (MlflowException, OSError):
             raise InvalidInput(
                 f"Run {run_id} has no {name}: it did not finish, or registered no model. "
-                "List the runs: python -m services.trainer runs"
+                "List the runs: euguess models runs"
             ) from None
 
     def find(self, run_id: str) -> RunSummary:
@@ -164,6 +165,16 @@ class Tracking:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise _unknown_run(run_id) from None
             raise unavailable(error) from None
+
+    def full_id(self, start: str) -> str:
+        """Return the id of the run that starts so. Raises InvalidInput unless there is just one."""
+        found = [run.run_id for run in self.runs() if start and run.run_id.startswith(start)]
+        if len(found) > 1:
+            raise InvalidInput(
+                f"{len(found)} runs start with {start!r}: {', '.join(found[:SHOWN_RUNS])}. "
+                "Give more of the id."
+            )
+        return found[0] if found else self.find(start).run_id
 
     def require_unfinished(self, run_id: str) -> None:
         """Raise InvalidInput when the run has finished or is unknown."""
@@ -281,9 +292,7 @@ def unavailable(error: MlflowException) -> ServiceUnavailable:
 
 
 def _unknown_run(run_id: str) -> InvalidInput:
-    return InvalidInput(
-        f"There is no run {run_id!r}. List the runs: python -m services.trainer runs"
-    )
+    return InvalidInput(f"There is no run {run_id!r}. List the runs: euguess models runs")
 
 
 def _require_answer(url: str) -> None:

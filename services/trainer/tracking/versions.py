@@ -59,13 +59,25 @@ class Registry:
             found = self._versions_of(run_id)
         return _candidate(found[-1]) if found else None
 
+    def versions(self) -> list[RegisteredVersion]:
+        """Return all versions, newest first."""
+        with mlflow_errors():
+            found = list(self._client.search_model_versions(f"name = '{REGISTERED_MODEL}'"))
+        return [_candidate(one) for one in sorted(found, key=_number, reverse=True)]
+
+    def find_version(self, number: str) -> RegisteredVersion | None:
+        """Return a version, or None if there is no such version."""
+        return next((one for one in self.versions() if one.version == number), None)
+
     def version(self, number: str) -> RegisteredVersion:
         """Return a version. Raises InvalidInput when there is no such version."""
         try:
             return _candidate(self._client.get_model_version(REGISTERED_MODEL, number))
         except MlflowException as error:
             if error.error_code in ABSENT:
-                raise InvalidInput(f"The registry has no version {number}.") from None
+                raise InvalidInput(
+                    f"There is no version {number}. List the versions: euguess models list"
+                ) from None
             raise unavailable(error) from None
 
     def set_champion(self, version: str) -> None:
@@ -76,7 +88,7 @@ class Registry:
     def _versions_of(self, run_id: str) -> list[ModelVersion]:
         """Return the versions of a run, oldest first."""
         found = self._client.search_model_versions(f"run_id = '{run_id}'")
-        return sorted(found, key=lambda version: int(version.version))
+        return sorted(found, key=_number)
 
     def _ensure_model(self) -> None:
         try:
@@ -84,6 +96,10 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+
+def _number(version: ModelVersion) -> int:
+    return int(version.version)
 
 
 def _tags(report: Report) -> dict[str, str]:

@@ -26,12 +26,16 @@ from euguess.clients import SamplerClient
 from euguess.errors import DamagedRecord
 from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.settings import ServiceSettings
-from euguess.terminal.output import console, counts_table, messages, print_json
+from euguess.terminal.output import console, counts_table, datasets_table, messages, print_json
 
 app = typer.Typer(help="Collect, import, monitor and rebuild datasets.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Name = Annotated[str, typer.Argument(help="Dataset name: lower-case letters, digits, . _ -")]
 POLL_SECONDS = 0.5
+NO_DATASETS = (
+    "No datasets yet. Import photos: euguess dataset import --help. "
+    "Collect some: euguess dataset create --help"
+)
 ACTIVE = (DatasetState.COLLECTING, DatasetState.PAUSED)
 
 
@@ -89,7 +93,19 @@ def status(
     for one in found:
         console.print(counts_table(one))
     if not found:
-        console.print("No datasets yet. Collect one: euguess dataset create --help")
+        console.print(NO_DATASETS)
+
+
+@app.command("list")
+def list_datasets(as_json: AsJson = False) -> None:
+    """List the datasets with their state, places and countries."""
+    found = _statuses(None)
+    if as_json:
+        print_json([status.model_dump(mode="json") for status in found])
+    elif found:
+        console.print(datasets_table(found))
+    else:
+        console.print(NO_DATASETS)
 
 
 @app.command()

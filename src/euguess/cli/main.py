@@ -2,7 +2,7 @@
 
 import typer
 
-from euguess.cli import countries, datasets, predictions, running, trainer
+from euguess.cli import addresses, countries, datasets, predictions, running, trainer
 from euguess.process.exits import run_program
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.add_typer(datasets.app, name="dataset")
 trainer.register(app)
 predictions.register(app)
 running.register(app)
+addresses.register(app)
 
 
 def run() -> None:

@@ -1,12 +1,14 @@
 """Options that describe a dataset, and the specification made from them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
 
 from euguess.errors import InvalidInput
-from euguess.geography.countries import preset
+from euguess.geography.countries import country, preset
+from euguess.geography.country_names import country_named
 from euguess.messages.collection import Budget, DatasetSpec
 
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -46,10 +48,19 @@ def _quotas(preset_name: str, countries: str, per_country: int | None) -> dict[s
     unknown = [code for code in codes if code not in quotas]
     if unknown:
         raise InvalidInput(
-            f"{', '.join(unknown)}: not in the preset {preset_name}. List its countries: "
-            f"euguess countries --preset {preset_name}"
+            f"{' '.join(_unknown(code, quotas) for code in unknown)} List the countries of the "
+            f"preset {preset_name}: euguess countries --preset {preset_name}"
         )
     return {code: quotas[code] if per_country is None else per_country for code in codes}
+
+
+def _unknown(code: str, quotas: Mapping[str, int]) -> str:
+    meant = country_named(code)
+    if meant == code:
+        return f"{code} ({country(code).name}) is not in this preset."
+    if meant is not None and meant in quotas:
+        return f"Unknown code {code}. Did you mean {meant} ({country(meant).name})?"
+    return f"Unknown code {code}."
 
 
 def _integers(text: str) -> tuple[int, ...]:

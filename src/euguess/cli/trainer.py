@@ -17,9 +17,9 @@ COMMANDS = {
     "shortcuts": "Hide the sky, the bottom or the watermark of test photos: euguess shortcuts RUN.",
 }
 MODEL_COMMANDS = {
-    "runs": "List the newest runs and show which one is champion.",
-    "promote": "Make a run's model champion if it is shown to be better: "
-    "euguess models promote RUN.",
+    "runs": "List the newest runs with their versions and show which one is champion.",
+    "list": "List the registered versions and show which one is champion.",
+    "promote": "Make a run's model champion if it is shown to be better: euguess models promote 3.",
     "rollback": "Make the previous champion champion again: euguess models rollback --reason TEXT.",
     "audit": "Show who made which version champion, when and on what evidence.",
     "card": "Print the model card of a version, or with --data its dataset card: "
@@ -36,15 +36,15 @@ def register(app: typer.Typer) -> None:
         help="List trained models, promote one, roll back, and show the audit log.",
     )
     for name, text in MODEL_COMMANDS.items():
-        _pass_on(models, name, text)
+        _pass_on(models, name, text, program="euguess models")
     app.add_typer(models, name="models")
 
 
-def _pass_on(app: typer.Typer, name: str, text: str) -> None:
+def _pass_on(app: typer.Typer, name: str, text: str, program: str = "euguess") -> None:
     """Add a command that hands all its arguments, `--help` included, to the trainer."""
 
     def run(context: typer.Context) -> None:
-        raise typer.Exit(run_service("trainer", name, *context.args))
+        raise typer.Exit(run_service("trainer", name, *context.args, program=program))
 
     settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     app.command(name, help=text, context_settings=settings, add_help_option=False)(run)

@@ -51,7 +51,9 @@ class RegistryClient(Client):
         query = {"name": REGISTERED_MODEL, "version": number}
         answer = self._get(f"{_API}/model-versions/get", query)
         if answer.status_code in (400, 404):
-            raise InvalidInput(f"The registry has no version {number}.")
+            raise InvalidInput(
+                f"There is no version {number}. List the versions: euguess models list"
+            )
         self._raise(answer)
         return _registered(answer.json()["model_version"])
 

@@ -11,6 +11,7 @@ from euguess.settings import child_environment
 # four times the CPU on two cores that other processes used as well.
 SERVICE_VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE"}
 CTRL_C_SECONDS = 5.0
+PROGRAM_VARIABLE = "EUGUESS_PROGRAM"
 
 
 def project_root() -> Path:
@@ -34,11 +35,15 @@ def service_environment(**variables: str) -> dict[str, str]:
     return child_environment(**SERVICE_VARIABLES, PYTHONPATH=str(project_root()), **variables)
 
 
-def run_service(service: str, *arguments: str) -> int:
+def run_service(service: str, *arguments: str, program: str = "euguess") -> int:
     """Run a service's own command line in the foreground and return its exit code.
+
+    program: what the user typed before the arguments; help and errors name it.
 
     After Ctrl-C it has a few seconds to report that and end by itself.
     """
     command = service_command(service, *arguments)
-    code = run_child(command, service_environment(), ctrl_c_seconds=CTRL_C_SECONDS)
+    code = run_child(
+        command, service_environment(**{PROGRAM_VARIABLE: program}), ctrl_c_seconds=CTRL_C_SECONDS
+    )
     return code if code >= 0 else 128 - code  # as shells count processes that a signal ended

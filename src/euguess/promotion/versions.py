@@ -42,6 +42,13 @@ class RegisteredVersion:
             may_leak=tags.get("may_leak") == "True",
         )
 
+    @property
+    def test(self) -> str:
+        """How far its test can be trusted, in a word."""
+        if self.is_honest:
+            return "honest"
+        return "may leak" if self.may_leak else "leaky or faulty"
+
 
 class ModelRegistry(Protocol):
     """Registered versions, and the champion among them."""

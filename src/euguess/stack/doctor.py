@@ -6,12 +6,13 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
 
 from euguess.errors import EUGuessError, ProgramMissing
 from euguess.process.ports import is_free
 from euguess.process.programs import Program, find_java, find_redis, find_s3_server
-from euguess.settings import HomeSettings
-from euguess.stack.plan import DEFAULT_PORT_BASE, PORT_COUNT
+from euguess.settings import HomeSettings, ServiceSettings
+from euguess.stack.plan import DEFAULT_PORT_BASE, PORT_COUNT, Port
 from euguess.stack.state import running_stack, stack_troubles
 
 NEEDED_DISK_GB = 5.0
@@ -73,17 +74,28 @@ def _extra(service: str, module: str) -> Check:
 
 
 def _ports() -> Check:
-    last = DEFAULT_PORT_BASE + PORT_COUNT - 1
-    part = f"ports {DEFAULT_PORT_BASE}-{last}"
     try:
         supervisor = running_stack(HomeSettings().home.resolve())
     except (EUGuessError, OSError):
         supervisor = None
     if supervisor is not None:
+        part = _ports_from(_running_port_base())
         return Check(part, True, f"in use by the running stack (process {supervisor})")
-    taken = [str(port) for port in range(DEFAULT_PORT_BASE, last + 1) if not is_free(port)]
+    ports = range(DEFAULT_PORT_BASE, DEFAULT_PORT_BASE + PORT_COUNT)
+    taken = [str(port) for port in ports if not is_free(port)]
     advice = "choose others: euguess up --port-base N" if taken else ""
-    return Check(part, not taken, f"in use: {', '.join(taken)}" if taken else "free", advice)
+    found = f"in use: {', '.join(taken)}" if taken else "free"
+    return Check(_ports_from(DEFAULT_PORT_BASE), not taken, found, advice)
+
+
+def _running_port_base() -> int | None:
+    """Return the first port of the running stack; None while it starts."""
+    port = urlsplit(ServiceSettings.load().dashboard_url).port
+    return None if port is None else port - Port.DASHBOARD
+
+
+def _ports_from(base: int | None) -> str:
+    return "ports" if base is None else f"ports {base}-{base + PORT_COUNT - 1}"
 
 
 def _disk() -> Check:

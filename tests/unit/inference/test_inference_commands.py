@@ -122,7 +122,7 @@ def test_serve_names_a_port_that_is_taken(
 
 def test_check_without_a_server_fails_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
     assert _exit_code("check") == 1
-    assert "services.inference serve" in capsys.readouterr().err
+    assert "euguess up" in capsys.readouterr().err
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

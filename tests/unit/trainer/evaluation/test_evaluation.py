@@ -83,6 +83,15 @@ def test_the_report_names_the_countries_that_are_not_tested() -> None:
     assert report(Oracle()).untested == ()
 
 
+def test_a_model_that_is_not_better_than_guessing_says_what_helps() -> None:
+    found = report(Oracle(errs=True))
+    assert found.baselines.majority_country is not None
+    said = next(caveat for caveat in found.caveats if "better than guessing" in caveat)
+    assert f"always naming {found.baselines.majority_country}" in said
+    assert "pretrained weights" in said
+    assert not any("better than guessing" in caveat for caveat in report(Oracle()).caveats)
+
+
 def test_a_network_that_is_always_wrong_scores_0() -> None:
     found = report(Oracle(errs=True))
     assert found.metrics["top1_accuracy"].value == 0.0
