@@ -23,19 +23,24 @@ class Store:
         self._opened = opened
         self._lock = threading.Lock()
 
-    def run(self, work: Callable[[ObjectStore], Awaitable[Result]]) -> Result:
+    def run(
+        self,
+        work: Callable[[ObjectStore], Awaitable[Result]],
+        *,
+        within_seconds: float = ANSWER_SECONDS,
+    ) -> Result:
         """Run a coroutine with the store. Raises StoreError, or what the coroutine raises."""
         store = self._store()
 
         async def bounded() -> Result:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(within_seconds):
                 return await work(store)
 
         try:
             return asyncio.run(bounded())
         except TimeoutError:
             raise StoreUnavailable(
-                f"The store {self._settings.url} did not respond within {ANSWER_SECONDS:.0f} s. "
+                f"The store {self._settings.url} did not respond within {within_seconds:.0f} s. "
                 "Start it with `euguess up`, or run `euguess doctor`."
             ) from None
 

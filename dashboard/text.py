@@ -8,12 +8,6 @@ from euguess.messages.records import Interval
 _COUNTRY_NAMES = {country.code: country.name for country in COUNTRIES}
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 _LINKED = re.compile(r"(:(?=[^\s\d])|www(?=\.)|@(?=\S))", re.IGNORECASE)
-# A spreadsheet runs cells that begin with these: OWASP, "CSV Injection".
-_FORMULA = re.compile(
-    r"\s*[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
-    r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]"
-)
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _JOINER = "\N{WORD JOINER}"  # has no width
 
 
@@ -25,13 +19,6 @@ def plain(text: object) -> str:
     """
     joined = _LINKED.sub(rf"\1{_JOINER}", " ".join(str(text).split()))
     return _MARKUP.sub(r"\\\1", joined)
-
-
-def cell(value: object) -> object:
-    """Return a value for a CSV file, with an apostrophe before text that would be a formula."""
-    if not isinstance(value, str) or _NUMBER.fullmatch(value) or not _FORMULA.match(value):
-        return value
-    return f"'{value}"
 
 
 def country_name(code: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -63,6 +63,7 @@ class CollectionController:
         clock: Callable[[], float] = time.monotonic,
         *,
         may_publish: Callable[[], bool] = lambda: True,
+        tend_complete: Callable[[Iterable[str]], None] = lambda names: None,
     ) -> None:
         self._collections: dict[str, Collection] = {}
         self.outcome_counts: dict[str, int] = {}
@@ -74,6 +75,7 @@ class CollectionController:
         self._limits = limits
         self._clock = clock
         self._may_publish = may_publish
+        self._tend_complete = tend_complete
         self.between_rounds = asyncio.Lock()  # hold it to replace a collection
         self._identity: str | None = None
         self._patient_until = -float("inf")  # until then a lease that is not live may come back
@@ -192,6 +194,7 @@ class CollectionController:
                 self._reconciled_at = self._clock()
                 await self._reconcile()
             await self._publish_waiting()
+        self._tend_complete(n for n, c in self._collections.items() if c.slots.is_complete)
         self._round_at = self._clock()
 
     async def _follow(self, wait_ms: int) -> None:

@@ -21,6 +21,7 @@ from services.sampler.candidates import SlotCandidates
 from services.sampler.controller import CollectionController, Limits
 from services.sampler.duty import Duty, end_task
 from services.sampler.leadership import LeaderLease, Leadership, sampler_name
+from services.sampler.manifests import ManifestWriter
 from services.sampler.publisher import CeleryPublisher, SlotPublisher
 from services.sampler.recovery import recover
 from services.sampler.service import SamplerService
@@ -51,7 +52,13 @@ async def build_app(host: str) -> FastAPI:
     slot_publisher = SlotPublisher(ledger, publisher, candidates, settings.lease_seconds)
     leadership = Leadership(LeaderLease(redis), sampler_name())
     controller = CollectionController(
-        store, ledger, slot_publisher, budgets, limits, may_publish=lambda: leadership.is_held
+        store,
+        ledger,
+        slot_publisher,
+        budgets,
+        limits,
+        may_publish=lambda: leadership.is_held,
+        tend_complete=ManifestWriter(store).tend,
     )
     duty = Duty(
         leadership,

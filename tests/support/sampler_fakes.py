@@ -218,7 +218,14 @@ class OnDuty(Duty):
 class World:
     """A sampler with fakes; it can be restarted while the fakes keep their state."""
 
-    def __init__(self, limits: Limits | None = None, *, lease_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        lease_seconds: float = 120.0,
+        tend_complete: Callable[[Iterable[str]], None] = lambda names: None,
+    ) -> None:
+        self.tend_complete = tend_complete
         self.lease_seconds = lease_seconds
         self.limits = replace(limits or Limits(reconcile_seconds=0), lease_seconds=lease_seconds)
         self.policy = AccessPolicy()
@@ -252,6 +259,7 @@ class World:
             self.budgets,
             self.limits,
             self._clock,
+            tend_complete=self.tend_complete,
         )
         self.service = SamplerService(
             self.store, self.ledger, self.budgets, controller, slot_candidates(), OnDuty()

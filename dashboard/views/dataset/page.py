@@ -1,9 +1,5 @@
 """Dataset: its contents against the quotas, on a map, as photos and for export."""
 
-from collections.abc import Callable
-from functools import partial
-
-import pandas as pd
 import streamlit as st
 
 from dashboard.charts.dataset import balance_chart, views_chart, years_chart
@@ -11,7 +7,7 @@ from dashboard.charts.geography import colours
 from dashboard.charts.maps import MAP_HEIGHT, places_map
 from dashboard.charts.palette import BLUE, ORANGE
 from dashboard.connections import Connections
-from dashboard.notices import empty_state, show_errors
+from dashboard.notices import empty_state, hint, show_errors
 from dashboard.sources.manifests import (
     DatasetContents,
     read_contents,
@@ -19,8 +15,7 @@ from dashboard.sources.manifests import (
     read_names,
 )
 from dashboard.sources.versions import read_champion, read_seen
-from dashboard.store import Store
-from dashboard.text import cell
+from dashboard.views.dataset.export import export
 from dashboard.views.dataset.gallery import gallery
 from dashboard.views.dataset.issues import issues
 from euguess.clients import RegistryClient
@@ -63,10 +58,10 @@ def _summary(contents: DatasetContents, spec: DatasetSpec) -> None:
             st.metric("Size", f"{contents.views['bytes'].sum() / 1e6:,.0f} MB")
     if contents.is_sample:
         shown, stored = len(contents.locations), contents.stored_locations
-        empty_state(
-            f"No manifest yet: showing {shown:,} of {stored:,} places. Train a model or build the "
-            "tensor cache to write one:",
-            f"euguess train {contents.dataset} --recipe experiments/demo.toml",
+        hint(
+            f"The full list is written when the collection completes. Until then this page shows "
+            f"{shown:,} of {stored:,} places. To write it now:",
+            f"euguess dataset export {contents.dataset}",
         )
 
 
@@ -84,7 +79,7 @@ def _sections(contents: DatasetContents, spec: DatasetSpec, connections: Connect
             case "Issues":
                 issues(contents, spec)
             case "Export":
-                _export(contents, connections.store)
+                export(contents, spec, connections.store)
             case _:
                 _balance(contents, spec)
 
@@ -133,38 +128,3 @@ def _map_by_use(contents: DatasetContents, registry: RegistryClient) -> None:
         st.badge(f"{SEEN}: {is_seen.sum():,}", color="orange")
         st.badge(f"{HELD_OUT}: {(~is_seen).sum():,}", color="blue")
     st.pydeck_chart(places_map(places, USE_COLOURS, "use"), height=MAP_HEIGHT, key="map-use")
-
-
-def _export(contents: DatasetContents, store: Store) -> None:
-    st.markdown(
-        "One row per view: location, capture date, heading, object key and licence. In the CSV "
-        "file, an apostrophe precedes text that a spreadsheet would run as a formula. Programs "
-        "should read the Parquet file."
-    )
-    st.dataframe(contents.views.head(200), hide_index=True)
-    with st.container(horizontal=True):
-        for kind, (encode, mime) in EXPORTS.items():
-            st.download_button(
-                f"Manifest as {kind}",
-                partial(_exported, store, contents.dataset, encode),
-                file_name=f"{contents.dataset}-manifest.{kind.lower()}",
-                mime=mime,
-                icon=":material/download:",
-            )
-
-
-def _exported(store: Store, dataset: str, encode: Callable[[pd.DataFrame], bytes]) -> bytes:
-    return encode(read_contents(store, dataset).views)
-
-
-def _csv(views: pd.DataFrame) -> bytes:
-    text = views.select_dtypes(exclude="number")
-    safe = views.assign(**{str(name): text[name].map(cell) for name in text})
-    return safe.to_csv(index=False).encode()
-
-
-def _parquet(views: pd.DataFrame) -> bytes:
-    return bytes(views.to_parquet(index=False))
-
-
-EXPORTS = {"CSV": (_csv, "text/csv"), "Parquet": (_parquet, "application/vnd.apache.parquet")}

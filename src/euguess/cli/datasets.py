@@ -1,4 +1,4 @@
-"""`euguess dataset`: collect, import, monitor and rebuild datasets."""
+"""`euguess dataset`: collect, import, monitor, export and rebuild datasets."""
 
 import asyncio
 import time
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from euguess.cli import connections
 from euguess.cli.audits import audit_dataset
 from euguess.cli.budgets import budget, plan
+from euguess.cli.exports import export
 from euguess.cli.imports import import_photos
 from euguess.cli.specs import (
     BudgetDollars,
@@ -28,7 +29,9 @@ from euguess.messages.collection import DatasetState, DatasetStatus
 from euguess.settings import ServiceSettings
 from euguess.terminal.output import console, counts_table, datasets_table, messages, print_json
 
-app = typer.Typer(help="Collect, import, monitor and rebuild datasets.", no_args_is_help=True)
+app = typer.Typer(
+    help="Collect, import, monitor, export and rebuild datasets.", no_args_is_help=True
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Name = Annotated[str, typer.Argument(help="Dataset name: lower-case letters, digits, . _ -")]
 POLL_SECONDS = 0.5
@@ -115,6 +118,7 @@ def stop(name: Name, as_json: AsJson = False) -> None:
 
 
 app.command("import")(import_photos)
+app.command()(export)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from euguess.collection.spreadsheet import text_of
 from euguess.errors import InvalidInput, InvalidManifest, UnknownCountry
 from euguess.geography.boundaries import Boundaries, load_boundaries
 from euguess.geography.countries import country
@@ -28,7 +29,13 @@ from euguess.images.photo_limits import (
 )
 from euguess.imports.exif import Capture, read_capture
 from euguess.imports.folders import FolderLabel, check_suffix, files_below, label_of
-from euguess.imports.photos import DIGITS_OF_ID, LabelledPhoto, NotImported, location_id_of
+from euguess.imports.photos import (
+    DIGITS_OF_ID,
+    FOLDER,
+    LabelledPhoto,
+    NotImported,
+    location_id_of,
+)
 from euguess.imports.places import join_places
 from euguess.imports.series import time_in_name
 from euguess.messages.collection import PlaceSource
@@ -111,7 +118,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Path, Row]]:
             reader = csv.DictReader(file)
             _check_columns(path, reader.fieldnames or [])
             for row in reader:
-                cells = {name: (row.get(name) or "").strip() for name in reader.fieldnames or []}
+                names = reader.fieldnames or []
+                cells = {name: text_of((row.get(name) or "").strip()) for name in names}
                 yield f"line {reader.line_num}", path.parent, cells
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidManifest(f"{path} cannot be read: {error}.") from None
@@ -195,7 +203,8 @@ class PhotoReader:
             labelled_by=label.rule,
             doubt=doubt,
             location_id=location_id_of(_checked_id(given) or digest[:DIGITS_OF_ID]),
-            place_known_by=PlaceSource.GIVEN if given else PlaceSource.UNKNOWN,
+            is_placed=bool(given),
+            place_known_by=_place_source(row) if given else PlaceSource.UNKNOWN,
             coordinate=coordinate,
             heading=heading or 0.0,
             heading_is_relative=heading is None
@@ -279,8 +288,17 @@ def _heading(row: Row) -> float | None:
     return heading
 
 
+def _place_source(row: Row) -> PlaceSource:
+    """Return how a place with an id is known: an export says so of places that were guessed."""
+    text = row.get("place_known_by", "")
+    try:
+        return PlaceSource(text) if text else PlaceSource.GIVEN
+    except ValueError:
+        raise InvalidManifest(f"place_known_by {text!r}: use {', '.join(PlaceSource)}") from None
+
+
 def _checked_id(given: str) -> str:
-    if given and not re.fullmatch(r"[\w.-]{1,100}", given, re.ASCII):
+    if given and not re.fullmatch(r"[\w.-]{1,100}", given.removeprefix(FOLDER), re.ASCII):
         raise InvalidManifest(f"location_id {given!r}: use letters, digits, '.', '_' and '-'")
     return given
 

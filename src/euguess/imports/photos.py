@@ -8,6 +8,7 @@ from euguess.errors import InvalidInput
 from euguess.geography.locations import Coordinate
 from euguess.messages.collection import PlaceSource
 
+FOLDER = "folder-"  # before the name of an imported location
 DIGITS_OF_ID = 20  # of the SHA-256 of the photo that a location is named by
 
 
@@ -29,6 +30,7 @@ class LabelledPhoto:
     labelled_by: str  # the rule that gave the country; empty: the manifest
     doubt: str = ""  # what speaks against the country
     location_id: str
+    is_placed: bool  # its manifest names its place
     place_known_by: PlaceSource
     place_reasons: tuple[str, ...] = ()
     coordinate: Coordinate | None
@@ -46,5 +48,8 @@ class LabelledPhoto:
 
 
 def location_id_of(name: str) -> str:
-    """Return the id of a location by the name that a manifest gives it."""
-    return f"folder-{name}"
+    """Return the id of a location by the name that a manifest gives it.
+
+    The manifest of an export has ids of locations, which stay as they are.
+    """
+    return f"{FOLDER}{name.removeprefix(FOLDER)}"

@@ -61,10 +61,10 @@ class _Groups:
 
 def join_places(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
     """Give photos of one place one location; a manifest's own locations stay as they are."""
-    placed = [photo for photo in photos if photo.place_known_by is PlaceSource.GIVEN]
+    placed = [photo for photo in photos if photo.is_placed]
     by_country: dict[str, list[LabelledPhoto]] = defaultdict(list)
     for photo in photos:
-        if photo.place_known_by is not PlaceSource.GIVEN:
+        if not photo.is_placed:
             by_country[photo.country_code].append(photo)
     for group in by_country.values():
         placed += _joined(group)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import zipfile
 
 import pandas as pd
 import pytest
@@ -12,7 +13,8 @@ from dashboard.charts.geography import NEIGHBOUR_DEG, colours, outlines
 from dashboard.charts.maps import PLACES, places_map
 from dashboard.sources import manifests
 from dashboard.sources.manifests import DatasetContents, contents_of
-from dashboard.views.dataset.page import EXPORTS
+from dashboard.views.dataset.export import expected_bytes, list_file, photos_file
+from euguess.collection.export import Kind, Part
 from euguess.collection.manifest_format import table_of
 from euguess.geography.countries import COUNTRIES
 from tests.support.dashboard_services import FakeServices, fill, model_card
@@ -138,15 +140,35 @@ def test_without_a_manifest_a_sample_of_records_is_read(
     drawn = draw("dataset", made.connections())
     assert {m.label: m.value for m in drawn.metric}["Places"] == "5"
     assert "3 of 5 places" in drawn.info[0].value
-    assert "euguess train demo" in drawn.code[0].value
+    assert "euguess dataset export demo" in drawn.info[0].value
+    store = made.connections().store
+    read = pd.read_csv(io.BytesIO(list_file(store, "demo", Kind.CSV)))
+    assert read["location_id"].nunique() == 5  # a download is complete all the same
 
 
-def test_the_csv_file_has_numbers_but_no_formulas(contents: DatasetContents) -> None:
-    views = contents.views.assign(attribution='=HYPERLINK("x")', lat=-1.5)
-    read = pd.read_csv(io.BytesIO(EXPORTS["CSV"][0](views)))
-    assert set(read["attribution"]) == {'\'=HYPERLINK("x")'}
-    assert set(read["lat"]) == {-1.5}
-    assert list(read["key"]) == list(views["key"])
+def test_photos_of_a_part_are_offered_as_a_zip(draw: Draw) -> None:
+    made = FakeServices()
+    asyncio.run(DatasetBuilder(made.objects).fill({"FR": 3, "PL": 1}))
+    drawn = draw("dataset", made.connections())
+    drawn.segmented_control(key="section").set_value("Export").run(timeout=30)
+    drawn.multiselect(key="export-countries").set_value(["FR"]).run(timeout=30)
+    assert not drawn.exception
+    assert not drawn.error
+    data = photos_file(made.connections().store, "demo", Part(frozenset({"FR"}), 2))
+    names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+    assert [name.split("/")[0] for name in names] == ["manifest.parquet"] + 6 * ["images"]
+
+
+def test_a_part_too_large_for_a_page_shows_the_command(
+    draw: Draw, monkeypatch: pytest.MonkeyPatch, contents: DatasetContents
+) -> None:
+    monkeypatch.setattr("dashboard.views.dataset.export.MAX_ZIP_BYTES", 3 * 80_000)
+    assert expected_bytes(contents, ["LU"], 50) == 2 * 3 * 80_000
+    drawn = draw("dataset", stored().connections())
+    drawn.segmented_control(key="section").set_value("Export").run(timeout=30)
+    assert [block.value for block in drawn.code] == [
+        "euguess dataset export demo --photos --places 50"
+    ]
 
 
 def test_an_empty_store_shows_the_next_step(draw: Draw) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.text import cell, duration, plain
+from dashboard.text import duration, plain
 from dashboard.views.overview.rate import WINDOW_SECONDS, CollectionRate
 
 JOINER = "\N{WORD JOINER}"
@@ -54,16 +54,3 @@ def test_a_recreated_dataset_starts_a_new_rate() -> None:
     rate.add("demo", 0.0, 100)
     rate.add("demo", 1.0, 0)
     assert rate.per_second("demo") is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\uff1d1+1", "-abc_pano"],
-)
-def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
-    assert cell(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("value", ["-1.5", "+3", "-2e-7", -1.5, None, "a=b", "", "FR", "2024-05"])
-def test_numbers_and_other_text_stay_as_they_are_in_a_cell(value: object) -> None:
-    assert cell(value) == value

@@ -124,7 +124,7 @@ async def test_an_unknown_dataset_is_named(memory_store: ObjectStore) -> None:
 async def test_loading_before_building_names_the_command_that_builds_it(
     memory_store: ObjectStore,
 ) -> None:
-    with pytest.raises(ObjectNotFound, match="euguess train"):
+    with pytest.raises(ObjectNotFound, match="euguess dataset export"):
         await load_manifest(memory_store, "demo")
 
 
