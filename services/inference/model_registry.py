@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from euguess.errors import ServiceUnavailable
 from euguess.promotion.versions import CHAMPION, MODEL_ARTIFACTS, REGISTERED_MODEL
+from euguess.training.artifacts import database_file, readable_address
 
 ABSENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}  # MLflow: no such alias
 HTTP_RETRIES = 1  # the agent retries itself; MLflow's default of 7 takes minutes
@@ -70,9 +70,10 @@ class MlflowRegistry:
         folder.mkdir(parents=True, exist_ok=True)
         mlflow = _mlflow()
         try:
+            run = mlflow.MlflowClient(self._url).get_run(champion.run_id)
+            address = readable_address(run.info.artifact_uri, self._url)
             path = mlflow.artifacts.download_artifacts(
-                run_id=champion.run_id,
-                artifact_path=MODEL_ARTIFACTS,
+                artifact_uri=f"{address}/{MODEL_ARTIFACTS}",
                 dst_path=str(folder),
                 tracking_uri=self._url,
             )
@@ -85,8 +86,8 @@ class MlflowRegistry:
 
     def _database_is_missing(self) -> bool:
         """Return True if MLflow would create the database."""
-        url = urlsplit(self._url)
-        return url.scheme == "sqlite" and not Path(url.path.removeprefix("/")).exists()
+        database = database_file(self._url)
+        return database is not None and not database.exists()
 
 
 def _mlflow() -> Any:

@@ -22,6 +22,8 @@ from pydantic_settings import (
 from euguess.errors import InvalidInput
 
 ENV_PREFIX = "EUGUESS_"
+HOME_STORE = "store"  # folder in the home with the objects, with and without a running stack
+EARLIER_STORE = "s3"  # folder in the home in which stacks of earlier versions kept them
 
 
 class _SecretFileSource(EnvSettingsSource):
@@ -100,7 +102,13 @@ class StoreSettings(Settings):
     @property
     def url(self) -> str:
         """The configured store, else a folder in the home, which needs no server."""
-        return self.store_url or f"file://{(HomeSettings().home / 'store').resolve()}"
+        return self.store_url or f"file://{(HomeSettings().home / HOME_STORE).resolve()}"
+
+    @property
+    def unmoved(self) -> Path | None:
+        """Folder of an earlier version's stack whose objects are not in this store yet, if any."""
+        folder = HomeSettings().home / EARLIER_STORE
+        return folder if not self.store_url and folder.is_dir() else None
 
 
 class RedisSettings(Settings):

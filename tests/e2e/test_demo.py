@@ -11,7 +11,7 @@ import pytest
 from euguess.collection.layout import locations_prefix
 from euguess.messages.collection import DatasetStatus
 from euguess.messages.serving import Prediction
-from euguess.settings import StoreSettings
+from euguess.settings import HOME_STORE, StoreSettings
 from euguess.storage import open_store
 from tests.e2e.running import DemoStack, processes_of, run_euguess
 
@@ -25,11 +25,7 @@ def status(stack: DemoStack, name: str) -> DatasetStatus:
 
 
 async def photos_of_a_new_place(stack: DemoStack, folder: Path) -> list[Path]:
-    lines = (stack.home / "stack.env").read_text().splitlines()
-    variables = dict(line.split("=", 1) for line in lines)
-    names = ("store_url", "s3_endpoint", "s3_access_key", "s3_secret_key")
-    fields = {name: variables[f"EUGUESS_{name.upper()}"] for name in names}
-    store = await open_store(StoreSettings.model_validate(fields))
+    store = await open_store(StoreSettings(store_url=f"file://{stack.home / HOME_STORE}"))
     key = min([key async for key in store.list(locations_prefix("demo-new-places"))])
     record = json.loads(await store.get(key))
     paths = [folder / f"{index}.jpg" for index in range(len(record["views"]))]

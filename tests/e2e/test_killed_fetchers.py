@@ -22,14 +22,13 @@ from euguess.messages.collection import (
     SlotOutcome,
     SlotStatus,
 )
-from euguess.process.programs import find_redis, find_s3_server
-from euguess.settings import StoreSettings
+from euguess.process.programs import find_redis
+from euguess.settings import HOME_STORE, StoreSettings
 from euguess.stack.credentials import load_credentials
-from euguess.stack.plan import BUCKET, Port, StackPlan
+from euguess.stack.plan import Port, StackPlan
 from euguess.stack.processes import ServerSpec
 from euguess.stack.supervisor import Supervisor, supervised
 from euguess.storage import ObjectStore, open_store
-from euguess.storage.administration import ensure_bucket
 from tests.e2e.running import free_port_base
 
 pytestmark = pytest.mark.timeout(900)
@@ -52,12 +51,7 @@ class Collection:
 
 
 def store_settings(plan: StackPlan) -> StoreSettings:
-    return StoreSettings(
-        store_url=f"s3://{BUCKET}",
-        s3_endpoint=plan.s3.endpoint,
-        s3_access_key=plan.s3.access_key,
-        s3_secret_key=plan.s3.secret_key,
-    )
+    return StoreSettings(store_url=f"file://{plan.home / HOME_STORE}")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +62,6 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]
         port_base=free_port_base(),
         credentials=load_credentials(home),
         redis_program=find_redis(),
-        s3_program=find_s3_server(),
         # A lost lease is found within seconds, so that twenty kills fit into a test.
         extra_variables=(("EUGUESS_LEASE_SECONDS", "5"),),
     )
@@ -76,7 +69,6 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]
     stores = [spec for spec in plan.stores() if spec.name != "mlflow"]
 
     def services() -> list[ServerSpec]:
-        ensure_bucket(store_settings(plan))
         return [spec for spec in plan.services() if spec.name in ("sampler", "fetcher")]
 
     with (

@@ -14,6 +14,7 @@ import pytest
 from safetensors import safe_open
 
 from euguess.process.project import project_root, service_command, service_environment
+from euguess.training.runs import EXPERIMENT
 from tests.support.trainer_home import TrainerHome
 
 RECIPE = """
@@ -70,7 +71,7 @@ def train(home: TrainerHome, *options: str) -> dict[str, Any]:
 
 
 def artifacts(home: TrainerHome, answer: dict[str, Any]) -> Path:
-    return home.folder / "mlflow-artifacts" / str(answer["run_id"]) / "artifacts"
+    return home.folder / "mlflow-artifacts" / EXPERIMENT / str(answer["run_id"]) / "artifacts"
 
 
 def weights(home: TrainerHome, answer: dict[str, Any]) -> bytes:

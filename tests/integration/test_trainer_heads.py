@@ -155,7 +155,7 @@ class StoppedTracking(Tracking):
 def test_a_stopped_head_continues_as_the_same_run(trainer: TrainerHome) -> None:
     session = trainer.session()
     request = replace(head_request("seed=7"), is_registered=False)
-    tracking = StoppedTracking(session.tracking.client, trainer.folder, is_server=False)
+    tracking = StoppedTracking(session.tracking.client, is_server=False)
     with pytest.raises(Stopped, match="Stopped after computing the features of smallnet@32"):
         run_experiment(request, replace(session, tracking=tracking))
     (stopped,) = [run for run in session.tracking.runs() if run.status == "KILLED"]

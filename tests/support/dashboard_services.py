@@ -42,6 +42,7 @@ from euguess.storage.local import memory_store
 from euguess.training.report import Report
 from euguess.training.runs import (
     ALIVE_TAG,
+    EXPERIMENT,
     MILLISECONDS,
     PROMOTE_TAG,
     RECIPE_FILE,
@@ -181,7 +182,7 @@ class FakeServices:
     def _mlflow(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/health":
             return httpx.Response(200)
-        if request.url.path.endswith(("/experiments/get-by-name", "/runs/search")):
+        if request.url.path.endswith(("/experiments/search", "/runs/search")):
             return self._runs_response(request)
         if request.url.path.endswith(("/set-tag", "/delete-tag")):
             body, verb = json.loads(request.content), request.url.path.rpartition("/")[2]
@@ -211,10 +212,10 @@ class FakeServices:
         return httpx.Response(200, json={"model_version": version})
 
     def _runs_response(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "GET":
-            experiment = {"experiment": {"experiment_id": "1"}}
+        if request.url.path.endswith("/experiments/search"):
+            experiments = [{"experiment_id": "1", "name": EXPERIMENT}]
             is_there = bool(self.runs or self.trainings)
-            return httpx.Response(200 if is_there else 404, json=experiment if is_there else {})
+            return httpx.Response(200, json={"experiments": experiments} if is_there else {})
         found = [_run(run_id, report) for run_id, report in self.runs.items()]
         if not json.loads(request.content)["filter"]:  # all, not the finished ones alone
             found = [_training(run) for run in self.trainings]

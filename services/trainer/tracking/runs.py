@@ -4,6 +4,7 @@ Only the modules of services.trainer.tracking use MLflow.
 """
 
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -16,23 +17,28 @@ from mlflow import MlflowClient, environment_variables
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.telemetry import set_telemetry_client
 
 from euguess.clock import utc_now
 from euguess.errors import InvalidInput, ServiceUnavailable
 from euguess.process.locks import folder_lock
 from euguess.promotion.versions import MODEL_ARTIFACTS
-from euguess.training.runs import ALIVE_SECONDS, ALIVE_TAG, EXPERIMENT, FINISHED, STOP_TAG
+from euguess.training.artifacts import RELATIVE, readable_address
+from euguess.training.runs import (
+    ALIVE_SECONDS,
+    ALIVE_TAG,
+    EXPERIMENT,
+    EXPERIMENTS,
+    FINISHED,
+    STOP_TAG,
+)
 from services.trainer.background import repeated
 from services.trainer.errors import RunTaken, Stopped
 from services.trainer.progress import EpochResult
 from services.trainer.tracking.ownership import OWNER_TAG, Owner, require_free, require_owner
 
-# Separate experiments: neither kind of access can resolve the other's artifact addresses.
-LOCAL_EXPERIMENT = "euguess-local"
-ARTIFACT_FOLDER = "mlflow-artifacts"
 LOCK_FOLDER = "mlflow-lock"
-PROXIED = "mlflow-artifacts:/"
 ANSWERS_FILE = "answers.json"
 ANSWER_WITHIN_SECONDS = 5.0
 HTTP_RETRIES = 2  # MLflow's default of 7 takes minutes
@@ -56,9 +62,8 @@ class RunSummary:
 class Tracking:
     """Writes and reads runs. Raises ServiceUnavailable when MLflow fails."""
 
-    def __init__(self, client: MlflowClient, home: Path, *, is_server: bool) -> None:
+    def __init__(self, client: MlflowClient, *, is_server: bool) -> None:
         self.client = client
-        self._home = home
         self._is_server = is_server
 
     @contextmanager
@@ -98,10 +103,6 @@ class Tracking:
 
     @contextmanager
     def _heartbeat(self, run_id: str) -> Iterator[None]:
-        """Send heartbeats to a server; with a database file, nobody would read them."""
-        if not self._is_server:
-            yield
-            return
         self._beat(run_id)
         with repeated(lambda: self._beat(run_id), ALIVE_SECONDS):
             yield
@@ -137,13 +138,22 @@ class Tracking:
                 self.client.delete_tag(run_id, STOP_TAG)
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
-        with mlflow_errors():
-            self.client.log_text(run_id, text, name)
+        """Store a text as a file of the run. Its name may contain folders."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            self._log_files(run_id, Path(folder))
 
     def log_model(self, run_id: str, package: Path) -> None:
         """Store the files of a model package with the run."""
+        self._log_files(run_id, package, MODEL_ARTIFACTS)
+
+    def _log_files(self, run_id: str, folder: Path, below: str | None = None) -> None:
+        address = self._artifact_uri(run_id)
         with mlflow_errors():
-            self.client.log_artifacts(run_id, str(package), MODEL_ARTIFACTS)
+            files = get_artifact_repository(address, tracking_uri=self.client.tracking_uri)
+            files.log_artifacts(str(folder), below)  # type: ignore[no-untyped-call] # MLflow's
 
     def fetch(self, run_id: str, name: str, folder: Path) -> Path:
         """Download a file or folder of a run. Raises InvalidInput when it has none."""
@@ -200,7 +210,7 @@ class Tracking:
 
     def _search(self, query: str = "") -> list[Run]:
         with mlflow_errors():
-            known = (self.client.get_experiment_by_name(n) for n in (EXPERIMENT, LOCAL_EXPERIMENT))
+            known = (self.client.get_experiment_by_name(name) for name in EXPERIMENTS)
             ids = [experiment.experiment_id for experiment in known if experiment is not None]
             found = self.client.search_runs(ids, query, max_results=LISTED_RUNS) if ids else []
         return list(found)
@@ -230,30 +240,22 @@ class Tracking:
         return run_id
 
     def _experiment(self) -> str:
-        name = EXPERIMENT if self._is_server else LOCAL_EXPERIMENT
-        experiment = self.client.get_experiment_by_name(name)
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
         if experiment is not None:
             return str(experiment.experiment_id)
-        location = None if self._is_server else self._artifacts.as_uri()
+        location = None if self._is_server else f"{RELATIVE}{EXPERIMENT}"
         try:
-            return str(self.client.create_experiment(name, artifact_location=location))
+            return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return self._experiment()  # another process created it
 
-    @property
-    def _artifacts(self) -> Path:
-        return (self._home / ARTIFACT_FOLDER).resolve()
-
     def _artifact_uri(self, run_id: str) -> str:
         self.find(run_id)
         with mlflow_errors():
-            uri = str(self.client.get_run(run_id).info.artifact_uri)
-        if uri.startswith(PROXIED) and not self._is_server:
-            # Written by this home's server, which is not running now.
-            return (self._artifacts / uri.removeprefix(PROXIED)).as_uri()
-        return uri
+            address = str(self.client.get_run(run_id).info.artifact_uri)
+        return readable_address(address, self.client.tracking_uri)
 
 
 def open_tracking(url: str, home: Path) -> Tracking:
@@ -262,9 +264,9 @@ def open_tracking(url: str, home: Path) -> Tracking:
     is_server = url.startswith(("http://", "https://"))
     if is_server:
         _require_answer(url)
-        return Tracking(_client(url), home, is_server=True)
+        return Tracking(_client(url), is_server=True)
     with folder_lock(home / LOCK_FOLDER):  # two processes cannot create the tables at the same time
-        return Tracking(_client(url), home, is_server=False)
+        return Tracking(_client(url), is_server=False)
 
 
 def _client(url: str) -> MlflowClient:

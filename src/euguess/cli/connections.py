@@ -37,9 +37,9 @@ def inference_client() -> InferenceClient | None:
 
 
 async def store() -> ObjectStore:
-    """Open the configured object store. Print a note if it is only a folder."""
+    """Open the configured object store. Print a note if no stack updates it."""
     settings = StoreSettings.load()
-    if not settings.store_url:
+    if not settings.store_url and not ServiceSettings.load().sampler_url:
         messages.print(f"[dim]No stack is running; using the folder {settings.url}[/dim]")
     return await open_store(settings)
 

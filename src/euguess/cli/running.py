@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from euguess.cli.demo import run_demo, run_demo_once
-from euguess.process.programs import find_java, find_redis, find_s3_server
+from euguess.process.programs import find_java, find_redis
 from euguess.settings import HomeSettings, ServiceSettings
 from euguess.stack.credentials import load_credentials
 from euguess.stack.doctor import Check, examine
@@ -22,7 +22,7 @@ from euguess.terminal.output import console, print_json
 
 PortBase = Annotated[
     int,
-    typer.Option(min=1024, max=65000, help="First of the 16 ports that the stack uses"),
+    typer.Option(min=1024, max=65000, help="First of the 8 ports that the stack uses"),
 ]
 Fetchers = Annotated[int, typer.Option(min=1, help="Number of fetcher processes")]
 ExitAfterDemo = Annotated[
@@ -46,8 +46,9 @@ def up(
 ) -> None:
     """Start the stack as local processes and stop it on Ctrl-C.
 
-    Runs Redis, an S3 server, MLflow, the imagery simulator, sampler, fetchers, trainer, TorchServe
-    and dashboard. Data, logs and credentials stay in .euguess (EUGUESS_HOME).
+    Runs Redis, MLflow, the imagery simulator, sampler, fetchers, trainer, TorchServe and dashboard.
+    Data, logs and credentials stay in .euguess (EUGUESS_HOME). Commands without a stack use the
+    same datasets, runs and models.
     """
     home = HomeSettings().home.resolve()
     plan = _plan(home, port_base, fetchers)
@@ -106,15 +107,14 @@ def doctor(
 
 
 def _plan(home: Path, port_base: int, fetchers: int) -> StackPlan:
-    redis, s3, java = find_redis(), find_s3_server(), find_java()
-    for program in (redis, s3, java):
+    redis, java = find_redis(), find_java()
+    for program in (redis, java):
         _announce(f"using {program.name} {program.version} from {program.origin}")
     return StackPlan(
         home=home,
         port_base=port_base,
         credentials=load_credentials(home),
         redis_program=redis,
-        s3_program=s3,
         fetchers=fetchers,
     )
 

@@ -22,6 +22,7 @@ from euguess.promotion.versions import (
 from euguess.training.report import Report
 from euguess.training.runs import (
     EXPERIMENT,
+    EXPERIMENTS,
     FINISHED_AND_TESTED,
     RECIPE_FILE,
     REPORT_FILE,
@@ -32,6 +33,7 @@ from euguess.training.runs import (
 
 MOST_VERSIONS = 200
 MOST_RUNS = 200
+MOST_EXPERIMENTS = 1000
 _API = "/api/2.0/mlflow"
 
 
@@ -98,13 +100,11 @@ class RegistryClient(Client):
         return {int(one["step"]): one["value"] for one in answer.json().get("metrics", ())}
 
     def _runs(self, wanted: str) -> list[dict[str, Any]]:
-        query = {"experiment_name": EXPERIMENT}
-        found = self._get(f"{_API}/experiments/get-by-name", query)
-        if found.status_code == 404:
+        ids = self._experiments()
+        if not ids:
             return []
-        self._raise(found)
         body = {
-            "experiment_ids": [found.json()["experiment"]["experiment_id"]],
+            "experiment_ids": ids,
             "filter": wanted,
             "max_results": MOST_RUNS,
             "order_by": ["attributes.start_time DESC"],
@@ -113,6 +113,13 @@ class RegistryClient(Client):
         self._raise(answer)
         runs: list[dict[str, Any]] = answer.json().get("runs", [])
         return runs
+
+    def _experiments(self) -> list[str]:
+        body = {"filter": f"name LIKE '{EXPERIMENT}%'", "max_results": MOST_EXPERIMENTS}
+        answer = self._ask("POST", f"{_API}/experiments/search", json=body)
+        self._raise(answer)
+        found = answer.json().get("experiments", ())
+        return [one["experiment_id"] for one in found if one["name"] in EXPERIMENTS]
 
     def run_report(self, run_id: str) -> Report:
         """Return the evaluation report of a finished run, registered or not."""

@@ -92,14 +92,6 @@ def find_redis(search_path: str | None = None) -> Program:
         return find_program(VALKEY, search_path)
 
 
-def find_s3_server(search_path: str | None = None) -> Program:
-    """Find MinIO on PATH, or else SeaweedFS. Raises ProgramMissing."""
-    try:
-        return find_program(MINIO, search_path)
-    except ProgramMissing:
-        return find_program(SEAWEEDFS, search_path)
-
-
 def find_java(search_path: str | None = None) -> Program:
     return find_program(JAVA, search_path)
 

@@ -92,8 +92,13 @@ async def read_log(store: ObjectStore) -> list[AuditEntry]:
 
 async def append(store: ObjectStore, entry: AuditEntry) -> bool:
     """Write an entry. Returns False if another entry took its number first."""
-    key, data = audit_key(entry.number), entry.model_dump_json(indent=2).encode()
+    key, data = audit_key(entry.number), entry_bytes(entry)
     return await store.create(key, data) or await store.get(key) == data
+
+
+def entry_bytes(entry: AuditEntry) -> bytes:
+    """Return an entry as it is stored."""
+    return entry.model_dump_json(indent=2).encode()
 
 
 def champion_history(entries: Sequence[AuditEntry]) -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from euguess.errors import EUGuessError, ProgramMissing
 from euguess.process.ports import is_free
-from euguess.process.programs import Program, find_java, find_redis, find_s3_server
+from euguess.process.programs import Program, find_java, find_redis
 from euguess.settings import HomeSettings, ServiceSettings
 from euguess.stack.plan import DEFAULT_PORT_BASE, PORT_COUNT, Port
 from euguess.stack.state import running_stack, stack_troubles
@@ -42,7 +42,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Check everything that `euguess up` needs, without starting anything."""
-    programs = {"Redis": find_redis, "S3 server": find_s3_server, "Java": find_java}
+    programs = {"Redis": find_redis, "Java": find_java}
     return [
         _python(),
         *(_program(part, find) for part, find in programs.items()),

@@ -15,23 +15,18 @@ from euguess.process.project import SERVICE_VARIABLES, project_root, service_com
 from euguess.stack.credentials import Credentials
 from euguess.stack.processes import ServerSpec
 from euguess.stack.servers import (
-    MINIO_PORTS,
-    SEAWEEDFS_PORTS,
     RedisServer,
-    S3Server,
     http_ready,
     http_responds,
     redis_spec,
-    s3_port_count,
-    s3_spec,
 )
+from euguess.training.artifacts import ARTIFACT_FOLDER
 
-BUCKET = "euguess"
 DEFAULT_PORT_BASE = 8700
 
 
 class Port(IntEnum):
-    """Ports of a stack, as offsets from its base. The S3 server takes the last ones."""
+    """Ports of a stack, as offsets from its base."""
 
     DASHBOARD = 0
     SAMPLER = 1
@@ -41,21 +36,23 @@ class Port(IntEnum):
     METRICS = 5
     MLFLOW = 6
     REDIS = 7
-    S3 = 8
 
 
-PORT_COUNT = Port.S3 + max(MINIO_PORTS, SEAWEEDFS_PORTS)
+PORT_COUNT = len(Port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackPlan:
-    """The parts of a local stack."""
+    """The parts of a local stack.
+
+    The services use the same store and the same database of runs as commands without a stack, so
+    they get no address of a store: as for those commands, the default is a folder in the home.
+    """
 
     home: Path
     port_base: int = DEFAULT_PORT_BASE
     credentials: Credentials
     redis_program: Program
-    s3_program: Program
     fetchers: int = 2
     simulator_arguments: tuple[str, ...] = ()
     extra_variables: tuple[tuple[str, str], ...] = ()  # settings of the services
@@ -66,7 +63,7 @@ class StackPlan:
     @property
     def ports(self) -> range:
         """All ports that the stack uses."""
-        return range(self.port_base, self.s3.ports[-1] + 1)
+        return range(self.port_base, self.port_base + PORT_COUNT)
 
     def address(self, port: Port) -> str:
         return f"http://{LOOPBACK}:{self.port(port)}"
@@ -81,17 +78,6 @@ class StackPlan:
             password=password,
         )
 
-    @property
-    def s3(self) -> S3Server:
-        first = self.port(Port.S3)
-        return S3Server(
-            program=self.s3_program,
-            ports=tuple(range(first, first + s3_port_count(self.s3_program))),
-            data=self.home / "s3",
-            access_key=self.credentials.s3_access_key,
-            secret_key=SecretStr(self.credentials.s3_secret_key),
-        )
-
     def log_path(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"
 
@@ -100,10 +86,6 @@ class StackPlan:
         return {
             "EUGUESS_HOME": str(self.home),
             "EUGUESS_REDIS_URL": self.redis.url.get_secret_value(),
-            "EUGUESS_STORE_URL": f"s3://{BUCKET}",
-            "EUGUESS_S3_ENDPOINT": self.s3.endpoint,
-            "EUGUESS_S3_ACCESS_KEY": self.s3.access_key,
-            "EUGUESS_S3_SECRET_KEY": self.s3.secret_key.get_secret_value(),
             "EUGUESS_MLFLOW_URL": self.address(Port.MLFLOW),
             "EUGUESS_SAMPLER_URL": self.address(Port.SAMPLER),
             "EUGUESS_ACCESS_TOKEN": self.credentials.access_token,
@@ -117,7 +99,7 @@ class StackPlan:
 
     def stores(self) -> list[ServerSpec]:
         """Return the servers that start first because the services need them."""
-        return [redis_spec(self.redis), s3_spec(self.s3), self._mlflow(), self._simulator()]
+        return [redis_spec(self.redis), self._mlflow(), self._simulator()]
 
     def services(self) -> list[ServerSpec]:
         """Return the services, which start after the stores."""
@@ -139,7 +121,7 @@ class StackPlan:
             "port": self.port(Port.MLFLOW),
             "workers": 1,
             "backend-store-uri": f"sqlite:///{self.home / 'mlflow.db'}",
-            "artifacts-destination": self.home / "mlflow-artifacts",
+            "artifacts-destination": self.home / ARTIFACT_FOLDER,
             "uvicorn-opts": "--timeout-graceful-shutdown 2",
         }
         arguments = (part for name, value in options.items() for part in (f"--{name}", str(value)))
@@ -150,7 +132,7 @@ class StackPlan:
             healthy=http_responds(f"{self.address(Port.MLFLOW)}/health"),
             env={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             ports=(self.port(Port.MLFLOW),),
-            folders=(self.home / "mlflow-artifacts",),
+            folders=(self.home / ARTIFACT_FOLDER,),
             ready_seconds=120,
         )
 

@@ -25,9 +25,11 @@ async def open_store(
 ) -> ObjectStore:
     """Open the store and check that it honours create-if-absent.
 
-    Raises InvalidInput for invalid settings, StoreUnavailable if the store does not answer in time,
-    and StoreError if it refuses access or ignores create-if-absent.
+    Raises InvalidInput for invalid settings, StoreUnavailable if the store does not answer in time
+    or an earlier version's objects were not moved yet, and StoreError if it refuses access or
+    ignores create-if-absent.
     """
+    _require_moved(settings)
     store = _named_store(settings)
     try:
         async with asyncio.timeout(answer_within_seconds):
@@ -70,6 +72,15 @@ async def _race(store: ObjectStore) -> int:
 
 def _self_test_key() -> str:
     return f"{SELF_TEST_PREFIX}{uuid4().hex}"
+
+
+def _require_moved(settings: StoreSettings) -> None:
+    """Refuse to show a part of the home's datasets as if they were all."""
+    if settings.unmoved is not None:
+        raise StoreUnavailable(
+            f"An earlier version of EUGuess kept datasets in {settings.unmoved}. Start the stack "
+            "once to move them into the store of this home: euguess up"
+        )
 
 
 def _named_store(settings: StoreSettings) -> Objects:

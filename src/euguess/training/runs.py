@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 EXPERIMENT = "euguess"
+# Runs of earlier versions that were trained without a stack are in an experiment of their own.
+EXPERIMENTS = (EXPERIMENT, "euguess-local")
 REPORT_FILE = "report.json"  # euguess.training.report.Report of a run
 RECIPE_FILE = "recipe.toml"
 PROMOTE_TAG = "euguess.promote"  # promote the model if it beats the champion

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from euguess.cli.main import app
 from euguess.process.exits import run_command
+from euguess.stack.state import publish_addresses, record_processes, remove_state
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -125,7 +126,7 @@ def test_doctor_names_the_ports_of_the_running_stack(
     findings = json.loads(run("doctor", "--json")[1])
     ports = next(one for one in findings if one["part"].startswith("ports"))
     assert (ports["part"], ports["found"]) == (
-        "ports 9100-9115",
+        "ports 9100-9107",
         "in use by the running stack (process 4711)",
     )
 
@@ -178,8 +179,23 @@ def test_doctor_finds_what_the_stack_needs(run: Run) -> None:
     _, out, _ = run("doctor", "--json")
     findings = {finding["part"]: finding for finding in json.loads(out)}
     assert findings["Redis"]["is_there"]
-    assert findings["S3 server"]["is_there"]
     assert findings["Java"]["is_there"]
+
+
+@pytest.fixture
+def troubled_stack(home: Path) -> Iterator[None]:
+    """This process in the place of a stack on other ports, whose Redis does not respond."""
+    record_processes(home, {}, {"redis": "does not respond"})
+    publish_addresses(home, {"EUGUESS_DASHBOARD_URL": "http://127.0.0.1:24500"})
+    yield
+    remove_state(home)
+
+
+@pytest.mark.usefixtures("troubled_stack")
+def test_up_names_what_is_wrong_with_the_running_stack(run: Run) -> None:
+    code, _, error = run("up")
+    assert code == 1
+    assert "redis: does not respond. To restart it: euguess down, then euguess up" in error
 
 
 def test_a_plan_quotes_a_collection_without_any_server(run: Run) -> None:

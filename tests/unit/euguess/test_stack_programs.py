@@ -17,7 +17,6 @@ from euguess.process.programs import (
     find_java,
     find_program,
     find_redis,
-    find_s3_server,
 )
 
 NO_PROGRAMS = os.devnull  # a PATH without any program
@@ -75,12 +74,6 @@ def test_redis_is_preferred_if_it_is_on_path(tmp_path: Path) -> None:
     install(tmp_path, "redis-server", "Redis server v=7.0.15")
     assert find_redis(str(tmp_path)).name == "redis-server"
     assert find_redis(NO_PROGRAMS).name == "valkey-server"
-
-
-def test_minio_is_preferred_if_it_is_on_path(tmp_path: Path) -> None:
-    install(tmp_path, "minio", "minio version RELEASE.2026-09-03T13-18-01Z")
-    assert find_s3_server(str(tmp_path)).name == "minio"
-    assert find_s3_server(NO_PROGRAMS).name == "weed"
 
 
 @pytest.mark.parametrize(
