@@ -6,8 +6,8 @@ from pydantic.fields import FieldInfo
 
 from docs.tools.fields import default_text, leaves
 from docs.tools.markdown import code, page, table
-from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
-from services.trainer.recipes.recipe import Recipe
+from euguess.training.recipes.head_recipe import Backbone, HeadRecipe
+from euguess.training.recipes.recipe import Recipe
 
 INTRODUCTION = """\
 A recipe is a TOML file that describes a training run: of a network, or of a head on frozen

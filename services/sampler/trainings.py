@@ -5,7 +5,7 @@ import asyncio
 from euguess.errors import QueueFull
 from euguess.messages.queues import Queue
 from euguess.messages.training import TrainRun
-from euguess.training.overrides import parse_table
+from euguess.training.recipes.read import parse_any_recipe
 from services.sampler.publisher import Publisher
 from services.sampler.service import SamplerService
 
@@ -26,7 +26,7 @@ class Trainings:
         Raises InvalidRecipe, DatasetNotFound, QueueFull, ServiceUnavailable or Redis's errors.
         """
         async with self._parsing:  # one at a time, so that slow ones share one core
-            await asyncio.to_thread(parse_table, order.recipe)
+            await asyncio.to_thread(parse_any_recipe, order.recipe)
         await self._service.status(order.dataset)
         await self._service.check_writable()  # fails faster than the broker's client
         async with self._queueing:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
+from euguess.training.recipes.weights import SAFETENSORS, is_weights_file
 from services.networks import (
     IMAGENET_CLASSES,
     IMAGENET_SIZE,
@@ -31,7 +32,6 @@ from services.networks import (
 IMAGENET = "imagenet"
 WEIGHTS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")  # a member of torchvision's enumeration
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
-SAFETENSORS, PICKLES = ".safetensors", (".pth", ".pt")
 PARALLEL_PREFIX = "module."  # of networks saved inside of torch's DataParallel
 NESTED = ("state_dict", "model")  # keys of checkpoints that hold the tensors
 POSITIONS = "encoder.pos_embedding"  # of torchvision's vision transformers
@@ -56,11 +56,6 @@ LITE0_PACKAGE = WeightsPackage(  # Apache-2.0
     (LITE0, "timm/tf_efficientnet_lite0"),
 )
 PACKAGES = {one.package: one for one in (LITE0_PACKAGE,)}
-
-
-def is_weights_file(weights: str) -> bool:
-    """Return whether weights names a file, by its suffix; other texts are names of weights."""
-    return Path(weights).suffix in (SAFETENSORS, *PICKLES)
 
 
 def are_at_hand(name: str, weights: str) -> bool:

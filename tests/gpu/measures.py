@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from euguess.messages.serving import ImageSpec, ModelCountry
+from euguess.training.recipes.head_recipe import Backbone
+from euguess.training.recipes.recipe import Recipe, parse_recipe
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.devices import set_up_device
 from services.trainer.evaluation.evaluation import predict_logits
@@ -20,8 +22,6 @@ from services.trainer.loading import batches
 from services.trainer.loading.batches import DeviceImages, Pixels
 from services.trainer.loading.split_data import SplitData
 from services.trainer.progress import EpochResult
-from services.trainer.recipes.head_recipe import Backbone
-from services.trainer.recipes.recipe import Recipe, parse_recipe
 from services.trainer.splits.splits import Split
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train

@@ -22,6 +22,7 @@ from euguess.promotion.rollback import roll_back
 from euguess.settings import MlflowSettings
 from euguess.stack.processes import ServerSpec, started
 from euguess.stack.servers import http_ready
+from euguess.training.recipes.recipe import parse_recipe
 from euguess.training.runs import FIGURES_TAG
 from services.inference.classifier import Classifier, load_classifier
 from services.inference.model_package import Outputs
@@ -35,7 +36,6 @@ from services.trainer.models.export import export_onnx
 from services.trainer.models.shortcuts import REGIONS, find_shortcuts
 from services.trainer.models.stored_model import UNSEEN_PROTOCOL, evaluate_stored, load_model
 from services.trainer.progress import EpochResult, ProgressDisplay
-from services.trainer.recipes.recipe import parse_recipe
 from services.trainer.reports.tables import percent
 from services.trainer.runs.experiment import Outcome, run_experiment
 from services.trainer.runs.protocols import (

@@ -12,6 +12,7 @@ from euguess.messages.records import MAX_VIEWS
 from euguess.messages.serving import ModelCard
 from euguess.promotion.audit import StoredAuditLog
 from euguess.promotion.versions import MODEL_ARTIFACTS
+from euguess.training.recipes.read import parse_any_recipe
 from services.head_network import HeadNetwork
 from services.inference.classifier import load_classifier
 from services.trainer.cache.decoding import OnDamage
@@ -19,7 +20,6 @@ from services.trainer.cards.stored_cards import read_card
 from services.trainer.errors import Stopped
 from services.trainer.models.shortcuts import find_shortcuts
 from services.trainer.models.stored_model import evaluate_stored, load_model
-from services.trainer.recipes.read import parse_any_recipe
 from services.trainer.runs.experiment import Outcome, RunRequest, run_experiment
 from services.trainer.runs.reuse import measured
 from services.trainer.tracking.runs import Tracking

@@ -12,9 +12,9 @@ import pytest
 from euguess.messages.records import Interval
 from euguess.process.project import project_root
 from euguess.storage import open_store
+from euguess.training.recipes.recipe import read_recipe
 from euguess.training.report import Report
 from services.trainer.models.paired import unpaired_difference
-from services.trainer.recipes.recipe import read_recipe
 from services.trainer.runs.experiment import RunRequest
 from services.trainer.runs.protocols import ProtocolComparison, compare_protocols
 from tests.support.simulated_datasets import SimulatedDataset

@@ -13,6 +13,7 @@ from euguess.images.postprocessing import log_softmax
 from euguess.images.preprocessing import decode_photo
 from euguess.messages.serving import ModelCountry
 from euguess.process.project import project_root
+from euguess.training.recipes.head_recipe import HeadRecipe, read_head_recipe
 from services.inference.classifier import load_classifier
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.evaluation.evaluation import predict_logits
@@ -23,7 +24,6 @@ from services.trainer.heads.selection import EmbeddedViews, choose_head
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import LabelledSplit
 from services.trainer.models.export import export_package
-from services.trainer.recipes.head_recipe import HeadRecipe, read_head_recipe
 from services.trainer.splits.splits import split_views
 from tests.support.requirements import Requirement, skip_without
 from tests.support.tiny_training import CPU

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from euguess.training.recipes.recipe import parse_recipe
 from services.trainer.real_results.measure import Recipes, measure_all, open_benchmark
-from services.trainer.recipes.recipe import parse_recipe
 from services.trainer.runs.experiment import run_experiment
 from services.trainer.session import Session
 from tests.support.trainer_home import RECIPE, TrainerHome, tiny_request

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from euguess.errors import InvalidInput
 from euguess.process.project import project_root, service_command, service_environment
-from services.trainer.recipes.recipe import read_recipe
+from euguess.training.recipes.recipe import read_recipe
 from services.trainer.sweeps.run import SweepRequest, run_sweep
 from services.trainer.sweeps.study import STARTED
 from tests.support.trainer_home import TrainerHome

@@ -8,11 +8,11 @@ import pyarrow as pa
 import torch
 
 from euguess.messages.serving import ImageSpec, ModelCountry
+from euguess.training.recipes.recipe import Recipe, parse_recipe
 from services.trainer.cache.format import CacheHeader, TensorCache
 from services.trainer.dataset.view_index import Rows, ViewIndex
 from services.trainer.loading.batches import DeviceImages, Pixels
 from services.trainer.loading.split_data import SplitData
-from services.trainer.recipes.recipe import Recipe, parse_recipe
 from services.trainer.splits.splits import split_views
 
 CPU = torch.device("cpu")

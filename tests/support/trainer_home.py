@@ -13,10 +13,10 @@ from rich.console import Console
 from euguess.process.project import project_root, service_environment
 from euguess.settings import MlflowSettings, StoreSettings
 from euguess.storage import open_store
-from services.trainer.recipes.recipe import parse_recipe
+from euguess.training.recipes.recipe import parse_recipe
+from euguess.training.recipes.split_spec import SplitProtocol
 from services.trainer.runs.experiment import RunRequest
 from services.trainer.session import Session, open_session
-from services.trainer.splits.splits import SplitProtocol
 from tests.support.country_photos import LearnableDataset
 from tests.support.warm_commands import run_warm
 

@@ -6,6 +6,7 @@ import tomli_w
 
 from euguess.errors import InvalidRecipe
 from euguess.training.overrides import override, parse_table
+from euguess.training.recipes.read import parse_any_recipe
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 # Keys of a network to train, and of a head; sweep files in the same folder lack some of these.
@@ -29,10 +30,10 @@ def with_overrides(text: str, changes: str) -> str:
     """
     table = parse_table(text)
     lines = [line for line in map(str.strip, changes.splitlines()) if line]
-    if not lines:
-        return text
     override(table, lines)
-    return tomli_w.dumps(table)
+    recipe = tomli_w.dumps(table) if lines else text
+    parse_any_recipe(recipe)  # by the trainer's rules, so that a typo is refused here
+    return recipe
 
 
 def _is_recipe(text: str) -> bool:

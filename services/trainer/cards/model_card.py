@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from euguess.training.recipes.head_recipe import HeadRecipe
+from euguess.training.recipes.read import AnyRecipe
 from euguess.training.report import Certainty, Report
 from services.trainer.cards.energy import Energy
-from services.trainer.recipes.head_recipe import HeadRecipe
-from services.trainer.recipes.read import AnyRecipe
 from services.trainer.reports.markdown import (
     NOT_RECORDED,
     bullets,

@@ -2,12 +2,12 @@
 
 from euguess.errors import EUGuessError
 from euguess.promotion.versions import DATASET_CARD, MODEL_CARD
+from euguess.training.recipes.read import AnyRecipe
 from euguess.training.report import Report
 from services.trainer.cards.dataset_card import dataset_card
 from services.trainer.cards.dataset_facts import read_dataset_facts
 from services.trainer.cards.energy import estimate_energy
 from services.trainer.cards.model_card import TrainingFacts, model_card
-from services.trainer.recipes.read import AnyRecipe
 from services.trainer.session import Session
 
 ENVIRONMENT = "environment."

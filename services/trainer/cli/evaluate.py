@@ -81,9 +81,9 @@ def leaks(
     """
     import torch
 
+    from euguess.training.recipes.read import read_any_recipe
     from euguess.training.report import Places
     from services.trainer.loading.split_data import read_split_data
-    from services.trainer.recipes.read import read_any_recipe
     from services.trainer.reports.tables import leaks_table
     from services.trainer.session import load_cache
     from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
@@ -149,7 +149,7 @@ def _comparison(
     renewal: str | None,
 ) -> "ProtocolComparison":
     from euguess.errors import InvalidInput
-    from services.trainer.recipes.read import read_any_recipe
+    from euguess.training.recipes.read import read_any_recipe
     from services.trainer.runs.experiment import RunRequest
     from services.trainer.runs.protocols import PROTOCOLS, ProtocolComparison
 

@@ -34,8 +34,8 @@ def embed(
 
     Stored features are reused and interrupted runs resumed. `train` does this automatically.
     """
+    from euguess.training.recipes.head_recipe import read_head_recipe
     from services.trainer.heads.embeddings import embed_dataset
-    from services.trainer.recipes.head_recipe import read_head_recipe
 
     chosen = read_head_recipe(recipe).with_weights_in(weights)
     session, on_damage = open_session(device), damage_policy(skip_damaged)

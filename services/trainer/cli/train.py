@@ -120,7 +120,7 @@ def _picked(dataset: str, device: str) -> Path:
 def _request(
     dataset: str, recipe: Path, overrides: list[str], resume: bool, promote: bool, skip: bool
 ) -> "RunRequest":
-    from services.trainer.recipes.read import read_any_recipe
+    from euguess.training.recipes.read import read_any_recipe
     from services.trainer.runs.experiment import RunRequest
 
     return RunRequest(

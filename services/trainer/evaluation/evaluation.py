@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from euguess.images.postprocessing import log_softmax
 from euguess.messages.records import Interval
+from euguess.training.recipes.head_recipe import HeadRecipe
+from euguess.training.recipes.read import AnyRecipe
+from euguess.training.recipes.split_spec import SplitProtocol
 from euguess.training.report import (
     Baselines,
     CountryAccuracy,
@@ -40,10 +43,7 @@ from services.trainer.evaluation.metrics import (
 )
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.loading.split_data import LabelledSplit, SplitData, subset
-from services.trainer.recipes.head_recipe import HeadRecipe
-from services.trainer.recipes.read import AnyRecipe
 from services.trainer.splits.leaks import count_leaks, find_leaks, name_pairs
-from services.trainer.splits.splits import SplitProtocol
 
 TOP = 5
 EVALUATION_BATCH = 256

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from euguess.errors import InvalidRecipe
 from euguess.messages.serving import ImageSpec
+from euguess.training.recipes.head_recipe import Backbone
+from euguess.training.recipes.recipe import NO_WEIGHTS
 from services.head_network import FrozenBackbone
 from services.networks import (
     UnknownNetwork,
@@ -17,8 +19,6 @@ from services.networks import (
 )
 from services.trainer.devices import on_device
 from services.trainer.pretrained import WeightsMismatch, build_pretrained
-from services.trainer.recipes.head_recipe import Backbone
-from services.trainer.recipes.recipe import NO_WEIGHTS
 
 
 def build_backbone(backbone: Backbone, image: ImageSpec, device: torch.device) -> FrozenBackbone:

@@ -28,6 +28,7 @@ from euguess.messages.records import (
 )
 from euguess.messages.serving import ImageSpec
 from euguess.process.files import write_atomically
+from euguess.training.recipes.head_recipe import Backbone
 from services.head_network import FrozenBackbone
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.files import cache_room_errors, locked
@@ -40,7 +41,6 @@ from services.trainer.heads.backbones import (
 )
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.progress import Progress
-from services.trainer.recipes.head_recipe import Backbone
 from services.trainer.session import Session, load_cache
 
 FORMAT_VERSION = 2

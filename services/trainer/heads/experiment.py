@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from euguess.messages.serving import ImageSpec
+from euguess.training.recipes.head_recipe import Backbone, HeadRecipe
 from euguess.training.report import Report
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.certainty import Calibration, fit_calibration
@@ -12,7 +13,6 @@ from services.trainer.evaluation.metrics import fuse_views
 from services.trainer.heads.embeddings import Features
 from services.trainer.heads.selection import ChosenHead, EmbeddedViews
 from services.trainer.loading.split_data import label_and_split
-from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
 
 # Penultimate features, then those of each layer, in the row order of the tensor cache.
 # Arguments: a backbone, and the images that the head's model is given.

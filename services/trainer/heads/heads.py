@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from euguess.training.recipes.head_recipe import HeadOptions
 from services.trainer.dataset.view_index import Floats, Rows, Strings
 from services.trainer.heads.linear import (
     Examples,
@@ -10,7 +11,6 @@ from services.trainer.heads.linear import (
     fit_logistic,
     place_weights,
 )
-from services.trainer.recipes.head_recipe import HeadOptions
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from euguess.training.recipes.head_recipe import Scaling
 from services.trainer.dataset.view_index import Floats
-from services.trainer.recipes.head_recipe import Scaling
 
 Block = NDArray[np.floating]  # (views, features of one layer of a backbone)
 SMALLEST_SPREAD = 1e-6  # avoids blowing up nearly constant features

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from euguess.images.postprocessing import tempered
+from euguess.training.recipes.head_recipe import HeadOptions
 from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.evaluation.calibration import fit_temperature
 from services.trainer.evaluation.metrics import (
@@ -20,7 +21,6 @@ from services.trainer.heads.heads import TrainingFeatures, fit_heads
 from services.trainer.heads.linear import LinearModel
 from services.trainer.heads.scaling import Block, Scaler, fit_scaler
 from services.trainer.loading.split_data import LabelledSplit
-from services.trainer.recipes.head_recipe import HeadOptions
 
 
 @dataclass(frozen=True)

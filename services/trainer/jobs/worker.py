@@ -91,7 +91,7 @@ def train_app(redis_url: str) -> Celery:
 
 def _train(message: TrainRun) -> str:
     # Imported here: the parent process stays small, and safe to fork, without torch.
-    from services.trainer.recipes.read import parse_any_recipe
+    from euguess.training.recipes.read import parse_any_recipe
     from services.trainer.runs.experiment import RunRequest, run_experiment
     from services.trainer.session import open_session
 

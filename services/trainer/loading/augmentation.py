@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from euguess.training.recipes.sections import Augmentation
 from services.trainer.devices import filled
 from services.trainer.loading.rand_augment import augment_groups
-from services.trainer.recipes.sections import Augmentation
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

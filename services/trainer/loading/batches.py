@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from euguess.messages.serving import ImageSpec
+from euguess.training.recipes.sections import Augmentation
 from services.trainer.dataset.view_index import Floats, Rows
 from services.trainer.devices import pinned, random_numbers, upload
 from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.loading.read_ahead import read_ahead
-from services.trainer.recipes.sections import Augmentation
 
 Pixels = NDArray[np.uint8]  # N x S x S x 3, in memory or mapped from a file
 RESIDENT_SHARE = 0.5  # of the device's free memory for pixels; the rest is for training

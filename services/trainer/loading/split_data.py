@@ -11,14 +11,15 @@ from euguess.geography.countries import PRESETS, country
 from euguess.images.perceptual_hash import hash_images
 from euguess.messages.serving import ModelCountry
 from euguess.messages.training import SeenViews
+from euguess.training.recipes.read import AnyRecipe
+from euguess.training.recipes.sections import Subset
+from euguess.training.recipes.split_spec import SplitProtocol, SplitSpec
 from euguess.training.report import LeftOut
 from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.loading.batches import DeviceImages
-from services.trainer.recipes.read import AnyRecipe
-from services.trainer.recipes.sections import Subset
 from services.trainer.splits.leaks import unseen_locations
-from services.trainer.splits.splits import Split, SplitProtocol, SplitSpec, split_views
+from services.trainer.splits.splits import Split, split_views
 
 STUDY_PRESET = "eu32"
 DISTANT = (SplitProtocol.LOCATION_BUFFER, SplitProtocol.SPATIAL)  # protocols that need positions

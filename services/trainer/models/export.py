@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec, ModelCard
+from euguess.training.recipes.head_recipe import HeadRecipe
+from euguess.training.recipes.read import AnyRecipe
 from euguess.training.report import Report
 from services.familiarity import MeasuringNetwork
 from services.trainer.evaluation.metrics import require_finite
 from services.trainer.models.familiarity import Familiarity
-from services.trainer.recipes.head_recipe import HeadRecipe
-from services.trainer.recipes.read import AnyRecipe
 from services.trainer.tensor_files import save_tensors
 
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"

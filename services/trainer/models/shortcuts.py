@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from euguess.errors import InvalidInput
 from euguess.messages.records import Interval, Record
+from euguess.training.recipes.split_spec import SplitProtocol
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.devices import on_device
 from services.trainer.evaluation.bootstrap import bootstrap_interval, paired_difference
@@ -21,7 +22,6 @@ from services.trainer.loading.split_data import SplitData
 from services.trainer.models.stored_model import load_model, read_test
 from services.trainer.progress import Progress
 from services.trainer.session import Session, load_cache
-from services.trainer.splits.splits import SplitProtocol
 from services.trainer.tracking.naming import run_named
 
 Box = tuple[float, float, float, float]  # top, bottom, left, right as shares of a side

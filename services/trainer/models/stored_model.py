@@ -14,6 +14,7 @@ from euguess.errors import ChecksumMismatch, InvalidInput
 from euguess.messages.serving import ModelCard
 from euguess.messages.training import SeenViews
 from euguess.promotion.versions import MODEL_ARTIFACTS, SEEN_FILE
+from euguess.training.recipes.read import AnyRecipe, parse_any_recipe
 from euguess.training.report import Baselines, LeftOut, Report
 from euguess.training.runs import RECIPE_FILE
 from services.head_network import build_model
@@ -28,7 +29,6 @@ from services.trainer.loading.split_data import (
     seen_views,
 )
 from services.trainer.models.export import CARD, REPORT, WEIGHTS
-from services.trainer.recipes.read import AnyRecipe, parse_any_recipe
 from services.trainer.session import Session, load_cache
 from services.trainer.tracking.naming import run_named
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from euguess.errors import EUGuessError, InvalidInput, ServiceUnavailable, StoreError
 from euguess.messages.serving import ImageSpec
+from euguess.training.recipes.recipe import Recipe, read_recipe
 from euguess.training.report import Report
 from euguess.training.study_facts import LOADING
 from services.trainer.cache.decoding import OnDamage
@@ -22,7 +23,6 @@ from services.trainer.models.paired import PhotoResults
 from services.trainer.models.stored_model import evaluate_stored
 from services.trainer.paper.contents import Contents, read_contents
 from services.trainer.paper.loading import LoadingTimes, measure_loading
-from services.trainer.recipes.recipe import Recipe, read_recipe
 from services.trainer.runs.experiment import RunRequest
 from services.trainer.runs.protocols import RENEWAL
 from services.trainer.runs.reuse import measured, stored_report

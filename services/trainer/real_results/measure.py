@@ -18,6 +18,9 @@ import numpy as np
 from euguess.errors import InvalidRecipe
 from euguess.images.postprocessing import log_softmax
 from euguess.messages.serving import ImageSpec
+from euguess.training.recipes.head_recipe import Backbone, HeadRecipe, read_head_recipe
+from euguess.training.recipes.recipe import Recipe, read_recipe
+from euguess.training.recipes.weights import is_weights_file
 from services.trainer.cache.format import TensorCache
 from services.trainer.evaluation.evaluation import Predictions, predict_logits
 from services.trainer.evaluation.metrics import fuse_views
@@ -26,7 +29,6 @@ from services.trainer.heads.embeddings import Features, embed_dataset
 from services.trainer.heads.experiment import FeaturesOf, embed_views, measure_head
 from services.trainer.heads.selection import choose_head
 from services.trainer.loading.split_data import LabelledSplit, read_split_data
-from services.trainer.pretrained import is_weights_file
 from services.trainer.real_results.predictions import (
     HeldOut,
     Measurement,
@@ -34,8 +36,6 @@ from services.trainer.real_results.predictions import (
     kept,
     places_of_test,
 )
-from services.trainer.recipes.head_recipe import Backbone, HeadRecipe, read_head_recipe
-from services.trainer.recipes.recipe import Recipe, read_recipe
 from services.trainer.session import Session, load_cache
 from services.trainer.training.driver import new_training
 

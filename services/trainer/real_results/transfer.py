@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from euguess.geography.countries import country
 from euguess.images.postprocessing import calibration_for, country_sets, tempered
 from euguess.messages.serving import ModelCountry
+from euguess.training.recipes.head_recipe import HeadRecipe
 from services.trainer.dataset.view_index import Rows, Strings, ViewIndex
 from services.trainer.evaluation.certainty import Calibration, fit_calibration
 from services.trainer.evaluation.metrics import LogProbabilities, fuse_views
@@ -26,7 +27,6 @@ from services.trainer.loading.split_data import (
     subset,
 )
 from services.trainer.real_results.measure import Benchmark, seeded
-from services.trainer.recipes.head_recipe import HeadRecipe
 from services.trainer.splits.splits import Split, split_views
 
 ALL = "all datasets"  # no dataset has a space in its name

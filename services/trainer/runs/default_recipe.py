@@ -11,10 +11,10 @@ import torch
 from euguess.process.project import project_root
 from euguess.settings import StoreSettings
 from euguess.storage import open_store
+from euguess.training.recipes.head_recipe import HeadRecipe
+from euguess.training.recipes.read import AnyRecipe, read_any_recipe
 from services.trainer.dataset.manifest import build_manifest
 from services.trainer.pretrained import are_at_hand
-from services.trainer.recipes.head_recipe import HeadRecipe
-from services.trainer.recipes.read import AnyRecipe, read_any_recipe
 
 # With fewer places a head on frozen features is the better model on real photos; beyond, and with
 # a GPU, fine-tuning pays for its time. The border itself has not been measured.

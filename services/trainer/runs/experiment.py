@@ -13,6 +13,8 @@ from euguess.process.files import room_errors
 from euguess.promotion.gate import PromotionRequest
 from euguess.promotion.verdict import Verdict
 from euguess.promotion.versions import SEEN_FILE, RegisteredVersion
+from euguess.training.recipes.head_recipe import HeadRecipe
+from euguess.training.recipes.read import AnyRecipe
 from euguess.training.report import Report
 from euguess.training.runs import FIGURES_TAG, PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
 from services.trainer.cache.decoding import OnDamage
@@ -22,8 +24,6 @@ from services.trainer.evaluation.version import FIGURES_VERSION
 from services.trainer.loading.split_data import LabelledSplit, read_split_data, seen_views
 from services.trainer.models.comparison import promote
 from services.trainer.models.export import export_package
-from services.trainer.recipes.head_recipe import HeadRecipe
-from services.trainer.recipes.read import AnyRecipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.head_run import prepare_head
 from services.trainer.runs.provenance import environment

@@ -14,6 +14,7 @@ import numpy as np
 from euguess.errors import EUGuessError
 from euguess.images.postprocessing import log_softmax
 from euguess.process.files import write_atomically
+from euguess.training.recipes.head_recipe import Backbone, HeadRecipe
 from services.head_network import FrozenBackbone
 from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.view_index import Rows
@@ -30,7 +31,6 @@ from services.trainer.loading.split_data import LabelledSplit, label_and_split
 from services.trainer.models.familiarity import Familiarity, fit_frozen
 from services.trainer.models.paired import results_of
 from services.trainer.progress import Progress
-from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
 from services.trainer.runs.tested import RunInProgress, Tested
 from services.trainer.session import Session
 

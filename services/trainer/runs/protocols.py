@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from euguess.errors import InvalidInput
+from euguess.training.recipes.split_spec import SplitProtocol
 from euguess.training.report import Report
 from services.trainer.models.stored_model import evaluate_stored
 from services.trainer.reports.tables import percent, print_caveats
 from services.trainer.runs.experiment import Outcome, RunRequest, run_experiment
 from services.trainer.runs.reuse import measured
 from services.trainer.session import Session
-from services.trainer.splits.splits import SplitProtocol
 
 RENEWAL = "renewal"
 PROTOCOLS = (*(protocol.value for protocol in SplitProtocol), RENEWAL)

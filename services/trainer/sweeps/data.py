@@ -9,13 +9,13 @@ from euguess.errors import InvalidInput
 from euguess.messages.serving import ImageSpec
 from euguess.process.locks import folder_lock
 from euguess.settings import StoreSettings
+from euguess.training.recipes.recipe import Recipe
+from euguess.training.recipes.sections import Subset
+from euguess.training.recipes.split_spec import SplitSpec
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.loading.split_data import SplitData, read_split_data
 from services.trainer.progress import ProgressDisplay
-from services.trainer.recipes.recipe import Recipe
-from services.trainer.recipes.sections import Subset
 from services.trainer.session import load_cache
-from services.trainer.splits.splits import SplitSpec
 
 SWEEPS = "sweeps"
 Needs = tuple[ImageSpec, int, Subset, SplitSpec]

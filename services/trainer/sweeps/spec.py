@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 
 from euguess.errors import InvalidRecipe
+from euguess.training.recipes.recipe import Recipe, parse_recipe, read_recipe
+from euguess.training.recipes.sections import Section
 from services.trainer.evaluation.version import FIGURES_VERSION
-from services.trainer.recipes.recipe import Recipe, parse_recipe, read_recipe
-from services.trainer.recipes.sections import Section
 
 Value = bool | int | float | str
 Values = Mapping[str, Value]  # by dotted keys of a recipe

@@ -11,9 +11,9 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from euguess.errors import EUGuessError, InvalidRecipe
+from euguess.training.recipes.recipe import Recipe
 from services.trainer.loading.split_data import SplitData
 from services.trainer.progress import EpochResult
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.sweeps.space import draw_values
 from services.trainer.sweeps.spec import Sweep, Values
 from services.trainer.sweeps.study import (

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from euguess.training.recipes.recipe import Recipe
 from services.networks import cut_head
 from services.trainer.devices import on_device
 from services.trainer.loading.split_data import SplitData
 from services.trainer.progress import EpochResult, no_progress
 from services.trainer.progress import Progress as Bar
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import AfterEpoch, TrainingState, train
 

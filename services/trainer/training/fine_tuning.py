@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from euguess.training.recipes.sections import FineTuning, Optimisation
 from services.networks import head_name
-from services.trainer.recipes.sections import FineTuning, Optimisation
 
 CONTAINERS = (nn.Sequential, nn.ModuleList)
 BLOCK_MATRICES = 2  # fewer make a single layer, not a block

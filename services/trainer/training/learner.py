@@ -10,6 +10,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from euguess.errors import InvalidRecipe
+from euguess.training.recipes.recipe import NO_WEIGHTS, Recipe
 from services.networks import (
     IMAGENET_CLASSES,
     UnknownNetwork,
@@ -19,7 +20,6 @@ from services.networks import (
 from services.trainer.devices import on_device, training_arithmetic
 from services.trainer.loading.batches import Batch
 from services.trainer.pretrained import WeightsMismatch, build_pretrained
-from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe
 from services.trainer.training.fine_tuning import freeze, parameter_groups, set_training_mode
 from services.trainer.training.losses import Criterion
 from services.trainer.training.schedules import make_schedule

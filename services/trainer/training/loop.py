@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from euguess.images.postprocessing import log_softmax
+from euguess.training.recipes.recipe import Recipe
 from services.trainer.errors import Diverged
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.evaluation.metrics import is_top, negative_log_likelihoods
 from services.trainer.loading.batches import Batch, draw_rows, num_batches
 from services.trainer.loading.split_data import SplitData
 from services.trainer.progress import EpochResult
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.training.learner import Learner
 from services.trainer.training.losses import Criterion, make_criterion
 from services.trainer.training.mixing import mixed

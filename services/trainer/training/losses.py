@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from euguess.training.recipes.recipe import Recipe
 from services.trainer.dataset.proximity import distances_km
 from services.trainer.dataset.view_index import Floats
 from services.trainer.evaluation.distances import country_centres
 from services.trainer.loading.batches import Batch, country_weights
 from services.trainer.loading.split_data import SplitData
-from services.trainer.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from euguess.training.recipes.sections import Augmentation
 from services.trainer.loading.batches import Batch
-from services.trainer.recipes.sections import Augmentation
 
 MIXING_STREAM = 1  # random stream of the epoch's seed
 

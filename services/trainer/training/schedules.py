@@ -6,7 +6,7 @@ from typing import Protocol
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
-from services.trainer.recipes.recipe import Recipe
+from euguess.training.recipes.recipe import Recipe
 
 WARMUP_START = 0.01  # of the full rate, as in torchvision's reference trainings
 

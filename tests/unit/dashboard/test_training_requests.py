@@ -108,7 +108,12 @@ def test_a_run_can_be_started_with_the_recipe_of_another_run(draw: Draw) -> None
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [("epochs", "write it as key=value"), ("name.first=x", "name is a value, not a table")],
+    [
+        ("epochs", "write it as key=value"),
+        ("name.first=x", "name is a value, not a table"),
+        ("epoch=2", "unknown key epoch; the keys here are"),
+        ("epochs=0", "epochs: Input should be greater than or equal to 1"),
+    ],
 )
 def test_an_invalid_override_is_shown_and_cannot_be_submitted(
     draw: Draw, changes: str, reason: str

@@ -5,7 +5,7 @@ import pytest
 from docs.tools.fields import leaves
 from docs.tools.reference import FOLDER, PAGES
 from docs.tools.settings_page import classes
-from services.trainer.recipes.recipe import Recipe
+from euguess.training.recipes.recipe import Recipe
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -17,11 +17,12 @@ from tests.support.sampler_fakes import World
 
 SPEC = {"name": "demo", "quotas": {"FR": 3}, "max_candidates": 16}
 TOKEN = "0123456789abcdef"
+RECIPE = 'name = "tiny"\nnetwork = "smallnet"\nepochs = 1\n'
 CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/datasets", {**SPEC, "name": "other"}),
     ("PUT", "/datasets/demo/budget", {"images": None}),
     ("DELETE", "/datasets/demo", {}),
-    ("POST", "/trainings", {"dataset": "demo", "recipe": "epochs = 1"}),
+    ("POST", "/trainings", {"dataset": "demo", "recipe": RECIPE}),
 ]
 
 
@@ -148,8 +149,8 @@ async def test_a_body_that_does_not_arrive_in_time_is_refused(
         ("/datasets", {**SPEC, "seed": "1"}, "seed"),
         ("/datasets", {**SPEC, "size": True}, "size"),
         ("/datasets", {**SPEC, "quotas": {"FR": "3"}}, "quotas.FR"),
-        ("/trainings", {"dataset": "demo", "recipe": "epochs = 1", "promote": "yes"}, "promote"),
-        ("/trainings", {"dataset": "demo", "recipe": "epochs = 1", "promote": 1}, "promote"),
+        ("/trainings", {"dataset": "demo", "recipe": RECIPE, "promote": "yes"}, "promote"),
+        ("/trainings", {"dataset": "demo", "recipe": RECIPE, "promote": 1}, "promote"),
     ],
 )
 async def test_values_of_another_type_than_the_schema_says_are_refused(

@@ -9,7 +9,8 @@ from euguess.messages.queues import Queue
 from euguess.messages.training import TrainRun
 from tests.support.sampler_fakes import World
 
-ORDER = {"dataset": "demo", "recipe": 'name = "tiny"\nepochs = 2\n', "promote": True}
+RECIPE = 'name = "tiny"\nnetwork = "smallnet"\nepochs = 2\n'
+ORDER = {"dataset": "demo", "recipe": RECIPE, "promote": True}
 
 
 @pytest.fixture
@@ -44,6 +45,9 @@ async def test_a_training_run_is_queued_as_sent(world: World) -> None:
         ({"dataset": "../demo"}, 422, "is not a valid name"),
         ({"recipe": "epochs = = 2"}, 422, "not TOML"),
         ({"recipe": ""}, 422, "recipe"),
+        ({"recipe": f"{RECIPE}epoch = 3"}, 422, "unknown key epoch; the keys here are"),
+        ({"recipe": RECIPE.replace("smallnet", "smalnet")}, 422, "no network 'smalnet'"),
+        ({"recipe": f"{RECIPE}schedule.warmup_epochs = 2"}, 422, "must be less than epochs"),
         ({"recipe": "a." * 9_000 + "a = 1"}, 422, "more than 16 parts"),
         ({"recipe": "a = " + "[" * 9_000}, 422, "nested too deeply"),
         ({"recipe": "a = " + "{a = " * 3_000}, 422, "nested too deeply"),

@@ -14,15 +14,15 @@ from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
 from euguess.messages.collection import PlaceSource
 from euguess.messages.training import SeenViews
+from euguess.training.recipes.recipe import Recipe
+from euguess.training.recipes.split_spec import SplitProtocol
 from euguess.training.report import Report, UntestedCountry
 from services.trainer.errors import Diverged
 from services.trainer.evaluation.evaluation import evaluate, predict_logits
 from services.trainer.evaluation.metrics import CHECK_WEIGHTS
 from services.trainer.loading.split_data import SplitData, seen_views
 from services.trainer.models.paired import photo_results
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.reports.tables import percent, print_comparison, print_report, shown
-from services.trainer.splits.splits import SplitProtocol
 from tests.support.tiny_training import COUNTRIES, tiny_recipe, tiny_split_data
 
 LOCATIONS = 15

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from euguess.errors import InvalidRecipe
+from euguess.training.recipes.head_recipe import Backbone
 from services.networks import build_network
 from services.trainer.cache.format import CacheHeader, TensorCache
 from services.trainer.heads.backbones import build_backbone
@@ -21,7 +22,6 @@ from services.trainer.heads.embeddings import (
     embed,
 )
 from services.trainer.progress import Progress, no_progress
-from services.trainer.recipes.head_recipe import Backbone
 from tests.support.tiny_training import CPU
 
 SIZE = 32

@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 
 from euguess.images.postprocessing import log_softmax
 from euguess.messages.serving import BackboneSpec, ImageSpec, ModelCard
+from euguess.training.recipes.head_recipe import HeadRecipe, validated_head
 from services.head_network import HeadNetwork, ImageAdapter
 from services.inference.explanation import GRAD_CAM, INPUT_X_GRADIENT, heat_maps
 from services.inference.model_package import Card, InvalidModel, load_network, onnx_forward
@@ -25,7 +26,6 @@ from services.trainer.heads.network import join_network
 from services.trainer.heads.selection import ChosenHead, EmbeddedViews, choose_head
 from services.trainer.loading.batches import DeviceImages
 from services.trainer.models.export import export_package
-from services.trainer.recipes.head_recipe import HeadRecipe, validated_head
 from tests.support.tiny_training import COUNTRIES, CPU, tiny_recipe, tiny_split_data
 
 AGREE = 1e-4  # of probabilities

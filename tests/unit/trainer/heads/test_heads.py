@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from euguess.training.recipes.head_recipe import HeadOptions, HeadRecipe, validated_head
 from services.trainer.dataset.view_index import Floats
 from services.trainer.errors import Diverged
 from services.trainer.heads.experiment import measure_head
 from services.trainer.heads.heads import TrainingFeatures, fit_heads
 from services.trainer.heads.selection import EmbeddedViews, choose_head, edge_notes
 from services.trainer.loading.split_data import LabelledSplit
-from services.trainer.recipes.head_recipe import HeadOptions, HeadRecipe, validated_head
 from services.trainer.reports.tables import print_report
 from tests.support.tiny_training import COUNTRIES, tiny_recipe, tiny_split_data
 

@@ -6,10 +6,10 @@ import torch
 from numpy.typing import NDArray
 
 from euguess.messages.serving import ImageSpec
+from euguess.training.recipes.sections import Augmentation
 from services.inference.classifier import normalise
 from services.trainer.loading.augmentation import colour_jitter, rand_augment, random_crop
 from services.trainer.loading.batches import Batch, DeviceImages, num_batches
-from services.trainer.recipes.sections import Augmentation
 from tests.support.tiny_training import CPU, tiny_recipe
 
 PLAIN = Augmentation()

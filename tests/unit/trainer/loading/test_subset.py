@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from euguess.training.recipes.sections import Subset
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.loading.split_data import chosen_locations
-from services.trainer.recipes.sections import Subset
 from tests.support.tiny_training import tiny_index
 
 

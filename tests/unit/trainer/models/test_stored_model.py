@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from euguess.errors import InvalidInput
 from euguess.messages.serving import ImageSpec, ModelCard, ModelCountry
 from euguess.messages.training import SeenViews
+from euguess.training.recipes.recipe import Recipe
 from euguess.training.report import LeftOut
 from services.trainer.cache.format import TensorCache
 from services.trainer.dataset.view_index import ViewIndex
@@ -29,7 +30,6 @@ from services.trainer.models.stored_model import (
     read_test,
     report_stored,
 )
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.reports.tables import print_report
 from tests.support.tiny_training import (
     COUNTRIES,

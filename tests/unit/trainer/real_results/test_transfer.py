@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from euguess.messages.serving import ImageSpec
+from euguess.training.recipes.head_recipe import Backbone, HeadRecipe, validated_head
 from services.trainer.heads.embeddings import Features
 from services.trainer.loading.split_data import subset
 from services.trainer.real_results.measure import Benchmark
@@ -18,7 +19,6 @@ from services.trainer.real_results.transfer_summary import (
     TransferResults,
     summarise_transfer,
 )
-from services.trainer.recipes.head_recipe import Backbone, HeadRecipe, validated_head
 from tests.support.tiny_training import COUNTRIES, tiny_cache, tiny_index
 
 NEAR, FAR = "near", "far"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from euguess.errors import InvalidRecipe
+from euguess.training.recipes.head_recipe import HeadOptions, read_head_recipe
+from euguess.training.recipes.recipe import read_recipe
 from services.trainer.real_results.measure import read_recipes
-from services.trainer.recipes.head_recipe import HeadOptions, read_head_recipe
-from services.trainer.recipes.recipe import read_recipe
 
 EXPERIMENTS = Path(__file__).resolve().parents[4] / "experiments"
 OWN = sorted(EXPERIMENTS.glob("heads/*.toml"))

@@ -7,8 +7,8 @@ import pytest
 from euguess.errors import InvalidRecipe
 from euguess.messages.serving import ImageSpec
 from euguess.process.project import project_root
-from services.trainer.recipes.recipe import parse_recipe, read_recipe
-from services.trainer.splits.splits import SplitProtocol
+from euguess.training.recipes.recipe import parse_recipe, read_recipe
+from euguess.training.recipes.split_spec import SplitProtocol
 from tests.support.study import STUDY_NETWORKS
 
 MINIMAL = 'name = "test"\nnetwork = "customnet"\nepochs = 3\n'

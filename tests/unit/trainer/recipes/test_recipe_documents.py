@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from euguess.process.project import project_root
-from services.trainer.recipes.head_recipe import Backbone, HeadRecipe
-from services.trainer.recipes.recipe import Recipe
+from euguess.training.recipes.head_recipe import Backbone, HeadRecipe
+from euguess.training.recipes.recipe import Recipe
 
 ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| (?:`(.+?)`|(required)) \| (.+?) \|$", re.M)
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from euguess.process.project import project_root
+from euguess.training.recipes.recipe import NO_WEIGHTS, Recipe, read_recipe
+from euguess.training.recipes.sections import Faults
 from euguess.training.study_facts import FIGURE_RUNS, TUNING
-from services.trainer.recipes.recipe import NO_WEIGHTS, Recipe, read_recipe
-from services.trainer.recipes.sections import Faults
 from services.trainer.runs.experiment import flat
 
 FOLDER = project_root() / "experiments"

@@ -11,8 +11,8 @@ from unittest.mock import Mock
 import pytest
 
 from euguess.errors import DiskFull
+from euguess.training.recipes.recipe import Recipe
 from services.networks import build_network
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.runs import tested
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.runs.experiment import Outcome, log_package

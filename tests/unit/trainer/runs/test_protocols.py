@@ -9,6 +9,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from euguess.errors import InvalidInput
+from euguess.training.recipes.split_spec import SplitProtocol
 from euguess.training.report import LeftOut
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.reports.tables import percent
@@ -21,7 +22,6 @@ from services.trainer.runs.protocols import (
     print_protocols,
     summaries,
 )
-from services.trainer.splits.splits import SplitProtocol
 from tests.support.tiny_training import tiny_recipe, tiny_split_data
 
 REQUEST = RunRequest("tiny", tiny_recipe())

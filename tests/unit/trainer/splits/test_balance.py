@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from euguess.training.recipes.split_spec import SplitProtocol, SplitSpec
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.splits.leaks import find_leaks
-from services.trainer.splits.splits import Split, SplitProtocol, SplitSpec, split_views
+from services.trainer.splits.splits import Split, split_views
 from services.trainer.splits.units import block_units
 from tests.support.study_places import study_places
 

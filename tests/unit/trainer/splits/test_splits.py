@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from euguess.errors import InvalidInput
 from euguess.geography.geodesy import great_circle_km
 from euguess.geography.locations import Coordinate
+from euguess.training.recipes.split_spec import SplitProtocol, SplitSpec
 from services.trainer.dataset.proximity import SpatialIndex
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.splits.leaks import LeakKind, find_leaks
-from services.trainer.splits.splits import Split, SplitProtocol, SplitSpec, split_views
+from services.trainer.splits.splits import Split, split_views
 from services.trainer.splits.units import block_units
 
 Place = tuple[str, float, float]  # country code, lat, lon

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from euguess.training.recipes.split_spec import SplitProtocol, SplitSpec
 from services.trainer.dataset.view_index import ViewIndex
 from services.trainer.loading.split_data import subset
-from services.trainer.splits.splits import SplitProtocol, SplitSpec, split_views
+from services.trainer.splits.splits import split_views
 from tests.support.study_places import study_places
 
 PARTS = ("train", "val", "test", "dropped")

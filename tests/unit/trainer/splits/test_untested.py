@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from euguess.training.recipes.split_spec import SplitProtocol, SplitSpec
 from services.trainer.dataset.view_index import ViewIndex
-from services.trainer.splits.splits import SplitProtocol, SplitSpec, split_views
+from services.trainer.splits.splits import split_views
 
 SPAIN = [("ES", 37.0 + row, -6.0 + column) for row in range(6) for column in range(6)]
 MONACO = [("MC", 43.73, 7.42 + 0.0001 * number) for number in range(8)]

@@ -6,7 +6,7 @@ import pytest
 
 from euguess.errors import InvalidRecipe
 from euguess.process.project import project_root
-from services.trainer.recipes.recipe import parse_recipe
+from euguess.training.recipes.recipe import parse_recipe
 from services.trainer.sweeps.space import check_space
 from services.trainer.sweeps.spec import Sweep, Values, read_sweep
 

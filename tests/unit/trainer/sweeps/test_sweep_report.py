@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.trainer.recipes.recipe import read_recipe
+from euguess.training.recipes.recipe import read_recipe
 from services.trainer.sweeps.report import TITLES, write_report
 from services.trainer.sweeps.result import State, SweepResult, TrialRow
 from services.trainer.sweeps.spec import Sweep, SweepSpec, Value

@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from euguess.errors import EUGuessError
 from euguess.messages.serving import ImageSpec
+from euguess.training.recipes.recipe import Recipe
 from services.trainer.dataset.view_index import Rows
 from services.trainer.loading.batches import Batch, DeviceImages
 from services.trainer.loading.split_data import SplitData
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.sweeps.result import result_of
 from services.trainer.sweeps.spec import Sweep, SweepSpec
 from services.trainer.sweeps.study import FINISHED, StudyStorage, open_study

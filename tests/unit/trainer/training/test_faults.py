@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from euguess.errors import InvalidRecipe
+from euguess.training.recipes.recipe import Recipe
+from euguess.training.recipes.sections import Faults
 from services.networks import IMAGENET_CLASSES, build_network, cut_head
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.evaluation.metrics import mean_of_batches
 from services.trainer.loading.batches import Batch, DeviceImages
-from services.trainer.recipes.recipe import Recipe
-from services.trainer.recipes.sections import Faults
 from services.trainer.training.driver import new_training
 from services.trainer.training.learner import Learner, new_learner
 from services.trainer.training.loop import TrainingState, train

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from euguess.training.recipes.sections import FineTuning, Optimisation
 from services.networks import build_network
 from services.trainer.loading.batches import Batch
-from services.trainer.recipes.sections import FineTuning, Optimisation
 from services.trainer.training.fine_tuning import (
     depth_groups,
     freeze,

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
+from euguess.training.recipes.recipe import Recipe
 from services.trainer.evaluation.distances import country_centres
 from services.trainer.loading.batches import Batch, draw_rows
 from services.trainer.loading.split_data import SplitData
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.splits.splits import Split
 from services.trainer.training.losses import Criterion, distance_targets, make_criterion
 from tests.support.tiny_training import tiny_recipe, tiny_split_data

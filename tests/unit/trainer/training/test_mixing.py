@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from euguess.training.recipes.sections import Augmentation
 from services.trainer.loading.batches import Batch
-from services.trainer.recipes.sections import Augmentation
 from services.trainer.training.mixing import cutmix, mixed, mixup
 
 SIZE = 16

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from euguess.training.recipes.recipe import Recipe
 from services.trainer.evaluation.evaluation import predict_logits
 from services.trainer.loading.batches import Batch
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.training import learner as learners
 from services.trainer.training import loop
 from services.trainer.training.learner import Learner, new_learner

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from euguess.errors import InvalidRecipe
+from euguess.training.recipes.recipe import Recipe
 from services.trainer.errors import Diverged
 from services.trainer.evaluation.evaluation import evaluate
 from services.trainer.loading.batches import Batch
 from services.trainer.progress import EpochResult
-from services.trainer.recipes.recipe import Recipe
 from services.trainer.runs.checkpoint import Checkpoint
 from services.trainer.training import learner as learners
 from services.trainer.training.driver import new_training

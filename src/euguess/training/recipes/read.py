@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from euguess.training.overrides import override, parse_table
-from services.trainer.recipes.files import read_with
-from services.trainer.recipes.head_recipe import HeadRecipe, validated_head
-from services.trainer.recipes.recipe import Recipe, validated
+from euguess.training.recipes.files import read_with
+from euguess.training.recipes.head_recipe import HeadRecipe, validated_head
+from euguess.training.recipes.recipe import Recipe, validated
 
 AnyRecipe = Recipe | HeadRecipe
 BACKBONES = "backbones"

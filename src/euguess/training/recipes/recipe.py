@@ -8,17 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from euguess.errors import InvalidRecipe
 from euguess.messages.serving import ImageSpec
 from euguess.training.overrides import override, parse_table
-from services.networks import check_network_name
-from services.trainer.pretrained import is_weights_file
-from services.trainer.recipes.files import read_with
-from services.trainer.recipes.sections import (
+from euguess.training.recipes.files import read_with
+from euguess.training.recipes.networks import check_network_name
+from euguess.training.recipes.sections import (
     Augmentation,
     Balance,
     Faults,
@@ -30,7 +28,8 @@ from services.trainer.recipes.sections import (
     SplitOptions,
     Subset,
 )
-from services.trainer.splits.splits import SplitProtocol, SplitSpec
+from euguess.training.recipes.split_spec import SplitProtocol, SplitSpec
+from euguess.training.recipes.weights import is_weights_file
 
 NO_WEIGHTS = "none"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -175,6 +174,8 @@ class Recipe(Section):
 
     def to_toml(self) -> str:
         """Format the recipe as TOML that `parse_recipe` reads."""
+        import tomli_w  # the sampler, which only checks recipes, lacks it
+
         return tomli_w.dumps(self.model_dump(mode="json"))
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.trainer.splits.splits import SplitProtocol, SplitSpec
+from euguess.training.recipes.split_spec import SplitProtocol, SplitSpec
 
 
 class Section(BaseModel):

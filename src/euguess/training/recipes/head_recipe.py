@@ -7,17 +7,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from euguess.errors import InvalidRecipe
 from euguess.messages.serving import BackboneSpec, ImageSpec
 from euguess.training.overrides import parse_table
-from services.trainer.pretrained import is_weights_file
-from services.trainer.recipes.files import read_with
-from services.trainer.recipes.recipe import NO_WEIGHTS
-from services.trainer.recipes.sections import Section, SplitOptions, Subset
-from services.trainer.splits.splits import SplitProtocol, SplitSpec
+from euguess.training.recipes.files import read_with
+from euguess.training.recipes.networks import check_network_name
+from euguess.training.recipes.recipe import NO_WEIGHTS
+from euguess.training.recipes.sections import Section, SplitOptions, Subset
+from euguess.training.recipes.split_spec import SplitProtocol, SplitSpec
+from euguess.training.recipes.weights import is_weights_file
 
 IMAGENET_IMAGE = ImageSpec(size=64)
 Colour = tuple[float, float, float]  # red, green, blue, of pixels from 0 to 1
@@ -45,6 +45,12 @@ class Backbone(Section):
         description="Inner modules whose outputs, averaged over the image or its tokens, are added "
         "as features; with `:spread` after the name, their standard deviations",
     )
+
+    @field_validator("network")
+    @classmethod
+    def _network_is_known(cls, network: str) -> str:
+        check_network_name(network)
+        return network
 
     def with_weights_in(self, folder: Path) -> "Backbone":
         """Return the backbone with a relative weights file resolved against a folder."""
@@ -167,6 +173,8 @@ class HeadRecipe(Section):
 
     def to_toml(self) -> str:
         """Format the recipe as TOML that `parse_any_recipe` reads."""
+        import tomli_w  # the sampler, which only checks recipes, lacks it
+
         return tomli_w.dumps(self.model_dump(mode="json"))
 
     @property
