@@ -9,7 +9,13 @@ from dashboard.store import Store
 from euguess.access.policy import AccessPolicy
 from euguess.clients import InferenceClient, RegistryClient, SamplerClient
 from euguess.images.limited_decoder import DecoderPool
-from euguess.settings import AccessSettings, MlflowSettings, ServiceSettings, StoreSettings
+from euguess.settings import (
+    AccessSettings,
+    HomeSettings,
+    MlflowSettings,
+    ServiceSettings,
+    StoreSettings,
+)
 
 TOKEN = "access_token"  # name of the script's secret: the token that changes need, or ""
 ANSWER_SECONDS = 5.0  # a page that takes longer looks broken
@@ -27,6 +33,7 @@ class Connections:
     store: Store
     decoders: DecoderPool
     policy: AccessPolicy = field(default_factory=AccessPolicy)
+    home: Path = Path()  # where the trainer of a local stack writes its reports
 
 
 def open_connections(token: str) -> Connections:
@@ -49,4 +56,5 @@ def open_connections(token: str) -> Connections:
         store=Store(StoreSettings.load()),
         decoders=DecoderPool(DECODER_PROCESSES),
         policy=AccessPolicy(token=SecretStr(token) if token else None),
+        home=HomeSettings().home,
     )

@@ -11,6 +11,7 @@ from dashboard.views.models import page as models
 from dashboard.views.overview import page as overview
 from dashboard.views.play import page as play
 from dashboard.views.predict import page as predict
+from dashboard.views.reports import page as reports
 from dashboard.views.results import page as results
 from dashboard.views.training import page as training
 
@@ -25,6 +26,7 @@ def pages(connections: Connections) -> list[StreamlitPage]:
         _page(predict.render, connections, "Predict", "image_search"),
         _page(training.render, connections, "Training", "model_training"),
         _page(results.render, connections, "Results", "query_stats"),
+        _page(reports.render, connections, "Reports", "lab_profile"),
         _page(models.render, connections, "Models", "trophy"),
         _page(play.render, connections, "Play", "sports_esports"),
     ]

@@ -9,11 +9,12 @@ from typing import Any
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from dashboard.charts.palette import OKABE_ITO
+from dashboard.charts.palette import MAP_COLOURS
 from euguess.geography.boundary_files import read_boundary_file
 from euguess.geography.countries import COUNTRIES
 
 TOLERANCE_DEG = 0.02  # 2 km; 40 countries are 250 kB
+NEAR_DEG = 3.0  # countries this close, also across a sea, look like neighbours
 NEIGHBOUR_DEG = 0.05  # after simplifying, borders are off by some kilometres
 FRAME = (-25.0, 33.0, 45.5, 72.0)  # west, south, east, north; leaves out remote islands
 PRECISION_DEG = 0.001
@@ -42,13 +43,17 @@ def features() -> Mapping[str, Mapping[str, Any]]:
 
 @functools.cache
 def colours() -> Mapping[str, str]:
-    """Assign each country a colour that differs from its neighbours' where possible."""
+    """Assign each country a colour that differs from those of its neighbours.
+
+    Where possible it also differs from those of countries within NEAR_DEG.
+    """
     found: dict[str, str] = {}
     areas = outlines()
-    by_size = sorted(areas, key=lambda code: -areas[code].area)
-    for code in by_size:
-        near = [o for o in found if shapely.dwithin(areas[code], areas[o], NEIGHBOUR_DEG)]
-        taken = [found[other] for other in near]
-        everywhere = list(found.values())
-        found[code] = min(OKABE_ITO, key=lambda c: (taken.count(c), everywhere.count(c)))
+    for code in sorted(areas, key=lambda code: -areas[code].area):
+        beside, near = (
+            [found[other] for other in found if shapely.dwithin(areas[code], areas[other], degrees)]
+            for degrees in (NEIGHBOUR_DEG, NEAR_DEG)
+        )
+        used = (beside, near, list(found.values()))
+        found[code] = min(MAP_COLOURS, key=lambda colour: [taken.count(colour) for taken in used])
     return found

@@ -12,6 +12,7 @@ from dashboard.charts.confusion import Confusion
 from dashboard.charts.geography import features
 from dashboard.charts.order import centres
 from dashboard.charts.palette import BLUE, GREY, ORANGE, rgb
+from dashboard.text import country_name
 from euguess.geography.countries import country
 
 CENTRE = {"latitude": 55.5, "longitude": 11.0, "zoom": 2.4}
@@ -35,17 +36,18 @@ def places_map(places: pd.DataFrame, colour_of: Mapping[str, str], group: str) -
     points = pydeck.Layer(
         "GeoJsonLayer",
         [
-            _points(rows, colour_of.get(str(name), GREY))
+            _points(rows, str(name), colour_of.get(str(name), GREY))
             for name, rows in known.groupby(group, sort=False)
         ],
         id=PLACES,
         stroked=False,
+        pickable=True,
         get_fill_color="properties.fill",
         get_point_radius=POINT_RADIUS_M,
         point_radius_min_pixels=MIN_POINT_PIXELS,
         point_radius_max_pixels=MAX_POINT_PIXELS,
     )
-    return _deck([countries_layer(), points])
+    return _deck([countries_layer(), points], {"text": "{group}"})
 
 
 def probability_map(shares: Mapping[str, float], country_set: Collection[str]) -> pydeck.Deck:
@@ -167,12 +169,12 @@ def countries_layer() -> pydeck.Layer:
     )
 
 
-def _points(rows: pd.DataFrame, colour: str) -> dict[str, object]:
+def _points(rows: pd.DataFrame, group: str, colour: str) -> dict[str, object]:
     positions = rows[["lon", "lat"]].to_numpy().tolist()
     return {
         "type": "Feature",
         "geometry": {"type": "MultiPoint", "coordinates": positions},
-        "properties": {"fill": [*rgb(colour), 200]},
+        "properties": {"group": country_name(group), "fill": [*rgb(colour), 200]},
     }
 
 

@@ -11,6 +11,7 @@ from dashboard.charts.series import colours
 from euguess.messages.records import Interval
 
 CHART_HEIGHT = 320  # pixels
+OUTLIER_TIMES = 10  # of the median: a value beyond it flattens the rest of a chart
 PARTS = {"train": [1, 0], "val": [5, 3]}  # dashes
 PARTS_LEGEND = alt.Legend(
     orient="top", title=None, symbolType="stroke", symbolStrokeColor=GREY, symbolSize=300
@@ -29,14 +30,31 @@ def curves_frame(curves: Mapping[str, pd.DataFrame], measure: str) -> pd.DataFra
     return pd.concat(frames, ignore_index=True).dropna(subset="value")
 
 
-def curves_chart(curves: Mapping[str, pd.DataFrame], measure: str, title: str) -> LayeredChart:
-    """Draw a solid line for train and a dashed one for val per run; accuracies in percent."""
+def has_outliers(curves: Mapping[str, pd.DataFrame], measure: str) -> bool:
+    """Return True if the largest value would flatten the others on a linear scale."""
+    values = curves_frame(curves, measure)["value"]
+    return bool(len(values)) and values.max() > OUTLIER_TIMES * values.median() > 0
+
+
+def curves_chart(
+    curves: Mapping[str, pd.DataFrame], measure: str, title: str, *, is_log: bool = False
+) -> LayeredChart:
+    """Draw a solid line for train and a dashed one for val per run; accuracies in percent.
+
+    A logarithmic scale leaves out values that are not positive.
+    """
     names = list(curves)
     scale = alt.Scale(domain=list(PARTS), range=list(PARTS.values()))
-    form = PERCENT if measure == "accuracy" else ".2f"
-    base = alt.Chart(curves_frame(curves, measure)).encode(
+    form = PERCENT if measure == "accuracy" else ".2~g" if is_log else ".2f"
+    frame = curves_frame(curves, measure)
+    base = alt.Chart(frame[frame["value"] > 0] if is_log else frame).encode(
         x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-        y=alt.Y("value:Q", title=title, axis=alt.Axis(format=form, tickCount=6)),
+        y=alt.Y(
+            "value:Q",
+            title=title,
+            axis=alt.Axis(format=form, tickCount=6),
+            scale=alt.Scale(type="log", nice=True) if is_log else alt.Undefined,
+        ),
         color=colours(names),
     )
     dashes = alt.StrokeDash("part:N", scale=scale, legend=PARTS_LEGEND)

@@ -27,7 +27,7 @@ APP = Path(__file__).with_name("generated_dashboard.py")
 PAINT_SECONDS, INTERACTION_SECONDS = 2.0, 1.0
 REPEATS = 5
 PAGES = {
-    "overview": "Dead letters",
+    "overview": "Failed jobs",
     "dataset": "Places per country",
     "predict": "photos of one place",
     "training": "Log loss",

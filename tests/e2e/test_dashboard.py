@@ -36,6 +36,7 @@ PAGES = {
     "predict": "photos of one place",
     "training": "Log loss",
     "results": "Table 2",
+    "reports": "No reports yet",
     "models": "Audit log",
     "play": "Your name",
 }

@@ -136,6 +136,7 @@ class FakeServices:
     histories: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # by run and metric
     recipes: dict[str, str] = field(default_factory=dict)  # TOML by run id
     train_requests: list[TrainRun] = field(default_factory=list)  # sent to the sampler
+    changes: list[tuple[str, str, str]] = field(default_factory=list)  # sent to the sampler
     tagged: list[tuple[str, str, str]] = field(default_factory=list)  # (set-tag.., run id, key)
     seen: SeenViews = field(default_factory=lambda: SeenViews(location_ids=(), sha256s=()))
     guess: Callable[[bytes], Prediction] = lambda _: prediction("FR")
@@ -176,6 +177,9 @@ class FakeServices:
             return httpx.Response(202, json={})
         if request.url.path == "/queues":
             return httpx.Response(200, json=self.queues.model_dump(mode="json"))
+        if request.method != "GET":
+            self.changes.append((request.method, request.url.path, request.content.decode()))
+            return httpx.Response(200, json=self.statuses[0].model_dump(mode="json"))
         rows = self.letters if request.url.path == "/dead-letters" else self.statuses
         return httpx.Response(200, json=[row.model_dump(mode="json") for row in rows])
 

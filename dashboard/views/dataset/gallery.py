@@ -15,6 +15,7 @@ PICTURE_WIDTH = 240
 
 def gallery(contents: DatasetContents, connections: Connections) -> None:
     """Draw a page of the locations of a country. Raises StoreError if photos cannot be read."""
+    st.subheader("Photos of places, as in the study's Figure 5")
     locations, headings = _filtered(contents)
     pages = max(1, -(-len(locations) // LOCATIONS_PER_PAGE))
     page = st.number_input(f"Page (of {pages:,})", 1, pages, key="gallery-page") if pages > 1 else 1

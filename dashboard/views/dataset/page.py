@@ -7,6 +7,7 @@ from dashboard.charts.geography import colours
 from dashboard.charts.maps import MAP_HEIGHT, places_map
 from dashboard.charts.palette import BLUE, ORANGE
 from dashboard.connections import Connections
+from dashboard.glossary import explain
 from dashboard.notices import empty_state, hint, show_errors
 from dashboard.sources.manifests import (
     DatasetContents,
@@ -18,7 +19,10 @@ from dashboard.sources.versions import read_champion, read_seen
 from dashboard.views.dataset.export import export
 from dashboard.views.dataset.gallery import gallery
 from dashboard.views.dataset.issues import issues
+from dashboard.views.dataset.legend import legend
+from dashboard.views.dataset.upload import upload_section
 from euguess.clients import RegistryClient
+from euguess.collection.providers import ProviderName
 from euguess.messages.collection import DatasetSpec
 
 SECTIONS = ("Balance", "Map", "Gallery", "Issues", "Export")
@@ -30,6 +34,7 @@ USE_COLOURS = {SEEN: ORANGE, HELD_OUT: BLUE}
 def render(connections: Connections) -> None:
     """Draw the page; it needs only the store, except for the map of seen places."""
     st.title("Dataset")
+    upload_section(connections)
     with show_errors():
         names = read_names(connections.store)
         if not names:
@@ -37,7 +42,7 @@ def render(connections: Connections) -> None:
             empty_state("No datasets yet. Collect one, or import your own photos:", command)
             st.code("euguess dataset import mine photos.csv", language="bash", wrap_lines=True)
             return
-        name = st.selectbox("Dataset", names, key="dataset")
+        name = st.selectbox("Dataset", names, key="dataset", bind="query-params")
         spec = read_dataset_spec(connections.store, name)
         contents = read_contents(connections.store, name)
         if not len(contents.locations):
@@ -51,10 +56,11 @@ def render(connections: Connections) -> None:
 def _summary(contents: DatasetContents, spec: DatasetSpec) -> None:
     with st.container(horizontal=True):
         st.metric("Places", f"{contents.stored_locations:,}")
-        st.metric("Requested", f"{spec.requested:,}")
+        if spec.provider != ProviderName.FOLDER:  # an import requests nothing
+            st.metric("Requested", f"{spec.requested:,}")
         st.metric("Countries", f"{contents.locations['country_code'].nunique()}")
         if not contents.is_sample:
-            st.metric("Views", f"{len(contents.views):,}")
+            st.metric("Views", f"{len(contents.views):,}", help=explain("view"))
             st.metric("Size", f"{contents.views['bytes'].sum() / 1e6:,.0f} MB")
     if contents.is_sample:
         shown, stored = len(contents.locations), contents.stored_locations
@@ -68,7 +74,12 @@ def _summary(contents: DatasetContents, spec: DatasetSpec) -> None:
 def _sections(contents: DatasetContents, spec: DatasetSpec, connections: Connections) -> None:
     """Draw only the selected section, so that each is fast."""
     section = st.segmented_control(
-        "Section", SECTIONS, default=SECTIONS[0], key="section", label_visibility="collapsed"
+        "Section",
+        SECTIONS,
+        default=SECTIONS[0],
+        key="section",
+        label_visibility="collapsed",
+        bind="query-params",
     )
     with show_errors():
         match section:
@@ -105,13 +116,19 @@ def _map(contents: DatasetContents, registry: RegistryClient) -> None:
         st.info("These photos have no coordinates.", icon=":material/location_off:")
         return
     kind = st.segmented_control(
-        "Colour by", [BY_COUNTRY, BY_USE], default=BY_COUNTRY, key="colours"
+        "Colour by",
+        [BY_COUNTRY, BY_USE],
+        default=BY_COUNTRY,
+        key="colours",
+        bind="query-params",
     )
     if kind == BY_USE:
         _map_by_use(contents, registry)
     else:
         deck = places_map(contents.locations, colours(), "country_code")
         st.pydeck_chart(deck, height=MAP_HEIGHT, key="map-country")
+        known = contents.locations[contents.locations["lat"].notna()]
+        legend(known["country_code"], colours())
     st.caption(f"{located:,} of {len(contents.locations):,} places have coordinates.")
 
 

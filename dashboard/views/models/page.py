@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.access import ask_for_token, may_change
 from dashboard.charts.versions import versions_chart
 from dashboard.connections import Connections
+from dashboard.glossary import explain
 from dashboard.notices import empty_state, show_errors
 from dashboard.sources.versions import Versions, read_audit, read_cards, read_versions
 from dashboard.store import Store
@@ -24,7 +25,7 @@ ALL_VIEWS, ONE_VIEW = "fused_top1_accuracy", "top1_accuracy"
 
 def render(connections: Connections) -> None:
     """Draw the page; promotions go through euguess.promotion.gate."""
-    st.title("Models")
+    st.title("Models", help=explain("champion", "honest", "leaky"))
     show_outcome()
     ask_for_token(connections.policy, "promote and roll back versions")
     champion: RegisteredVersion | None = None

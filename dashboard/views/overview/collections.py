@@ -5,12 +5,14 @@ import time
 import streamlit as st
 
 from dashboard.charts.collection import counts_chart
+from dashboard.glossary import explain
 from dashboard.notices import empty_state, show_errors
 from dashboard.sources.collections import read_dead_letters, read_queues, read_statuses
 from dashboard.text import counted, duration, plain
 from dashboard.views.overview.budget import raise_command, spent_share, spent_text
 from dashboard.views.overview.rate import CollectionRate
 from euguess.clients import SamplerClient
+from euguess.collection.providers import ProviderName
 from euguess.messages.collection import DatasetState, DatasetStatus
 
 SHOWN_LETTERS = 20
@@ -19,7 +21,6 @@ SPENT_HELP = "At list price. Includes requests in flight and requests whose resu
 
 def collections(sampler: SamplerClient) -> None:
     """Draw the section, which the page refreshes every few seconds."""
-    st.header("Collections")
     with show_errors():
         found = read_statuses(sampler)
         if not found:
@@ -81,21 +82,27 @@ def _one_dataset(found: list[DatasetStatus]) -> None:
     names = [status.spec.name for status in found]
     chosen = st.selectbox("Dataset", names, key="overview-dataset")
     status = found[names.index(chosen)]
+    with st.container(horizontal=True):
+        for name, number in _numbers(status).items():
+            st.metric(name, f"{number:,}")
+    st.altair_chart(counts_chart(status.countries))
+    if status.failures:
+        reasons = {"Reason": list(status.failures), "Failed": list(status.failures.values())}
+        st.dataframe(reasons, hide_index=True)
+
+
+def _numbers(status: DatasetStatus) -> dict[str, int]:
+    """Return the counts to show; an import requests nothing, so it has only contents."""
     total = status.total
-    numbers = {
+    if status.spec.provider == ProviderName.FOLDER:
+        return {"Places": total.stored, "Photos": status.images}
+    return {
         "Requested": total.requested,
         "Stored": total.stored,
         "No coverage": total.no_coverage,
         "Failed": total.failed,
         "Pending": total.pending,
     }
-    with st.container(horizontal=True):
-        for name, number in numbers.items():
-            st.metric(name, f"{number:,}")
-    st.altair_chart(counts_chart(status.countries))
-    if status.failures:
-        reasons = {"Reason": list(status.failures), "Failed": list(status.failures.values())}
-        st.dataframe(reasons, hide_index=True)
 
 
 def _queues(sampler: SamplerClient) -> None:
@@ -105,14 +112,14 @@ def _queues(sampler: SamplerClient) -> None:
         for name, count in queues.messages.items():
             st.metric(f"Queued {plain(name)} messages", f"{count:,}")
         st.metric("Places in progress", f"{queues.slots_in_flight:,}")
-        st.metric("Dead letters", f"{queues.dead_letters:,}")
+        st.metric("Failed jobs", f"{queues.dead_letters:,}", help=explain("dead letter"))
     if queues.dead_letters:
         _dead_letters(sampler)
 
 
 def _dead_letters(sampler: SamplerClient) -> None:
     letters = read_dead_letters(sampler)[:SHOWN_LETTERS]
-    with st.expander(f"Latest dead letters ({len(letters)})", icon=":material/drafts:"):
+    with st.expander(f"{counted(len(letters), 'job')} failed", icon=":material/drafts:"):
         rows = [
             {
                 "Time (UTC)": f"{letter.at:%Y-%m-%d %H:%M}",
@@ -123,6 +130,6 @@ def _dead_letters(sampler: SamplerClient) -> None:
         ]
         st.dataframe(rows, hide_index=True)
         st.caption(
-            "Messages and slots that failed permanently. `GET /dead-letters` returns their "
-            "payloads."
+            "Messages and slots that failed permanently, newest first. `GET /dead-letters` returns "
+            "their payloads."
         )

@@ -2,19 +2,30 @@
 
 import streamlit as st
 
+from dashboard.access import ask_for_token, may_change
 from dashboard.charts.accuracy import metrics_chart
 from dashboard.connections import Connections
+from dashboard.glossary import explain
 from dashboard.notices import empty_state, show_errors
 from dashboard.sources.health import ServiceHealth, read_health
 from dashboard.sources.versions import read_champion
 from dashboard.text import percent, plain
 from dashboard.views.overview.collections import collections
+from dashboard.views.overview.control import control_section
+from dashboard.views.overview.start import start_section
 from euguess.clients import RegistryClient
 from euguess.messages.serving import ModelCard
 
 REFRESH_SECONDS = 2.0
 HEALTH_SECONDS = 5.0
+MEASURED = f"With its 95% interval.\n\n{explain('view', 'fused')}"
 LEAKY_PROTOCOL = "image"
+HONEST, LEAKY, UNKNOWN = "honest", "leaky", "places unknown"
+TESTED_ON = {
+    HONEST: "places it never saw",
+    LEAKY: "photos of places it was trained on",
+    UNKNOWN: "photos it never saw, of unknown places",
+}
 
 
 def render(connections: Connections) -> None:
@@ -24,6 +35,11 @@ def render(connections: Connections) -> None:
     st.fragment(_health, run_every=HEALTH_SECONDS)(connections)
     with show_errors():
         _champion(connections.registry)
+    st.header("Collections")
+    ask_for_token(connections.policy, "start, stop and resume collections")
+    if may_change(connections.policy):
+        start_section(connections.sampler)
+        st.fragment(control_section, run_every=REFRESH_SECONDS)(connections.sampler)
     st.fragment(collections, run_every=REFRESH_SECONDS)(connections.sampler)
 
 
@@ -50,7 +66,7 @@ def _remedy(health: ServiceHealth) -> None:
 
 
 def _champion(registry: RegistryClient) -> None:
-    st.header("Champion")
+    st.header("Champion", help=explain("champion"))
     card = read_champion(registry)
     if card is None:
         command = "euguess train demo --recipe experiments/demo.toml --promote"
@@ -64,8 +80,8 @@ def _champion(registry: RegistryClient) -> None:
 
 def _kind(card: ModelCard) -> str:
     if card.split_protocol == LEAKY_PROTOCOL:
-        return "leaky"
-    return "places unknown" if card.may_leak else "honest"
+        return LEAKY
+    return UNKNOWN if card.may_leak else HONEST
 
 
 def _accuracy(card: ModelCard) -> None:
@@ -77,13 +93,14 @@ def _accuracy(card: ModelCard) -> None:
     with st.container(horizontal=True):
         for label, interval in shown.items():
             if interval is not None:
-                st.metric(label, percent(interval), help="With its 95% interval", border=True)
+                st.metric(label, percent(interval), help=MEASURED, border=True)
         st.metric("Chance", f"{chance:.1%}", border=True)
     kind = _kind(card)
-    colour = "green" if kind == "honest" else "orange"
+    colour = "green" if kind == HONEST else "orange"
     st.markdown(
         f":{colour}-badge[{kind}] Version **{plain(card.version)}**: {plain(card.network)} at "
         f"{card.image.size} px, trained on **{plain(card.dataset)}** ({len(card.countries)} "
-        f"countries) on {card.trained_at:%d %B %Y}; tested with the "
-        f"**{plain(card.split_protocol)} split**."
+        f"countries) on {card.trained_at:%d %B %Y}; tested on {TESTED_ON[kind]} "
+        f"(**{plain(card.split_protocol)} split**).",
+        help=explain(*([kind] if kind != UNKNOWN else []), "split"),
     )

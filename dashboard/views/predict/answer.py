@@ -4,14 +4,18 @@ import streamlit as st
 
 from dashboard.charts.maps import MAP_HEIGHT, probability_map
 from dashboard.charts.prediction import top_chart
+from dashboard.glossary import explain
 from dashboard.text import country_name, plain
 from euguess.messages.serving import Prediction
 
 
 def answer(prediction: Prediction, truth: str | None = None) -> None:
     """Draw a prediction; truth is the true country code if known."""
-    guess = f"{plain(prediction.country)}, {prediction.probability:.0%}"
-    st.header(f"Perhaps {guess}" if prediction.abstain else guess)
+    name, share = plain(prediction.country), f"{prediction.probability:.0%}"
+    if prediction.abstain:
+        st.header(f"Best guess: {name} ({share})", help=explain("abstain"))
+    else:
+        st.header(f"{name}, {share}")
     if prediction.unfamiliar:
         st.warning(
             "These photos look unlike anything that the model was trained on. Its answer means "
@@ -52,7 +56,7 @@ def _truth(prediction: Prediction, truth: str) -> None:
 def _country_set(prediction: Prediction) -> None:
     names = ", ".join(plain(country_name(code)) for code in prediction.country_set)
     count = len(prediction.country_set)
-    st.markdown(f"**Country set** ({count}): {names}")
+    st.markdown(f"**Country set** ({count}): {names}", help=explain("country set"))
     st.caption(
         "If the model is calibrated, the set contains the true country for 9 of 10 similar places."
     )

@@ -15,7 +15,11 @@ MIN_ARCS, DEFAULT_ARCS, MAX_ARCS = 5, 20, 60
 def countries(report: Report) -> None:
     """Draw the confusions as matrix or map, or the table of countries."""
     display = st.segmented_control(
-        "Display as", (MATRIX, ARCS, TABLE), default=MATRIX, key="results-countries"
+        "Display as",
+        (MATRIX, ARCS, TABLE),
+        default=MATRIX,
+        key="results-countries",
+        bind="query-params",
     )
     if display == ARCS:
         _arcs(report)
@@ -26,11 +30,11 @@ def countries(report: Report) -> None:
 
 
 def _matrix(report: Report) -> None:
-    st.altair_chart(confusion_chart(report))
+    st.altair_chart(confusion_chart(report, is_dark=st.context.theme.type == "dark"))
     st.caption(
-        "Single test photos. The denser a cell, the larger its share of the true country's photos. "
-        "Countries are ordered along a short path across the map from the west, so confusions of "
-        "neighbours lie near the diagonal."
+        "Numbers of single test photos. The denser a cell, the larger its share of the true "
+        "country's photos. Countries are ordered along a short path across the map from the west, "
+        "so confusions of neighbours lie near the diagonal."
     )
 
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from dashboard.addresses import name_runs, runs_in_address
 from dashboard.charts.series import MAX_RUNS
 from dashboard.connections import Connections
+from dashboard.glossary import explain
 from dashboard.notices import empty_state, show_errors
 from dashboard.sources.runs import (
     read_champion_run,
@@ -49,7 +51,8 @@ def render(connections: Connections) -> None:
 
 def _choice(runs: Sequence[FinishedRun], champion: str | None) -> FinishedRun:
     by_id = {run.run_id: run for run in runs}
-    first = list(by_id).index(champion) if champion in by_id else 0
+    asked = [*runs_in_address(by_id), champion]
+    first = next((list(by_id).index(run_id) for run_id in asked if run_id in by_id), 0)
     chosen = st.selectbox(
         "Run",
         list(by_id),
@@ -57,6 +60,7 @@ def _choice(runs: Sequence[FinishedRun], champion: str | None) -> FinishedRun:
         key="results-run",
         format_func=lambda run_id: _name(by_id[run_id], champion),
     )
+    name_runs([chosen])
     return by_id[chosen]
 
 
@@ -67,15 +71,18 @@ def _name(run: FinishedRun, champion: str | None) -> str:
 
 
 def _summary(report: Report, *, is_champion: bool) -> None:
-    test = report.parts["test"]
+    test, fused = report.parts["test"], report.fused[-1].metrics[TOP1]
     with st.container(horizontal=True):
         st.metric("Accuracy, one view", percent(report.metrics[TOP1]))
-        st.metric("Accuracy, all views fused", percent(report.fused[-1].metrics[TOP1]))
+        st.metric("Accuracy, all views fused", percent(fused), help=explain("view", "fused"))
         st.metric("Test places", f"{test.locations:,}")
         st.metric("Chance", f"{report.baselines.chance:.1%}")
     champion = "The champion's run. " if is_champion else ""
     facts = f"{report.network} at {report.image_size} px, {report.protocol} split"
-    st.caption(f"{champion}{plain(facts)}. In brackets: 95% confidence intervals over places.")
+    st.caption(
+        f"{champion}{plain(facts)}. In brackets: 95% confidence intervals over places.",
+        help=explain("split", "honest", "leaky"),
+    )
     if report.faults:
         faults = plain(", ".join(fault.replace("_", " ") for fault in report.faults))
         st.info(
@@ -114,6 +121,7 @@ def _section(
         default=SECTIONS[0],
         key="results-section",
         label_visibility="collapsed",
+        bind="query-params",
     )
     with show_errors():
         match section:

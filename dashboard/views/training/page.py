@@ -6,9 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.access import ask_for_token, may_change
+from dashboard.addresses import name_runs, runs_in_address
 from dashboard.charts.series import MAX_RUNS
-from dashboard.charts.training import accuracies_chart, curves_chart
+from dashboard.charts.training import accuracies_chart, curves_chart, has_outliers
 from dashboard.connections import Connections
+from dashboard.glossary import explain
 from dashboard.notices import empty_state, show_errors
 from dashboard.sources.runs import read_curves, read_run_report, read_trainings
 from dashboard.text import plain
@@ -27,6 +29,7 @@ FIRST_SHOWN = 2
 CHOSEN = "training-runs"
 COMMANDS = "training-commands"  # expander state: the syntax highlighter is slow to load
 TOP1 = "top1_accuracy"
+LOG_HELP = "On by itself if one value is far above the others and would flatten their curves."
 
 
 def render(connections: Connections) -> None:
@@ -55,7 +58,11 @@ def _runs(registry: RegistryClient) -> list[TrainingRun] | None:
 
 def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
     by_id = {run.run_id: run for run in runs}
-    first = [run.run_id for run in runs if run.is_running] or list(by_id)[:FIRST_SHOWN]
+    first = (
+        runs_in_address(by_id)
+        or [run.run_id for run in runs if run.is_running]
+        or list(by_id)[:FIRST_SHOWN]
+    )
     st.session_state.setdefault(CHOSEN, first[:MAX_RUNS])
     _select_started(runs)
     chosen = st.multiselect(
@@ -66,6 +73,7 @@ def _choice(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
         format_func=lambda run_id: stable_name(by_id[run_id]),
         placeholder="Select runs to compare",
     )
+    name_runs(chosen)
     return [by_id[run_id] for run_id in chosen]
 
 
@@ -85,6 +93,7 @@ def _section() -> str:
         default=SECTIONS[0],
         key="training-section",
         label_visibility="collapsed",
+        bind="query-params",
     )
     return chosen or SECTIONS[0]
 
@@ -123,13 +132,16 @@ def _curves(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
         _no_curves(runs)
         return
     _progress(runs, found)
-    st.subheader("Accuracy")
+    st.subheader("Accuracy: the study's Figure 6")
     st.altair_chart(curves_chart(curves, "accuracy", "Accuracy over photos (%)"))
-    st.subheader("Log loss")
-    st.altair_chart(curves_chart(curves, "loss", "Mean log loss (nats)"))
+    st.subheader("Log loss: the study's Figure 7")
+    is_log = st.toggle(
+        "Log scale", value=has_outliers(curves, "loss"), key="training-log", help=LOG_HELP
+    )
+    st.altair_chart(curves_chart(curves, "loss", "Mean log loss (nats)", is_log=is_log))
     st.caption(
-        "Solid: training photos, as in the study's figures 6 and 7. Dashed: validation photos, "
-        "which are not trained on (with a split by image, other photos of the same places are)."
+        "Solid: training photos, as in the study. Dashed: validation photos, which are not "
+        "trained on (with a split by image, other photos of the same places are)."
     )
 
 
@@ -155,11 +167,11 @@ def _tested(runs: Sequence[TrainingRun], registry: RegistryClient) -> None:
     if not reports:
         st.info("No test results for these runs yet.", icon=":material/hourglass_top:")
         return
-    st.subheader("Test accuracy")
+    st.subheader("Test accuracy: the study's Figure 8", help=explain("honest", "leaky"))
     chance = next(iter(reports.values())).baselines.chance
     accuracies = {name: report.metrics[TOP1] for name, report in reports.items()}
     st.altair_chart(accuracies_chart(accuracies, chance))
-    st.caption("Single photos, with 95% intervals over places, as in the study's figure 8.")
+    st.caption("Single photos, with 95% intervals over places.")
 
 
 def _tested_name(run: TrainingRun, report: Report) -> str:

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from euguess.collection.spreadsheet import text_of
 from euguess.errors import InvalidInput, InvalidManifest, UnknownCountry
@@ -68,17 +71,32 @@ class Labelled:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
+class Decoder(Protocol):
+    """Decodes a photo to size x size pixels. Raises InvalidImage."""
+
+    def decode_photo(self, data: bytes, size: int) -> NDArray[np.uint8]: ...
+
+
 def read_labelled(
-    path: Path, progress: Callable[[int, int], None], *, allow_outside: bool = False
+    path: Path,
+    progress: Callable[[int, int], None],
+    *,
+    allow_outside: bool = False,
+    decoder: Decoder | None = None,
 ) -> Labelled:
     """Read and check all rows. Raises InvalidManifest if there is nothing to read.
 
-    Photos outside the folder of the manifest are invalid rows, unless allow_outside.
+    Photos outside the folder of the manifest are invalid rows, unless allow_outside. A service
+    gives a decoder of its own, which costly photos cannot stop.
     """
     rows = list(_rows(path))
     if not rows:
         raise InvalidManifest(f"{path} has no photos ({', '.join(FORMATS)}).")
-    found, seen, reader = Labelled([], []), _Seen(is_folder=path.is_dir()), PhotoReader()
+    found, seen, reader = (
+        Labelled([], []),
+        _Seen(is_folder=path.is_dir()),
+        PhotoReader(decoder or PhotoDecoder()),
+    )
     for number, (where, folder, row) in enumerate(rows, start=1):
         try:
             if path.is_dir():
@@ -171,7 +189,7 @@ def _path(folder: Path, file: str, *, allow_outside: bool) -> Path:
 class PhotoReader:
     """Reads and checks photos one by one."""
 
-    _decoder: PhotoDecoder = field(default_factory=PhotoDecoder)
+    _decoder: Decoder = field(default_factory=PhotoDecoder)
 
     @cached_property
     def _boundaries(self) -> Boundaries:

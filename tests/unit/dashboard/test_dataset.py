@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import json
 import zipfile
 
@@ -68,6 +69,18 @@ def test_every_known_country_is_on_the_map_and_neighbours_differ_in_colour() -> 
     for one, other in (("FR", "DE"), ("PL", "CZ"), ("ES", "PT"), ("SE", "NO"), ("AT", "HU")):
         assert areas[one].dwithin(areas[other], NEIGHBOUR_DEG)
         assert painted[one] != painted[other]
+
+
+def test_no_two_neighbours_share_a_colour_and_poland_differs_from_sweden() -> None:
+    areas, painted = outlines(), colours()
+    sharing = [
+        (one, other)
+        for one, other in itertools.combinations(areas, 2)
+        if painted[one] == painted[other] and areas[one].dwithin(areas[other], NEIGHBOUR_DEG)
+    ]
+    assert sharing == []
+    assert painted["PL"] != painted["SE"]
+    assert len(set(painted.values())) > 7
 
 
 def test_the_map_draws_each_place_without_a_tile_server(contents: DatasetContents) -> None:

@@ -142,3 +142,13 @@ def test_redis_is_reported_by_the_sampler(draw: Draw) -> None:
     services = FakeServices(troubles={"redis": "does not answer"})
     drawn = draw("overview", services.connections())
     assert [w.value.partition(":")[0] for w in drawn.warning] == ["**Redis**"]
+
+
+def test_an_import_shows_places_and_photos_and_requests_nothing(draw: Draw) -> None:
+    imported = status(DatasetState.COMPLETE)
+    spec = DatasetSpec(name="demo", quotas={"FR": 5}, provider="folder")
+    imported = imported.model_copy(update={"spec": spec, "images": 7})
+    drawn = draw("overview", FakeServices(statuses=[imported]).connections())
+    shown = {m.label: m.value for m in drawn.metric}
+    assert (shown["Places"], shown["Photos"]) == ("2", "7")
+    assert "Requested" not in shown

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.maps import probability_map
 from dashboard.charts.prediction import top_chart, views_chart, views_frame
+from dashboard.glossary import explain
 from dashboard.views.predict.curl import predict_command, token_command
 from euguess.messages.serving import Prediction
 from euguess.messages.training import SeenViews
@@ -49,7 +50,8 @@ def test_uploaded_photos_get_a_prediction_with_chart_and_map(draw: Draw) -> None
 
 def test_an_abstaining_model_is_shown_as_such(draw: Draw) -> None:
     page = asked(draw, FakeServices(guess=lambda _: unsure()), photo())
-    assert page.header[0].value == "Perhaps France, 30%"
+    assert page.header[0].value == "Best guess: France (30%)"
+    assert page.header[0].help == explain("abstain")
     assert "The model abstains" in page.warning[0].value
     assert any("France, Poland, Germany" in text.value for text in page.markdown)
 
@@ -57,7 +59,7 @@ def test_an_abstaining_model_is_shown_as_such(draw: Draw) -> None:
 def test_photos_unlike_those_of_training_are_shown_as_such(draw: Draw) -> None:
     unlike = prediction("FR", 0.9).model_copy(update={"unfamiliar": True, "abstain": True})
     page = asked(draw, FakeServices(guess=lambda _: unlike), photo())
-    assert page.header[0].value == "Perhaps France, 90%"
+    assert page.header[0].value == "Best guess: France (90%)"
     assert ["unlike anything" in one.value for one in page.warning] == [True]
 
 

@@ -123,3 +123,12 @@ def test_compared_runs_are_in_the_legend() -> None:
     pair = {"one": REPORT, "other": REPORT}
     for chart in (fusion_chart(pair), coverage_chart(dict.fromkeys(pair, certainty))):
         assert '"other"' in chart.to_json()
+
+
+def test_cells_of_the_matrix_carry_their_numbers_in_ink_for_the_theme() -> None:
+    for is_dark, ink in ((False, "#1B2733"), (True, "#FFFFFF")):
+        spec = json.loads(confusion_chart(REPORT, is_dark=is_dark).to_json())
+        numbers = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
+        assert numbers["encoding"]["text"]["field"] == "photos"
+        assert numbers["encoding"]["color"]["value"] == ink
+        assert "width < 56 ? 0" in numbers["mark"]["fontSize"]["expr"]  # 4 countries

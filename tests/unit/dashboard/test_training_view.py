@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
-from dashboard.charts.training import accuracies_chart, curves_chart, curves_frame
+from dashboard.charts.training import accuracies_chart, curves_chart, curves_frame, has_outliers
 from dashboard.sources.runs import METRICS, read_curves
 from dashboard.views.training.names import name_with_status
 from dashboard.views.training.page import settings_frame
@@ -64,7 +64,10 @@ def opened(page: AppTest, section: str) -> AppTest:
 def test_runs_in_progress_are_selected_first(draw: Draw) -> None:
     page = drawn(draw, services())
     assert page.multiselect(key="training-runs").value == ["run-2"]
-    assert [header.value for header in page.subheader] == ["Accuracy", "Log loss"]
+    assert [header.value for header in page.subheader] == [
+        "Accuracy: the study's Figure 6",
+        "Log loss: the study's Figure 7",
+    ]
     (bar,) = page.get("progress")
     assert bar.proto.value == 25
     assert "epoch 2 of 8" in bar.proto.text
@@ -88,7 +91,7 @@ def test_only_finished_runs_have_a_test(draw: Draw) -> None:
     page = opened(drawn(draw, services()), "Test")
     assert "No test results" in page.info[-1].value
     page = opened(drawn(draw, services(), "run-2", "run-1"), "Test")
-    assert [header.value for header in page.subheader] == ["Test accuracy"]
+    assert [header.value for header in page.subheader] == ["Test accuracy: the study's Figure 8"]
 
 
 def test_differing_settings_are_shown_separately(draw: Draw) -> None:
@@ -150,6 +153,22 @@ def test_curves_are_drawn_for_train_and_val_with_named_axes() -> None:
     text = curves_chart({"a": frame}, "loss", "Mean log loss (nats)").to_json()
     assert '"title": "Epoch"' in text
     assert "Mean log loss (nats)" in text
+
+
+def test_one_outlier_of_the_loss_selects_a_log_scale(draw: Draw) -> None:
+    made = services()
+    page = draw("training", made.connections())
+    assert page.toggle(key="training-log").value is False
+    losses = {name: [0.4, 0.5, 0.6] for name in METRICS} | {"val_loss": [115.0, 0.9, 0.0]}
+    made.histories = {run.run_id: losses for run in made.trainings}
+    page = draw("training", made.connections())
+    assert not page.exception
+    assert page.toggle(key="training-log").value is True
+    frame = pd.DataFrame(losses).assign(epoch=[1, 2, 3])
+    assert has_outliers({"a": frame}, "loss")
+    text = curves_chart({"a": frame}, "loss", "Mean log loss (nats)", is_log=True).to_json()
+    assert '"type": "log"' in text
+    assert '"value": 0.0' not in text  # has no logarithm
 
 
 def test_curves_of_a_resumed_run_continue() -> None:

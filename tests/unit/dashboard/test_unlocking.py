@@ -9,21 +9,39 @@ from streamlit.testing.v1 import AppTest
 from dashboard.access import FIELD
 from dashboard.connections import Connections
 from euguess.access.policy import AccessPolicy
+from euguess.messages.collection import (
+    DatasetSpec,
+    DatasetState,
+    DatasetStatus,
+    StatusCounts,
+)
 from tests.support.dashboard_services import FakeServices, candidate, model_card
 from tests.support.generated_services import training
 from tests.unit.dashboard.conftest import Draw
 
 TOKEN = "0123456789abcdef"
-ACTIONS = {"training": "Resume", "models": "Promote version"}
+ACTIONS = {"training": "Resume", "models": "Promote version", "overview": "Stop"}
+TITLES = {"overview": "EUGuess"}
 
 
 def connections(policy: AccessPolicy) -> Connections:
     services = FakeServices(
         card=model_card("FR", "PL"),
         versions=[candidate(1)],
+        statuses=[collecting()],
         trainings=[replace(training("run-1", 1), status="FAILED")],
     )
     return replace(services.connections(), policy=policy)
+
+
+def collecting() -> DatasetStatus:
+    counts = StatusCounts(requested=4, stored=1, no_coverage=0, failed=0, pending=3)
+    return DatasetStatus(
+        spec=DatasetSpec(name="demo", quotas={"FR": 4}),
+        state=DatasetState.COLLECTING,
+        total=counts,
+        countries={"FR": counts},
+    )
 
 
 def buttons(page: AppTest) -> list[str]:
@@ -48,7 +66,7 @@ def test_elsewhere_a_page_is_readable_and_changes_need_the_token(draw: Draw, vie
     page = draw(view, connections(AccessPolicy(token=SecretStr(TOKEN))))
     assert buttons(page) == ["Unlock"]
     assert "cat /run/secrets/access_token" in page.text_input(key=FIELD).help
-    assert page.title[0].value == view.capitalize()
+    assert page.title[0].value == TITLES.get(view, view.capitalize())
     page = unlocked_with(page, TOKEN[:-1])
     assert buttons(page) == ["Unlock"]
     assert "not the access token" in page.error[0].value
