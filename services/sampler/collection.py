@@ -1,11 +1,11 @@
 """One dataset that the sampler collects: its slots, budget and pauses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from euguess.collection.budget import MICROS, Sum
-from euguess.collection.status import Spending, build_status
-from euguess.messages.collection import Budget, DatasetSpec, DatasetStatus
+from euguess.collection.status import InProgress, Spending, build_status
+from euguess.messages.collection import Budget, DatasetSpec, DatasetStatus, SlotKey
 from services.sampler.slots import SlotTracker
 
 
@@ -31,6 +31,7 @@ class Collection:
     is_budget_known: bool = False
     spent: Sum | None = None  # None until its account is open
     is_budget_spent: bool = False
+    silent: dict[SlotKey, float] = field(default_factory=dict)  # seconds left, by the last check
 
     @property
     def spec(self) -> DatasetSpec:
@@ -63,4 +64,10 @@ class Collection:
             is_stopped=self.is_stopped,
             pause_reason=self.why_paused,
             spending=spending,
+            in_progress=self._in_progress(),
         )
+
+    def _in_progress(self) -> InProgress:
+        in_flight = self.slots.in_flight
+        left = [seconds for slot, seconds in self.silent.items() if slot in in_flight]
+        return InProgress(len(in_flight), len(left), max(left, default=0.0))

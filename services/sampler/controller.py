@@ -37,6 +37,7 @@ EVENT_WAIT_MS = 200
 RETRY_SECONDS = 1.0
 BUG_PAUSE_SECONDS = 5.0
 WAITING_FOR_FETCHERS = "Redis has lost its data; fetchers at work get time to report themselves"
+SILENT_SHARE = 0.6  # of a lease is left; a fetcher at work renews it when two thirds are
 STALLED_SECONDS = 30.0  # without a completed round the sampler is not ready
 
 
@@ -288,6 +289,7 @@ class CollectionController:
         in_flight = {work.slot: work.fence for work in slots.in_flight.values()}
         leases = await self._ledger.leases(name)
         self._adopt_renewed(collection, leases)
+        collection.silent = self._silent(leases)
         collection.pause_reason = await self._why_paused(collection)
         await self._refill_lost_redis()  # which may be why leases are missing
         await self._follow(1)
@@ -305,6 +307,15 @@ class CollectionController:
                 collection.slots.adopt(slot, lease.fence)
         if self._clock() >= collection.quiet_until:
             collection.quiet_until = None
+
+    def _silent(self, leases: Mapping[SlotKey, Lease]) -> dict[SlotKey, float]:
+        """Return the seconds that are left of leases which their fetchers have not renewed."""
+        short = SILENT_SHARE * self._limits.lease_seconds
+        return {
+            slot: lease.seconds_left
+            for slot, lease in leases.items()
+            if lease.is_live and lease.is_begun and lease.seconds_left < short
+        }
 
     async def _check_lease(
         self, collection: Collection, work: SlotWork, lease: Lease | None

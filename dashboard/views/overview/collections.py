@@ -15,6 +15,7 @@ from euguess.clients import SamplerClient
 from euguess.collection.providers import ProviderName
 from euguess.messages.collection import DatasetState, DatasetStatus
 
+ACTIVE = (DatasetState.COLLECTING, DatasetState.PAUSED)
 SHOWN_LETTERS = 20
 SPENT_HELP = "At list price. Includes requests in flight and requests whose result was lost."
 
@@ -26,7 +27,7 @@ def collections(sampler: SamplerClient) -> None:
         if not found:
             command = "euguess dataset create demo --per-country 40"
             empty_state("No datasets yet. Collect one:", command)
-        running = [s for s in found if s.state in (DatasetState.COLLECTING, DatasetState.PAUSED)]
+        running = [s for s in found if s.state in ACTIVE or s.in_progress]
         for status in running:
             _running(status)
         if found:
@@ -51,6 +52,8 @@ def _running(status: DatasetStatus) -> None:
             _raise_hint(status)
         elif status.state is DatasetState.PAUSED:
             st.warning(f"Paused: {plain(status.reason)}", icon=":material/pause_circle:")
+        if status.awaited:
+            st.info(plain(status.awaited), icon=":material/hourglass_top:")
         with st.container(horizontal=True):
             st.metric("Places per minute", "…" if per_second is None else f"{60 * per_second:,.0f}")
             st.metric("Time left", duration(total.pending / per_second) if per_second else "…")
@@ -75,7 +78,7 @@ def _raise_hint(status: DatasetStatus) -> None:
 
 def _progress_text(status: DatasetStatus) -> str:
     done = status.total.requested - status.total.pending
-    return f"{status.state.value.capitalize()}: {done:,} of {status.total.requested:,} places"
+    return f"{status.headline.capitalize()}: {done:,} of {status.total.requested:,} places"
 
 
 def _one_dataset(found: list[DatasetStatus]) -> None:

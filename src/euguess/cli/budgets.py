@@ -119,7 +119,7 @@ def _show_quote(found: "Quote") -> None:
 
 def _show_spending(status: DatasetStatus) -> None:
     limit = status.budget or Budget()
-    table = Table("", "spent", "budget", title=f"{status.spec.name}: {status.state.value}")
+    table = Table("", "spent", "budget", title=f"{status.spec.name}: {status.headline}")
     images = "no limit" if limit.images is None else f"{limit.images:,}"
     dollars = "no limit" if limit.dollars is None else f"${limit.dollars:,.2f}"
     table.add_row("images", f"{status.images_spent:,}", images)

@@ -35,6 +35,7 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Name = Annotated[str, typer.Argument(help="Dataset name: lower-case letters, digits, . _ -")]
 POLL_SECONDS = 0.5
+STOP_SECONDS = 30.0
 NO_DATASETS = (
     "No datasets yet. Import photos: euguess dataset import --help. "
     "Collect some: euguess dataset create --help"
@@ -113,8 +114,12 @@ def list_datasets(as_json: AsJson = False) -> None:
 
 @app.command()
 def stop(name: Name, as_json: AsJson = False) -> None:
-    """Stop a collection and keep its photos. Run `create` with the same values to resume it."""
-    _show(connections.sampler_client().stop(name), as_json=as_json)
+    """Stop a collection and keep its photos. Run `create` with the same values to resume it.
+
+    Fetchers finish the places that they have begun, which takes seconds.
+    """
+    client = connections.sampler_client()
+    _show(wait_until_stopped(client, client.stop(name)), as_json=as_json)
 
 
 app.command("import")(import_photos)
@@ -130,6 +135,19 @@ def rebuild(name: Name, as_json: AsJson = False) -> None:
         return await datasets.rebuild(await connections.store(), await connections.ledger(), name)
 
     _show(asyncio.run(run()), as_json=as_json)
+
+
+def wait_until_stopped(
+    client: SamplerClient, current: DatasetStatus, seconds: float = STOP_SECONDS
+) -> DatasetStatus:
+    """Wait for the places in progress, so that the figures are final; not for a lost fetcher."""
+    deadline = time.monotonic() + seconds
+    with messages.status("") as shown:
+        while current.in_progress and time.monotonic() < deadline:
+            shown.update(current.headline.capitalize())
+            time.sleep(POLL_SECONDS)
+            current = client.status(current.spec.name)
+    return current
 
 
 def wait_until_complete(client: SamplerClient, name: str) -> DatasetStatus:

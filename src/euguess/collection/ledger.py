@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -46,6 +46,7 @@ class Lease:
     is_live: bool  # it has not expired
     is_begun: bool = False  # a fetcher has started; until then the message may be queued or lost
     is_ended: bool = False  # its outcome has been announced, or it has been withdrawn
+    seconds_left: float = field(default=0.0, compare=False)
 
 
 def _leases_key(dataset: str) -> str:
@@ -312,6 +313,7 @@ def _parse_lease(text: str, now_ms: int) -> Lease:
         is_live=float(expires_ms) > now_ms,
         is_begun=bool(begun),
         is_ended=float(expires_ms) == 0,
+        seconds_left=max(0.0, (float(expires_ms) - now_ms) / 1000),
     )
 
 

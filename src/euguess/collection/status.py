@@ -63,12 +63,25 @@ class Spending:
     is_budget_spent: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """Places that are queued or at a fetcher; of these, the ones whose fetcher is silent."""
+
+    places: int = 0
+    silent: int = 0
+    silent_seconds: float = 0.0  # until the last of their leases ends
+
+
+NOTHING = InProgress()
+
+
 def build_status(
     counts: OutcomeCounts,
     *,
     is_stopped: bool = False,
     pause_reason: str | None = None,
     spending: Spending | None = None,
+    in_progress: InProgress = NOTHING,
 ) -> DatasetStatus:
     """Build the status of a dataset; requested = stored + no_coverage + failed + pending."""
     countries, spending = counts.by_country(), spending or Spending()
@@ -90,6 +103,9 @@ def build_status(
         images_spent=spending.spent.images,
         dollars_spent=spending.spent.dollars,
         is_budget_spent=spending.is_budget_spent and state is DatasetState.PAUSED,
+        in_progress=in_progress.places,
+        silent=in_progress.silent,
+        silent_seconds=in_progress.silent_seconds,
     )
 
 

@@ -277,6 +277,33 @@ class DatasetStatus(Record):
     )
     dollars_spent: float = Field(default=0.0, ge=0, description="Their cost in US dollars")
     is_budget_spent: bool = Field(default=False, description="Paused until the budget is raised")
+    in_progress: int = Field(
+        default=0, ge=0, description="Pending places that are queued or at a fetcher"
+    )
+    silent: int = Field(
+        default=0, ge=0, description="Of these, places whose fetcher has not renewed its lease"
+    )
+    silent_seconds: float = Field(
+        default=0.0, ge=0, description="Until the last of their leases ends"
+    )
+
+    @property
+    def headline(self) -> str:
+        """The state in words; a stopped collection ends what fetchers have begun."""
+        if self.state is DatasetState.STOPPED and self.in_progress:
+            return f"stopping: {self.in_progress:,} in progress"
+        return self.state.value
+
+    @property
+    def awaited(self) -> str | None:
+        """What a collection that seems to stand still waits for, and how long; None: nothing."""
+        if not self.silent:
+            return None
+        places = "1 place waits" if self.silent == 1 else f"{self.silent:,} places wait"
+        return (
+            f"{places} for a fetcher that gives no sign of life. If it was killed, its lease ends "
+            f"in {self.silent_seconds:.0f} s, and another fetcher goes on."
+        )
 
 
 class DeadLetter(Record):

@@ -22,8 +22,9 @@ def print_json(value: BaseModel | Mapping[str, Any] | list[Any]) -> None:
 
 def counts_table(status: DatasetStatus) -> Table:
     """Build a table of counts per country."""
-    title = f"{status.spec.name}: {status.state.value}"
-    table = Table(title=title + (f" ({status.reason})" if status.reason else ""))
+    title = f"{status.spec.name}: {status.headline}"
+    reason = f" ({status.reason})" if status.reason else ""
+    table = Table(title=title + reason, caption=status.awaited)
     table.add_column("country")
     for name in ("requested", "stored", "no coverage", "failed", "pending"):
         table.add_column(name, justify="right")

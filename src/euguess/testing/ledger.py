@@ -89,7 +89,13 @@ class InMemoryLedger(Ledger):
         self._check()
         now_ms = self._now_ms()
         return {
-            slot: Lease(fence, is_live=expiry > now_ms, is_begun=bool(owner), is_ended=expiry == 0)
+            slot: Lease(
+                fence,
+                is_live=expiry > now_ms,
+                is_begun=bool(owner),
+                is_ended=expiry == 0,
+                seconds_left=max(0.0, (expiry - now_ms) / 1000),
+            )
             for slot, (fence, expiry, owner) in self.datasets[dataset].leases.items()
         }
 

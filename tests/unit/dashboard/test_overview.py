@@ -49,6 +49,16 @@ def test_counts_and_spend_of_a_collection_are_shown(draw: Draw) -> None:
     assert shown["Spent"] == "$1.25"
 
 
+def test_a_stop_in_progress_and_an_awaited_lease_are_shown(draw: Draw) -> None:
+    lost = {"in_progress": 73, "silent": 2, "silent_seconds": 55.2}
+    stopping = status(DatasetState.STOPPED).model_copy(update=lost)
+    drawn = draw("overview", FakeServices(statuses=[stopping]).connections())
+    assert not drawn.exception
+    assert any("2 places wait" in info.value and "in 55 s" in info.value for info in drawn.info)
+    bars = [bar.proto.text for bar in drawn.get("progress")]
+    assert "Stopping: 73 in progress: 4 of 5 places" in bars
+
+
 def test_a_pause_is_shown_with_its_reason_as_text(draw: Draw) -> None:
     services = FakeServices(statuses=[status(DatasetState.PAUSED, "quota <b>spent</b> **now**")])
     drawn = draw("overview", services.connections())
