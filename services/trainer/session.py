@@ -15,7 +15,12 @@ from services.trainer.cache.build import CacheRequest, build_cache
 from services.trainer.cache.decoding import DecodeOptions, OnDamage
 from services.trainer.cache.format import TensorCache, cache_folder
 from services.trainer.dataset.manifest import build_manifest
-from services.trainer.devices import choose_device, set_up_device, use_available_cores
+from services.trainer.devices import (
+    choose_device,
+    reuse_freed_memory,
+    set_up_device,
+    use_available_cores,
+)
 from services.trainer.progress import ProgressDisplay
 
 if TYPE_CHECKING:  # MLflow takes seconds to import
@@ -61,6 +66,7 @@ def open_session(
     from services.trainer.tracking.versions import Registry
 
     energy = EnergySettings.load()
+    reuse_freed_memory()
     use_available_cores()
     chosen = choose_device(device)
     set_up_device(chosen, is_repeatable=DeviceSettings.load().repeatable)

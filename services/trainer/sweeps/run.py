@@ -15,7 +15,12 @@ from euguess.process.locks import folder_lock
 from euguess.process.project import service_command, service_environment
 from euguess.settings import StoreSettings
 from services.trainer.cache.decoding import OnDamage
-from services.trainer.devices import choose_device, set_up_device, use_available_cores
+from services.trainer.devices import (
+    choose_device,
+    reuse_freed_memory,
+    set_up_device,
+    use_available_cores,
+)
 from services.trainer.progress import ProgressDisplay
 from services.trainer.sweeps.data import SplitDataLoader, SweepSource
 from services.trainer.sweeps.result import SweepResult, result_of
@@ -57,6 +62,7 @@ def run_sweep(
     request: SweepRequest, home: Path, store: StoreSettings, console: Console
 ) -> FinishedSweep:
     """Run the remaining trials, in this process or in several workers."""
+    reuse_freed_memory()
     use_available_cores(request.workers)
     sweep, display = _sweep(request), ProgressDisplay(console)
     device = choose_device(request.device)

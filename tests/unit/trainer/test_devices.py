@@ -1,5 +1,7 @@
 """Choosing a device and the number of threads."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 import torch
 
 from euguess.errors import InvalidInput
+from euguess.process.project import project_root, service_environment
 from services.trainer.devices import (
     choose_device,
     quota_cores,
@@ -83,3 +86,33 @@ def test_a_cpu_is_left_as_it_is() -> None:
     set_up_device(torch.device("cpu"), is_repeatable=True)
     assert not torch.are_deterministic_algorithms_enabled()
     assert (fp32_precisions(), torch.backends.cudnn.benchmark) == before
+
+
+REPEATED_TENSORS = """
+import resource, sys, torch
+from services.trainer.devices import reuse_freed_memory
+if sys.argv[1] == "reused":
+    assert reuse_freed_memory()
+for _ in range(20):
+    torch.ones(8 << 20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+TENSOR_PAGES = (8 << 20) * 4 // 4096
+
+
+def page_faults(memory: str) -> int:
+    answer = subprocess.run(
+        (sys.executable, "-c", REPEATED_TENSORS, memory),
+        env=service_environment(),
+        cwd=project_root(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(answer.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_memory_of_large_tensors_is_reused_without_new_page_faults() -> None:
+    saved = page_faults("returned") - page_faults("reused")
+    assert saved > 10 * TENSOR_PAGES
