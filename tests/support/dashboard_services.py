@@ -44,6 +44,7 @@ from euguess.training.runs import (
     ALIVE_TAG,
     EXPERIMENT,
     MILLISECONDS,
+    PLACES_TAG,
     PROMOTE_TAG,
     RECIPE_FILE,
     REPORT_FILE,
@@ -284,7 +285,11 @@ def _run(run_id: str, report: Report) -> dict[str, object]:
     """Convert to MLflow's JSON."""
     trained_at = report.trained_at or TRAINED_AT
     params = {"name": report.recipe_name, "network": report.network}
-    tags = {"dataset": report.dataset, "protocol": report.protocol}
+    tags = {
+        "dataset": report.dataset,
+        "protocol": report.protocol,
+        PLACES_TAG: report.places.value,
+    }
     metrics = {TESTED_METRIC: report.metrics[DECISIVE_METRIC].value}
     info = {"run_id": run_id, "start_time": int(trained_at.timestamp() * MILLISECONDS)}
     data = {"params": _rows(params), "tags": _rows(tags), "metrics": _rows(metrics)}

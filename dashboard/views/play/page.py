@@ -16,6 +16,11 @@ from euguess.clock import utc_now
 from euguess.messages.serving import ModelCard
 
 GAME, SAVED = "game", "game-saved"
+NEW_PLACES = " and was not trained on any of these places."
+SAME_PLACES = (
+    ". It was not trained on them, but perhaps on others of the same places: nothing tells which "
+    "photos show the same place."
+)
 ONE_VIEW, ALL_VIEWS = "One photo", "All photos of the place"
 
 
@@ -43,7 +48,7 @@ def _start(connections: Connections) -> None:
         return
     st.markdown(
         f"Ten photos, {len(card.countries)} countries: where were they taken? The model sees the "
-        "same photos and was not trained on any of these places."
+        f"same photos{SAME_PLACES if card.may_leak else NEW_PLACES}"
     )
     with st.form("start", border=True):
         player = st.text_input("Your name (shown on the scoreboard)", max_chars=MAX_NAME)

@@ -21,7 +21,7 @@ from dashboard.views.results.countries import countries
 from dashboard.views.results.study import honesty, study
 from dashboard.views.results.views import views
 from euguess.clients import RegistryClient
-from euguess.training.report import Places, Report
+from euguess.training.report import MAY_LEAK, Places, Report
 from euguess.training.runs import FinishedRun
 
 SECTIONS = ("Study", "Honesty", "Countries", "Views", "Calibration")
@@ -67,7 +67,8 @@ def _choice(runs: Sequence[FinishedRun], champion: str | None) -> FinishedRun:
 def _name(run: FinishedRun, champion: str | None) -> str:
     mark = "★ " if run.run_id == champion else ""
     when = f"{run.started_at:%Y-%m-%d %H:%M:%S}"
-    return f"{mark}{run.recipe}, {run.dataset}, {run.protocol} split, {when}"
+    places = f", {MAY_LEAK}" if run.places == Places.UNKNOWN else ""
+    return f"{mark}{run.recipe}, {run.dataset}, {run.protocol} split{places}, {when}"
 
 
 def _summary(report: Report, *, is_champion: bool) -> None:

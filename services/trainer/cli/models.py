@@ -7,6 +7,8 @@ from rich.table import Table
 
 from euguess.settings import StoreSettings
 from euguess.terminal.ids import shortest_starts
+from euguess.training.report import MAY_LEAK, Places
+from euguess.training.runs import PLACES_TAG
 from services.trainer.cli.options import (
     AsJson,
     Device,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from euguess.promotion.audit import AuditEntry
     from euguess.promotion.versions import RegisteredVersion
     from services.trainer.session import Session
+    from services.trainer.tracking.runs import RunSummary
 
 Reason = Annotated[str | None, typer.Option(help="Reason for the audit log")]
 Run = Annotated[str, typer.Argument(help="Version number, or the start of a run id")]
@@ -50,13 +53,17 @@ def runs(as_json: AsJson = False) -> None:
         rows = ({**vars(run), "version": versions.get(run.run_id)} for run in found)
         print_json([{**row, "is_champion": row["run_id"] == champion_run} for row in rows])
         return
-    table = Table(title="Runs", caption="`models promote` takes a version or the start of a run id")
+    caption = "`models promote` takes a version or the start of a run id"
+    if any(map(_may_leak, found)):
+        caption += f"\n* {MAY_LEAK}"
+    table = Table(title="Runs", caption=caption)
     for name in ("run", "version", "recipe, dataset, split", "status", "top-1"):
         table.add_column(name, no_wrap=name != "recipe, dataset, split")
     starts = shortest_starts([run.run_id for run in found])
     for run in found:
         accuracy = run.metrics.get("test_top1_accuracy")
-        share = "" if accuracy is None else f"{accuracy:.1%}"
+        mark = " *" if _may_leak(run) else ""
+        share = "" if accuracy is None else f"{accuracy:.1%}{mark}"
         status = "champion" if run.run_id == champion_run else run.status.lower()
         version = versions.get(run.run_id, "")
         table.add_row(starts[run.run_id], version, run.name, status, share)
@@ -83,6 +90,10 @@ def list_versions(as_json: AsJson = False) -> None:
         mark = "champion" if one == champion else ""
         table.add_row(*facts, f"{one.accuracy:.1%}", mark)
     console.print(table)
+
+
+def _may_leak(run: "RunSummary") -> bool:
+    return run.tags.get(PLACES_TAG) == Places.UNKNOWN
 
 
 def promote(

@@ -16,7 +16,7 @@ from euguess.promotion.versions import SEEN_FILE, RegisteredVersion
 from euguess.training.recipes.head_recipe import HeadRecipe
 from euguess.training.recipes.read import AnyRecipe
 from euguess.training.report import Report
-from euguess.training.runs import FIGURES_TAG, PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
+from euguess.training.runs import FIGURES_TAG, PLACES_TAG, PROMOTE_TAG, RECIPE_FILE, REPORT_FILE
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.cache.format import TensorCache
 from services.trainer.cards.write import write_cards
@@ -191,6 +191,7 @@ def _tags(views: LabelledSplit, recipe: AnyRecipe, session: Session) -> dict[str
         "dataset": views.dataset,
         "manifest_digest": views.manifest_digest,
         "protocol": recipe.split.protocol.value,
+        PLACES_TAG: views.index.places.value,
         "recipe_digest": recipe.digest,
         FIGURES_TAG: str(FIGURES_VERSION),
         **{f"environment.{k}": v for k, v in environment(session.device).items()},

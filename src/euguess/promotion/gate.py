@@ -19,6 +19,7 @@ from euguess.promotion.verdict import (
     forced_verdict,
     judge,
     leaky_verdict,
+    uncertain_verdict,
 )
 from euguess.promotion.versions import ModelRegistry, RegisteredVersion
 
@@ -69,7 +70,9 @@ def decide(
     candidate = request.candidate
     if candidate.faults:
         verdict = faulty_verdict(candidate)
-    elif not candidate.is_honest and not candidate.may_leak:
+    elif candidate.may_leak:
+        verdict = uncertain_verdict(candidate)
+    elif not candidate.is_honest:
         verdict = leaky_verdict(candidate)
     elif champion is None:
         verdict = first_verdict(candidate)

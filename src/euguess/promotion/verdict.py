@@ -51,6 +51,16 @@ def leaky_verdict(candidate: RegisteredVersion) -> Verdict:
     )
 
 
+def uncertain_verdict(candidate: RegisteredVersion) -> Verdict:
+    """Withhold the promotion of a version whose test may have had places of its training set."""
+    return Verdict(
+        False,
+        f"version {candidate.version} is of photos whose places are unknown, so its test may leak "
+        "and nothing shows how it does on new places; import the photos with a location_id for "
+        "each place",
+    )
+
+
 def faulty_verdict(candidate: RegisteredVersion) -> Verdict:
     """Refuse a version that was trained with faults of the study."""
     faults = ", ".join(candidate.faults)

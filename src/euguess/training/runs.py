@@ -12,6 +12,7 @@ REPORT_FILE = "report.json"  # euguess.training.report.Report of a run
 RECIPE_FILE = "recipe.toml"
 PROMOTE_TAG = "euguess.promote"  # promote the model if it beats the champion
 FIGURES_TAG = "figures_version"  # of the code that measured the run
+PLACES_TAG = "places"  # euguess.training.report.Places; missing in older runs
 STOP_TAG = "euguess.stop"  # time of the stop request; the trainer checks after each epoch
 ALIVE_TAG = "euguess.alive"  # time of the last heartbeat of the run's process
 ALIVE_SECONDS = 30.0  # between heartbeats
@@ -32,6 +33,7 @@ class FinishedRun:
     protocol: str
     started_at: datetime
     accuracy: float  # top-1, of single views
+    places: str = ""  # how well they are known; empty for older runs
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "FinishedRun":
@@ -46,6 +48,7 @@ class FinishedRun:
             protocol=tags.get("protocol", ""),
             started_at=datetime.fromtimestamp(int(info.get("start_time", 0)) / MILLISECONDS, UTC),
             accuracy=float(metrics.get(TESTED_METRIC, 0)),
+            places=tags.get(PLACES_TAG, ""),
         )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 
 import pytest
+import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -52,6 +53,18 @@ def test_the_page_reveals_nothing_about_the_place_before_the_guess(draw: Draw) -
     assert f"{place.attribution} ·" not in sent
     assert "/media/" in sent
     assert list(page.selectbox[0].options) == ["France", "Poland"]
+
+
+def test_the_page_does_not_call_places_new_if_they_are_unknown(draw: Draw) -> None:
+    given = services()
+    assert (
+        "not trained on any of these places" in draw("play", given.connections()).markdown[0].value
+    )
+    assert given.card
+    given.card = given.card.model_copy(update={"may_leak": True})
+    st.cache_data.clear()
+    text = draw("play", given.connections()).markdown[0].value
+    assert "perhaps on others of the same places" in text
 
 
 def test_the_error_of_a_missing_photo_does_not_contain_its_key(draw: Draw) -> None:

@@ -12,7 +12,7 @@ from dashboard.glossary import explain
 from dashboard.views.predict.curl import predict_command, token_command
 from euguess.messages.serving import Prediction
 from euguess.messages.training import SeenViews
-from tests.support.dashboard_services import FakeServices, prediction
+from tests.support.dashboard_services import FakeServices, model_card, prediction
 from tests.unit.dashboard.conftest import Draw
 from tests.unit.dashboard.held_out_places import PLACES, services
 
@@ -46,6 +46,13 @@ def test_uploaded_photos_get_a_prediction_with_chart_and_map(draw: Draw) -> None
     assert page.header[0].value == "France, 60%"
     assert "**Country set** (1): France" in [text.value for text in page.markdown]
     assert not page.warning
+
+
+def test_a_model_of_unknown_places_says_that_its_test_may_leak(draw: Draw) -> None:
+    given = FakeServices(card=model_card("FR", "PL").model_copy(update={"may_leak": True}))
+    page = asked(draw, given, photo())
+    assert not page.exception
+    assert any("places unknown: may leak" in caption.value for caption in page.caption)
 
 
 def test_an_abstaining_model_is_shown_as_such(draw: Draw) -> None:

@@ -72,6 +72,8 @@ def test_a_run_of_unknown_places_is_not_called_honest(draw: Draw) -> None:
     given.runs = {"run-9": LEAKY, "run-1": unsure}
     page = drawn(draw, given)
     assert "may leak" in page.warning[0].value
+    shown = page.selectbox(key="results-run").options
+    assert ["may leak" in one for one in shown] == [False, True]
     rows = page.dataframe[0].value.set_index("Run")
     assert rows["Test"]["This run"] == "16 photos, places unknown"
     (pair,) = opened(page, "Honesty").dataframe[0].value["Test by place"]

@@ -31,11 +31,16 @@ CANDIDATE = RegisteredVersion(
 CHAMPION = replace(CANDIDATE, version="1", accuracy=0.9)
 
 
-def test_a_version_of_unknown_places_is_judged_like_an_honest_one() -> None:
+def test_a_version_of_unknown_places_is_promoted_by_force_only() -> None:
     tags = {"is_honest": "False", "may_leak": "True"}
     version = RegisteredVersion.of("2", "run", tags)
-    verdict = decide(PromotionRequest(version), None, lambda champion: contest(0.01, 0.1))
-    assert verdict.is_promoted
+    for champion in (None, CHAMPION):
+        verdict = decide(PromotionRequest(version), champion, won)
+        assert not verdict.is_promoted
+        assert "places are unknown, so its test may leak" in verdict.reason
+        forced = decide(PromotionRequest(version, is_forced=True, reason="why"), champion, won)
+        assert forced.is_promoted
+        assert "places are unknown" in forced.reason
 
 
 @pytest.mark.parametrize(
