@@ -276,6 +276,7 @@ def _version(one: RegisteredVersion) -> dict[str, object]:
         "is_honest": str(one.is_honest),
         "may_leak": str(one.may_leak),
         "faults": ",".join(one.faults),
+        "countries": ",".join(one.countries),
         DECISIVE_METRIC: str(one.accuracy),
     }
     return {"version": one.version, "run_id": one.run_id, "tags": _rows(tags)}

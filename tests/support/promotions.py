@@ -17,6 +17,7 @@ def contest(low: float, high: float) -> Contest:
         challenger=HALF,
         champion=HALF,
         difference=Interval(value=(low + high) / 2, low=low, high=high),
+        countries=("FR", "PL"),
     )
 
 

@@ -11,7 +11,7 @@ from euguess.clients import RegistryClient
 from euguess.promotion.audit import AuditEntry, append, current_user, read_log, recorded_contest
 from euguess.promotion.gate import PromotionRequest, RunContest, decide, promote
 from euguess.promotion.rollback import roll_back
-from euguess.promotion.verdict import Contest, NotComparable, Verdict
+from euguess.promotion.verdict import Contest, NotComparable, Verdict, unequal_countries
 from euguess.promotion.versions import RegisteredVersion
 
 
@@ -78,7 +78,9 @@ def _recorded(candidate: RegisteredVersion, entries: Sequence[AuditEntry]) -> Ru
     def contest(champion: RegisteredVersion) -> Contest:
         found = recorded_contest(entries, candidate.version, champion.version)
         if found is None:
-            raise NotComparable("the two have not been measured on the same places yet")
+            split = unequal_countries(candidate, champion)
+            note = f"; {split}" if split else ""
+            raise NotComparable(f"the two have not been measured on the same places yet{note}")
         return found
 
     return contest

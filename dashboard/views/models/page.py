@@ -1,11 +1,11 @@
 """Models: the registered versions, their accuracy, the champion and the audit log."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from dashboard.access import ask_for_token, may_change
-from dashboard.charts.versions import versions_chart
 from dashboard.connections import Connections
 from dashboard.glossary import explain
 from dashboard.notices import empty_state, show_errors
@@ -58,7 +58,6 @@ def _registered(
     run_ids = tuple(version.run_id for version in registered.versions)
     cards = read_cards(connections.registry, run_ids)
     _table(registered, cards)
-    _chart(registered, cards)
     _version(registered, cards, entries, connections)
 
 
@@ -103,18 +102,6 @@ def kind(version: RegisteredVersion) -> str:
     return f"{word}, {version.protocol} split"
 
 
-def _chart(registered: Versions, cards: Mapping[str, ModelCard]) -> None:
-    known = {
-        version.version: cards[version.run_id].metrics[ALL_VIEWS]
-        for version in registered.versions
-        if version.is_honest and ALL_VIEWS in getattr(cards.get(version.run_id), "metrics", {})
-    }
-    if len(known) > 1:
-        champion = registered.champion.version if registered.champion else None
-        st.subheader("Accuracy by version, honest tests")
-        st.altair_chart(versions_chart(known, champion))
-
-
 def _version(
     registered: Versions,
     cards: Mapping[str, ModelCard],
@@ -125,13 +112,25 @@ def _version(
     numbers = [version.version for version in registered.versions]
     number = st.selectbox("Version", numbers, key="models-version")
     version = next(one for one in registered.versions if one.version == number)
+    version, champion = _with_countries(version, cards), registered.champion
+    champion = _with_countries(champion, cards) if champion else None
     if entries is None:
         st.caption("Promotion is unavailable while the store, which holds the audit log, is down.")
     else:
         with show_errors():
-            promotion(version, registered.champion, entries, connections)
+            promotion(version, champion, entries, connections)
     with show_errors():
         report(version, cards.get(version.run_id), connections.registry)
+
+
+def _with_countries(
+    version: RegisteredVersion, cards: Mapping[str, ModelCard]
+) -> RegisteredVersion:
+    """Return the version with the countries of its card, which older versions do not record."""
+    card = cards.get(version.run_id)
+    if version.countries or card is None:
+        return version
+    return replace(version, countries=tuple(one.country_code for one in card.countries))
 
 
 def _percent(interval: Interval | None) -> str:

@@ -11,6 +11,7 @@ from dashboard.sources.versions import read_audit, read_champion, read_versions
 from dashboard.text import plain
 from dashboard.views.models.gate import preview_verdict, promote_version, roll_back_champion
 from euguess.promotion.audit import AuditEntry, champion_before
+from euguess.promotion.gate import refusal
 from euguess.promotion.verdict import Verdict, points
 from euguess.promotion.versions import RegisteredVersion
 
@@ -51,8 +52,7 @@ def promotion(
         if st.button(f"Promote version {plain(version.version)}", type="primary", key="promote"):
             _promote(version, connections, None)
         return
-    is_fair = version.is_honest or version.may_leak
-    if champion is not None and verdict.contest is None and is_fair:
+    if champion is not None and refusal(version, champion) is None and verdict.contest is None:
         command = f"euguess models promote {version.run_id}"
         hint("Let the trainer compare the two and promote the version if it is better:", command)
     _force(version, connections)

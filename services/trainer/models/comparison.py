@@ -3,7 +3,8 @@
 The gate of euguess.promotion decides; the verdict is in the audit log either way.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -16,8 +17,15 @@ from euguess.messages.records import MAX_VIEWS
 from euguess.promotion import gate
 from euguess.promotion.audit import StoredAuditLog
 from euguess.promotion.gate import PromotionRequest
-from euguess.promotion.verdict import Contest, NotComparable, Verdict
+from euguess.promotion.verdict import (
+    Contest,
+    NewCountries,
+    NotComparable,
+    Verdict,
+    lacks_countries,
+)
 from euguess.promotion.versions import RegisteredVersion
+from euguess.training.report import Places
 from services.trainer.cache.decoding import OnDamage
 from services.trainer.dataset.view_index import Strings, ViewIndex
 from services.trainer.devices import on_device
@@ -60,9 +68,10 @@ def compare_models(
 ) -> Contest:
     """Compare the accuracies of both models on the locations that are new to both.
 
-    A location whose country the champion does not know counts against it, as does every location
-    if the champion's outputs are not finite numbers. Raises NotComparable if the challenger lacks a
-    country of the champion, if its outputs are not finite, or if there are too few locations.
+    Locations in countries that both can name decide; those that only the challenger can name are
+    measured apart. Every location counts against the champion if its outputs are not finite
+    numbers. Raises NotComparable if the challenger lacks a country of the champion, if its outputs
+    are not finite, if there are too few locations, or if places are unknown.
     """
     _require_countries(challenger, champion)
     models = (challenger, champion)
@@ -70,7 +79,9 @@ def compare_models(
     contenders = [
         Contender(m, hashed_views(c), c.images) for m, c in zip(models, caches, strict=True)
     ]
-    places = common_locations(*contenders)
+    require_known_places(contenders[0].views, dataset)
+    found = contest_places(*contenders)
+    places = found.decisive
     if len(places) < MIN_PLACES:
         raise NotComparable(_too_few(len(places), dataset))
     session.display.note(f"Comparing with the champion on {len(places)} places new to both")
@@ -82,11 +93,38 @@ def compare_models(
         challenger=bootstrap_interval(first, places),
         champion=bootstrap_interval(second, places),
         difference=paired_difference(first, second, places),
+        countries=tuple(sorted(contenders[1].codes.tolist())),
+        new_countries=tuple(_new_countries(contenders, found.new, session.device)),
+        left_out=found.left_out,
     )
 
 
+@dataclass(frozen=True)
+class ContestPlaces:
+    """Sorted ids of the locations new to both models, by who can name their country.
+
+    left_out: the number of locations by country, for those that neither can name.
+    """
+
+    decisive: Strings
+    new: Strings
+    left_out: dict[str, int]
+
+
+def contest_places(challenger: Contender, champion: Contender) -> ContestPlaces:
+    """Sort the locations that are new to both by who can name their country."""
+    index = challenger.views
+    new = common_locations(challenger, champion)
+    ids, rows = np.unique(index.location_ids, return_index=True)
+    codes = index.country_codes[rows[np.isin(ids, new)]]
+    by_both = np.isin(codes, champion.codes) & np.isin(codes, challenger.codes)
+    by_one = np.isin(codes, challenger.codes) & ~by_both
+    neither = codes[~np.isin(codes, challenger.codes)]
+    return ContestPlaces(new[by_both], new[by_one], dict(Counter(neither.tolist())))
+
+
 def common_locations(challenger: Contender, champion: Contender) -> Strings:
-    """Return the sorted ids of the locations new to both, in countries the challenger knows.
+    """Return the sorted ids of the locations new to both.
 
     If either model's split keeps a distance between train and test, so does this selection.
     """
@@ -97,9 +135,7 @@ def common_locations(challenger: Contender, champion: Contender) -> Strings:
         for one in contenders
         for other in contenders
     ]
-    index = challenger.views
-    named = index.location_ids[np.isin(index.country_codes, challenger.codes)]
-    return np.asarray(reduce(np.intersect1d, [named, *new]))
+    return np.asarray(reduce(np.intersect1d, new))
 
 
 def location_hits(contender: Contender, places: Strings, device: torch.device) -> NDArray[np.bool_]:
@@ -147,17 +183,36 @@ def _require_countries(challenger: StoredModel, champion: StoredModel) -> None:
         for model in (challenger, champion)
     )
     if wanted - known:
+        raise NotComparable(f"it {lacks_countries(wanted - known)}")
+
+
+def _new_countries(
+    contenders: Sequence[Contender], places: Strings, device: torch.device
+) -> Iterator[NewCountries]:
+    """Yield the challenger's accuracy in the countries that it adds, if it adds any."""
+    challenger, champion = contenders
+    added = sorted(set(challenger.codes.tolist()) - set(champion.codes.tolist()))
+    if added:
+        hits = location_hits(challenger, places, device) if len(places) else None
+        accuracy = None if hits is None else bootstrap_interval(hits, places)
+        yield NewCountries(countries=tuple(added), places=len(places), accuracy=accuracy)
+
+
+def require_known_places(views: ViewIndex, dataset: str) -> None:
+    """Raise NotComparable if nobody knows which photos of the dataset show the same place."""
+    if views.places is Places.UNKNOWN:
         raise NotComparable(
-            f"it cannot name {', '.join(sorted(wanted - known))}, which the champion can; train it "
-            "on a dataset with all of the champion's countries"
+            f"nothing tells which photos of dataset {dataset!r} show the same place, so they may "
+            "show places that the models were trained on; name another dataset with --on"
         )
 
 
 def _too_few(places: int, dataset: str) -> str:
     return (
-        f"dataset {dataset!r} has only {places} places that are new to both models, and at least "
-        f"{MIN_PLACES} are needed; train it with the champion's [split] (same protocol, seed and "
-        "fractions) on the same dataset, collect more places, or name a dataset with new places: "
+        f"dataset {dataset!r} has only {places} places that are new to both models, in countries "
+        f"that both can name, and at least {MIN_PLACES} are needed; train it with the champion's "
+        "[split] (same protocol, seed and fractions) on the same dataset, collect more places, or "
+        "name a dataset with new places: "
         "`euguess models promote VERSION --on DATASET`"
     )
 

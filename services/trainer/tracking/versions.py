@@ -110,6 +110,7 @@ def _tags(report: Report) -> dict[str, str]:
         "is_honest": str(report.is_honest),
         "may_leak": str(report.may_leak),
         "faults": ",".join(report.faults),
+        "countries": ",".join(country.country_code for country in report.countries),
         DECISIVE_METRIC: str(report.metrics[DECISIVE_METRIC].value),
     }
 

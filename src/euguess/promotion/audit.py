@@ -129,11 +129,15 @@ def champion_before(entries: Sequence[AuditEntry], champion: str) -> str | None:
 def recorded_contest(
     entries: Sequence[AuditEntry], challenger: str, champion: str
 ) -> Contest | None:
-    """Return the newest contest between two versions; None if there is none."""
+    """Return the newest contest between two versions; None if there is none.
+
+    Contests on places of any country, as older records have them, do not count.
+    """
     contests = [
         entry.contest
         for entry in entries
-        if entry.version == challenger and entry.champion_before == champion and entry.contest
+        if entry.version == challenger and entry.champion_before == champion
+        if entry.contest and entry.contest.countries
     ]
     return contests[-1] if contests else None
 

@@ -19,6 +19,7 @@ from euguess.promotion.verdict import (
     forced_verdict,
     judge,
     leaky_verdict,
+    missing_countries_verdict,
     uncertain_verdict,
 )
 from euguess.promotion.versions import ModelRegistry, RegisteredVersion
@@ -68,22 +69,26 @@ def decide(
 ) -> Verdict:
     """Return the gate's verdict without writing or promoting anything."""
     candidate = request.candidate
-    if candidate.faults:
-        verdict = faulty_verdict(candidate)
-    elif candidate.may_leak:
-        verdict = uncertain_verdict(candidate)
-    elif not candidate.is_honest:
-        verdict = leaky_verdict(candidate)
-    elif champion is None:
-        verdict = first_verdict(candidate)
-    else:
-        verdict = _compare(candidate, champion, run_contest)
+    verdict = refusal(candidate, champion) or _measured(candidate, champion, run_contest)
     return forced_verdict(verdict) if request.is_forced else verdict
 
 
-def _compare(
-    candidate: RegisteredVersion, champion: RegisteredVersion, run_contest: RunContest
+def refusal(candidate: RegisteredVersion, champion: RegisteredVersion | None) -> Verdict | None:
+    """Return the verdict if nothing has to be measured to refuse the candidate, else None."""
+    if candidate.faults:
+        return faulty_verdict(candidate)
+    if candidate.may_leak:
+        return uncertain_verdict(candidate)
+    if not candidate.is_honest:
+        return leaky_verdict(candidate)
+    return missing_countries_verdict(candidate, champion) if champion else None
+
+
+def _measured(
+    candidate: RegisteredVersion, champion: RegisteredVersion | None, run_contest: RunContest
 ) -> Verdict:
+    if champion is None:
+        return first_verdict(candidate)
     try:
         return judge(candidate, champion, run_contest(champion))
     except INCOMPARABLE as error:

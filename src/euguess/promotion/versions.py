@@ -25,6 +25,7 @@ class RegisteredVersion:
     accuracy: float
     is_honest: bool
     faults: tuple[str, ...] = ()  # of the study, reproduced on purpose
+    countries: tuple[str, ...] = ()  # codes that it can name; empty if not recorded
     may_leak: bool = False  # no leak was found, but it is unknown which photos share a place
 
     @classmethod
@@ -39,6 +40,7 @@ class RegisteredVersion:
             accuracy=float(tags.get(DECISIVE_METRIC, "0")),
             is_honest=tags.get("is_honest") == "True",
             faults=tuple(filter(None, tags.get("faults", "").split(","))),
+            countries=tuple(filter(None, tags.get("countries", "").split(","))),
             may_leak=tags.get("may_leak") == "True",
         )
 
@@ -47,7 +49,7 @@ class RegisteredVersion:
         """How far its test can be trusted, in a word."""
         if self.is_honest:
             return "honest"
-        return "may leak" if self.may_leak else "leaky or faulty"
+        return "places unknown: may leak" if self.may_leak else "leaky or faulty"
 
 
 class ModelRegistry(Protocol):

@@ -15,7 +15,6 @@ from dashboard.charts.dataset import views_chart as place_views_chart
 from dashboard.charts.figures import HONESTY_STYLES, LEAKY_TEST, Figure, figures_chart
 from dashboard.charts.prediction import top_chart, views_chart
 from dashboard.charts.training import accuracies_chart, curves_chart
-from dashboard.charts.versions import versions_chart
 from dashboard.charts.views import fusion_chart
 from euguess.messages.collection import StatusCounts
 from euguess.messages.records import Interval
@@ -47,7 +46,6 @@ def charts() -> dict[str, dict[str, Any]]:
         "views alone": views_chart(prediction("FR"), [prediction("PL")]),
         "tests": accuracies_chart({"a": HALF}, 0.25),
         "curves": curves_chart({"a": CURVES}, "loss", "Mean log loss (nats)"),
-        "versions": versions_chart({"1": HALF, "2": HALF}, "2"),
         "fusion": fusion_chart({"one": REPORT}),
     }
     return {name: chart.to_dict() for name, chart in built.items()}

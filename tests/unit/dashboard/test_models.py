@@ -6,13 +6,12 @@ from functools import partial
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.charts.versions import versions_chart
 from dashboard.sources.versions import read_cards
 from euguess.errors import InvalidInput, StoreUnavailable
 from euguess.promotion.audit import AuditEntry, Decision, append, read_log
 from euguess.promotion.versions import RegisteredVersion
 from tests.support.dashboard_services import FakeServices, UnreachableStore, candidate, model_card
-from tests.support.promotions import HALF, audit_entry, contest
+from tests.support.promotions import audit_entry, contest
 from tests.unit.dashboard.conftest import Draw
 
 entry = partial(audit_entry, verdict="<b>because</b>")
@@ -100,6 +99,24 @@ def test_a_lead_over_an_earlier_champion_does_not_count(draw: Draw) -> None:
     assert "`euguess models promote run-3`" in page.info[0].value
 
 
+def test_a_version_that_lacks_countries_is_refused_before_anything_is_measured(
+    draw: Draw,
+) -> None:
+    fewer = candidate(2, countries=("FR",))
+    page = drawn(draw, services(candidate(1, countries=("FR", "PL")), fewer))
+    assert "cannot name PL, which the champion can" in page.warning[0].value.replace("\\", "")
+    assert not [hint for hint in page.info if "models promote" in hint.value]
+
+
+def test_what_decides_is_said_before_countries_are_added(draw: Draw) -> None:
+    more = candidate(2, countries=("FR", "IT", "PL"))
+    page = drawn(draw, services(candidate(1, countries=("FR", "PL")), more))
+    said = page.warning[0].value
+    assert "also names IT, which the champion cannot" in said
+    assert "only places in the 2 countries that both name will decide" in said
+    assert "models promote run-2" in page.info[0].value
+
+
 @pytest.mark.parametrize("reason", ["", "   "])
 def test_a_forced_promotion_needs_a_reason(draw: Draw, reason: str) -> None:
     given = services(candidate(1), candidate(2, is_honest=False))
@@ -180,12 +197,6 @@ def test_a_missing_version_is_reported_by_its_number() -> None:
     assert registry.version("1") == candidate(1)
     with pytest.raises(InvalidInput, match="no version 9"):
         registry.version("9")
-
-
-def test_the_chart_of_versions_has_axis_titles() -> None:
-    text = versions_chart({"2": HALF, "10": HALF}, "2").to_json()
-    assert "Accuracy over places (%)" in text
-    assert text.index('"version": "2"') < text.index('"version": "10"')
 
 
 def test_a_store_that_is_down_is_queried_for_the_audit_log_once(

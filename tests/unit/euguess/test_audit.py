@@ -103,6 +103,7 @@ def test_a_contest_counts_only_for_its_two_versions() -> None:
             challenger=SHARE,
             champion=SHARE,
             difference=SHARE,
+            countries=("FR", "PL"),
         )
         for places in (30, 40)
     ]

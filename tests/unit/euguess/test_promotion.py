@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from euguess.errors import InvalidInput
-from euguess.promotion.audit import AuditEntry, Decision
+from euguess.promotion.audit import AuditEntry, Decision, recorded_contest
 from euguess.promotion.gate import PromotionRequest, decide, promote
 from euguess.promotion.verdict import (
     Contest,
+    NewCountries,
     NotComparable,
     faulty_verdict,
     first_verdict,
@@ -17,7 +18,7 @@ from euguess.promotion.verdict import (
     leaky_verdict,
 )
 from euguess.promotion.versions import RegisteredVersion
-from tests.support.promotions import contest
+from tests.support.promotions import HALF, audit_entry, contest
 
 CANDIDATE = RegisteredVersion(
     version="2",
@@ -62,6 +63,28 @@ def test_a_verdict_names_versions_places_and_interval() -> None:
     reason = judge(CANDIDATE, CHAMPION, contest(0.01, 0.09)).reason
     for said in ("version 2 is better", "version 1", "64 places new to both", "+5.0 [+1.0, +9.0]"):
         assert said in reason
+
+
+def test_countries_that_the_champion_cannot_name_are_reported_apart() -> None:
+    new = NewCountries(countries=("IT", "SE"), places=40, accuracy=HALF)
+    split = {"new_countries": (new,), "left_out": {"NO": 3}}
+    reason = judge(CANDIDATE, CHAMPION, contest(0.01, 0.09).model_copy(update=split)).reason
+    assert "50.0% of 40 places in 2 countries that the champion cannot name (IT, SE)" in reason
+    assert "3 places in countries that neither can name are left out: NO 3" in reason
+
+
+def test_a_version_that_lacks_countries_is_refused_without_a_measurement() -> None:
+    fewer, champion = replace(CANDIDATE, countries=("FR",)), replace(CHAMPION, countries=("PL",))
+    verdict = decide(PromotionRequest(fewer), champion, won)
+    assert not verdict.is_promoted
+    assert "cannot name PL" in verdict.reason
+
+
+def test_records_on_places_of_any_country_do_not_count() -> None:
+    old = contest(0.01, 0.09).model_copy(update={"countries": ()})
+    for met, is_found in ((old, False), (contest(0.01, 0.09), True)):
+        entry = audit_entry(1, Decision.REFUSED, "2", "1", met)
+        assert (recorded_contest([entry], "2", "1") is not None) is is_found
 
 
 def test_the_first_honest_model_needs_no_rival_and_a_leaky_one_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Contests use only places new to both models, in countries that the challenger can name."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from euguess.messages.collection import PlaceSource
 from euguess.messages.serving import (
     ImageSpec,
     ModelCard,
@@ -18,8 +20,10 @@ from services.trainer.errors import Diverged
 from services.trainer.models.comparison import (
     Contender,
     common_locations,
+    contest_places,
     hits_of_both,
     location_hits,
+    require_known_places,
 )
 from services.trainer.models.stored_model import StoredModel
 from services.trainer.splits.leaks import unseen_locations
@@ -110,9 +114,17 @@ def test_a_buffer_of_one_model_applies_to_both() -> None:
     assert len(common_locations(contender(seen=seen), buffered)) == 9
 
 
-def test_places_in_countries_that_the_challenger_cannot_name_are_left_out() -> None:
-    left = common_locations(contender(codes=("FR", "IT")), contender(codes=("FR", "IT")))
-    assert len(left) == 8
+def test_only_places_in_countries_that_both_can_name_decide() -> None:
+    found = contest_places(contender(codes=("FR", "IT")), contender(codes=("FR", "XX")))
+    places = len(ALL) // 3
+    assert (len(found.decisive), len(found.new)) == (places, places)
+    assert found.left_out == {"PL": places}
+
+
+def test_a_dataset_of_unknown_places_cannot_decide() -> None:
+    unknown = replace(INDEX, place_sources=np.full(len(INDEX), PlaceSource.UNKNOWN.value))
+    with pytest.raises(NotComparable, match="show the same place"):
+        require_known_places(unknown, "mine")
 
 
 def test_hits_are_compared_by_country_code_not_by_label() -> None:
