@@ -13,6 +13,7 @@ from services.trainer.loading.split_data import subset
 from services.trainer.real_results.measure import Benchmark
 from services.trainer.real_results.transfer import ALL, TransferPredictions, answer, join_views
 from services.trainer.real_results.transfer_page import transfer_page
+from services.trainer.real_results.transfer_plot import transfer_figure
 from services.trainer.real_results.transfer_summary import (
     BASELINE,
     TransferLine,
@@ -121,3 +122,10 @@ def test_the_page_names_every_training_and_test_set(results: TransferResults) ->
     text = transfer_page(results, "near-far.png")
     for said in ("near", "far", ALL, "other", "third: missing weights x", "(near-far.png)"):
         assert said in text
+
+
+def test_no_panel_of_the_plot_cuts_an_interval_off(results: TransferResults) -> None:
+    highest = max(one.top1.high for one in results.lines)
+    for axes in transfer_figure(results).axes:
+        assert axes.get_xlim()[0] == 0
+        assert axes.get_xlim()[1] >= highest
