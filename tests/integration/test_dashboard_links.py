@@ -11,6 +11,8 @@ from tests.support.served_dashboard import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
+# Streamlit saves tables by a dialog of the system where there is one, which no test can answer.
+NO_SAVE_DIALOG = "delete window.showSaveFilePicker"
 APP = project_root() / "tests" / "benchmarks" / "generated_dashboard.py"
 
 
@@ -23,6 +25,7 @@ def address() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     with opened_browser() as page:
+        page.add_init_script(NO_SAVE_DIALOG)
         yield page
 
 
