@@ -13,6 +13,7 @@ from euguess.messages.serving import ModelCard
 from euguess.promotion.audit import StoredAuditLog
 from euguess.promotion.versions import MODEL_ARTIFACTS
 from euguess.training.recipes.read import parse_any_recipe
+from euguess.training.runs import STOP_TAG
 from services.head_network import HeadNetwork
 from services.inference.classifier import load_classifier
 from services.trainer.cache.decoding import OnDamage
@@ -146,10 +147,8 @@ class StoppedTracking(Tracking):
     """Tracking of runs that are asked to stop from the start."""
 
     def is_stop_requested(self, run_id: str) -> bool:
-        return True
-
-    def clear_stop_request(self, run_id: str) -> None:
-        return
+        self.client.set_tag(run_id, STOP_TAG, "now")
+        return super().is_stop_requested(run_id)
 
 
 def test_a_stopped_head_continues_as_the_same_run(trainer: TrainerHome) -> None:
