@@ -73,15 +73,12 @@ def test_a_run_is_started_stopped_and_resumed_on_the_page(
     assert ALIVE_TAG in found["tags"]
 
 
-def test_a_rejected_recipe_is_shown_with_its_reason(page: Page, demo_stack: DemoStack) -> None:
+def test_a_mistyped_recipe_is_refused_with_its_reason(page: Page, demo_stack: DemoStack) -> None:
     open_trainings(page, demo_stack)
     open_form(page)
-    fill_form(page, "name=refused\nnetwork=perceptron")
-    wait_for_text(page, 'network = "perceptron"')
-    press(page, "Start")
-    given_up = page.get_by_text("Rejected training requests")
-    expect(given_up).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_text("refused on demo")).to_be_visible(timeout=WAIT_MS)
+    fill_form(page, "name=refused\nepoch=2")
+    wait_for_text(page, "unknown key epoch")
+    expect(page.get_by_role("button", name="Start", exact=True)).to_have_count(0)
     save_screenshot(page, "dashboard-training-refused")
 
 
