@@ -301,8 +301,8 @@ class DatasetStatus(Record):
             return None
         places = "1 place waits" if self.silent == 1 else f"{self.silent:,} places wait"
         return (
-            f"{places} for a fetcher that gives no sign of life. If it was killed, its lease ends "
-            f"in {self.silent_seconds:.0f} s, and another fetcher goes on."
+            f"{places} for a fetcher that has fallen silent. If it was killed, another one takes "
+            f"over in {self.silent_seconds:.0f} s, when its lease ends."
         )
 
 
