@@ -13,7 +13,7 @@ from euguess.errors import InvalidInput
 MAX_FILES = 5000
 MAX_BYTES = 500 * 1024**2  # unpacked; photos hardly shrink in a zip file
 CHUNK_BYTES = 1024**2
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError)
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 MANIFESTS = (".csv", ".parquet")
 TOO_MUCH = (
     f"An upload unpacks to at most {MAX_FILES:,} files and {MAX_BYTES // 1024**2} MB. Import more "
@@ -70,6 +70,8 @@ def _extract(name: str, data: bytes, folder: Path, room: int) -> int:
                         if written > room:
                             raise InvalidInput(TOO_MUCH)
                         to.write(chunk)
+    except OSError as error:
+        raise InvalidInput(f"{name} cannot be unpacked on the server: {error.strerror}.") from None
     except UNREADABLE as error:
         raise InvalidInput(f"{name} is not a zip file that can be read: {error}.") from None
     return written

@@ -105,6 +105,12 @@ def test_no_file_is_written_outside_the_upload(tmp_path: Path, name: str) -> Non
     assert list(tmp_path.rglob("*.jpg")) == []
 
 
+def test_a_failure_to_write_is_not_blamed_on_the_zip_file(tmp_path: Path) -> None:
+    conflicting = zipped({"FR": b"a file", "FR/a.jpg": b"below it"})
+    with pytest.raises(InvalidInput, match=r"x\.zip cannot be unpacked on the server: File exists"):
+        unpack([File("x.zip", conflicting)], tmp_path)
+
+
 def test_links_in_a_zip_file_are_left_out(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("FR/link.jpg")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
